@@ -1,0 +1,56 @@
+/**
+ * A commit is what a decision records: resources put or removed, and why. It is the only thing
+ * that changes what the controller knows for good.
+ */
+import type { Resource, Kind } from '#shared/model/index.ts'
+
+export type StoredToken = {
+  readonly id: string
+  readonly name: string
+  /** SHA-256 of the token, hexadecimal; the token itself is nowhere stored. */
+  readonly sha256: string
+  readonly role: 'admin' | 'reader'
+  readonly createdAt: string
+}
+
+/** One change. */
+export type Change =
+  | { readonly op: 'put'; readonly resource: Resource }
+  | { readonly op: 'remove'; readonly kind: Kind; readonly id: string }
+  | { readonly op: 'token-put'; readonly token: StoredToken }
+  | { readonly op: 'token-remove'; readonly id: string }
+  | { readonly op: 'cloud-put'; readonly cloud: Cloud }
+  | { readonly op: 'reply-put'; readonly reply: KeptReply }
+
+/** What there is one of. */
+export type Cloud = {
+  readonly id: string
+  readonly createdAt: string
+}
+
+/** The reply to a request with an Idempotency-Key, kept so that its repetition gets the same. */
+export type KeptReply = {
+  readonly key: string
+  readonly bodySha256: string
+  readonly status: number
+  readonly subject: string
+  readonly at: string
+}
+
+/** Why something was done, for the operator: one per decision, kept with what it is about. */
+export type Because = {
+  /** RFC 3339, UTC. */
+  readonly at: string
+  /** Who: user/admin, controller, agent/HOST. */
+  readonly by: string
+  /** What: created, placed, address-given, refused, started-again … */
+  readonly verb: string
+  readonly because: string
+  /** What it is about: `kind/name` or `kind/tenant/name`, one or several. */
+  readonly subjects: readonly string[]
+}
+
+export type Commit = {
+  readonly changes: readonly Change[]
+  readonly decisions: readonly Because[]
+}

@@ -1,0 +1,107 @@
+/**
+ * What the controller needs from the outside, one interface per port. Each has a real one under
+ * `io/` and a fake under `test/world/`, and both pass the same contract in `test/contracts/`.
+ */
+import type { Epoch, HostId } from '#shared/ids.ts'
+import type { Ms } from '#shared/units.ts'
+import type { Join, Joined, ToAgent, ToController } from '#shared/wire/messages.ts'
+import type { Commit } from './commit.ts'
+
+/** A place in the journal: the first entry is 1, and none is left out. 0: before the first. */
+export type Position = number
+
+export type Entry = {
+  readonly position: Position
+  readonly epoch: Epoch
+  readonly commit: Commit
+  /** Hash of this entry and of the one before it: a chain that shows a gap or a swap. */
+  readonly hash: string
+}
+
+/** A folded state at some position, in chunks by key; see the journal's checkpoint. */
+export type Checkpoint = {
+  readonly position: Position
+  readonly hash: string
+  readonly chunks: ReadonlyMap<string, Uint8Array>
+}
+
+/** What was found at opening, for the log and for `remuda doctor`. */
+export type JournalOpening = {
+  readonly head: Position
+  readonly epoch: Epoch
+  /** Entries that were cut from the tail since they were torn or corrupt, and why. */
+  readonly cut: { readonly entries: number; readonly because: string } | undefined
+}
+
+/**
+ * Keeps the truth: entries in one order, none lost once acknowledged. `append` is refused with
+ * Fault `stale` unless the caller still holds the epoch. When one append fails with an unknown
+ * outcome or a full disk (`unavailable`), all that were queued after it fail too, and nothing more
+ * is taken until `recover` has re-read the head.
+ */
+export interface Journal extends AsyncDisposable {
+  readonly opening: JournalOpening
+  /** Raises the epoch by one and takes the journal: who held the old one can append no more. */
+  raiseEpoch(): Promise<Epoch>
+  /** Adds one entry; resolves once it would survive a power cut. Concurrent calls share a write. */
+  append(commit: Commit, options: { readonly epoch: Epoch }): Promise<Position>
+  /** All entries after a position, in order, from what is stored. */
+  entries(after: Position): AsyncIterable<Entry>
+  head(): Position
+  /** Re-reads the head after a failure; resolves with it once appends are taken again. */
+  recover(): Promise<Position>
+  /** Stores the changed chunks (undefined: gone) so that a reader needs only entries after it. */
+  writeCheckpoint(checkpoint: {
+    readonly position: Position
+    readonly changed: ReadonlyMap<string, Uint8Array | undefined>
+  }): Promise<void>
+  /** Streams the last checkpoint's chunks; undefined: there is none. */
+  readCheckpoint(): Promise<
+    | {
+        readonly position: Position
+        readonly chunks: AsyncIterable<{ readonly key: string; readonly bytes: Uint8Array }>
+      }
+    | undefined
+  >
+  /** Forgets entries up to a position that the last checkpoint covers. */
+  prune(upTo: Position): Promise<void>
+}
+
+/** Says who may lead. Solo: always us; ZooKeeper: whoever won. */
+export interface Election extends AsyncDisposable {
+  /** Resolves once we may lead, with a signal that aborts when we no longer may. */
+  lead(signal: AbortSignal): Promise<{ readonly lost: AbortSignal }>
+  /** Whether we certainly may act at this moment of the monotonic clock. */
+  holds(now: Ms): boolean
+}
+
+/** A peer as the controller dials it. */
+export type Peer = {
+  /** SMBIOS UUID. */
+  readonly host: HostId
+  readonly endpoint: string
+  readonly publicKey: string
+}
+
+export type MeshMessage =
+  | { readonly type: 'message'; readonly host: HostId; readonly message: ToController }
+  | { readonly type: 'connected'; readonly host: HostId }
+  | { readonly type: 'disconnected'; readonly host: HostId; readonly because: string }
+
+/** Talks with the agents; the controller dials. Never blocks on a slow peer. */
+export interface Mesh extends AsyncDisposable {
+  /** Dials exactly these peers: new ones are dialled, others are dropped. */
+  setPeers(peers: readonly Peer[]): void
+  /**
+   * Hands a message to a peer. Orders and heartbeats replace an unsent older one of the same type;
+   * other messages wait in a bounded queue: Fault `unavailable` when that is full or nobody there.
+   */
+  send(host: HostId, message: ToAgent): void
+  /** What agents say. One reader. */
+  messages(signal: AbortSignal): AsyncIterable<MeshMessage>
+  /** Counters for /metrics: refused, oversized, dropped … */
+  counters(): Readonly<Record<string, number>>
+}
+
+/** Judges who knocks at the door. */
+export type Doorkeeper = (join: Join) => Promise<Joined>

@@ -1,0 +1,164 @@
+import Type from 'typebox'
+import { type KindDefinition, mib, Name, type Stored, Strict, Words } from './resource.ts'
+import type { DeepReadonly } from './types.ts'
+
+export const RestartPolicy = Strict(
+  {
+    policy: Words(['always', 'on-failure', 'never'], {
+      description:
+        'When an instance that ended by itself is started again: always, only after a crash ' +
+        'or an ending by force, or never.',
+      default: 'always'
+    }),
+    delayMsMin: Type.Integer({
+      minimum: 0,
+      maximum: 3_600_000,
+      default: 100,
+      description: 'Wait before the first start again; doubles with each further one. Unit: ms.'
+    }),
+    delayMsMax: Type.Integer({
+      minimum: 0,
+      maximum: 86_400_000,
+      default: 60_000,
+      description: 'The longest wait. Unit: ms.'
+    }),
+    resetMs: Type.Integer({
+      minimum: 1_000,
+      maximum: 86_400_000,
+      default: 60_000,
+      description: 'After so long a run the wait is the first one again. Unit: ms.'
+    })
+  },
+  { default: {}, description: 'What happens when the instance ends by itself.' }
+)
+
+export const InstanceSpec = Strict({
+  type: Words(['vm', 'container'], {
+    description: 'A virtual machine, or a container that shares the kernel of its host.',
+    default: 'vm'
+  }),
+  size: Type.Optional(Name('Named shape; gives vcpus and memoryMib where these are left out.')),
+  vcpus: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 512, description: 'Virtual processors. Unit: count.' })
+  ),
+  memoryMib: Type.Optional(mib('Memory.', 16, 16 * 1024 * 1024)),
+  image: Type.Optional(
+    Name('Image that the root volume is made from; without one, the first of volumes is the root.')
+  ),
+  rootMib: Type.Optional(
+    mib("Size of the root volume; the image's own size when left out.", 1, 64 * 1024 * 1024)
+  ),
+  pool: Name('Pool of the root volume.', { default: 'local' }),
+  volumes: Type.Array(Name('Volume of the same tenant.'), {
+    maxItems: 32,
+    default: [],
+    description: 'Further volumes, in the order in which the instance sees them.'
+  }),
+  ports: Type.Array(
+    Strict({
+      network: Name('Network that the port is in.'),
+      address: Type.Optional(
+        Type.String({ format: 'ipv4', description: 'A fixed address; one is chosen otherwise.' })
+      )
+    }),
+    {
+      maxItems: 16,
+      default: [{ network: 'default' }],
+      description: 'Plugs into networks, in the order in which the instance sees them.'
+    }
+  ),
+  userData: Type.Optional(
+    Type.String({ maxLength: 65_536, description: 'cloud-init user data, as it is.' })
+  ),
+  sshKeys: Type.Array(Type.String({ minLength: 16, maxLength: 16_384 }), {
+    maxItems: 64,
+    default: [],
+    description: 'OpenSSH public keys, one line each.'
+  }),
+  cpuBaseline: Words(['portable', 'host'], {
+    description:
+      'portable: features that all hosts have, so that it can move; host: all that its host has.',
+    default: 'portable'
+  }),
+  desiredPower: Words(['running', 'paused', 'stopped'], {
+    description: 'The power state that it should be in.',
+    default: 'running'
+  }),
+  restart: RestartPolicy,
+  restarts: Type.Integer({
+    minimum: 0,
+    maximum: 1_000_000_000,
+    default: 0,
+    description: 'Raise it by one to have the instance restarted once. Unit: count.'
+  }),
+  priority: Type.Integer({
+    minimum: 0,
+    maximum: 1000,
+    default: 500,
+    description: 'Who goes first when room is short; higher goes first.'
+  }),
+  highlyAvailable: Type.Boolean({
+    default: true,
+    description: 'Whether it starts elsewhere when its host is proven dead.'
+  }),
+  host: Type.Optional(Name('The only host that it may run on.'))
+})
+
+/** A VM or container of a tenant, as wished. */
+export type InstanceSpec = DeepReadonly<Type.Static<typeof InstanceSpec>>
+
+export type InstanceDecided = {
+  /** Name of the host that it was given. */
+  readonly host?: string
+  /** Whole numbers that the size or the spec gave when it was last changed. */
+  readonly vcpus: number
+  readonly memoryMib: number
+  /** Ids of its volumes, root first, and of its ports. */
+  readonly volumes: readonly string[]
+  readonly ports: readonly string[]
+  /** RFC 3339; set once it was asked to go. */
+  readonly deletedAt?: string
+}
+export type Instance = Stored<'instance', InstanceSpec, InstanceDecided>
+
+export const instancePhases = [
+  'pending',
+  'starting',
+  'running',
+  'paused',
+  'stopping',
+  'stopped',
+  'waiting',
+  'failed',
+  'unknown',
+  'deleting'
+] as const
+export type InstancePhase = (typeof instancePhases)[number]
+
+export const InstanceStatus = Strict({
+  phase: Words(instancePhases, { description: 'Where it stands now.' }),
+  host: Type.Optional(Name('Host that it is placed on.')),
+  vcpus: Type.Integer({ description: 'Virtual processors that it was given. Unit: count.' }),
+  memoryMib: mib('Memory that it was given.', 0, 16 * 1024 * 1024),
+  addresses: Type.Array(Type.String(), { description: 'IP addresses of its ports, in order.' }),
+  volumes: Type.Array(Type.String(), { description: 'Names of its volumes, root first.' }),
+  startedAt: Type.Optional(Type.String({ description: 'When it was last started, RFC 3339.' })),
+  startCount: Type.Optional(
+    Type.Integer({ description: 'Starts since its agent began. Unit: count.' })
+  ),
+  acceleration: Type.Optional(
+    Words(['kvm', 'tcg', 'none'], { description: 'How its processor runs.' })
+  )
+})
+export type InstanceStatus = DeepReadonly<Type.Static<typeof InstanceStatus>>
+
+export const instanceKind: KindDefinition = {
+  kind: 'instance',
+  plural: 'instances',
+  prefix: 'i',
+  scope: 'tenant',
+  creatable: true,
+  doc: 'A VM or container of a tenant.',
+  spec: InstanceSpec,
+  status: InstanceStatus
+}

@@ -1,0 +1,6 @@
+/** The same type with every field, at every depth, read-only. */
+export type DeepReadonly<T> = T extends (infer Element)[]
+  ? readonly DeepReadonly<Element>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
+    : T

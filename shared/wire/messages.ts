@@ -1,0 +1,126 @@
+/**
+ * Everything that is said on the mesh. Each message travels in an envelope with the protocol
+ * version, the sender's boot id, the epoch and a deadline; see frame.ts.
+ */
+import Type from 'typebox'
+import { Strict, Words } from '../model/resource.ts'
+import type { DeepReadonly } from '../model/types.ts'
+import { Order, Report } from './order.ts'
+
+/** Raised when a message changes so that an older peer would misread it. */
+export const protocolVersion = 1
+/** No message is longer; a longer one is refused on both sides. Unit: bytes. */
+export const messageBytesMax = 4 * 1024 * 1024
+
+const Text = (maxLength = 256) => Type.String({ maxLength })
+const Count = () => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+
+/** Sent by the event loop of each side every half second: I am alive, and so late is my loop. */
+export const Heartbeat = Strict({
+  type: Type.Literal('heartbeat'),
+  number: Count(),
+  /** How late the sender's event loop was at worst since the last one. Unit: ms. */
+  loopLagMs: Type.Number({ minimum: 0 }),
+  /** The sender's epoch: the controller's own, or the highest that the agent has seen. */
+  epoch: Count(),
+  /** The order that the agent last took on; on the controller's side the newest for this host. */
+  generation: Count()
+})
+
+/** Opens a byte channel to an instance's console; data flows both ways until close. */
+export const ConsoleOpen = Strict({
+  type: Type.Literal('console-open'),
+  channel: Text(64),
+  instance: Text()
+})
+/** Bytes of a channel. A side sends at most `channelWindowBytes` that are not yet taken. */
+export const ChannelData = Strict({
+  type: Type.Literal('channel-data'),
+  channel: Text(64),
+  bytes: Type.Unsafe<Uint8Array>(Type.Any())
+})
+/** So many bytes of the channel have been passed on: send as many more. */
+export const ChannelTaken = Strict({
+  type: Type.Literal('channel-taken'),
+  channel: Text(64),
+  bytes: Count()
+})
+export const ChannelClose = Strict({
+  type: Type.Literal('channel-close'),
+  channel: Text(64),
+  /** Why, for people; empty: it ended as it should. */
+  because: Text(2048)
+})
+export const channelWindowBytes = 256 * 1024
+
+/** A question to an agent that changes nothing; answered by one `answer` with the same number. */
+export const Question = Strict({
+  type: Type.Literal('question'),
+  number: Count(),
+  ask: Words(['console-log', 'instance-stats'], { description: 'What is asked.' }),
+  subject: Text()
+})
+export const Answer = Strict({
+  type: Type.Literal('answer'),
+  number: Count(),
+  code: Type.Optional(Text(32)),
+  message: Text(2048),
+  bytes: Type.Unsafe<Uint8Array>(Type.Any())
+})
+
+/** Refused an order, and why: its epoch or generation is lower than one seen, or another cloud. */
+export const Refusal = Strict({
+  type: Type.Literal('refusal'),
+  epoch: Count(),
+  generation: Count(),
+  because: Text(2048)
+})
+
+/** Knocks at the door of a candidate: a host that is not known yet asks to be let in. */
+export const Join = Strict({
+  type: Type.Literal('join'),
+  /** SMBIOS UUID of the host. */
+  uuid: Text(64),
+  hostname: Text(),
+  /** CURVE public key of its agent, Z85. */
+  publicKey: Type.String({ minLength: 40, maxLength: 40 }),
+  /** Where its agent listens, such as tcp://10.0.0.7:7411. */
+  endpoint: Text(),
+  token: Type.Optional(Text())
+})
+export const Joined = Strict({
+  type: Type.Literal('joined'),
+  verdict: Words(['approved', 'pending', 'refused'], { description: 'What became of it.' }),
+  because: Text(2048),
+  cloud: Text(),
+  /** CURVE public keys of the controllers that the agent shall admit, Z85. */
+  controllerKeys: Type.Array(Text(40), { maxItems: 16 })
+})
+
+export const toAgent = Type.Union([
+  Order,
+  Heartbeat,
+  ConsoleOpen,
+  ChannelData,
+  ChannelTaken,
+  ChannelClose,
+  Question
+])
+export const toController = Type.Union([
+  Report,
+  Heartbeat,
+  ChannelData,
+  ChannelTaken,
+  ChannelClose,
+  Answer,
+  Refusal
+])
+/** What a controller may say to an agent. */
+export type ToAgent = DeepReadonly<Type.Static<typeof toAgent>>
+/** What an agent may say to a controller. */
+export type ToController = DeepReadonly<Type.Static<typeof toController>>
+export type Join = DeepReadonly<Type.Static<typeof Join>>
+export type Joined = DeepReadonly<Type.Static<typeof Joined>>
+export type Heartbeat = DeepReadonly<Type.Static<typeof Heartbeat>>
+export type Question = DeepReadonly<Type.Static<typeof Question>>
+export type Answer = DeepReadonly<Type.Static<typeof Answer>>

@@ -1,0 +1,207 @@
+/**
+ * The order: all that one host should hold. It is level-triggered: the complete desired state,
+ * never "start instance 3". A lost order costs nothing, a repeated one does nothing.
+ *
+ * An instance that runs but is not in the order is stopped. A volume, which holds what cannot be
+ * made again, is removed only when the order says so of that very volume (`absent`); one that the
+ * order does not name is left alone.
+ */
+import Type from 'typebox'
+import { HostFacts } from '../model/host-facts.ts'
+import { imageFormats } from '../model/image.ts'
+import { RestartPolicy } from '../model/instance.ts'
+import { Strict, Words } from '../model/resource.ts'
+import type { DeepReadonly } from '../model/types.ts'
+import { volumeFormats } from '../model/volume.ts'
+
+const Text = (maxLength = 256) => Type.String({ maxLength })
+const Count = () => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+
+export const OrderImage = Strict({
+  id: Text(),
+  name: Text(),
+  format: Words(imageFormats, { description: 'How the content is laid out.' }),
+  sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  sizeBytes: Count(),
+  /** Where the agent fetches it: an HTTP address of the controller, with a ticket. */
+  url: Text(2048)
+})
+export type OrderImage = DeepReadonly<Type.Static<typeof OrderImage>>
+
+export const OrderPool = Strict({
+  name: Text(),
+  driver: Words(['directory'], { description: 'How volumes are kept.' }),
+  path: Type.Optional(Text(1024)),
+  shared: Type.Boolean()
+})
+export type OrderPool = DeepReadonly<Type.Static<typeof OrderPool>>
+
+export const OrderVolume = Strict({
+  id: Text(),
+  name: Text(),
+  pool: Text(),
+  format: Words(volumeFormats, { description: 'How it is kept.' }),
+  sizeMib: Count(),
+  imageId: Type.Optional(Text()),
+  /** `absent`: remove it for good. */
+  desired: Words(['present', 'absent'], { description: 'Whether it should be there.' })
+})
+export type OrderVolume = DeepReadonly<Type.Static<typeof OrderVolume>>
+
+export const OrderNetwork = Strict({
+  id: Text(),
+  name: Text(),
+  mtu: Count(),
+  nat: Type.Boolean(),
+  uplink: Type.Optional(Text(15)),
+  subnets: Type.Array(
+    Strict({
+      cidr: Text(),
+      gateway: Text(),
+      dns: Type.Array(Text(), { maxItems: 4 })
+    }),
+    { maxItems: 16 }
+  )
+})
+export type OrderNetwork = DeepReadonly<Type.Static<typeof OrderNetwork>>
+
+export const OrderPort = Strict({
+  id: Text(),
+  networkId: Text(),
+  mac: Type.String({ pattern: '^[0-9a-f]{2}(:[0-9a-f]{2}){5}$' }),
+  address: Text()
+})
+export type OrderPort = DeepReadonly<Type.Static<typeof OrderPort>>
+
+export const OrderInstance = Strict({
+  id: Text(),
+  name: Text(),
+  tenant: Text(),
+  type: Words(['vm', 'container'], { description: 'What it is.' }),
+  generation: Count(),
+  vcpus: Count(),
+  memoryMib: Count(),
+  volumes: Type.Array(Text(), { maxItems: 64 }),
+  ports: Type.Array(OrderPort, { maxItems: 16 }),
+  userData: Type.Optional(Text(65_536)),
+  sshKeys: Type.Array(Text(16_384), { maxItems: 64 }),
+  cpuBaseline: Words(['portable', 'host'], { description: 'Which features it sees.' }),
+  desiredPower: Words(['running', 'paused', 'stopped'], { description: 'Power state.' }),
+  restart: RestartPolicy,
+  restarts: Count()
+})
+export type OrderInstance = DeepReadonly<Type.Static<typeof OrderInstance>>
+
+export const Order = Strict({
+  type: Type.Literal('order'),
+  cloud: Text(),
+  epoch: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  generation: Count(),
+  host: Text(),
+  images: Type.Array(OrderImage, { maxItems: 10_000 }),
+  pools: Type.Array(OrderPool, { maxItems: 1_000 }),
+  volumes: Type.Array(OrderVolume, { maxItems: 50_000 }),
+  networks: Type.Array(OrderNetwork, { maxItems: 10_000 }),
+  instances: Type.Array(OrderInstance, { maxItems: 10_000 }),
+  /** Notices of this boot of the agent, up to this number, are in the journal: forget them. */
+  noticesKept: Count()
+})
+export type Order = DeepReadonly<Type.Static<typeof Order>>
+
+export const observedPowers = [
+  'running',
+  'paused',
+  'starting',
+  'stopping',
+  'stopped',
+  'waiting',
+  'failed'
+] as const
+
+export const ReportInstance = Strict({
+  id: Text(),
+  /** Generation of the instance that what is observed was made from; 0: none. */
+  generation: Count(),
+  power: Words(observedPowers, { description: 'What is observed.' }),
+  /** One word for programs: running, no-image, no-volume, restart-wait, hypervisor-refused … */
+  reason: Text(64),
+  /** The sentence for people: why it is not as desired, or since when it is. */
+  message: Text(2048),
+  startedAt: Type.Optional(Text(40)),
+  startCount: Count(),
+  acceleration: Type.Optional(Words(['kvm', 'tcg', 'none'], { description: 'How it runs.' })),
+  /** Whether it runs with other hardware than desired, and will until its next start. */
+  restartNeeded: Type.Boolean()
+})
+export type ReportInstance = DeepReadonly<Type.Static<typeof ReportInstance>>
+
+export const ReportVolume = Strict({
+  id: Text(),
+  phase: Words(['absent', 'creating', 'ready', 'failed'], { description: 'What is observed.' }),
+  message: Text(2048),
+  sizeMib: Count(),
+  usedMib: Count()
+})
+export type ReportVolume = DeepReadonly<Type.Static<typeof ReportVolume>>
+
+/** Something that happened on the host and belongs into the journal. */
+export const Notice = Strict({
+  /** Counts from 1 in each boot of the agent. */
+  number: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  /** RFC 3339. */
+  at: Text(40),
+  /** Id of the resource that it is about. */
+  subject: Text(),
+  reason: Text(64),
+  message: Text(2048),
+  severity: Words(['notice', 'warning', 'alarm'], { description: 'How urgent it is.' })
+})
+export type Notice = DeepReadonly<Type.Static<typeof Notice>>
+
+/** What a host holds, in full. Sent at each change, and unasked every few seconds. */
+export const Report = Strict({
+  type: Type.Literal('report'),
+  /** SMBIOS UUID of the host. */
+  host: Text(),
+  hostname: Text(),
+  agentVersion: Text(64),
+  bootId: Text(64),
+  /** Names this run of the agent; another one means that it has restarted. */
+  agentRun: Text(64),
+  /** Counts up in one run, so that a late report is known. */
+  number: Count(),
+  /** The highest epoch that the agent has seen, and the order that it last took on. */
+  epoch: Count(),
+  generation: Count(),
+  /** Generation of the last order that was wholly carried out. */
+  settledGeneration: Count(),
+  facts: Type.Optional(HostFacts),
+  memoryFreeMib: Count(),
+  images: Type.Array(Text(), { maxItems: 10_000 }),
+  pools: Type.Array(
+    Strict({
+      name: Text(),
+      phase: Words(['ready', 'failed'], { description: 'Whether it can be used.' }),
+      message: Text(2048),
+      capacityMib: Count(),
+      freeMib: Count()
+    }),
+    { maxItems: 1_000 }
+  ),
+  networks: Type.Array(
+    Strict({
+      id: Text(),
+      phase: Words(['ready', 'failed'], { description: 'Whether it can be used.' }),
+      message: Text(2048)
+    }),
+    { maxItems: 10_000 }
+  ),
+  volumes: Type.Array(ReportVolume, { maxItems: 50_000 }),
+  instances: Type.Array(ReportInstance, { maxItems: 10_000 }),
+  /** Domains that are not ours: name and driver. Never touched. */
+  foreign: Type.Array(Strict({ name: Text(), driver: Text(16), memoryMib: Count() }), {
+    maxItems: 10_000
+  }),
+  notices: Type.Array(Notice, { maxItems: 256 })
+})
+export type Report = DeepReadonly<Type.Static<typeof Report>>
