@@ -3,7 +3,15 @@
  * and a fake under `test/world/`, and both pass the same contract in `test/contracts/`.
  */
 import type { Duplex } from 'node:stream'
+import type { HostFacts } from '#shared/model/host-facts.ts'
 import type { Mib } from '#shared/units.ts'
+import type {
+  OrderImage,
+  OrderNetwork,
+  OrderPool,
+  OrderPort,
+  OrderVolume
+} from '#shared/wire/order.ts'
 
 /** libvirt's two drivers: virtual machines and containers. */
 export type Driver = 'qemu' | 'lxc'
@@ -86,4 +94,89 @@ export type HypervisorAbilities = {
   readonly emulator: string | undefined
   /** Machine types that are offered, newest q35 first. */
   readonly machine: string | undefined
+}
+
+/** A volume as its pool holds it. */
+export type StoredVolume = {
+  readonly id: string
+  readonly pool: string
+  readonly format: OrderVolume['format']
+  /** Where it is: a file, or a directory for a tree. */
+  readonly path: string
+  readonly sizeMib: Mib
+  readonly usedMib: Mib
+}
+
+export type StoredPool = {
+  readonly name: string
+  readonly path: string
+  readonly capacityMib: Mib
+  readonly freeMib: Mib
+  /** Why it cannot be used; undefined when it can. */
+  readonly failure: string | undefined
+}
+
+/**
+ * Keeps volumes and images. Whatever it makes appears whole or not at all: after a crash at any
+ * moment a volume or image is there or it is not. All calls are safe to repeat. Codes: `storage`
+ * (with the cause), `not-found`, `capacity`, `corrupt` (hash differs), `unavailable`, `aborted`.
+ */
+export interface StorageDriver {
+  /** Makes a pool usable (its folder) and says how full it is. */
+  openPool(pool: OrderPool): Promise<StoredPool>
+  volumes(pool: OrderPool): Promise<readonly StoredVolume[]>
+  /** Creates a volume, empty or as a copy of an image that is here; grows one that is smaller. */
+  createVolume(
+    volume: OrderVolume,
+    options: { readonly pool: OrderPool; readonly image: OrderImage | undefined },
+    signal: AbortSignal
+  ): Promise<StoredVolume>
+  removeVolume(volume: OrderVolume, pool: OrderPool): Promise<void>
+  /** Ids of the images that are here, whole and verified. */
+  images(): Promise<readonly string[]>
+  /** Fetches an image once, checks its size and SHA-256, keeps it. */
+  fetchImage(image: OrderImage, signal: AbortSignal): Promise<void>
+  /** Removes images that are not among these and that no volume is backed by. */
+  keepOnlyImages(ids: readonly string[]): Promise<void>
+  /** Writes the cloud-init seed of an instance and says where: an ISO for a VM. Mode 0600. */
+  writeSeed(instanceId: string, files: ReadonlyMap<string, string>): Promise<string>
+  /** Puts files into a container's tree, relative paths without `..`, mode 0600. */
+  writeTreeFiles(volume: StoredVolume, files: ReadonlyMap<string, string>): Promise<void>
+  removeSeed(instanceId: string): Promise<void>
+}
+
+/** A network as it stands on the host. */
+export type StandingNetwork = {
+  readonly id: string
+  readonly bridge: string
+  /** Why it cannot be used; undefined when it can. */
+  readonly failure: string | undefined
+}
+
+/** A port together with the name under which DHCP and DNS know its instance. */
+export type NamedPort = OrderPort & { readonly name: string }
+
+/**
+ * Keeps networks: a bridge each, DHCP and DNS on it, filter rules. All calls are safe to repeat,
+ * and what is already as it should be is not touched. Codes: `network`, with the cause.
+ */
+export interface NetworkDriver extends AsyncDisposable {
+  /**
+   * Brings exactly these networks and ports about: bridges, addresses, DHCP leases, DNS names and
+   * filter rules; removes ours that are not among them. One that fails does not stop the others.
+   */
+  apply(
+    networks: readonly OrderNetwork[],
+    ports: readonly NamedPort[]
+  ): Promise<readonly StandingNetwork[]>
+  /** Name of the bridge of a network. */
+  bridgeOf(networkId: string): string
+  /** Name of the host's side of a port. */
+  interfaceOf(portId: string): string
+}
+
+/** Looks at the machine. */
+export interface Hardware {
+  facts(): Promise<HostFacts>
+  memoryFreeMib(): Promise<Mib>
 }

@@ -2,7 +2,7 @@
  * A commit is what a decision records: resources put or removed, and why. It is the only thing
  * that changes what the controller knows for good.
  */
-import type { Resource, Kind } from '#shared/model/index.ts'
+import type { Kind, Resource } from '#shared/model/index.ts'
 
 export type StoredToken = {
   readonly id: string
