@@ -91,6 +91,13 @@ export const InstanceSpec = Strict({
     default: 0,
     description: 'Raise it by one to have the instance restarted once. Unit: count.'
   }),
+  stopGraceMs: Type.Integer({
+    minimum: 0,
+    maximum: 3_600_000,
+    default: 15_000,
+    description:
+      'How long it may take to shut down before its plug is pulled; 0: at once. Unit: ms.'
+  }),
   priority: Type.Integer({
     minimum: 0,
     maximum: 1000,

@@ -88,7 +88,9 @@ export const OrderInstance = Strict({
   cpuBaseline: Words(['portable', 'host'], { description: 'Which features it sees.' }),
   desiredPower: Words(['running', 'paused', 'stopped'], { description: 'Power state.' }),
   restart: RestartPolicy,
-  restarts: Count()
+  restarts: Count(),
+  /** How long it may take to shut down before it is ended by force; 0: at once. Unit: ms. */
+  stopGraceMs: Count()
 })
 export type OrderInstance = DeepReadonly<Type.Static<typeof OrderInstance>>
 
