@@ -21,6 +21,8 @@ export type Change =
   | { readonly op: 'token-remove'; readonly id: string }
   | { readonly op: 'cloud-put'; readonly cloud: Cloud }
   | { readonly op: 'reply-put'; readonly reply: KeptReply }
+  | { readonly op: 'reply-remove'; readonly key: string }
+  | { readonly op: 'notices-kept'; readonly host: string; readonly kept: NoticesKept }
 
 /** What there is one of. */
 export type Cloud = {
@@ -36,6 +38,9 @@ export type KeptReply = {
   readonly subject: string
   readonly at: string
 }
+
+/** Up to which notice of which run of a host's agent the journal has them. */
+export type NoticesKept = { readonly run: string; readonly number: number }
 
 /** Why something was done, for the operator: one per decision, kept with what it is about. */
 export type Because = {

@@ -123,6 +123,8 @@ export type InstanceDecided = {
   /** Ids of its volumes, root first, and of its ports. */
   readonly volumes: readonly string[]
   readonly ports: readonly string[]
+  /** Its plug shall be pulled: it was asked to stop by force. */
+  readonly forced?: boolean
   /** RFC 3339; set once it was asked to go. */
   readonly deletedAt?: string
 }

@@ -96,11 +96,11 @@ export const Strict = <Properties extends Type.TProperties>(
   options: Type.TObjectOptions = {}
 ) => Type.Object(properties, { ...options, additionalProperties: false })
 
-/** A union of string literals. */
+/** One of these words. */
 export const Words = <const Values extends readonly string[]>(
   values: Values,
   options: { readonly description: string; readonly default?: Values[number] }
-) => Type.Enum(values, options)
+) => Type.Unsafe<Values[number]>(Type.Enum([...values], options))
 
 export const mib = (description: string, minimum: number, maximum: number) =>
   Type.Integer({ minimum, maximum, description: `${description} Unit: MiB.` })

@@ -1,0 +1,190 @@
+/**
+ * Every wish comes through here: an intent is judged against the view and becomes a commit, or a
+ * refusal that says why. It is pure: a dry run is the same call without the write.
+ */
+import type { Host, HostSpec } from '#shared/model/host.ts'
+import type { Image } from '#shared/model/image.ts'
+import type { Kind, Resource, ResourceOf } from '#shared/model/index.ts'
+import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
+import { refuse } from '../refusal.ts'
+import type { View } from '../view.ts'
+import type { Context, Verdict } from './context.ts'
+import { approveHost, type HostWish, joinHost } from './host.ts'
+import { failImage, fillImage, type ImageContent } from './image.ts'
+import { changeInstance, powerInstance, restartInstance } from './instance-change.ts'
+import { createInstance } from './instance-create.ts'
+import { changePlain, createPlain, type PlainKind } from './others.ts'
+import { removeResource } from './remove.ts'
+
+type Labels = Readonly<Record<string, string>>
+
+/** What somebody wants. Specs have passed the schema and carry their defaults. */
+export type Intent =
+  | {
+      readonly verb: 'create'
+      readonly kind: Kind
+      readonly name: string
+      readonly tenant?: string
+      readonly labels?: Labels
+      readonly spec: object
+    }
+  | {
+      readonly verb: 'change'
+      readonly kind: Kind
+      readonly id: string
+      readonly labels: Labels
+      readonly spec: object
+      /** Refused unless the resource is still of this generation. */
+      readonly ifGeneration?: number
+    }
+  | {
+      readonly verb: 'delete'
+      readonly kind: Kind
+      readonly id: string
+      readonly ifGeneration?: number
+    }
+  | {
+      readonly verb: 'power'
+      readonly id: string
+      readonly power: InstanceSpec['desiredPower']
+      readonly force?: boolean
+    }
+  | { readonly verb: 'restart'; readonly id: string }
+  | { readonly verb: 'join'; readonly wish: HostWish }
+  | { readonly verb: 'approve'; readonly id: string }
+  | { readonly verb: 'fill-image'; readonly id: string; readonly content: ImageContent }
+  | { readonly verb: 'fail-image'; readonly id: string; readonly failure: string }
+
+/** Judges an intent. */
+export function admit(view: View, intent: Intent, context: Context): Verdict {
+  switch (intent.verb) {
+    case 'create':
+      return create(view, intent, context)
+    case 'change':
+      return onResource(view, intent, resource => change(view, { ...intent, resource }, context))
+    case 'delete':
+      return onResource(view, intent, resource => removeResource(view, resource, context))
+    case 'power':
+      return onInstance(view, intent.id, instance =>
+        powerInstance(view, { ...intent, instance }, context)
+      )
+    case 'restart':
+      return onInstance(view, intent.id, instance => restartInstance(view, instance, context))
+    case 'join':
+      return joinHost(view, intent.wish, context)
+    case 'approve':
+      return on(view, 'host', intent.id, (host: Host) => approveHost(host, context))
+    case 'fill-image':
+      return on(view, 'image', intent.id, (image: Image) =>
+        fillImage(image, intent.content, context)
+      )
+    case 'fail-image':
+      return on(view, 'image', intent.id, (image: Image) =>
+        failImage(image, intent.failure, context)
+      )
+    default:
+      return intent satisfies never
+  }
+}
+
+function create(
+  view: View,
+  intent: Extract<Intent, { verb: 'create' }>,
+  context: Context
+): Verdict {
+  switch (intent.kind) {
+    case 'instance':
+      return createInstance(view, { ...intent, spec: intent.spec as InstanceSpec }, context)
+    case 'tenant':
+    case 'size':
+    case 'pool':
+    case 'network':
+    case 'subnet':
+    case 'image':
+    case 'volume':
+      return createPlain(
+        view,
+        { ...intent, kind: intent.kind, spec: intent.spec as ResourceOf[PlainKind]['spec'] },
+        context
+      )
+    case 'host':
+      return refuse('invalid', 'cannot create a host: hosts join by themselves', {
+        next: ['start remuda-agent on it', 'remuda host list']
+      })
+    case 'port':
+      return refuse('invalid', 'cannot create a port: ports are made with their instance', {
+        next: ['name the network in spec.ports of the instance']
+      })
+    case 'event':
+    case 'job':
+      return refuse('invalid', `cannot create a ${intent.kind}: it comes about by itself`)
+    default:
+      return intent.kind satisfies never
+  }
+}
+
+function change(
+  view: View,
+  wish: { readonly resource: Resource; readonly labels: Labels; readonly spec: object },
+  context: Context
+): Verdict {
+  const { resource, labels } = wish
+  switch (resource.kind) {
+    case 'instance':
+      return changeInstance(
+        view,
+        { instance: resource, labels, spec: wish.spec as InstanceSpec },
+        context
+      )
+    case 'tenant':
+    case 'size':
+    case 'pool':
+    case 'network':
+    case 'subnet':
+    case 'image':
+    case 'volume':
+      return changePlain({ resource, labels, spec: wish.spec }, context)
+    case 'host':
+      return changePlain({ resource, labels, spec: wish.spec as HostSpec }, context)
+    case 'port':
+    case 'event':
+    case 'job':
+      return refuse('invalid', `cannot change a ${resource.kind}: it comes about by itself`)
+    default:
+      return resource satisfies never
+  }
+}
+
+function onResource(
+  view: View,
+  intent: { readonly kind: Kind; readonly id: string; readonly ifGeneration?: number },
+  judge: (resource: Resource) => Verdict
+): Verdict {
+  return on(view, intent.kind, intent.id, (resource: Resource) => {
+    const { ifGeneration } = intent
+    if (ifGeneration === undefined || ifGeneration === resource.generation) return judge(resource)
+    return refuse('stale', `${resource.kind} ${resource.name} has changed since it was read`, {
+      reasons: [`you read generation ${ifGeneration}, it is at ${resource.generation}`],
+      next: [
+        'read it again and repeat the change',
+        `remuda history ${resource.kind}/${resource.name}`
+      ]
+    })
+  })
+}
+
+const onInstance = (view: View, id: string, judge: (instance: Instance) => Verdict): Verdict =>
+  on(view, 'instance', id, judge)
+
+function on<K extends Kind>(
+  view: View,
+  kind: K,
+  id: string,
+  judge: (resource: ResourceOf[K]) => Verdict
+): Verdict {
+  const resource = view.get(kind, id)
+  if (resource) return judge(resource)
+  return refuse('not-found', `there is no ${kind} ${id} any more`, {
+    next: [`remuda ${kind} list`]
+  })
+}

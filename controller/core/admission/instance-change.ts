@@ -1,0 +1,194 @@
+import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
+import type { Volume } from '#shared/model/volume.ts'
+import type { Change } from '../commit.ts'
+import { isRefusal, type Refusal, refuse } from '../refusal.ts'
+import { defaultTenant } from '../subject.ts'
+import type { View } from '../view.ts'
+import { admitted, type Context, unchanged, type Verdict } from './context.ts'
+import { attachedVolumes, shapeOf } from './instance-create.ts'
+import { placeInstance } from './instance-place.ts'
+
+/** What is fixed once an instance is made, and what one does instead. */
+const fixed: readonly (readonly [keyof InstanceSpec, string])[] = [
+  ['type', 'create another instance'],
+  ['image', 'create another instance from that image'],
+  ['pool', 'create another instance in that pool'],
+  ['host', 'create another instance there'],
+  ['ports', 'create another instance with those ports']
+]
+
+/** Judges a changed wish for an instance that is there. */
+export function changeInstance(
+  view: View,
+  wish: {
+    readonly instance: Instance
+    readonly labels: Readonly<Record<string, string>>
+    readonly spec: InstanceSpec
+  },
+  context: Context
+): Verdict {
+  const { instance, spec, labels } = wish
+  if (same(spec, instance.spec) && same(labels, instance.labels)) return unchanged(instance)
+  const going = refuseGoing(instance)
+  if (going) return going
+  for (const [field, instead] of fixed) {
+    if (same(spec[field], instance.spec[field])) continue
+    return refuse('invalid', `cannot change ${field} of instance ${instance.name}`, {
+      pointer: `/spec/${field}`,
+      reasons: [`it is ${JSON.stringify(instance.spec[field])} since the instance was made`],
+      next: [`keep it, or ${instead}`]
+    })
+  }
+  const shape = shapeOf(view, spec)
+  if (isRefusal(shape)) return shape
+  const volumes = volumesAfter(view, instance, spec)
+  if (isRefusal(volumes)) return volumes
+  const after: Instance = {
+    ...instance,
+    labels,
+    spec,
+    decided: { ...instance.decided, ...shape, volumes: volumes.ids },
+    generation: instance.generation + (same(spec, instance.spec) ? 0 : 1)
+  }
+  const room = refuseNoRoom(view, { before: instance, after }, context)
+  if (room) return room
+  return admitted(context, after, {
+    verb: 'changed',
+    because: differences(instance, after),
+    more: volumes.changes
+  })
+}
+
+/** Judges a wish for another power state. */
+export function powerInstance(
+  view: View,
+  wish: {
+    readonly instance: Instance
+    readonly power: InstanceSpec['desiredPower']
+    readonly force?: boolean
+  },
+  context: Context
+): Verdict {
+  const { instance, power } = wish
+  if (power === 'paused' && instance.spec.desiredPower === 'stopped') {
+    return refuse('conflict', `cannot pause instance ${instance.name}: it is stopped`, {
+      next: [`remuda instance start ${instance.name}`]
+    })
+  }
+  const spec = { ...instance.spec, desiredPower: power }
+  const forced = wish.force === true
+  if (forced === (instance.decided.forced === true)) {
+    return changeInstance(view, { instance, labels: instance.labels, spec }, context)
+  }
+  const { forced: _, ...decided } = instance.decided
+  const marked = { ...instance, decided: forced ? { ...decided, forced } : decided }
+  if (same(spec, instance.spec)) {
+    return admitted(context, marked, { verb: 'changed', because: 'asked for: pull the plug' })
+  }
+  return changeInstance(view, { instance: marked, labels: instance.labels, spec }, context)
+}
+
+/** Judges a wish for one restart: the count goes up, and a stopped instance is started. */
+export function restartInstance(view: View, instance: Instance, context: Context): Verdict {
+  const { spec } = instance
+  const restarts = spec.restarts + 1
+  const after = { ...spec, restarts, desiredPower: 'running' as const }
+  return changeInstance(view, { instance, labels: instance.labels, spec: after }, context)
+}
+
+export function refuseGoing(instance: Instance): Refusal | undefined {
+  if (!instance.decided.deletedAt) return undefined
+  return refuse('conflict', `instance ${instance.name} is being deleted`, {
+    reasons: [`since ${instance.decided.deletedAt}`],
+    next: [`remuda why instance/${instance.name}`]
+  })
+}
+
+/** More memory or processors, or a start, must find room on the host where it is. */
+function refuseNoRoom(
+  view: View,
+  change: { readonly before: Instance; readonly after: Instance },
+  context: Context
+): Refusal | undefined {
+  const { before, after } = change
+  const { host } = after.decided
+  if (host === undefined || after.spec.desiredPower === 'stopped') return undefined
+  const counted = before.spec.desiredPower !== 'stopped'
+  const more = {
+    memoryMib: after.decided.memoryMib - (counted ? before.decided.memoryMib : 0),
+    vcpus: after.decided.vcpus - (counted ? before.decided.vcpus : 0)
+  }
+  if (more.memoryMib <= 0 && more.vcpus <= 0) return undefined
+  const probe: Instance = {
+    ...after,
+    spec: { ...after.spec, host },
+    decided: {
+      ...after.decided,
+      memoryMib: Math.max(0, more.memoryMib),
+      vcpus: Math.max(0, more.vcpus)
+    }
+  }
+  const only = view.named('host', host)
+  if (!only || !view.heard(host).report?.facts) return undefined
+  const placement = placeInstance(view, { instance: probe, volumes: [] }, context.now)
+  return isRefusal(placement) ? placement : undefined
+}
+
+function volumesAfter(
+  view: View,
+  instance: Instance,
+  spec: InstanceSpec
+): { readonly ids: readonly string[]; readonly changes: readonly Change[] } | Refusal {
+  const owned = instance.decided.volumes
+    .map(id => view.get('volume', id))
+    .filter(volume => volume?.decided.ownerId === instance.id) as readonly Volume[]
+  const tenant = instance.tenant ?? defaultTenant
+  const attached = attachedVolumes(view, { name: instance.name, id: instance.id, tenant, spec })
+  if (isRefusal(attached)) return attached
+  const ids = [...owned, ...attached.volumes].map(volume => volume.id)
+  const [root] = owned
+  if (spec.rootMib === undefined || !root || spec.rootMib === root.spec.sizeMib) {
+    return { ids, changes: [] }
+  }
+  if (spec.rootMib < root.spec.sizeMib) {
+    return refuse('invalid', `cannot make the root volume of ${instance.name} smaller`, {
+      pointer: '/spec/rootMib',
+      reasons: [`it has ${root.spec.sizeMib} MiB, ${spec.rootMib} MiB are asked for`],
+      next: [`ask for ${root.spec.sizeMib} MiB or more`]
+    })
+  }
+  const resource = {
+    ...root,
+    spec: { ...root.spec, sizeMib: spec.rootMib },
+    generation: root.generation + 1
+  }
+  return { ids, changes: [{ op: 'put', resource }] }
+}
+
+/** What has changed, field by field, for the history. */
+export function differences(before: Instance, after: Instance): string {
+  const parts: string[] = []
+  if (!same(before.labels, after.labels)) parts.push('labels')
+  const keys = new Set([...Object.keys(before.spec), ...Object.keys(after.spec)])
+  for (const key of [...keys].sort() as (keyof InstanceSpec)[]) {
+    const [old, now] = [before.spec[key], after.spec[key]]
+    if (same(old, now)) continue
+    const secret = key === 'userData' || key === 'sshKeys'
+    parts.push(secret ? key : `${key} ${short(old)} → ${short(now)}`)
+  }
+  return `asked for: ${parts.join(', ')}`
+}
+
+const short = (value: unknown): string =>
+  value === undefined ? 'unset' : typeof value === 'string' ? value : JSON.stringify(value)
+
+/** Deep equality of JSON values, without regard to the order of keys. */
+export function same(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (Array.isArray(a) !== Array.isArray(b)) return false
+  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>]
+  const keys = Object.keys(left).filter(key => left[key] !== undefined)
+  const others = Object.keys(right).filter(key => right[key] !== undefined)
+  return keys.length === others.length && keys.every(key => same(left[key], right[key]))
+}

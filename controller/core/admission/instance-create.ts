@@ -1,0 +1,229 @@
+import type { Image } from '#shared/model/image.ts'
+import { kinds, type Resource } from '#shared/model/index.ts'
+import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
+import type { Port } from '#shared/model/network.ts'
+import type { Volume } from '#shared/model/volume.ts'
+import type { Change } from '../commit.ts'
+import { isRefusal, type Refusal, refuse } from '../refusal.ts'
+import { defaultTenant, subjectOf } from '../subject.ts'
+import type { View } from '../view.ts'
+import { born, type Context, decision, nameClash, reference, type Verdict } from './context.ts'
+import { placeInstance } from './instance-place.ts'
+import { portsFor } from './ports.ts'
+
+export type InstanceWish = {
+  readonly name: string
+  readonly tenant?: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly spec: InstanceSpec
+}
+
+/** The size that an instance has which says neither size nor memory. */
+export const sizeWhenUnsaid = 'small'
+
+/** Judges the wish for a new instance: its volumes, ports, addresses and host in one commit. */
+export function createInstance(view: View, wish: InstanceWish, context: Context): Verdict {
+  const tenant = wish.tenant ?? defaultTenant
+  const clash = nameClash(view, 'instance', wish)
+  if (clash) return clash
+  const shape = shapeOf(view, wish.spec)
+  if (isRefusal(shape)) return shape
+  const born_ = born(context, 'instance', wish)
+  const volumes = volumesFor(view, { ...wish, tenant, id: born_.id }, context)
+  if (isRefusal(volumes)) return volumes
+  const ports = portsFor(view, { ...wish, tenant, id: born_.id }, context)
+  if (isRefusal(ports)) return ports
+
+  const unplaced: Instance = {
+    ...born_,
+    kind: 'instance',
+    spec: wish.spec,
+    decided: {
+      ...shape,
+      volumes: volumes.all.map(volume => volume.id),
+      ports: ports.map(port => port.id)
+    }
+  }
+  const placement = placeInstance(view, { instance: unplaced, volumes: volumes.all }, context.now)
+  if (isRefusal(placement)) return placement
+  const host = placement.chosen?.name
+  const instance: Instance =
+    host === undefined ? unplaced : { ...unplaced, decided: { ...unplaced.decided, host } }
+  const made: readonly (Volume | Port)[] = [
+    ...volumes.made.map(volume => onHost(view, volume, host)),
+    ...ports
+  ]
+  return {
+    commit: {
+      changes: [instance, ...made].map((resource: Resource): Change => ({ op: 'put', resource })),
+      decisions: [
+        decision(context, 'created', storyOf(instance, ports, volumes.made), subjectOf(instance)),
+        placedDecision(context, instance, placement.because)
+      ]
+    },
+    resource: instance,
+    placement
+  }
+}
+
+/** A volume of a pool that is not shared belongs to the host that makes it. */
+export const onHost = (view: View, volume: Volume, host: string | undefined): Volume =>
+  host === undefined || view.named('pool', volume.spec.pool)?.spec.shared
+    ? volume
+    : { ...volume, decided: { ...volume.decided, host } }
+
+export const placedDecision = (context: Context, instance: Instance, because: string) =>
+  instance.decided.host === undefined
+    ? decision(context, 'not-placed', `waits for a host: ${because}`, subjectOf(instance))
+    : decision(
+        context,
+        'placed',
+        `placed on ${instance.decided.host}: ${because}`,
+        subjectOf(instance)
+      )
+
+const storyOf = (instance: Instance, ports: readonly Port[], made: readonly Volume[]): string => {
+  const { vcpus, memoryMib } = instance.decided
+  const shape = `${instance.spec.type}, ${vcpus} vcpu${vcpus === 1 ? '' : 's'}, ${memoryMib} MiB`
+  const image = instance.spec.image === undefined ? '' : `, image ${instance.spec.image}`
+  const volume = made.map(one => `, volume ${one.name} of ${one.spec.sizeMib} MiB`).join('')
+  const address = ports.map(port => `, address ${port.decided.address}`).join('')
+  return `asked for: ${shape}${image}${volume}${address}`
+}
+
+/** Processors and memory: the spec's own, else those of its size. */
+export function shapeOf(
+  view: View,
+  spec: InstanceSpec
+): { readonly vcpus: number; readonly memoryMib: number } | Refusal {
+  const { size, vcpus, memoryMib } = spec
+  if (size === undefined && memoryMib !== undefined) return { vcpus: vcpus ?? 1, memoryMib }
+  const named = reference(view, 'size', { name: size ?? sizeWhenUnsaid, pointer: '/spec/size' })
+  if (isRefusal(named)) {
+    if (size !== undefined) return named
+    return refuse('invalid', 'the instance says neither its memory nor a size', {
+      pointer: '/spec/memoryMib',
+      next: ['give --memory 512MiB, or --size NAME from: remuda size list']
+    })
+  }
+  return {
+    vcpus: vcpus ?? named.found.spec.vcpus,
+    memoryMib: memoryMib ?? named.found.spec.memoryMib
+  }
+}
+
+type Owner = InstanceWish & { readonly tenant: string; readonly id: string }
+
+function volumesFor(
+  view: View,
+  wish: Owner,
+  context: Context
+): { readonly all: readonly Volume[]; readonly made: readonly Volume[] } | Refusal {
+  const made: Volume[] = []
+  if (wish.spec.image !== undefined) {
+    const root = rootVolume(view, wish, context)
+    if (isRefusal(root)) return root
+    made.push(root)
+  } else if (wish.spec.volumes.length === 0) {
+    return refuse('invalid', `cannot create instance ${wish.name}: it has nothing to start from`, {
+      pointer: '/spec/image',
+      reasons: ['it names neither an image nor a volume'],
+      next: ['give --image NAME from: remuda image list', 'or --volume NAME']
+    })
+  }
+  const attached = attachedVolumes(view, wish)
+  if (isRefusal(attached)) return attached
+  return { all: [...made, ...attached.volumes], made }
+}
+
+/** The volumes that the spec names, each there and free. */
+export function attachedVolumes(
+  view: View,
+  wish: {
+    readonly name: string
+    readonly tenant: string
+    readonly id: string
+    readonly spec: InstanceSpec
+  }
+): { readonly volumes: readonly Volume[] } | Refusal {
+  const volumes: Volume[] = []
+  for (const [index, name] of wish.spec.volumes.entries()) {
+    const pointer = `/spec/volumes/${index}`
+    const volume = reference(view, 'volume', { name, tenant: wish.tenant, pointer })
+    if (isRefusal(volume)) return volume
+    const user = [...view.indexes.of('volume-user', volume.found.id)].find(id => id !== wish.id)
+    if (user !== undefined) {
+      return refuse('conflict', `volume ${name} is in use`, {
+        pointer,
+        reasons: [`instance ${view.get('instance', user)?.name} uses it`],
+        next: [`remuda volume show ${name}`]
+      })
+    }
+    if (volumes.includes(volume.found)) {
+      return refuse('invalid', `volume ${name} is named twice`, { pointer })
+    }
+    if (volume.found.decided.deletedAt) {
+      return refuse('conflict', `volume ${name} is being deleted`, { pointer })
+    }
+    const tree = volume.found.spec.format === 'tree'
+    if (tree !== (wish.spec.type === 'container')) {
+      return refuse('invalid', `a ${wish.spec.type} cannot use volume ${name}`, {
+        pointer,
+        reasons: [`its format is ${volume.found.spec.format}; trees are for containers`]
+      })
+    }
+    volumes.push(volume.found)
+  }
+  return { volumes }
+}
+
+function rootVolume(view: View, wish: Owner, context: Context): Volume | Refusal {
+  const { spec, tenant } = wish
+  const name = spec.image as string
+  const image = reference(view, 'image', { name, tenant, pointer: '/spec/image' })
+  if (isRefusal(image)) return image
+  const fault = imageFault(image.found, wish)
+  if (fault) return fault
+  const pool = reference(view, 'pool', { name: spec.pool, pointer: '/spec/pool' })
+  if (isRefusal(pool)) return pool
+  const volumeName = `${wish.name}-root`.slice(-63)
+  const clash = nameClash(view, 'volume', { name: volumeName, tenant })
+  if (clash) return clash
+  const smallest = image.found.decided.content!.virtualMib
+  const sizeMib = spec.rootMib ?? smallest
+  if (sizeMib < smallest) {
+    return refuse('invalid', `the root volume of ${wish.name} would be too small`, {
+      pointer: '/spec/rootMib',
+      reasons: [`image ${name} needs ${smallest} MiB, ${sizeMib} MiB are asked for`],
+      next: [`leave rootMib out, or ask for ${smallest} MiB or more`]
+    })
+  }
+  return {
+    ...born(context, 'volume', { name: volumeName, tenant }),
+    kind: 'volume',
+    spec: { pool: spec.pool, format: spec.type === 'vm' ? 'qcow2' : 'tree', sizeMib, image: name },
+    decided: { imageId: image.found.id, ownerId: wish.id }
+  }
+}
+
+function imageFault(image: Image, wish: Owner): Refusal | undefined {
+  const pointer = '/spec/image'
+  if (image.spec.type !== wish.spec.type) {
+    return refuse('invalid', `image ${image.name} is for a ${image.spec.type}`, {
+      pointer,
+      reasons: [`the instance is a ${wish.spec.type}`],
+      next: [`remuda ${kinds.image.kind} list --filter spec.type=${wish.spec.type}`]
+    })
+  }
+  if (image.decided.deletedAt) {
+    return refuse('conflict', `image ${image.name} is being deleted`, { pointer })
+  }
+  if (!image.decided.content) {
+    return refuse('conflict', `image ${image.name} has no content yet`, {
+      pointer,
+      reasons: [image.decided.failure ?? `created at ${image.createdAt}, nothing was uploaded`],
+      next: [`remuda image show ${image.name}`, `remuda wait image/${image.name}`]
+    })
+  }
+  return undefined
+}

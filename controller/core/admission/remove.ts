@@ -1,0 +1,105 @@
+import type { Kind, Resource, ResourceOf } from '#shared/model/index.ts'
+import type { Change } from '../commit.ts'
+import { listed, type Refusal, refuse } from '../refusal.ts'
+import { defaultTenant, subjectOf } from '../subject.ts'
+import type { View } from '../view.ts'
+import { admitted, type Context, decision, isoOf, unchanged, type Verdict } from './context.ts'
+
+/** Judges a wish that a resource goes: what others need stays, what hosts hold goes first there. */
+export function removeResource(view: View, resource: Resource, context: Context): Verdict {
+  const users = usersOf(view, resource)
+  if (users.length > 0) return inUse(resource, users)
+  switch (resource.kind) {
+    case 'instance':
+    case 'volume':
+      return goSlowly(resource, context)
+    case 'host':
+    case 'image':
+    case 'network':
+    case 'subnet':
+    case 'pool':
+    case 'size':
+    case 'tenant':
+      return goAtOnce(resource, context)
+    case 'port':
+      return refuse('conflict', `cannot delete port ${resource.name}: it goes with its instance`, {
+        reasons: [`instance ${resource.spec.instance ?? 'unknown'} has it`],
+        next: [`remuda instance delete ${resource.spec.instance ?? 'NAME'}`]
+      })
+    case 'event':
+    case 'job':
+      return goAtOnce(resource, context)
+    default:
+      return resource satisfies never
+  }
+}
+
+/** Sets the mark; the decision that sees it gone from its host removes it. */
+function goSlowly(resource: ResourceOf['instance' | 'volume'], context: Context): Verdict {
+  if (resource.decided.deletedAt) return unchanged(resource)
+  const deletedAt = isoOf(context)
+  const after = { ...resource, decided: { ...resource.decided, deletedAt } } as Resource
+  const { host } = resource.decided
+  const because = host === undefined ? 'asked to go; no host has it' : `asked to go from ${host}`
+  return admitted(context, after, { verb: 'deleting', because })
+}
+
+function goAtOnce(resource: Resource, context: Context): Verdict {
+  const changes: readonly Change[] = [{ op: 'remove', kind: resource.kind, id: resource.id }]
+  const decisions = [
+    decision(context, 'deleted', 'asked to go; nothing used it', subjectOf(resource))
+  ]
+  return { commit: { changes, decisions }, resource }
+}
+
+const inUse = (resource: Resource, users: readonly string[]): Refusal =>
+  refuse('conflict', `cannot delete ${resource.kind} ${resource.name}: it is in use`, {
+    reasons: [`${users.length} use${users.length === 1 ? 's' : ''} it: ${listed(users)}`],
+    next: users.slice(0, 3).map(user => `remuda ${user.split(' ')[0]} delete ${user.split(' ')[1]}`)
+  })
+
+function usersOf(view: View, resource: Resource): readonly string[] {
+  const names = <K extends Kind>(kind: K, ids: Iterable<string>): string[] =>
+    [...ids].map(id => `${kind} ${view.get(kind, id)?.name ?? id}`)
+  switch (resource.kind) {
+    case 'volume':
+      return names('instance', view.indexes.of('volume-user', resource.id))
+    case 'image':
+      return names('volume', view.indexes.of('image-volumes', resource.id))
+    case 'network':
+      return [
+        ...names('port', view.indexes.of('network-ports', resource.id)),
+        ...names('subnet', view.indexes.of('network-subnets', subjectOf(resource)))
+      ]
+    case 'subnet':
+      return names('port', view.indexes.of('subnet-ports', resource.id))
+    case 'pool':
+      return names('volume', view.indexes.of('pool-volumes', resource.name))
+    case 'host':
+      return [
+        ...names('instance', view.indexes.of('host-instances', resource.name)),
+        ...names('volume', view.indexes.of('host-volumes', resource.name))
+      ]
+    case 'tenant':
+      return tenantUsers(view, resource.name)
+    case 'instance':
+    case 'port':
+    case 'size':
+    case 'event':
+    case 'job':
+      return []
+    default:
+      return resource satisfies never
+  }
+}
+
+function tenantUsers(view: View, name: string): readonly string[] {
+  const users: string[] = name === defaultTenant ? ['cloud itself'] : []
+  for (const kind of ['instance', 'volume', 'image', 'network', 'subnet', 'port'] as const) {
+    for (const id of view.indexes.of('tenant-resources', name)) {
+      const resource = view.get(kind, id)
+      if (resource) users.push(`${kind} ${resource.name}`)
+    }
+  }
+  return users
+}

@@ -1,0 +1,208 @@
+/**
+ * The top of the controller's judgement: given all that is known and the time, what is to be
+ * recorded next. It decides and does not act: its decisions are data, each with the sentence that
+ * the operator reads. It looks only at what is left to do, never at everything.
+ */
+import type { Event } from '#shared/model/event.ts'
+import type { Resource, ResourceOf } from '#shared/model/index.ts'
+import type { Instance } from '#shared/model/instance.ts'
+import type { Volume } from '#shared/model/volume.ts'
+import type { Notice, Report } from '#shared/wire/order.ts'
+import { born, type Context, decision, isoOf } from './admission/context.ts'
+import { onHost, placedDecision } from './admission/instance-create.ts'
+import { placeInstance } from './admission/instance-place.ts'
+import type { Because, Change, Commit } from './commit.ts'
+import { isRefusal } from './refusal.ts'
+import { subjectOf } from './subject.ts'
+import type { View } from './view.ts'
+
+/** Most commits of one round; the rest waits for the next, so that no round is long. */
+const commitsMax = 256
+/** How long a reply to a request with an Idempotency-Key is kept. Unit: ms. */
+export const replyKeptMs = 24 * 60 * 60 * 1000
+/** Notifications that are kept; the one that last happened longest ago goes first. */
+const eventsMax = 2_000
+
+/** Decides one round: at most `commitsMax` commits, each of which stands by itself. */
+export function decide(view: View, context: Context): readonly Commit[] {
+  const commits: Commit[] = []
+  const all = [
+    placements(view, context),
+    departures(view, context),
+    noticesOf(view, context),
+    forgotten(view, context)
+  ]
+  for (const some of all) {
+    for (const commit of some) {
+      commits.push(commit)
+      if (commits.length >= commitsMax) return commits
+    }
+  }
+  return commits
+}
+
+/** Finds hosts for instances that had none. Whoever still finds none waits, and `why` says so. */
+function* placements(view: View, context: Context): Iterable<Commit> {
+  const waiting = [...view.indexes.unplaced]
+    .flatMap(id => view.get('instance', id) ?? [])
+    .sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
+  for (const instance of waiting) {
+    const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
+    const placement = placeInstance(view, { instance, volumes }, context.now)
+    if (isRefusal(placement) || !placement.chosen) continue
+    const host = placement.chosen.name
+    const placed: Instance = { ...instance, decided: { ...instance.decided, host } }
+    const bound = volumes.map(volume => onHost(view, volume, host))
+    yield {
+      changes: [placed, ...bound].map((resource: Resource): Change => ({ op: 'put', resource })),
+      decisions: [placedDecision(context, placed, placement.because)]
+    }
+    return // the next placement must see this one: one at a time
+  }
+}
+
+/** Removes what was asked to go once its host says that it is gone. */
+function* departures(view: View, context: Context): Iterable<Commit> {
+  for (const key of view.indexes.going) {
+    const [kind, id] = key.split('/') as ['instance' | 'volume', string]
+    const resource = view.get(kind, id)
+    if (!resource) continue
+    const proof = goneFrom(view, resource)
+    if (proof === undefined) continue
+    yield resource.kind === 'instance'
+      ? instanceGone(view, { instance: resource, proof }, context)
+      : volumeGone(resource, proof, context)
+  }
+}
+
+/** The sentence that proves that no host holds it any more; undefined while one may. */
+function goneFrom(view: View, resource: ResourceOf['instance' | 'volume']): string | undefined {
+  const { host } = resource.decided
+  if (host === undefined) return 'no host ever had it'
+  const { report } = view.heard(host)
+  if (!report || report.generation < view.indexes.hostGeneration(host)) return undefined
+  return resource.kind === 'instance' ? noInstance(report, resource) : noVolume(report, resource)
+}
+
+const noInstance = (report: Report, instance: Instance): string | undefined =>
+  report.instances.some(one => one.id === instance.id)
+    ? undefined
+    : `${report.hostname} reports that it no longer runs`
+
+const noVolume = (report: Report, volume: Volume): string | undefined => {
+  const seen = report.volumes.find(one => one.id === volume.id)
+  return seen === undefined || seen.phase !== 'absent'
+    ? undefined
+    : `${report.hostname} reports that it is removed`
+}
+
+function instanceGone(
+  view: View,
+  gone: { readonly instance: Instance; readonly proof: string },
+  context: Context
+): Commit {
+  const { instance, proof } = gone
+  const changes: Change[] = [{ op: 'remove', kind: 'instance', id: instance.id }]
+  for (const id of instance.decided.ports) changes.push({ op: 'remove', kind: 'port', id })
+  for (const id of instance.decided.volumes) {
+    const volume = view.get('volume', id)
+    if (volume?.decided.ownerId !== instance.id || volume.decided.deletedAt) continue
+    const decided = { ...volume.decided, deletedAt: isoOf(context) }
+    changes.push({ op: 'put', resource: { ...volume, decided } })
+  }
+  return { changes, decisions: [decision(context, 'deleted', proof, subjectOf(instance))] }
+}
+
+const volumeGone = (volume: Volume, proof: string, context: Context): Commit => ({
+  changes: [{ op: 'remove', kind: 'volume', id: volume.id }],
+  decisions: [decision(context, 'deleted', proof, subjectOf(volume))]
+})
+
+/** Takes what agents have seen into the journal: into the histories and as notifications. */
+function* noticesOf(view: View, context: Context): Iterable<Commit> {
+  for (const host of view.indexes.news) {
+    const { report } = view.heard(host)
+    const kept = view.noticesKept(host)
+    if (!report) continue
+    const since = kept?.run === report.agentRun ? kept.number : 0
+    const fresh = report.notices.filter(notice => notice.number > since)
+    if (fresh.length === 0) continue
+    const changes: Change[] = []
+    const decisions: Because[] = []
+    const events = new Map<string, Event>()
+    for (const notice of fresh) {
+      const subject = subjectNamed(view, notice.subject, host)
+      const { at, reason: verb, message: because } = notice
+      decisions.push({ at, by: `agent/${host}`, verb, because, subjects: [subject] })
+      const event = eventAfter(view, { notice, subject, host, events }, context)
+      events.set(event.name, event)
+    }
+    for (const resource of events.values()) changes.push({ op: 'put', resource })
+    const number = Math.max(...fresh.map(notice => notice.number))
+    changes.push({ op: 'notices-kept', host, kept: { run: report.agentRun, number } })
+    yield { changes, decisions }
+  }
+}
+
+/** Notices name ids; people read names. */
+function subjectNamed(view: View, id: string, host: string): string {
+  for (const kind of ['instance', 'volume', 'image', 'network', 'port', 'pool'] as const) {
+    const resource = view.get(kind, id)
+    if (resource) return subjectOf(resource)
+  }
+  return `host/${host}`
+}
+
+/** One notification per subject and reason: it counts instead of repeating. */
+function eventAfter(
+  view: View,
+  seen: {
+    readonly notice: Notice
+    readonly subject: string
+    readonly host: string
+    readonly events: ReadonlyMap<string, Event>
+  },
+  context: Context
+): Event {
+  const { notice, subject, host } = seen
+  const { reason, message, severity, at } = notice
+  const name = eventName(subject, reason)
+  const before = seen.events.get(name) ?? view.named('event', name)
+  const spec = { subject, reason, message, severity, source: `agent/${host}` }
+  if (before) {
+    const decided = { ...before.decided, count: before.decided.count + 1, lastAt: at }
+    return { ...before, spec, decided, generation: before.generation + 1 }
+  }
+  const start = born(context, 'event', { name })
+  return { ...start, kind: 'event', spec, decided: { count: 1, firstAt: at, lastAt: at } }
+}
+
+/** A name from subject and reason, short enough and the same each time. */
+function eventName(subject: string, reason: string): string {
+  const text = `${reason}-${subject.replaceAll('/', '-')}`
+  if (text.length <= 63) return text
+  let hash = 0x811c9dc5 // FNV-1a
+  for (const character of text) {
+    hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0
+  }
+  return `${text.slice(0, 54)}-${hash.toString(16).padStart(8, '0')}`
+}
+
+/** Lets go of old replies, and of the stalest notifications beyond the bound. */
+function* forgotten(view: View, context: Context): Iterable<Commit> {
+  const changes: Change[] = []
+  for (const { key, at } of view.replies().values()) {
+    if (context.now.wall - Date.parse(at) < replyKeptMs) break
+    changes.push({ op: 'reply-remove', key })
+  }
+  const events = view.all('event')
+  if (events.size > eventsMax) {
+    const stale = [...events.values()].sort((a, b) =>
+      a.decided.lastAt < b.decided.lastAt ? -1 : 1
+    )
+    for (const { id } of stale.slice(0, events.size - eventsMax)) {
+      changes.push({ op: 'remove', kind: 'event', id })
+    }
+  }
+  if (changes.length > 0) yield { changes, decisions: [] }
+}

@@ -1,0 +1,226 @@
+/**
+ * Ways to find things in the view without walking it: by name, by host, by what is left to do.
+ * They are worked out of the resources alone, so they can be made again at any time; only the
+ * view's fold changes them.
+ */
+
+import type { Generation } from '#shared/ids.ts'
+import type { Kind, Resource } from '#shared/model/index.ts'
+import type { Instance } from '#shared/model/instance.ts'
+import type { Mib } from '#shared/units.ts'
+import { subjectOf } from './subject.ts'
+
+/** What the instances on a host were promised. */
+export type Promised = { readonly memoryMib: Mib; readonly vcpus: number; readonly count: number }
+
+const nothing: Promised = { memoryMib: 0, vcpus: 0, count: 0 }
+const emptySet: ReadonlySet<string> = new Set()
+/** Kinds whose change may concern every host. */
+const cloudWide: ReadonlySet<Kind> = new Set(['image', 'network', 'subnet', 'pool'])
+
+export class Indexes {
+  readonly #names = new Map<string, string>()
+  readonly #sets = new Map<string, Set<string>>()
+  readonly #promised = new Map<string, Promised>()
+  readonly #shared = new Map<string, unknown>()
+  readonly #hostGeneration = new Map<string, Generation>()
+  #allGeneration: Generation = 0
+  #position = 0
+
+  /** Ids of instances that no host was found for yet. */
+  readonly unplaced = new Set<string>()
+  /** Keys (kind/id) of what was asked to go and is not gone. */
+  readonly going = new Set<string>()
+  /** Names of hosts that may need a new order. */
+  readonly touched = new Set<string>()
+  /** Names of hosts that have reported since these were last looked at. */
+  readonly news = new Set<string>()
+
+  idOf(kind: Kind, name: string, tenant?: string): string | undefined {
+    return this.#names.get(
+      subjectOf(tenant === undefined ? { kind, name } : { kind, name, tenant })
+    )
+  }
+
+  has(subject: string): boolean {
+    return this.#names.has(subject)
+  }
+
+  count(): number {
+    return this.#names.size
+  }
+
+  /** Ids of one kind that belong together: instances of a host, ports of a network … */
+  of(relation: Relation, key: string): ReadonlySet<string> {
+    return this.#sets.get(`${relation}:${key}`) ?? emptySet
+  }
+
+  promised(host: string): Promised {
+    return this.#promised.get(host) ?? nothing
+  }
+
+  /** Position that last changed what a host should hold: the generation of its order. */
+  hostGeneration(host: string): Generation {
+    return Math.max(this.#allGeneration, this.#hostGeneration.get(host) ?? 0)
+  }
+
+  at(position: number): void {
+    this.#position = position
+  }
+
+  reported(host: string): void {
+    this.news.add(host)
+  }
+
+  touch(host: string): void {
+    this.touched.add(host)
+  }
+
+  /**
+   * Gives a resource that shares its equal parts with others: a hundred thousand instances have
+   * a handful of restart policies among them.
+   */
+  shared<R extends Resource>(resource: R): R {
+    const labels = this.#intern(resource.labels)
+    if (resource.kind !== 'instance') return { ...resource, labels }
+    const { spec } = resource
+    const shared = {
+      restart: this.#intern(spec.restart),
+      ports: this.#intern(spec.ports),
+      sshKeys: this.#intern(spec.sshKeys),
+      volumes: this.#intern(spec.volumes)
+    }
+    return { ...resource, labels, spec: { ...spec, ...shared } }
+  }
+
+  #intern<T>(value: T): T {
+    const text = JSON.stringify(value)
+    if (text.length > 256) return value
+    const known = this.#shared.get(text)
+    if (known !== undefined) return known as T
+    if (this.#shared.size >= 10_000) this.#shared.clear()
+    this.#shared.set(text, value)
+    return value
+  }
+
+  enter(resource: Resource, before: Resource | undefined): void {
+    this.#names.set(subjectOf(resource), resource.id)
+    for (const key of relationsOf(resource)) this.#add(key, resource.id)
+    if (resource.decided && 'deletedAt' in resource.decided && resource.decided.deletedAt) {
+      this.going.add(`${resource.kind}/${resource.id}`)
+    }
+    if (resource.kind === 'instance') this.#promise(resource, 1)
+    if (resource.kind === 'instance' && !resource.decided.host && !resource.decided.deletedAt) {
+      this.unplaced.add(resource.id)
+    }
+    this.#changed(resource)
+    if (before) this.#changed(before)
+  }
+
+  leave(resource: Resource): void {
+    for (const key of relationsOf(resource)) this.#drop(key, resource.id)
+    this.going.delete(`${resource.kind}/${resource.id}`)
+    if (resource.kind === 'instance') {
+      this.#promise(resource, -1)
+      this.unplaced.delete(resource.id)
+    }
+  }
+
+  /** A resource is removed for good, not replaced. */
+  gone(resource: Resource): void {
+    const subject = subjectOf(resource)
+    if (this.#names.get(subject) === resource.id) this.#names.delete(subject)
+    this.#changed(resource)
+  }
+
+  #changed(resource: Resource): void {
+    if (cloudWide.has(resource.kind)) {
+      this.#allGeneration = this.#position
+      for (const host of this.#hostGeneration.keys()) this.touched.add(host)
+      return
+    }
+    const host = hostNameOf(resource)
+    if (host === undefined) return
+    this.#hostGeneration.set(host, this.#position)
+    this.touched.add(host)
+  }
+
+  /** A stopped instance is promised nothing: it is counted again when it is started. */
+  #promise(instance: Instance, sign: 1 | -1): void {
+    const { host } = instance.decided
+    if (host === undefined) return
+    const before = this.promised(host)
+    const counts = instance.spec.desiredPower !== 'stopped' && !instance.decided.deletedAt
+    this.#promised.set(host, {
+      memoryMib: before.memoryMib + (counts ? sign * instance.decided.memoryMib : 0),
+      vcpus: before.vcpus + (counts ? sign * instance.decided.vcpus : 0),
+      count: before.count + sign
+    })
+  }
+
+  #add(key: string, id: string): void {
+    const set = this.#sets.get(key)
+    if (set) set.add(id)
+    else this.#sets.set(key, new Set([id]))
+  }
+
+  #drop(key: string, id: string): void {
+    const set = this.#sets.get(key)
+    set?.delete(id)
+    if (set?.size === 0) this.#sets.delete(key)
+  }
+}
+
+export type Relation =
+  | 'host-instances'
+  | 'host-volumes'
+  | 'pool-volumes'
+  | 'image-volumes'
+  | 'network-ports'
+  | 'network-subnets'
+  | 'subnet-ports'
+  | 'port-address'
+  | 'port-mac'
+  | 'volume-user'
+  | 'tenant-resources'
+
+const hostNameOf = (resource: Resource): string | undefined => {
+  if (resource.kind === 'host') return resource.name
+  if (resource.kind === 'instance' || resource.kind === 'volume') return resource.decided.host
+  return undefined
+}
+
+function* relationsOf(resource: Resource): Iterable<string> {
+  if (resource.tenant !== undefined) yield `tenant-resources:${resource.tenant}`
+  switch (resource.kind) {
+    case 'instance':
+      if (resource.decided.host) yield `host-instances:${resource.decided.host}`
+      for (const volume of resource.decided.volumes) yield `volume-user:${volume}`
+      return
+    case 'volume':
+      if (resource.decided.host) yield `host-volumes:${resource.decided.host}`
+      yield `pool-volumes:${resource.spec.pool}`
+      if (resource.decided.imageId) yield `image-volumes:${resource.decided.imageId}`
+      return
+    case 'port':
+      yield `network-ports:${resource.decided.networkId}`
+      yield `subnet-ports:${resource.decided.subnetId}`
+      yield `port-address:${resource.decided.subnetId}/${resource.decided.address}`
+      yield `port-mac:${resource.decided.mac}`
+      return
+    case 'subnet':
+      yield `network-subnets:${subjectOf({ ...resource, kind: 'network', name: resource.spec.network })}`
+      return
+    case 'tenant':
+    case 'host':
+    case 'pool':
+    case 'image':
+    case 'network':
+    case 'size':
+    case 'event':
+    case 'job':
+      return
+    default:
+      resource satisfies never
+  }
+}

@@ -1,0 +1,119 @@
+import { formatIpv4 } from '#shared/cidr.ts'
+import type { Host } from '#shared/model/host.ts'
+import type { Image } from '#shared/model/image.ts'
+import type { Instance } from '#shared/model/instance.ts'
+import type { Network } from '#shared/model/network.ts'
+import type { Volume } from '#shared/model/volume.ts'
+import type {
+  Order,
+  OrderImage,
+  OrderInstance,
+  OrderNetwork,
+  OrderVolume
+} from '#shared/wire/order.ts'
+import { rangeOf } from './addresses.ts'
+import { defaultTenant, subjectOf } from './subject.ts'
+import type { View } from './view.ts'
+
+/** What an order carries besides the view. */
+export type OrderContext = {
+  readonly epoch: number
+  /** Where the agents fetch an image's content. */
+  readonly imageUrl: (image: Image) => string
+}
+
+/** Works out everything that one host should hold. */
+export function orderFor(view: View, host: Host, context: OrderContext): Order {
+  const instances = held(view, 'instance', view.indexes.of('host-instances', host.name))
+  const volumes = held(view, 'volume', view.indexes.of('host-volumes', host.name))
+  const wanted = instances.filter(instance => !instance.decided.deletedAt)
+  const images = new Set(volumes.flatMap(volume => volume.decided.imageId ?? []))
+  const networks = new Set(
+    wanted.flatMap(instance =>
+      instance.decided.ports.flatMap(id => view.get('port', id)?.decided.networkId ?? [])
+    )
+  )
+  return {
+    type: 'order',
+    cloud: view.cloud?.id ?? '',
+    epoch: context.epoch,
+    generation: view.indexes.hostGeneration(host.name),
+    host: host.decided.uuid,
+    images: held(view, 'image', images).flatMap(image => imageOrder(image, context)),
+    pools: [...view.all('pool').values()].map(({ name, spec }) => ({ name, ...spec })),
+    volumes: volumes.map(volumeOrder),
+    networks: held(view, 'network', networks).map(network => networkOrder(view, network)),
+    instances: wanted.map(instance => instanceOrder(view, instance)),
+    noticesKept: noticesKept(view, host)
+  }
+}
+
+/** Notices of the agent's present run that are in the journal. */
+function noticesKept(view: View, host: Host): number {
+  const kept = view.noticesKept(host.name)
+  return kept && kept.run === view.heard(host.name).report?.agentRun ? kept.number : 0
+}
+
+const held = <K extends 'instance' | 'volume' | 'image' | 'network'>(
+  view: View,
+  kind: K,
+  ids: Iterable<string>
+) => [...ids].sort().flatMap(id => view.get(kind, id) ?? [])
+
+function imageOrder(image: Image, context: OrderContext): readonly OrderImage[] {
+  const { content } = image.decided
+  if (!content) return []
+  const { sha256, sizeBytes } = content
+  const { id, name, spec } = image
+  return [{ id, name, format: spec.format, sha256, sizeBytes, url: context.imageUrl(image) }]
+}
+
+const volumeOrder = ({ id, name, spec, decided }: Volume): OrderVolume => ({
+  id,
+  name,
+  pool: spec.pool,
+  format: spec.format,
+  sizeMib: spec.sizeMib,
+  ...(decided.imageId !== undefined && { imageId: decided.imageId }),
+  desired: decided.deletedAt ? 'absent' : 'present'
+})
+
+function networkOrder(view: View, network: Network): OrderNetwork {
+  const { mtu, nat, uplink } = network.spec
+  const subnets = [...view.indexes.of('network-subnets', subjectOf(network))].sort().flatMap(id => {
+    const subnet = view.get('subnet', id)
+    const range = subnet && rangeOf(subnet.spec)
+    if (!subnet || !range || 'fault' in range) return []
+    const { cidr, dns } = subnet.spec
+    return [{ cidr, gateway: formatIpv4(range.gateway), dns: [...dns] }]
+  })
+  return { id: network.id, name: network.name, mtu, nat, ...(uplink && { uplink }), subnets }
+}
+
+function instanceOrder(view: View, instance: Instance): OrderInstance {
+  const { id, name, spec, decided, generation } = instance
+  const ports = decided.ports.flatMap(portId => {
+    const port = view.get('port', portId)
+    if (!port) return []
+    const { networkId, mac, address } = port.decided
+    return [{ id: port.id, networkId, mac, address }]
+  })
+  return {
+    id,
+    name,
+    tenant: instance.tenant ?? defaultTenant,
+    type: spec.type,
+    generation,
+    vcpus: decided.vcpus,
+    memoryMib: decided.memoryMib,
+    volumes: decided.volumes,
+    ports,
+    ...(spec.userData !== undefined && { userData: spec.userData }),
+    sshKeys: spec.sshKeys,
+    cpuBaseline: spec.cpuBaseline,
+    desiredPower: spec.desiredPower,
+    stopGraceMs: decided.forced ? 0 : spec.stopGraceMs,
+    restart: spec.restart,
+    restarts: spec.restarts
+  }
+}

@@ -1,0 +1,9 @@
+import type { Filter } from './pipeline.ts'
+
+/** Keeps the hosts whose libvirt can run this type of instance. */
+export const filterDriver: Filter = ({ drivers }, { type }) => {
+  const driver = type === 'vm' ? 'qemu' : 'lxc'
+  if (drivers.includes(driver)) return undefined
+  const has = drivers.length === 0 ? 'none' : drivers.join(', ')
+  return `a ${type} needs libvirt's ${driver} driver, it has ${has}`
+}

@@ -1,0 +1,86 @@
+/**
+ * Placement is a pipeline: filters take hosts away, each with its reason, and a score orders those
+ * that are left. The verdict keeps every reason, so that `remuda why` can say it.
+ */
+import type { Host } from '#shared/model/host.ts'
+import type { Mib } from '#shared/units.ts'
+import type { Capacity } from '../capacity.ts'
+import type { HostPhase } from '../liveness.ts'
+
+/** One host as placement sees it. */
+export type Candidate = {
+  readonly host: Host
+  readonly phase: HostPhase
+  readonly capacity: Capacity | undefined
+  readonly drivers: readonly ('qemu' | 'lxc')[]
+  /** Free room by pool name. */
+  readonly poolFreeMib: ReadonlyMap<string, Mib>
+}
+
+/** What is to be placed. */
+export type Demand = {
+  readonly name: string
+  readonly type: 'vm' | 'container'
+  readonly memoryMib: Mib
+  readonly vcpus: number
+  /** Names of the pools that it needs, with how much of each must be free at the start. */
+  readonly pools: ReadonlyMap<string, Mib>
+  /** Name of the only host that it may run on, and why. */
+  readonly only?: { readonly host: string; readonly because: string }
+  /** Whether it needs memory and processors now; a stopped one does not. */
+  readonly running: boolean
+}
+
+/** Says why a host cannot take the instance, or undefined when it can. */
+export type Filter = (candidate: Candidate, demand: Demand) => string | undefined
+/** The higher the better. */
+export type Score = (candidate: Candidate, demand: Demand) => number
+export type Rules = { readonly filters: readonly Filter[]; readonly score: Score }
+
+export type Placement = {
+  readonly chosen: Host | undefined
+  /** Reason by name of the host. */
+  readonly rejected: ReadonlyMap<string, string>
+  /** Why the chosen one. */
+  readonly because: string
+}
+
+export function place(demand: Demand, candidates: readonly Candidate[], rules: Rules): Placement {
+  const rejected = new Map<string, string>()
+  let best: { readonly candidate: Candidate; readonly score: number } | undefined
+  for (const candidate of candidates) {
+    const reason = firstReason(candidate, demand, rules.filters)
+    if (reason !== undefined) {
+      rejected.set(candidate.host.name, reason)
+      continue
+    }
+    const score = rules.score(candidate, demand)
+    if (!best || score > best.score || (score === best.score && before(candidate, best.candidate)))
+      best = { candidate, score }
+  }
+  return { chosen: best?.candidate.host, rejected, because: sentence(best?.candidate, rejected) }
+}
+
+const before = (a: Candidate, b: Candidate): boolean => a.host.name < b.host.name
+
+function sentence(chosen: Candidate | undefined, rejected: ReadonlyMap<string, string>): string {
+  if (!chosen) {
+    return rejected.size === 0
+      ? 'there is no host yet'
+      : `none of ${rejected.size} host${rejected.size === 1 ? '' : 's'} can take it`
+  }
+  const { capacity } = chosen
+  const room = capacity
+    ? `${capacity.memoryMib - capacity.memoryPromisedMib} of ${capacity.memoryMib} MiB unpromised`
+    : 'its room is not known yet'
+  const others = rejected.size === 0 ? '' : `; ${rejected.size} other refused`
+  return `${chosen.host.name} has the most free memory (${room})${others}`
+}
+
+function firstReason(candidate: Candidate, demand: Demand, filters: readonly Filter[]) {
+  for (const filter of filters) {
+    const reason = filter(candidate, demand)
+    if (reason !== undefined) return reason
+  }
+  return undefined
+}

@@ -1,0 +1,23 @@
+import { filterApproved } from './filter-approved.ts'
+import { filterDriver } from './filter-driver.ts'
+import { filterMemory } from './filter-memory.ts'
+import { filterOnline } from './filter-online.ts'
+import { filterPinned } from './filter-pinned.ts'
+import { filterPools } from './filter-pools.ts'
+import { filterVcpus } from './filter-vcpus.ts'
+import type { Rules } from './pipeline.ts'
+import { scoreFreeMemory } from './score-free-memory.ts'
+
+/** The rules in force, the ones that explain most first. */
+export const rules: Rules = {
+  filters: [
+    filterPinned,
+    filterApproved,
+    filterOnline,
+    filterDriver,
+    filterMemory,
+    filterVcpus,
+    filterPools
+  ],
+  score: scoreFreeMemory
+}

@@ -1,0 +1,354 @@
+/**
+ * The view: everything the controller knows, and the only fold that changes it.
+ *
+ * What is in the journal (resources, tokens, histories) comes in as commits, what is observed
+ * (reports, heartbeats, connections) as facts. Everything else in the core reads the view and
+ * returns values. The view is mutable, since a copy of a hundred thousand instances for each commit
+ * is not affordable; its mutation stays behind `fold`, which also gives back the commit that would
+ * undo the one folded. So the controller can fold before the journal has answered, decide the next
+ * commit upon it, and step back when the write fails.
+ *
+ * Folding a commit again that a checkpoint already holds must lead to the same view: changes are
+ * whole values, and a history takes no decision twice.
+ */
+import assert from 'node:assert/strict'
+import type { Kind, Resource, ResourceOf } from '#shared/model/index.ts'
+import { kindNames } from '#shared/model/index.ts'
+import type { Ms } from '#shared/units.ts'
+import type { Report } from '#shared/wire/order.ts'
+import type {
+  Because,
+  Change,
+  Cloud,
+  Commit,
+  KeptReply,
+  NoticesKept,
+  StoredToken
+} from './commit.ts'
+import { Indexes } from './indexes.ts'
+import type { Position } from './ports.ts'
+
+/** What is known of a host by listening to it. Times are monotonic. */
+export type HostHeard = {
+  readonly connected: boolean
+  readonly because: string
+  readonly heardAt: Ms | undefined
+  /** Wall clock, for people. */
+  readonly heardAtWall: Ms | undefined
+  readonly loopLagMs: number
+  readonly report: Report | undefined
+}
+
+export type Recorded = Because & { readonly position: Position }
+
+export type Fact =
+  | { readonly type: 'commit'; readonly position: Position; readonly commit: Commit }
+  | { readonly type: 'report'; readonly host: string; readonly report: Report; readonly at: Moment }
+  | {
+      readonly type: 'heartbeat'
+      readonly host: string
+      readonly loopLagMs: number
+      readonly at: Moment
+    }
+  | {
+      readonly type: 'link'
+      readonly host: string
+      readonly connected: boolean
+      readonly because: string
+    }
+
+/** One moment on both clocks. */
+export type Moment = { readonly monotonic: Ms; readonly wall: Ms }
+
+/** Decisions that are kept for one subject; older ones go. */
+export const historyMax = 64
+/** Subjects that no longer exist and whose history is still kept. */
+const gonehistoriesMax = 10_000
+
+const unheard: HostHeard = {
+  connected: false,
+  because: 'not dialled yet',
+  heardAt: undefined,
+  heardAtWall: undefined,
+  loopLagMs: 0,
+  report: undefined
+}
+
+/** What an undo needs: the commit's inverse and where the view stood. */
+export type Undo = { readonly changes: readonly Change[]; readonly commit: Commit }
+
+export class View {
+  #position: Position = 0
+  #cloud: Cloud | undefined
+  readonly #resources = new Map<Kind, Map<string, Resource>>(
+    kindNames.map(kind => [kind, new Map()])
+  )
+  readonly #tokens = new Map<string, StoredToken>()
+  readonly #replies = new Map<string, KeptReply>()
+  readonly #noticesKept = new Map<string, NoticesKept>()
+  readonly #histories = new Map<string, Recorded[]>()
+  readonly #heard = new Map<string, HostHeard>()
+  readonly #dirty = new Set<string>()
+  readonly indexes = new Indexes()
+
+  get position(): Position {
+    return this.#position
+  }
+  get cloud(): Cloud | undefined {
+    return this.#cloud
+  }
+
+  get<K extends Kind>(kind: K, id: string): ResourceOf[K] | undefined {
+    return this.#resources.get(kind)!.get(id) as ResourceOf[K] | undefined
+  }
+
+  all<K extends Kind>(kind: K): ReadonlyMap<string, ResourceOf[K]> {
+    return this.#resources.get(kind)! as unknown as ReadonlyMap<string, ResourceOf[K]>
+  }
+
+  /** Finds a resource by its name in a tenant; cloud-wide kinds have none. */
+  named<K extends Kind>(kind: K, name: string, tenant?: string): ResourceOf[K] | undefined {
+    const id = this.indexes.idOf(kind, name, tenant)
+    return id === undefined ? undefined : this.get(kind, id)
+  }
+
+  tokens(): ReadonlyMap<string, StoredToken> {
+    return this.#tokens
+  }
+  replies(): ReadonlyMap<string, KeptReply> {
+    return this.#replies
+  }
+  noticesKept(host: string): NoticesKept | undefined {
+    return this.#noticesKept.get(host)
+  }
+  history(subject: string): readonly Recorded[] {
+    return this.#histories.get(subject) ?? []
+  }
+  /** What was heard of a host, by its name. */
+  heard(host: string): HostHeard {
+    return this.#heard.get(host) ?? unheard
+  }
+
+  /** Takes a fact in. For a commit it gives what undoes it. */
+  fold(fact: Fact): Undo | undefined {
+    switch (fact.type) {
+      case 'commit':
+        return this.#foldCommit(fact.position, fact.commit)
+      case 'report':
+        this.#foldReport(fact.host, fact.report, fact.at)
+        return undefined
+      case 'heartbeat': {
+        const { monotonic: heardAt, wall: heardAtWall } = fact.at
+        const before = this.heard(fact.host)
+        const heard = { heardAt, heardAtWall, loopLagMs: fact.loopLagMs }
+        this.#heard.set(fact.host, { ...before, connected: true, ...heard })
+        return undefined
+      }
+      case 'link': {
+        const before = this.heard(fact.host)
+        this.#heard.set(fact.host, {
+          ...before,
+          connected: fact.connected,
+          because: fact.because
+        })
+        return undefined
+      }
+      default:
+        fact satisfies never
+        return undefined
+    }
+  }
+
+  /** Steps back over the last folded commit, whose write has failed. */
+  unfold(undo: Undo): void {
+    for (const change of undo.changes) this.#apply(change)
+    for (const decision of undo.commit.decisions) {
+      for (const subject of decision.subjects) this.#forget(subject, this.#position)
+    }
+    this.#position -= 1
+    assert(this.#position >= 0)
+  }
+
+  #foldCommit(position: Position, commit: Commit): Undo {
+    const changes: Change[] = []
+    this.indexes.at(position)
+    for (const change of commit.changes) changes.push(...this.#apply(change))
+    for (const decision of commit.decisions) this.#remember(decision, position)
+    this.#position = position
+    return { changes: changes.reverse(), commit }
+  }
+
+  /** A late report of the same run says nothing new; one of another run is always news. */
+  #foldReport(host: string, report: Report, at: Moment): void {
+    const before = this.heard(host)
+    const late = before.report?.agentRun === report.agentRun && before.report.number > report.number
+    const facts = report.facts ?? before.report?.facts
+    this.#heard.set(host, {
+      ...before,
+      connected: true,
+      heardAt: at.monotonic,
+      heardAtWall: at.wall,
+      report: late ? before.report : facts === undefined ? report : { ...report, facts }
+    })
+    this.indexes.reported(host)
+  }
+
+  /** Makes one change and gives what would undo it. */
+  #apply(change: Change): readonly Change[] {
+    switch (change.op) {
+      case 'put':
+        return this.#put(change.resource)
+      case 'remove':
+        return this.#remove(change.kind, change.id)
+      case 'token-put': {
+        this.#dirty.add(`token/${change.token.id}`)
+        this.#tokens.set(change.token.id, change.token)
+        return [{ op: 'token-remove', id: change.token.id }]
+      }
+      case 'token-remove': {
+        const token = this.#tokens.get(change.id)
+        this.#dirty.add(`token/${change.id}`)
+        this.#tokens.delete(change.id)
+        return token ? [{ op: 'token-put', token }] : []
+      }
+      case 'cloud-put':
+        this.#dirty.add('cloud/cloud')
+        this.#cloud = change.cloud
+        return []
+      case 'reply-put':
+        this.#dirty.add(`reply/${change.reply.key}`)
+        this.#replies.set(change.reply.key, change.reply)
+        return [{ op: 'reply-remove', key: change.reply.key }]
+      case 'reply-remove': {
+        const reply = this.#replies.get(change.key)
+        this.#dirty.add(`reply/${change.key}`)
+        this.#replies.delete(change.key)
+        return reply ? [{ op: 'reply-put', reply }] : []
+      }
+      case 'notices-kept': {
+        const kept = this.#noticesKept.get(change.host)
+        this.#dirty.add(`notices/${change.host}`)
+        this.#noticesKept.set(change.host, change.kept)
+        this.indexes.touch(change.host)
+        return kept ? [{ ...change, kept }] : []
+      }
+      default:
+        change satisfies never
+        return []
+    }
+  }
+
+  #put(resource: Resource): readonly Change[] {
+    const all = this.#resources.get(resource.kind)!
+    const before = all.get(resource.id)
+    const kept = this.indexes.shared(resource)
+    if (before) this.indexes.leave(before)
+    all.set(kept.id, kept)
+    this.indexes.enter(kept, before)
+    this.#dirty.add(`${kept.kind}/${kept.id}`)
+    return before
+      ? [{ op: 'put', resource: before }]
+      : [{ op: 'remove', kind: kept.kind, id: kept.id }]
+  }
+
+  #remove(kind: Kind, id: string): readonly Change[] {
+    const all = this.#resources.get(kind)!
+    const before = all.get(id)
+    if (!before) return []
+    this.indexes.leave(before)
+    this.indexes.gone(before)
+    all.delete(id)
+    this.#dirty.add(`${kind}/${id}`)
+    return [{ op: 'put', resource: before }]
+  }
+
+  #remember(decision: Because, position: Position): void {
+    const recorded = { ...decision, position }
+    for (const subject of decision.subjects) {
+      const history = this.#histories.get(subject) ?? []
+      if ((history.at(-1)?.position ?? 0) > position) continue
+      if (history.some(other => other.position === position && same(other, decision))) continue
+      history.push(recorded)
+      if (history.length > historyMax) history.shift()
+      this.#histories.delete(subject)
+      this.#histories.set(subject, history)
+      this.#dirty.add(`history/${subject}`)
+    }
+    this.#trimHistories()
+  }
+
+  #forget(subject: string, position: Position): void {
+    const history = this.#histories.get(subject)?.filter(other => other.position !== position)
+    this.#dirty.add(`history/${subject}`)
+    if (history?.length) this.#histories.set(subject, history)
+    else this.#histories.delete(subject)
+  }
+
+  /** Histories stand in the order of their last decision: the stalest of the gone go first. */
+  #trimHistories(): void {
+    let surplus = this.#histories.size - this.indexes.count() - gonehistoriesMax
+    if (surplus <= 0) return
+    for (const subject of this.#histories.keys()) {
+      if (surplus <= 0) return
+      if (this.indexes.has(subject)) continue
+      this.#histories.delete(subject)
+      this.#dirty.add(`history/${subject}`)
+      surplus -= 1
+    }
+  }
+
+  /** Keys whose value has changed since the last call; for the checkpoint. */
+  takeDirty(): readonly string[] {
+    const keys = [...this.#dirty]
+    this.#dirty.clear()
+    return keys
+  }
+
+  /** Puts keys back that a failed checkpoint has not written. */
+  markDirty(keys: Iterable<string>): void {
+    for (const key of keys) this.#dirty.add(key)
+  }
+
+  /** The value that a checkpoint stores under a key; undefined: nothing any more. */
+  valueOf(key: string): unknown {
+    const slash = key.indexOf('/')
+    const [group, rest] = [key.slice(0, slash), key.slice(slash + 1)]
+    if (group === 'token') return this.#tokens.get(rest)
+    if (group === 'reply') return this.#replies.get(rest)
+    if (group === 'notices') return this.#noticesKept.get(rest)
+    if (group === 'history') return this.#histories.get(rest)
+    if (group === 'cloud') return this.#cloud
+    return this.#resources.get(group as Kind)?.get(rest)
+  }
+
+  /** Every key that has a value. */
+  *keys(): Iterable<string> {
+    for (const [kind, all] of this.#resources) for (const id of all.keys()) yield `${kind}/${id}`
+    for (const id of this.#tokens.keys()) yield `token/${id}`
+    for (const key of this.#replies.keys()) yield `reply/${key}`
+    for (const host of this.#noticesKept.keys()) yield `notices/${host}`
+    for (const subject of this.#histories.keys()) yield `history/${subject}`
+    if (this.#cloud) yield 'cloud/cloud'
+  }
+
+  /** Takes one stored value back in, at start. */
+  load(key: string, value: unknown): void {
+    const slash = key.indexOf('/')
+    const [group, rest] = [key.slice(0, slash), key.slice(slash + 1)]
+    if (group === 'token') this.#tokens.set(rest, value as StoredToken)
+    else if (group === 'reply') this.#replies.set(rest, value as KeptReply)
+    else if (group === 'notices') this.#noticesKept.set(rest, value as NoticesKept)
+    else if (group === 'history') this.#histories.set(rest, value as Recorded[])
+    else if (group === 'cloud') this.#cloud = value as Cloud
+    else this.#put(value as Resource)
+  }
+
+  /** Says that the loaded values are those of a position. */
+  loaded(position: Position): void {
+    this.#position = position
+    this.#dirty.clear()
+  }
+}
+
+const same = (a: Because, b: Because): boolean =>
+  a.verb === b.verb && a.because === b.because && a.by === b.by
