@@ -14,6 +14,18 @@ export const messageBytesMax = 4 * 1024 * 1024
 
 const Text = (maxLength = 256) => Type.String({ maxLength })
 const Count = () => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+/** Bytes as they are; whoever gets them must not change them, since they may be a view. */
+const Bytes = (bytesMax: number) =>
+  Type.Refine(
+    Type.Unsafe<Uint8Array>(Type.Any()),
+    value => value instanceof Uint8Array && value.length <= bytesMax,
+    () => `must be at most ${bytesMax} bytes`
+  )
+
+/** Bytes of a channel that may be on their way in one direction. */
+export const channelWindowBytes = 256 * 1024
+/** No answer to a question is longer. */
+export const answerBytesMax = 1024 * 1024
 
 /** Sent by the event loop of each side every half second: I am alive, and so late is my loop. */
 export const Heartbeat = Strict({
@@ -37,7 +49,7 @@ export const ConsoleOpen = Strict({
 export const ChannelData = Strict({
   type: Type.Literal('channel-data'),
   channel: Text(64),
-  bytes: Type.Unsafe<Uint8Array>(Type.Any())
+  bytes: Bytes(channelWindowBytes)
 })
 /** So many bytes of the channel have been passed on: send as many more. */
 export const ChannelTaken = Strict({
@@ -51,8 +63,6 @@ export const ChannelClose = Strict({
   /** Why, for people; empty: it ended as it should. */
   because: Text(2048)
 })
-export const channelWindowBytes = 256 * 1024
-
 /** A question to an agent that changes nothing; answered by one `answer` with the same number. */
 export const Question = Strict({
   type: Type.Literal('question'),
@@ -65,13 +75,15 @@ export const Answer = Strict({
   number: Count(),
   code: Type.Optional(Text(32)),
   message: Text(2048),
-  bytes: Type.Unsafe<Uint8Array>(Type.Any())
+  bytes: Bytes(answerBytesMax)
 })
 
 /** Refused an order, and why: its epoch or generation is lower than one seen, or another cloud. */
 export const Refusal = Strict({
   type: Type.Literal('refusal'),
+  /** The highest epoch that the agent has seen: a controller of a lower one has been deposed. */
   epoch: Count(),
+  /** The generation that the agent last took on. */
   generation: Count(),
   because: Text(2048)
 })
@@ -124,3 +136,4 @@ export type Joined = DeepReadonly<Type.Static<typeof Joined>>
 export type Heartbeat = DeepReadonly<Type.Static<typeof Heartbeat>>
 export type Question = DeepReadonly<Type.Static<typeof Question>>
 export type Answer = DeepReadonly<Type.Static<typeof Answer>>
+export type Refusal = DeepReadonly<Type.Static<typeof Refusal>>
