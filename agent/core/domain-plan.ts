@@ -1,0 +1,79 @@
+import type { Mib } from '#shared/units.ts'
+import type { OrderInstance, OrderPort, OrderVolume } from '#shared/wire/order.ts'
+import type { Acceleration, DomainMetadata } from './metadata.ts'
+import type { Driver, HypervisorAbilities } from './ports.ts'
+
+/** What the agent must know of its host to describe a domain. */
+export type HostContext = {
+  readonly hostname: string
+  /** undefined: libvirt has not been asked yet. */
+  readonly abilities: HypervisorAbilities | undefined
+  /** Whether guests were seen running under KVM. */
+  readonly kvm: boolean
+  /** Absolute path of the folder that console logs are in. */
+  readonly consoleFolder: string
+}
+
+/** A volume that stands ready for a domain. */
+export type PlannedVolume = {
+  readonly id: string
+  readonly path: string
+  readonly format: OrderVolume['format']
+  /** Whether other hosts see it too. */
+  readonly shared: boolean
+}
+
+export type PlannedPort = OrderPort & { readonly mtu: number }
+
+/** All that a start needs, found and ready: what is written into the domain's XML. */
+export type DomainPlan = {
+  readonly cloud: string
+  readonly instance: OrderInstance
+  readonly driver: Driver
+  readonly acceleration: Acceleration
+  /** Path of the emulator; undefined: libvirt's own choice. */
+  readonly emulator: string | undefined
+  readonly machine: string
+  readonly volumes: readonly PlannedVolume[]
+  readonly ports: readonly PlannedPort[]
+  /** Where the cloud-init seed of a VM is; a container has it in its tree. */
+  readonly seedPath: string | undefined
+  readonly consoleLog: string
+  /** Fingerprint; see `hardwareOf`. */
+  readonly hardware: string
+}
+
+/** A port's two names on the host. */
+export type Link = { readonly bridge: string; readonly interface: string }
+
+/** libvirt's driver for an instance. */
+export const driverOf = (instance: Pick<OrderInstance, 'type'>): Driver =>
+  instance.type === 'vm' ? 'qemu' : 'lxc'
+
+/**
+ * Name of an instance's domain. Names are unique in a tenant and have no dot, so two instances
+ * never share one.
+ */
+export const domainName = (instance: Pick<OrderInstance, 'tenant' | 'name'>): string =>
+  `${instance.tenant}.${instance.name}`
+
+/** What the domain will say of itself. */
+export const metadataOf = (plan: DomainPlan, startedAt: string): DomainMetadata => ({
+  version: 1,
+  cloud: plan.cloud,
+  id: plan.instance.id,
+  tenant: plan.instance.tenant,
+  name: plan.instance.name,
+  generation: plan.instance.generation,
+  hardware: plan.hardware,
+  restarts: plan.instance.restarts,
+  startedAt,
+  stopGraceMs: plan.instance.stopGraceMs,
+  volumes: plan.instance.volumes,
+  ports: plan.instance.ports.map(port => port.id),
+  acceleration: plan.acceleration
+})
+
+/** What is asked of a host for one instance, in words. */
+export const shapeOf = (shape: { readonly vcpus: number; readonly memoryMib: Mib }): string =>
+  `${shape.vcpus} vcpus and ${shape.memoryMib} MiB`

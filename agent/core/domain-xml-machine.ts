@@ -1,0 +1,125 @@
+import { uuidOf } from '#shared/ids.ts'
+import type { DomainPlan, Link, PlannedVolume } from './domain-plan.ts'
+import { element, type XmlElement } from './xml-writer.ts'
+
+/** How often the guest's balloon driver is asked how much memory is in use. Unit: s. */
+const balloonPeriodS = 10
+
+/** What describes a VM outside of its devices. */
+export const machineParts = (plan: DomainPlan): readonly XmlElement[] => [
+  element(
+    'sysinfo',
+    { type: 'smbios' },
+    element(
+      'system',
+      {},
+      element('entry', { name: 'manufacturer' }, 'Remuda'),
+      element('entry', { name: 'product' }, 'Remuda instance'),
+      // cloud-init looks for a NoCloud seed without trying the other clouds first.
+      element('entry', { name: 'serial' }, 'ds=nocloud'),
+      element('entry', { name: 'uuid' }, uuidOf(plan.instance.id))
+    )
+  ),
+  element(
+    'os',
+    {},
+    element('type', { arch: 'x86_64', machine: plan.machine }, 'hvm'),
+    element('smbios', { mode: 'sysinfo' })
+  ),
+  element('features', {}, element('acpi'), element('apic'), element('vmport', { state: 'off' })),
+  processor(plan),
+  element(
+    'clock',
+    { offset: 'utc' },
+    element('timer', { name: 'rtc', tickpolicy: 'catchup' }),
+    element('timer', { name: 'pit', tickpolicy: 'delay' }),
+    element('timer', { name: 'hpet', present: 'no' })
+  )
+]
+
+function processor(plan: DomainPlan): XmlElement {
+  if (plan.instance.cpuBaseline === 'portable') {
+    return element(
+      'cpu',
+      { mode: 'custom', match: 'exact', check: 'none' },
+      element('model', { fallback: 'forbid' }, 'Nehalem'),
+      element('feature', { policy: 'disable', name: 'vme' })
+    )
+  }
+  return element('cpu', { mode: plan.acceleration === 'kvm' ? 'host-passthrough' : 'maximum' })
+}
+
+/** The devices of a VM. */
+export const machineDevices = (
+  plan: DomainPlan,
+  links: readonly Link[]
+): readonly (XmlElement | undefined)[] => [
+  plan.emulator === undefined ? undefined : element('emulator', {}, plan.emulator),
+  ...plan.volumes.map(disk),
+  plan.seedPath === undefined ? undefined : seed(plan.seedPath, plan.volumes.length),
+  element('controller', { type: 'usb', model: 'none' }),
+  ...plan.ports.map((port, index) =>
+    element(
+      'interface',
+      { type: 'bridge' },
+      element('mac', { address: port.mac }),
+      element('source', { bridge: links[index]!.bridge }),
+      element('target', { dev: links[index]!.interface }),
+      element('model', { type: 'virtio' }),
+      element('mtu', { size: port.mtu })
+    )
+  ),
+  serialLine(plan.consoleLog),
+  element(
+    'channel',
+    { type: 'unix' },
+    element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' })
+  ),
+  element('memballoon', { model: 'virtio' }, element('stats', { period: balloonPeriodS })),
+  element('rng', { model: 'virtio' }, element('backend', { model: 'random' }, '/dev/urandom')),
+  element('panic', { model: 'isa' })
+]
+
+const disk = (volume: PlannedVolume, index: number): XmlElement =>
+  element(
+    'disk',
+    { type: 'file', device: 'disk' },
+    element('driver', {
+      name: 'qemu',
+      type: volume.format,
+      cache: volume.shared ? 'none' : 'writeback',
+      discard: 'unmap',
+      detect_zeroes: 'unmap'
+    }),
+    element('source', { file: volume.path }),
+    element('target', { dev: diskName(index), bus: 'virtio' }),
+    index === 0 ? element('boot', { order: 1 }) : undefined,
+    element('serial', {}, serialOf(volume.id))
+  )
+
+const seed = (path: string, index: number): XmlElement =>
+  element(
+    'disk',
+    { type: 'file', device: 'disk' },
+    element('driver', { name: 'qemu', type: 'raw' }),
+    element('source', { file: path }),
+    element('target', { dev: diskName(index), bus: 'virtio' }),
+    element('readonly')
+  )
+
+const serialLine = (log: string): XmlElement =>
+  element(
+    'serial',
+    { type: 'pty' },
+    element('log', { file: log, append: 'on' }),
+    element('target', { type: 'isa-serial', port: 0 })
+  )
+
+/** vda … vdz, vdaa …: the kernel's own way to name virtio disks. */
+function diskName(index: number): string {
+  const letter = String.fromCharCode(97 + (index % 26))
+  return index < 26 ? `vd${letter}` : `${diskName(Math.floor(index / 26) - 1)}${letter}`
+}
+
+// virtio-blk has room for 20 characters; the end of a UUIDv7 is its random part.
+const serialOf = (volumeId: string): string => uuidOf(volumeId).replaceAll('-', '').slice(-20)

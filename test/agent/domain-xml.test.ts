@@ -1,0 +1,91 @@
+import test from 'ava'
+import { Fault } from '#shared/fault.ts'
+import type { DomainPlan } from '../../agent/core/domain-plan.ts'
+import { domainXml } from '../../agent/core/domain-xml.ts'
+import { element, writeXml } from '../../agent/core/xml-writer.ts'
+import { isGolden } from './golden-file.ts'
+import { cloud, idOf, instance } from './samples.ts'
+
+const plan = (given: Partial<DomainPlan> = {}): DomainPlan => ({
+  cloud,
+  instance: instance(),
+  driver: 'qemu',
+  acceleration: 'tcg',
+  emulator: '/usr/bin/qemu-system-x86_64',
+  machine: 'pc-q35-7.2',
+  volumes: [{ id: idOf('v', 1), path: '/pool/volumes/root.qcow2', format: 'qcow2', shared: false }],
+  ports: [{ ...instance().ports[0]!, mtu: 1500 }],
+  seedPath: '/state/seeds/i.iso',
+  consoleLog: '/state/console/i.log',
+  hardware: '0123456789abcdef',
+  ...given
+})
+const written = (given: Partial<DomainPlan> = {}): string =>
+  domainXml(plan(given), {
+    startedAt: '2026-01-02T03:04:05.678Z',
+    links: [{ bridge: 'rb000000000001', interface: 'rp000000000001' }]
+  })
+
+const cases: readonly (readonly [string, Partial<DomainPlan>])[] = [
+  ['a VM under TCG', {}],
+  [
+    'a VM under KVM with the features of its host and volumes that others see',
+    {
+      acceleration: 'kvm',
+      instance: instance({ cpuBaseline: 'host' }),
+      volumes: [
+        { id: idOf('v', 1), path: '/shared/a.raw', format: 'raw', shared: true },
+        { id: idOf('v', 2), path: '/shared/b & c.qcow2', format: 'qcow2', shared: true }
+      ]
+    }
+  ],
+  [
+    'a VM under TCG with the features of its host and no plugs',
+    {
+      instance: instance({ cpuBaseline: 'host', ports: [] }),
+      ports: [],
+      emulator: undefined,
+      seedPath: undefined
+    }
+  ],
+  [
+    'a container',
+    {
+      driver: 'lxc',
+      acceleration: 'none',
+      instance: instance({ type: 'container' }),
+      volumes: [{ id: idOf('v', 1), path: '/pool/trees/root', format: 'tree', shared: false }],
+      seedPath: undefined
+    }
+  ]
+]
+
+for (const [name, given] of cases) {
+  test(`${name} is described as in its golden file`, t => {
+    isGolden(t, `domain-${name.replaceAll(' ', '-')}.golden.xml`, written(given))
+  })
+}
+
+test('the 27th disk is called vdaa', t => {
+  const volumes = Array.from({ length: 27 }, (_, index) => ({
+    id: idOf('v', index),
+    path: `/pool/${index}`,
+    format: 'raw' as const,
+    shared: false
+  }))
+  t.regex(written({ volumes }), /<source file='\/pool\/26'\/>\n\s*<target dev='vdaa'/)
+})
+
+test('text that would break out of XML is escaped', t => {
+  t.is(
+    writeXml(element('a', { b: `<'"&\n` }, '</a>"&')),
+    "<a b='&lt;&apos;&quot;&amp;&#10;'>&lt;/a&gt;\"&amp;</a>\n"
+  )
+})
+
+for (const text of ['\u0000', '\u001b', '\ufffe', '\ud800']) {
+  test(`the character ${JSON.stringify(text)} is refused`, t => {
+    const fault = t.throws(() => writeXml(element('a', {}, text)), { instanceOf: Fault })
+    t.is(fault?.code, 'invalid')
+  })
+}
