@@ -16,7 +16,13 @@ export type StoredToken = {
 /** One change. */
 export type Change =
   | { readonly op: 'put'; readonly resource: Resource }
-  | { readonly op: 'remove'; readonly kind: Kind; readonly id: string }
+  | {
+      readonly op: 'remove'
+      readonly kind: Kind
+      readonly id: string
+      /** Its name, for those who watch: kind/name. */
+      readonly subject: string
+    }
   | { readonly op: 'token-put'; readonly token: StoredToken }
   | { readonly op: 'token-remove'; readonly id: string }
   | { readonly op: 'cloud-put'; readonly cloud: Cloud }

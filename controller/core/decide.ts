@@ -63,11 +63,11 @@ function* placements(view: View, context: Context): Iterable<Commit> {
 
 /** Removes what was asked to go once its host says that it is gone. */
 function* departures(view: View, context: Context): Iterable<Commit> {
-  for (const key of view.indexes.going) {
+  for (const [key, since] of view.indexes.going) {
     const [kind, id] = key.split('/') as ['instance' | 'volume', string]
     const resource = view.get(kind, id)
     if (!resource) continue
-    const proof = goneFrom(view, resource)
+    const proof = goneFrom(view, resource, since)
     if (proof === undefined) continue
     yield resource.kind === 'instance'
       ? instanceGone(view, { instance: resource, proof }, context)
@@ -76,11 +76,15 @@ function* departures(view: View, context: Context): Iterable<Commit> {
 }
 
 /** The sentence that proves that no host holds it any more; undefined while one may. */
-function goneFrom(view: View, resource: ResourceOf['instance' | 'volume']): string | undefined {
+function goneFrom(
+  view: View,
+  resource: ResourceOf['instance' | 'volume'],
+  since: number
+): string | undefined {
   const { host } = resource.decided
   if (host === undefined) return 'no host ever had it'
   const { report } = view.heard(host)
-  if (!report || report.generation < view.indexes.hostGeneration(host)) return undefined
+  if (!report || report.generation < since) return undefined
   return resource.kind === 'instance' ? noInstance(report, resource) : noVolume(report, resource)
 }
 
@@ -102,8 +106,13 @@ function instanceGone(
   context: Context
 ): Commit {
   const { instance, proof } = gone
-  const changes: Change[] = [{ op: 'remove', kind: 'instance', id: instance.id }]
-  for (const id of instance.decided.ports) changes.push({ op: 'remove', kind: 'port', id })
+  const changes: Change[] = [
+    { op: 'remove', kind: 'instance', id: instance.id, subject: subjectOf(instance) }
+  ]
+  for (const id of instance.decided.ports) {
+    const port = view.get('port', id)
+    if (port) changes.push({ op: 'remove', kind: 'port', id, subject: subjectOf(port) })
+  }
   for (const id of instance.decided.volumes) {
     const volume = view.get('volume', id)
     if (volume?.decided.ownerId !== instance.id || volume.decided.deletedAt) continue
@@ -114,7 +123,7 @@ function instanceGone(
 }
 
 const volumeGone = (volume: Volume, proof: string, context: Context): Commit => ({
-  changes: [{ op: 'remove', kind: 'volume', id: volume.id }],
+  changes: [{ op: 'remove', kind: 'volume', id: volume.id, subject: subjectOf(volume) }],
   decisions: [decision(context, 'deleted', proof, subjectOf(volume))]
 })
 
@@ -200,8 +209,8 @@ function* forgotten(view: View, context: Context): Iterable<Commit> {
     const stale = [...events.values()].sort((a, b) =>
       a.decided.lastAt < b.decided.lastAt ? -1 : 1
     )
-    for (const { id } of stale.slice(0, events.size - eventsMax)) {
-      changes.push({ op: 'remove', kind: 'event', id })
+    for (const event of stale.slice(0, events.size - eventsMax)) {
+      changes.push({ op: 'remove', kind: 'event', id: event.id, subject: subjectOf(event) })
     }
   }
   if (changes.length > 0) yield { changes, decisions: [] }

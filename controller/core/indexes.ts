@@ -29,8 +29,8 @@ export class Indexes {
 
   /** Ids of instances that no host was found for yet. */
   readonly unplaced = new Set<string>()
-  /** Keys (kind/id) of what was asked to go and is not gone. */
-  readonly going = new Set<string>()
+  /** Keys (kind/id) of what was asked to go and is not gone, with the position of that commit. */
+  readonly going = new Map<string, number>()
   /** Names of hosts that may need a new order. */
   readonly touched = new Set<string>()
   /** Names of hosts that have reported since these were last looked at. */
@@ -107,8 +107,9 @@ export class Indexes {
     this.#names.set(subjectOf(resource), resource.id)
     for (const key of relationsOf(resource)) this.#add(key, resource.id)
     if (resource.decided && 'deletedAt' in resource.decided && resource.decided.deletedAt) {
-      this.going.add(`${resource.kind}/${resource.id}`)
-    }
+      const key = `${resource.kind}/${resource.id}`
+      this.going.set(key, this.going.get(key) ?? this.#position)
+    } else this.going.delete(`${resource.kind}/${resource.id}`)
     if (resource.kind === 'instance') this.#promise(resource, 1)
     if (resource.kind === 'instance' && !resource.decided.host && !resource.decided.deletedAt) {
       this.unplaced.add(resource.id)
@@ -119,7 +120,6 @@ export class Indexes {
 
   leave(resource: Resource): void {
     for (const key of relationsOf(resource)) this.#drop(key, resource.id)
-    this.going.delete(`${resource.kind}/${resource.id}`)
     if (resource.kind === 'instance') {
       this.#promise(resource, -1)
       this.unplaced.delete(resource.id)
@@ -128,6 +128,7 @@ export class Indexes {
 
   /** A resource is removed for good, not replaced. */
   gone(resource: Resource): void {
+    this.going.delete(`${resource.kind}/${resource.id}`)
     const subject = subjectOf(resource)
     if (this.#names.get(subject) === resource.id) this.#names.delete(subject)
     this.#changed(resource)

@@ -27,6 +27,7 @@ import type {
 } from './commit.ts'
 import { Indexes } from './indexes.ts'
 import type { Position } from './ports.ts'
+import { subjectOf } from './subject.ts'
 
 /** What is known of a host by listening to it. Times are monotonic. */
 export type HostHeard = {
@@ -248,7 +249,7 @@ export class View {
     this.#dirty.add(`${kept.kind}/${kept.id}`)
     return before
       ? [{ op: 'put', resource: before }]
-      : [{ op: 'remove', kind: kept.kind, id: kept.id }]
+      : [{ op: 'remove', kind: kept.kind, id: kept.id, subject: subjectOf(kept) }]
   }
 
   #remove(kind: Kind, id: string): readonly Change[] {
@@ -268,10 +269,8 @@ export class View {
       const history = this.#histories.get(subject) ?? []
       if ((history.at(-1)?.position ?? 0) > position) continue
       if (history.some(other => other.position === position && same(other, decision))) continue
-      history.push(recorded)
-      if (history.length > historyMax) history.shift()
       this.#histories.delete(subject)
-      this.#histories.set(subject, history)
+      this.#histories.set(subject, [...history.slice(1 - historyMax), recorded])
       this.#dirty.add(`history/${subject}`)
     }
     this.#trimHistories()

@@ -45,10 +45,10 @@ function goSlowly(resource: ResourceOf['instance' | 'volume'], context: Context)
 }
 
 function goAtOnce(resource: Resource, context: Context): Verdict {
-  const changes: readonly Change[] = [{ op: 'remove', kind: resource.kind, id: resource.id }]
-  const decisions = [
-    decision(context, 'deleted', 'asked to go; nothing used it', subjectOf(resource))
-  ]
+  const { kind, id } = resource
+  const subject = subjectOf(resource)
+  const changes: readonly Change[] = [{ op: 'remove', kind, id, subject }]
+  const decisions = [decision(context, 'deleted', 'asked to go; nothing used it', subject)]
   return { commit: { changes, decisions }, resource }
 }
 

@@ -1,0 +1,244 @@
+/**
+ * What the API shows of a resource: the stored wish and decisions together with what its host last
+ * reported. Nothing here is stored; it is worked out when somebody looks.
+ */
+
+import { formatIpv4 } from '#shared/cidr.ts'
+import type { Host } from '#shared/model/host.ts'
+import type { Image } from '#shared/model/image.ts'
+import type { Condition, Resource, ResourceDocument } from '#shared/model/index.ts'
+import type { Instance } from '#shared/model/instance.ts'
+import type { Network, Subnet } from '#shared/model/network.ts'
+import type { Pool } from '#shared/model/pool.ts'
+import type { Volume } from '#shared/model/volume.ts'
+import { formatMs, type Ms } from '#shared/units.ts'
+import { rangeOf, sizeOf } from './addresses.ts'
+import { capacityOf } from './capacity.ts'
+import { instanceState } from './instance-state.ts'
+import { phaseOf } from './liveness.ts'
+import type { Moment, View } from './view.ts'
+
+type Shown = {
+  readonly status: Readonly<Record<string, unknown>>
+  readonly conditions?: readonly Condition[]
+  readonly observedGeneration?: number
+}
+
+/** The document of a resource at a moment. */
+export function documentOf(view: View, resource: Resource, now: Moment): ResourceDocument {
+  const shown = show(view, resource, now)
+  return {
+    kind: resource.kind,
+    id: resource.id,
+    name: resource.name,
+    ...(resource.tenant !== undefined && { tenant: resource.tenant }),
+    labels: resource.labels,
+    spec: resource.spec as Readonly<Record<string, unknown>>,
+    status: shown.status,
+    conditions: shown.conditions ?? [],
+    generation: resource.generation,
+    observedGeneration: shown.observedGeneration ?? resource.generation,
+    createdAt: resource.createdAt
+  }
+}
+
+function show(view: View, resource: Resource, now: Moment): Shown {
+  switch (resource.kind) {
+    case 'instance':
+      return showInstance(view, resource, now)
+    case 'host':
+      return showHost(view, resource, now)
+    case 'volume':
+      return showVolume(view, resource)
+    case 'pool':
+      return showPool(view, resource)
+    case 'image':
+      return showImage(view, resource)
+    case 'network':
+      return showNetwork(view, resource)
+    case 'subnet':
+      return { status: subnetStatus(view, resource) }
+    case 'port': {
+      const { address, mac } = resource.decided
+      return { status: { phase: 'ready', address, mac } }
+    }
+    case 'tenant': {
+      const ids = [...view.indexes.of('tenant-resources', resource.name)]
+      const instances = ids.filter(id => id.startsWith('i-')).length
+      return { status: { phase: resource.decided.deletedAt ? 'deleting' : 'active', instances } }
+    }
+    case 'size':
+      return { status: { phase: 'ready' } }
+    case 'event':
+    case 'job':
+      return { status: { ...resource.decided } }
+    default:
+      return resource satisfies never
+  }
+}
+
+/** One condition. */
+export const condition = (
+  type: string,
+  status: Condition['status'] | boolean,
+  said: { readonly reason: string; readonly message: string }
+): Condition => ({ type, status: String(status) as Condition['status'], ...said })
+
+function showInstance(view: View, instance: Instance, now: Moment): Shown {
+  const { host, vcpus, memoryMib, volumes, ports } = instance.decided
+  const state = instanceState(view, instance, now)
+  const { seen } = state
+  return {
+    status: {
+      phase: state.phase,
+      ...(host !== undefined && { host }),
+      vcpus,
+      memoryMib,
+      addresses: ports.flatMap(id => view.get('port', id)?.decided.address ?? []),
+      volumes: volumes.flatMap(id => view.get('volume', id)?.name ?? []),
+      ...(seen?.startedAt !== undefined && { startedAt: seen.startedAt }),
+      ...(seen && { startCount: seen.startCount }),
+      ...(seen?.acceleration !== undefined && { acceleration: seen.acceleration })
+    },
+    conditions: state.conditions,
+    observedGeneration: seen?.generation ?? 0
+  }
+}
+
+function showHost(view: View, host: Host, now: Moment): Shown {
+  const heard = view.heard(host.name)
+  const phase = phaseOf(host, heard, now.monotonic)
+  const capacity = capacityOf(view, host)
+  const { report } = heard
+  return {
+    status: {
+      phase,
+      ...(heard.heardAtWall !== undefined && {
+        lastHeardAt: new Date(heard.heardAtWall).toISOString()
+      }),
+      ...(report && { bootId: report.bootId, agentVersion: report.agentVersion }),
+      instances: view.indexes.promised(host.name).count,
+      foreign: report?.foreign.length ?? 0,
+      memoryMib: capacity?.memoryMib ?? 0,
+      memoryPromisedMib: capacity?.memoryPromisedMib ?? 0,
+      vcpus: capacity?.vcpus ?? 0,
+      vcpusPromised: capacity?.vcpusPromised ?? 0,
+      ...(report?.facts && { facts: report.facts })
+    },
+    conditions: [hostReady(host, phase, heard.heardAt, now.monotonic), ...kvmWorks(view, host)],
+    observedGeneration: report ? host.generation : 0
+  }
+}
+
+function hostReady(host: Host, phase: string, heardAt: Ms | undefined, now: Ms): Condition {
+  if (phase === 'pending') {
+    const message = `waits to be let in: remuda host approve ${host.name}`
+    return condition('ready', false, { reason: 'pending', message })
+  }
+  if (heardAt === undefined) {
+    const message = `not heard since this controller leads; dialling ${host.decided.endpoint}`
+    return condition('ready', 'unknown', { reason: 'not-heard', message })
+  }
+  const silence = formatMs(now - heardAt)
+  if (phase === 'online') {
+    return condition('ready', true, { reason: 'online', message: `heard ${silence} ago` })
+  }
+  return condition('ready', false, { reason: phase, message: `not heard for ${silence}` })
+}
+
+function kvmWorks(view: View, host: Host): readonly Condition[] {
+  const kvm = view.heard(host.name).report?.facts?.kvm
+  if (!kvm) return []
+  const reason = kvm.works ? 'tried' : 'does-not-work'
+  return [condition('kvm', kvm.works, { reason, message: kvm.because })]
+}
+
+function showVolume(view: View, volume: Volume): Shown {
+  const { host, deletedAt } = volume.decided
+  const report = host === undefined ? undefined : view.heard(host).report
+  const seen = report?.volumes.find(one => one.id === volume.id)
+  const [user] = view.indexes.of('volume-user', volume.id)
+  const instance = user === undefined ? undefined : view.get('instance', user)?.name
+  const observed = seen?.phase === 'absent' ? 'pending' : (seen?.phase ?? 'unknown')
+  const phase = deletedAt ? 'deleting' : host === undefined ? 'pending' : observed
+  const message =
+    seen?.message ||
+    (host === undefined
+      ? 'made when an instance uses it: its pool is local to each host'
+      : `${host} has not reported it yet`)
+  const ready = phase === 'ready' && (seen?.sizeMib ?? 0) >= volume.spec.sizeMib
+  return {
+    status: {
+      phase,
+      ...(host !== undefined && { host }),
+      ...(instance !== undefined && { instance }),
+      ...(seen && { usedMib: seen.usedMib })
+    },
+    conditions: [condition('ready', ready, { reason: phase, message })],
+    observedGeneration: ready ? volume.generation : 0
+  }
+}
+
+function showPool(view: View, pool: Pool): Shown {
+  let [capacityMib, freeMib, promisedMib] = [0, 0, 0]
+  const failures: string[] = []
+  let seen = false
+  for (const host of view.all('host').values()) {
+    const one = view.heard(host.name).report?.pools.find(({ name }) => name === pool.name)
+    if (!one) continue
+    seen = true
+    if (one.phase === 'failed') failures.push(`${host.name}: ${one.message}`)
+    capacityMib = pool.spec.shared
+      ? Math.max(capacityMib, one.capacityMib)
+      : capacityMib + one.capacityMib
+    freeMib = pool.spec.shared ? Math.max(freeMib, one.freeMib) : freeMib + one.freeMib
+  }
+  for (const id of view.indexes.of('pool-volumes', pool.name)) {
+    promisedMib += view.get('volume', id)?.spec.sizeMib ?? 0
+  }
+  const phase = failures.length > 0 ? 'failed' : seen ? 'ready' : 'unknown'
+  const message = failures.join('; ') || (seen ? `${freeMib} MiB free` : 'no host has reported it')
+  return {
+    status: { phase, capacityMib, freeMib, promisedMib },
+    conditions: [condition('ready', phase === 'ready', { reason: phase, message })]
+  }
+}
+
+function showImage(view: View, image: Image): Shown {
+  const { content, failure, deletedAt } = image.decided
+  let hosts = 0
+  for (const host of view.all('host').values()) {
+    if (view.heard(host.name).report?.images.includes(image.id)) hosts += 1
+  }
+  const phase = deletedAt ? 'deleting' : content ? 'ready' : failure ? 'failed' : 'pending'
+  const message =
+    failure ?? (content ? `${content.sizeBytes} bytes stored` : 'waits for its content')
+  return {
+    status: { phase, ...(content ?? {}), hosts },
+    conditions: [condition('ready', phase === 'ready', { reason: phase, message })]
+  }
+}
+
+function showNetwork(view: View, network: Network): Shown {
+  const failures: string[] = []
+  let standing = 0
+  for (const host of view.all('host').values()) {
+    const one = view.heard(host.name).report?.networks.find(({ id }) => id === network.id)
+    if (one?.phase === 'failed') failures.push(`${host.name}: ${one.message}`)
+    if (one?.phase === 'ready') standing += 1
+  }
+  const ports = view.indexes.of('network-ports', network.id).size
+  const phase = failures.length > 0 ? 'failed' : 'ready'
+  const message = failures.join('; ') || `stands on ${standing} host${standing === 1 ? '' : 's'}`
+  return {
+    status: { phase, ports },
+    conditions: [condition('ready', phase === 'ready', { reason: phase, message })]
+  }
+}
+
+function subnetStatus(view: View, subnet: Subnet): Readonly<Record<string, unknown>> {
+  const range = rangeOf(subnet.spec)
+  const used = view.indexes.of('subnet-ports', subnet.id).size
+  if ('fault' in range) return { phase: 'ready', gateway: '', addresses: 0, used }
+  return { phase: 'ready', gateway: formatIpv4(range.gateway), addresses: sizeOf(range), used }
+}

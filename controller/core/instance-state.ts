@@ -1,0 +1,106 @@
+/**
+ * Where an instance stands, and why it is not where it should be. The host's word counts only
+ * while the host is heard; of a silent host nothing is certain.
+ */
+import type { Condition } from '#shared/model/index.ts'
+import type { Instance, InstancePhase } from '#shared/model/instance.ts'
+import { formatMs } from '#shared/units.ts'
+import type { ReportInstance } from '#shared/wire/order.ts'
+import { placeInstance } from './admission/instance-place.ts'
+import { phaseOf } from './liveness.ts'
+import { isRefusal } from './refusal.ts'
+import type { Moment, View } from './view.ts'
+
+export type InstanceState = {
+  readonly phase: InstancePhase
+  readonly conditions: readonly Condition[]
+  /** What its host last said of it. */
+  readonly seen: ReportInstance | undefined
+}
+
+/** Works out phase and conditions of an instance at a moment. */
+export function instanceState(view: View, instance: Instance, now: Moment): InstanceState {
+  const { host } = instance.decided
+  if (host === undefined) return unplaced(view, instance, now)
+  const heard = view.heard(host)
+  const placed = said('placed', 'true', 'placed', `on ${host}`)
+  const seen = heard.report?.instances.find(one => one.id === instance.id)
+  const resource = view.named('host', host)
+  const phase = resource ? phaseOf(resource, heard, now.monotonic) : 'unknown'
+  if (phase !== 'online' && phase !== 'late') {
+    const silence =
+      heard.heardAt === undefined
+        ? 'has not been heard by this controller yet'
+        : `is silent for ${formatMs(now.monotonic - heard.heardAt)}`
+    const message = `its host ${host} ${silence}; it may well be running`
+    const ready = said('ready', 'unknown', 'host-silent', message)
+    return {
+      phase: instance.decided.deletedAt ? 'deleting' : 'unknown',
+      conditions: [placed, ready],
+      seen
+    }
+  }
+  if (instance.decided.deletedAt) {
+    const message = seen
+      ? `${host}: ${seen.message}`
+      : `waits for ${host} to say that it and its volumes are gone`
+    return {
+      phase: 'deleting',
+      conditions: [placed, said('ready', 'false', 'deleting', message)],
+      seen
+    }
+  }
+  if (!seen) {
+    const message = `${host} has not taken the order on yet`
+    return {
+      phase: 'pending',
+      conditions: [placed, said('ready', 'false', 'ordered', message)],
+      seen
+    }
+  }
+  return { phase: seen.power, conditions: [placed, ...judged(instance, seen)], seen }
+}
+
+function judged(instance: Instance, seen: ReportInstance): readonly Condition[] {
+  const asDesired =
+    seen.power === instance.spec.desiredPower && seen.generation >= instance.generation
+  const ready = asDesired
+    ? said('ready', 'true', seen.reason, seen.message)
+    : said('ready', 'false', seen.reason, notYet(instance, seen))
+  if (!seen.restartNeeded) return [ready]
+  const message = 'it runs with other hardware than is wished, until its next start'
+  const next = `: remuda instance restart ${instance.name}`
+  return [ready, said('restart-needed', 'true', 'changed', message + next)]
+}
+
+const notYet = (instance: Instance, seen: ReportInstance): string =>
+  seen.power === instance.spec.desiredPower
+    ? `the change to generation ${instance.generation} is on its way; ${seen.message}`
+    : `should be ${instance.spec.desiredPower}, is ${seen.power}: ${seen.message}`
+
+function unplaced(view: View, instance: Instance, now: Moment): InstanceState {
+  if (instance.decided.deletedAt) {
+    const ready = said('ready', 'false', 'deleting', 'no host has it')
+    return { phase: 'deleting', conditions: [ready], seen: undefined }
+  }
+  const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
+  const placement = placeInstance(view, { instance, volumes }, now)
+  const message = isRefusal(placement)
+    ? `${placement.refused.message}: ${placement.refused.reasons.join('; ')}`
+    : placement.chosen
+      ? `about to be placed on ${placement.chosen.name}`
+      : [...placement.rejected].map(([host, why]) => `${host}: ${why}`).join('; ') ||
+        placement.because
+  const conditions = [
+    said('placed', 'false', 'no-host', message),
+    said('ready', 'false', 'not-placed', message)
+  ]
+  return { phase: 'pending', conditions, seen: undefined }
+}
+
+const said = (
+  type: string,
+  status: Condition['status'],
+  reason: string,
+  message: string
+): Condition => ({ type, status, reason, message })

@@ -1,0 +1,100 @@
+import type { Host } from '#shared/model/host.ts'
+import type { Resource } from '#shared/model/index.ts'
+import type { Report } from '#shared/wire/order.ts'
+import type { Commit } from '../core/commit.ts'
+import { documentOf } from '../core/documents.ts'
+import { subjectOf } from '../core/subject.ts'
+import type { Moment, View } from '../core/view.ts'
+import type { Feed } from './feed.ts'
+
+/** Turns commits and reports into items of the feed. With nobody listening it costs little. */
+export class Announcer {
+  readonly #view: View
+  readonly #feed: Feed
+  readonly #now: () => Moment
+
+  constructor(options: {
+    readonly view: View
+    readonly feed: Feed
+    readonly now: () => Moment
+  }) {
+    this.#view = options.view
+    this.#feed = options.feed
+    this.#now = options.now
+  }
+
+  /** A commit is durable. */
+  recorded(commit: Commit): void {
+    for (const change of commit.changes) {
+      if (change.op === 'put') {
+        const now = this.#view.get(change.resource.kind, change.resource.id)
+        if (now) this.#changed('put', now)
+      } else if (change.op === 'remove') {
+        this.#removed(change)
+      }
+    }
+    for (const decision of commit.decisions) {
+      this.#feed.publish({
+        type: 'decision',
+        subjects: decision.subjects,
+        json: JSON.stringify(decision)
+      })
+    }
+  }
+
+  /** A host has said something: its instances and volumes may stand differently. */
+  reported(host: Host, before: Report | undefined, after: Report | undefined): void {
+    if (before === after || !after) return
+    const instances = differing(before?.instances ?? [], after.instances)
+    const volumes = differing(before?.volumes ?? [], after.volumes)
+    for (const [kind, ids] of [
+      ['instance', instances],
+      ['volume', volumes]
+    ] as const) {
+      for (const id of ids) {
+        const resource = this.#view.get(kind, id)
+        if (resource) this.#changed('status', resource)
+      }
+    }
+    if (before?.agentRun !== after.agentRun) this.hostChanged(host)
+  }
+
+  hostChanged(host: Host): void {
+    this.#changed('status', host)
+  }
+
+  #changed(op: 'put' | 'status', resource: Resource): void {
+    const { kind, id, name, tenant } = resource
+    const document = documentOf(this.#view, resource, this.#now())
+    this.#feed.publish({
+      type: 'change',
+      kind,
+      subjects: [subjectOf(resource)],
+      ...(tenant !== undefined && { tenant }),
+      json: JSON.stringify({ op, kind, id, name, tenant, resource: document })
+    })
+  }
+
+  #removed(change: Extract<Commit['changes'][number], { op: 'remove' }>): void {
+    const { kind, id, subject } = change
+    const [, first = '', second] = subject.split('/')
+    const names = second === undefined ? { name: first } : { tenant: first, name: second }
+    const json = JSON.stringify({ op: 'remove', kind, id, ...names })
+    this.#feed.publish({ type: 'change', kind, subjects: [subject], json })
+  }
+}
+
+/** Ids of what is new, gone or otherwise than before. */
+function differing<T extends { readonly id: string }>(
+  before: readonly T[],
+  after: readonly T[]
+): readonly string[] {
+  const known = new Map(before.map(one => [one.id, one]))
+  const ids: string[] = []
+  for (const one of after) {
+    const other = known.get(one.id)
+    known.delete(one.id)
+    if (!other || JSON.stringify(other) !== JSON.stringify(one)) ids.push(one.id)
+  }
+  return [...ids, ...known.keys()]
+}

@@ -1,0 +1,163 @@
+/**
+ * Keeps the view and the journal in step.
+ *
+ * A commit is folded into the view first, so that the next decision sees it, and written then.
+ * Writes are acknowledged in order. When one fails, it and all after it are taken back out of the
+ * view, callers get a Fault, and nothing more is taken until the journal has recovered. Then
+ * entries whose outcome was unknown are read back, the epoch is raised, and work goes on.
+ *
+ * What the view says may be ahead of the journal for a moment. So whoever lets something out, an
+ * order or an answer, waits for `durable` first: then no reader has seen what a crash would undo.
+ */
+import assert from 'node:assert/strict'
+import type { Clock } from '#shared/clock.ts'
+import { Fault, sentence } from '#shared/fault.ts'
+import type { Epoch } from '#shared/ids.ts'
+import type { Log } from '#shared/log.ts'
+import type { Commit } from '../core/commit.ts'
+import type { Journal, Position } from '../core/ports.ts'
+import { type Undo, View } from '../core/view.ts'
+
+/** Waits between attempts to recover a journal that fails. Unit: ms. */
+const recoverDelaysMs = [50, 200, 1_000, 2_000] as const
+
+type Flight = { readonly position: Position; readonly undo: Undo; readonly done: Promise<void> }
+
+export type LedgerOptions = {
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly log: Log
+  /** Told of each commit once it is durable, in order. */
+  readonly onDurable: (position: Position, commit: Commit) => void
+  readonly signal: AbortSignal
+}
+
+export class Ledger {
+  readonly view = new View()
+  readonly #options: LedgerOptions
+  #epoch: Epoch = 0
+  #durable: Position = 0
+  #flights: Flight[] = []
+  #broken: Fault | undefined
+  #recovery: Promise<void> | undefined
+
+  constructor(options: LedgerOptions) {
+    this.#options = options
+  }
+
+  get epoch(): Epoch {
+    return this.#epoch
+  }
+  /** Position up to which everything is in the journal. */
+  get durablePosition(): Position {
+    return this.#durable
+  }
+  /** Why nothing can be recorded at the moment; undefined: it can. */
+  get broken(): Fault | undefined {
+    return this.#broken
+  }
+
+  /** Takes the epoch and says that the loaded view is that of the journal's head. */
+  async open(epoch: Epoch): Promise<void> {
+    this.#epoch = epoch
+    this.#durable = this.view.position
+    assert.equal(this.#durable, this.#options.journal.head())
+  }
+
+  /**
+   * Folds and writes one commit; resolves once it is durable. The view has it when this returns.
+   * Fault `unavailable` when it cannot be recorded: then the view has it no longer.
+   */
+  commit(commit: Commit): Promise<Position> {
+    if (this.#broken) return Promise.reject(this.#unavailable(this.#broken))
+    const { journal, onDurable } = this.#options
+    const position = this.view.position + 1
+    const undo = this.view.fold({ type: 'commit', position, commit })
+    assert(undo)
+    const written = journal.append(commit, { epoch: this.#epoch }).then(at => {
+      assert.equal(at, position, 'the journal and the view are at different positions')
+      this.#durable = position
+      this.#flights.shift()
+      onDurable(position, commit)
+      return position
+    })
+    const done = written.then(
+      () => undefined,
+      () => undefined
+    )
+    this.#flights.push({ position, undo, done })
+    return written.catch(async failure => {
+      throw this.#unavailable(await this.#fail(failure))
+    })
+  }
+
+  /** Resolves once everything that the view holds now is in the journal. */
+  async durable(): Promise<void> {
+    const last = this.#flights.at(-1)
+    if (!last) return
+    await last.done
+    if (this.#broken) throw this.#unavailable(this.#broken)
+  }
+
+  /** Steps back over all that was not written, once, and begins to recover. */
+  async #fail(failure: unknown): Promise<Fault> {
+    if (this.#broken) return this.#broken
+    const fault =
+      failure instanceof Fault
+        ? failure
+        : new Fault('unavailable', 'cannot write the journal', { cause: failure })
+    this.#broken = fault
+    await Promise.all(this.#flights.map(flight => flight.done))
+    const flights = this.#flights
+    this.#flights = []
+    const lost = flights.filter(flight => flight.position > this.#durable)
+    for (const { undo } of lost.toReversed()) this.view.unfold(undo)
+    this.#options.log.error('cannot write the journal: nothing is recorded until it recovers', {
+      because: sentence(failure),
+      commits: lost.length
+    })
+    this.#recovery = this.#recover()
+    return fault
+  }
+
+  /** Resolves when a recovery that is under way has ended. */
+  async recovered(): Promise<void> {
+    await this.#recovery
+  }
+
+  async #recover(): Promise<void> {
+    const { journal, clock, log, signal } = this.#options
+    for (let attempt = 0; !signal.aborted; attempt += 1) {
+      try {
+        await clock.sleep(recoverDelaysMs[Math.min(attempt, recoverDelaysMs.length - 1)]!, signal)
+        const head = await journal.recover()
+        await this.#readBack()
+        this.#epoch = await journal.raiseEpoch()
+        this.#broken = undefined
+        log.info('the journal takes commits again', { position: head, epoch: this.#epoch })
+        return
+      } catch (thrown) {
+        if (signal.aborted) return
+        if (attempt % 10 === 0)
+          log.warn('cannot recover the journal', { because: sentence(thrown) })
+      }
+    }
+  }
+
+  /** Folds entries that were written although nobody was told so. */
+  async #readBack(): Promise<void> {
+    for await (const entry of this.#options.journal.entries(this.#durable)) {
+      this.view.fold({ type: 'commit', position: entry.position, commit: entry.commit })
+      this.#durable = entry.position
+      this.#options.onDurable(entry.position, entry.commit)
+    }
+  }
+
+  #unavailable(fault: Fault): Fault {
+    return new Fault('unavailable', `cannot record the change: ${fault.message}`, {
+      cause: fault,
+      reasons: fault.reasons,
+      next: fault.next.length > 0 ? fault.next : ['remuda doctor', 'try again in a moment']
+    })
+  }
+}

@@ -1,0 +1,304 @@
+/**
+ * The reign: what a controller does while it leads. Facts come in from the mesh and are folded;
+ * wishes come in through `submit`; the loop decides at its own pace, records, and then orders.
+ * Nothing is done inside the arrival of a message, and nothing leaves before it is recorded.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '#shared/clock.ts'
+import { Fault, sentence } from '#shared/fault.ts'
+import { type HostId, newId } from '#shared/ids.ts'
+import type { Log } from '#shared/log.ts'
+import type { Host } from '#shared/model/host.ts'
+import type { Image } from '#shared/model/image.ts'
+import type { ToController } from '#shared/wire/messages.ts'
+import { admit, type Intent } from '../core/admission/admit.ts'
+import type { Admitted, Context, Verdict } from '../core/admission/context.ts'
+import type { Commit } from '../core/commit.ts'
+import { decide } from '../core/decide.ts'
+import { phaseOf } from '../core/liveness.ts'
+import { orderFor } from '../core/orders.ts'
+import type { Election, Mesh, MeshMessage, Position } from '../core/ports.ts'
+import { isRefusal } from '../core/refusal.ts'
+import type { Moment, View } from '../core/view.ts'
+import type { Announcer } from './announcer.ts'
+import type { Ledger } from './ledger.ts'
+
+/** The loop turns at least so often, and rests so long between turns. Unit: ms. */
+const turnMsMax = 500
+const restMs = 10
+/** An order that has not been taken on is sent again after so long. Unit: ms. */
+const repeatOrderMs = 1_000
+
+export type ReignOptions = {
+  readonly ledger: Ledger
+  readonly announcer: Announcer
+  readonly mesh: Mesh
+  readonly election: Election
+  readonly clock: Clock
+  readonly log: Log
+  /** Where agents fetch an image's content. */
+  readonly imageUrl: (image: Image) => string
+  /** Answers and console bytes of agents, for whoever asked. */
+  readonly onReply: (host: Host, message: ToController) => void
+}
+
+/** What came of a wish. */
+export type Outcome = Admitted & { readonly position: Position; readonly changed: boolean }
+
+type Sent = { readonly generation: number; readonly noticesKept: number; readonly at: number }
+
+export class Reign {
+  readonly #options: ReignOptions
+  readonly #sent = new Map<string, Sent>()
+  readonly #phases = new Map<string, string>()
+  #wake: () => void = () => {}
+  #woken = false
+
+  constructor(options: ReignOptions) {
+    this.#options = options
+  }
+
+  get view(): View {
+    return this.#options.ledger.view
+  }
+
+  now(): Moment {
+    const { clock } = this.#options
+    return { monotonic: clock.monotonic(), wall: clock.wall() }
+  }
+
+  #context(by: string): Context {
+    return { by, now: this.now(), newId }
+  }
+
+  /** Judges a wish without doing anything. */
+  judge(intent: Intent, by: string): Verdict {
+    return admit(this.view, intent, this.#context(by))
+  }
+
+  /**
+   * Judges a wish and records what comes of it; resolves once that is durable. `also` adds to the
+   * same commit, such as the reply to keep. Faults carry the refusal's code, reasons and next.
+   */
+  async submit(
+    intent: Intent,
+    by: string,
+    also: (admitted: Admitted) => Commit['changes'] = () => []
+  ): Promise<Outcome> {
+    const verdict = this.judge(intent, by)
+    if (isRefusal(verdict)) throw faultOf(verdict)
+    const more = also(verdict)
+    if (verdict.commit.changes.length + more.length === 0) {
+      await this.#options.ledger.durable()
+      return { ...verdict, position: this.view.position, changed: false }
+    }
+    const commit = { ...verdict.commit, changes: [...verdict.commit.changes, ...more] }
+    const position = await this.record(commit)
+    return { ...verdict, position, changed: verdict.commit.changes.length > 0 }
+  }
+
+  /** Records a commit, if we may, and wakes the loop. */
+  async record(commit: Commit): Promise<Position> {
+    const { election, clock, ledger } = this.#options
+    if (!election.holds(clock.monotonic())) {
+      throw new Fault('unavailable', 'cannot record the change: this controller does not lead', {
+        next: ['remuda status', 'try again in a moment']
+      })
+    }
+    const position = await ledger.commit(commit)
+    this.wake()
+    return position
+  }
+
+  wake(): void {
+    this.#woken = true
+    this.#wake()
+  }
+
+  /** Runs until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const listening = this.#listen(signal)
+    const { clock } = this.#options
+    const stop = (): void => this.wake()
+    signal.addEventListener('abort', stop)
+    while (!signal.aborted) {
+      await this.#turn()
+      await clock.sleep(restMs)
+      if (!this.#woken) await this.#rest()
+    }
+    signal.removeEventListener('abort', stop)
+    await listening
+  }
+
+  /** Waits for a wake-up, or for the longest time between turns. */
+  async #rest(): Promise<void> {
+    const timer = new AbortController()
+    const woken = new Promise<void>(resolve => {
+      this.#wake = resolve
+    })
+    const late = this.#options.clock.sleep(turnMsMax, timer.signal).catch(() => undefined)
+    await Promise.race([woken, late])
+    timer.abort()
+    this.#wake = () => {}
+  }
+
+  async #turn(): Promise<void> {
+    this.#woken = false
+    const { election, clock, ledger, log } = this.#options
+    if (!election.holds(clock.monotonic()) || ledger.broken) return
+    this.#dial()
+    const commits = [...this.#phaseChanges(), ...decide(this.view, this.#context('controller'))]
+    if (commits.length === 0) this.view.indexes.news.clear()
+    else this.#woken = true
+    const written = await Promise.allSettled(commits.map(commit => ledger.commit(commit)))
+    for (const result of written) {
+      if (result.status === 'fulfilled') continue
+      log.warn('cannot record a decision', { because: sentence(result.reason) })
+      return
+    }
+    await this.#order()
+  }
+
+  /** Keeps the mesh dialling exactly the hosts that are let in. */
+  #dial(): void {
+    const hosts = [...this.view.all('host').values()]
+    const peers = hosts
+      .filter(host => host.decided.approval === 'approved')
+      .map(({ decided }) => ({
+        host: decided.uuid as HostId,
+        endpoint: decided.endpoint,
+        publicKey: decided.publicKey
+      }))
+    this.#options.mesh.setPeers(peers)
+  }
+
+  /** Notes when a host falls silent or is heard again. */
+  #phaseChanges(): readonly Commit[] {
+    const { monotonic, wall } = this.now()
+    const commits: Commit[] = []
+    for (const host of this.view.all('host').values()) {
+      const heard = this.view.heard(host.name)
+      const phase = phaseOf(host, heard, monotonic)
+      const before = this.#phases.get(host.name)
+      this.#phases.set(host.name, phase)
+      if (before === undefined || before === phase) continue
+      this.#options.announcer.hostChanged(host)
+      if (phase === 'late' || (phase === 'online' && before === 'late')) continue
+      const silenceMs = heard.heardAt === undefined ? 0 : Math.round(monotonic - heard.heardAt)
+      const because =
+        phase === 'online'
+          ? `heard again, was ${before}`
+          : `was ${before}, its agent has not been heard for ${silenceMs} ms`
+      this.#options.log.info('host changed', { host: host.name, from: before, to: phase, because })
+      const at = new Date(wall).toISOString()
+      const subjects = [`host/${host.name}`]
+      const decisions = [{ at, by: 'controller', verb: `host-${phase}`, because, subjects }]
+      commits.push({ changes: [], decisions })
+    }
+    return commits
+  }
+
+  /** Sends each host whose order is news the whole of what it should hold. */
+  async #order(): Promise<void> {
+    const { ledger, mesh, imageUrl, log } = this.#options
+    const { touched } = this.view.indexes
+    const hosts = [...touched].flatMap(name => this.view.named('host', name) ?? [])
+    touched.clear()
+    const context = { epoch: ledger.epoch, imageUrl }
+    const orders = hosts
+      .filter(host => this.view.heard(host.name).report !== undefined)
+      .map(host => ({ host, order: orderFor(this.view, host, context) }))
+    if (orders.length === 0) return
+    await ledger.durable()
+    for (const { host, order } of orders) {
+      const { generation, noticesKept } = order
+      const at = this.#options.clock.monotonic()
+      try {
+        mesh.send(host.decided.uuid as HostId, order)
+        this.#sent.set(host.name, { generation, noticesKept, at })
+      } catch (thrown) {
+        log.warn('cannot send an order', { host: host.name, because: sentence(thrown) })
+        this.#sent.delete(host.name)
+      }
+    }
+  }
+
+  async #listen(signal: AbortSignal): Promise<void> {
+    for await (const said of this.#options.mesh.messages(signal)) this.#hear(said)
+  }
+
+  #hear(said: MeshMessage): void {
+    const host = this.#hostOf(said.host)
+    if (!host) return
+    const name = host.name
+    if (said.type !== 'message') {
+      const connected = said.type === 'connected'
+      const because = connected ? 'connected' : said.because
+      this.view.fold({ type: 'link', host: name, connected, because })
+      this.#options.log.info(connected ? 'host connected' : 'host disconnected', {
+        host: name,
+        because
+      })
+      return
+    }
+    const { message } = said
+    switch (message.type) {
+      case 'heartbeat':
+        this.view.fold({
+          type: 'heartbeat',
+          host: name,
+          loopLagMs: message.loopLagMs,
+          at: this.now()
+        })
+        return
+      case 'report': {
+        const before = this.view.heard(name).report
+        this.view.fold({ type: 'report', host: name, report: message, at: this.now() })
+        this.#options.announcer.reported(host, before, this.view.heard(name).report)
+        this.#orderAgain(host, message)
+        this.wake()
+        return
+      }
+      case 'refusal':
+        this.#options.log.warn('host refused an order', { host: name, because: message.because })
+        return
+      case 'answer':
+      case 'channel-data':
+      case 'channel-taken':
+      case 'channel-close':
+        this.#options.onReply(host, message)
+        return
+      default:
+        message satisfies never
+    }
+  }
+
+  /** A report that is behind asks for the order again, but not in each breath. */
+  #orderAgain(host: Host, report: Extract<ToController, { type: 'report' }>): void {
+    const { ledger, clock } = this.#options
+    const wanted = this.view.indexes.hostGeneration(host.name)
+    const kept = this.view.noticesKept(host.name)
+    const sent = this.#sent.get(host.name)
+    const behind = report.epoch < ledger.epoch || report.generation < wanted
+    const unkept = report.notices.some(notice => notice.number <= (kept?.number ?? 0))
+    if (!behind && !unkept) return
+    const due = sent === undefined || clock.monotonic() - sent.at >= repeatOrderMs
+    const news = (sent?.generation ?? -1) < wanted || (sent?.noticesKept ?? 0) < (kept?.number ?? 0)
+    if (due || news) this.view.indexes.touch(host.name)
+  }
+
+  #hostOf(uuid: HostId): Host | undefined {
+    for (const host of this.view.all('host').values()) if (host.decided.uuid === uuid) return host
+    return undefined
+  }
+}
+
+/** Makes the Fault of a refusal. */
+export const faultOf = ({ refused }: Extract<Verdict, { refused: unknown }>): Fault =>
+  Object.assign(
+    new Fault(refused.code, refused.message, { reasons: refused.reasons, next: refused.next }),
+    { errors: refused.errors ?? [] }
+  )
+
+/** Makes an id for a new cloud. */
+export const newCloudId = (): string => `c-${randomUUID()}`
