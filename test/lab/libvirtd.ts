@@ -1,0 +1,237 @@
+/**
+ * A real libvirtd that belongs to one test file: in namespaces of its own, with its own /run,
+ * /var/lib/libvirt, /etc/libvirt and cgroups, so that it never meets the machine's own libvirtd,
+ * and tests may stop, kill and restart it. It needs root, and Debian's libvirt-daemon-system,
+ * libvirt-daemon-driver-lxc and qemu-system-x86.
+ *
+ * The first process of the pid namespace is a shell that takes orders from its standard input.
+ * When that ends, for whatever reason, the shell ends too, and with it all that runs in there:
+ * nothing survives a test run, not even one that was killed. What it took to get there:
+ *  - That shell must reap orphans, or libvirt waits 40 s for each emulator that it has killed.
+ *  - libvirt's LXC driver cannot live with version 1 and 2 of cgroups mounted side by side: the
+ *    container's init fails on /sys/fs/cgroup/unified. So it gets plain version 1 here.
+ *  - /run/lock must exist, or no console of a virtual machine can be opened.
+ *  - The emulator runs as root here, so libvirt's idea of /dev/kvm and the emulator's agree: where
+ *    they do not, the emulator is examined anew, for five seconds, whenever a domain starts.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { openSync, readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Fault } from '#shared/fault.ts'
+
+/** libvirtd may take so long to start or to stop; examining the emulators is the longest part. */
+const deadlineMs = 90_000
+
+const cgroupRoot = '/sys/fs/cgroup'
+
+const outside = `
+set -eu
+name=$1
+if [ ! -e ${cgroupRoot}/cgroup.controllers ]; then
+  while IFS=: read -r number controllers path; do
+    case $controllers in ''|name=*) continue ;; esac
+    top=${cgroupRoot}/$controllers
+    mkdir -p "$top/$name"
+    if [ -e "$top/cpuset.mems" ]; then
+      cat "$top/cpuset.cpus" >"$top/$name/cpuset.cpus"
+      cat "$top/cpuset.mems" >"$top/$name/cpuset.mems"
+    fi
+    echo $$ >"$top/$name/cgroup.procs"
+  done </proc/self/cgroup
+fi
+shift
+exec unshare --mount --uts --ipc --net --pid --cgroup --fork --kill-child bash -c "$@"
+`
+
+const inside = `
+set -eu
+directory=$1
+mount --make-rprivate /
+mount -t proc proc /proc
+mount --bind "$directory/run" /run
+mount --bind "$directory/lib" /var/lib/libvirt
+mount --bind "$directory/log" /var/log/libvirt
+mount --bind "$directory/cache" /var/cache/libvirt
+mount --bind "$directory/etc" /etc/libvirt
+if [ ! -e ${cgroupRoot}/cgroup.controllers ]; then
+  umount -R -l ${cgroupRoot}
+  mount -t tmpfs cgroups ${cgroupRoot}
+  while IFS=: read -r number controllers path; do
+    case $controllers in ''|name=*) continue ;; esac
+    mkdir "${cgroupRoot}/$controllers"
+    mount -t cgroup -o "$controllers" cgroup "${cgroupRoot}/$controllers"
+  done </proc/self/cgroup
+fi
+ip link set lo up
+while read -r order; do
+  case $order in start) libvirtd </dev/null & ;; esac
+done
+`
+
+const libvirtdConf = `
+auth_unix_rw = "none"
+`
+
+const qemuConf = `
+user = "root"
+group = "root"
+dynamic_ownership = 0
+security_driver = "none"
+cgroup_controllers = []
+stdio_handler = "file"
+`
+
+/** Starts a libvirtd and waits until it answers. */
+export async function startLibvirtd(): Promise<PrivateLibvirtd> {
+  const directory = await mkdtemp(join(tmpdir(), 'remuda-libvirtd-'))
+  for (const name of ['run/lock', 'lib', 'log', 'cache', 'etc']) {
+    await mkdir(join(directory, name), { recursive: true })
+  }
+  await writeFile(join(directory, 'etc/libvirtd.conf'), libvirtdConf)
+  await writeFile(join(directory, 'etc/qemu.conf'), qemuConf)
+  const libvirtd = new PrivateLibvirtd(directory)
+  try {
+    await libvirtd.start()
+    return libvirtd
+  } catch (thrown) {
+    await libvirtd[Symbol.asyncDispose]()
+    throw thrown
+  }
+}
+
+class PrivateLibvirtd implements AsyncDisposable {
+  /** A directory of the test's own, at the same path inside and outside; removed at the end. */
+  readonly directory: string
+  readonly socketPath: string
+  readonly #logPath: string
+  readonly #cgroup: string
+  readonly #shell: ChildProcess
+
+  constructor(directory: string) {
+    this.directory = directory
+    this.socketPath = join(directory, 'run/libvirt/libvirt-sock')
+    this.#logPath = join(directory, 'libvirtd.log')
+    this.#cgroup = `remuda-test-${directory.slice(-6)}`
+    const log = openSync(this.#logPath, 'a')
+    const args = ['-c', outside, 'outside', this.#cgroup, inside, 'inside', directory]
+    this.#shell = spawn('bash', args, {
+      stdio: ['pipe', log, log],
+      env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }
+    })
+    this.#shell.stdin!.on('error', () => {}) // it has ended: whoever waits for it says so
+  }
+
+  /** Starts libvirtd where none runs, and waits until it answers. */
+  async start(): Promise<void> {
+    this.#shell.stdin!.write('start\n')
+    await this.#until('start', () => answers(this.socketPath))
+  }
+
+  /** Ends libvirtd alone: its domains go on. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    const pid = await this.#pid()
+    if (pid === undefined) return
+    process.kill(pid, signal)
+    await this.#until('stop', async () => (await this.#pid()) === undefined)
+  }
+
+  async restart(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    await this.stop(signal)
+    await this.start()
+  }
+
+  /** Stops libvirtd where it stands, or lets it go on: silent, but not gone. */
+  async freeze(frozen: boolean): Promise<void> {
+    process.kill((await this.#pid())!, frozen ? 'SIGSTOP' : 'SIGCONT')
+  }
+
+  /** Process ids, as seen from outside, of everything in there that runs this program. */
+  async pidsOf(program: string): Promise<readonly number[]> {
+    const pids: number[] = []
+    const waiting = [this.#shell.pid!]
+    for (let pid = waiting.shift(); pid !== undefined; pid = waiting.shift()) {
+      const children = await readOrEmpty(`/proc/${pid}/task/${pid}/children`)
+      waiting.push(...children.split(' ').filter(Boolean).map(Number))
+      const status = await readOrEmpty(`/proc/${pid}/status`)
+      const name = /^Name:\t(.*)$/m.exec(status)?.[1]
+      if (name === program && !/^State:\tZ/m.test(status)) pids.push(pid)
+    }
+    return pids
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#shell.exitCode === null && this.#shell.signalCode === null) {
+      const exit = once(this.#shell, 'exit')
+      this.#shell.stdin!.end()
+      const timer = setTimeout(() => this.#shell.kill('SIGKILL'), 10_000)
+      await exit
+      clearTimeout(timer)
+    }
+    await rm(this.directory, { recursive: true, force: true })
+    for (const name of await readdir(cgroupRoot)) {
+      await removeCgroup(join(cgroupRoot, name, this.#cgroup))
+    }
+  }
+
+  async #pid(): Promise<number | undefined> {
+    return (await this.pidsOf('libvirtd'))[0]
+  }
+
+  async #until(verb: string, done: () => Promise<boolean>): Promise<void> {
+    const signal = AbortSignal.timeout(deadlineMs)
+    while (!(await done())) {
+      const { exitCode, signalCode } = this.#shell
+      const ended = exitCode !== null || signalCode !== null
+      if (signal.aborted || ended) {
+        const why = ended
+          ? `its shell ended (${exitCode ?? signalCode})`
+          : `${deadlineMs} ms passed`
+        const log = readFileSync(this.#logPath, 'utf8').slice(-2_000)
+        throw new Fault('unavailable', `cannot ${verb} the test's libvirtd: ${why}\n${log}`, {
+          next: ['run the tests as root', 'install libvirt-daemon-system and qemu-system-x86']
+        })
+      }
+      await sleep(20)
+    }
+  }
+}
+
+export type { PrivateLibvirtd }
+
+function answers(socketPath: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const socket = connect(socketPath)
+  socket.once('connect', () => resolve(true))
+  socket.once('error', () => resolve(false))
+  return promise.finally(() => socket.destroy())
+}
+
+async function readOrEmpty(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (thrown) {
+    if (thrown instanceof Error) return '' // the process ended meanwhile
+    throw thrown
+  }
+}
+
+/** Removes a cgroup and those below it; they are empty once the namespace is gone. */
+async function removeCgroup(path: string): Promise<void> {
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => undefined)
+  if (entries === undefined) return
+  for (const entry of entries) if (entry.isDirectory()) await removeCgroup(join(path, entry.name))
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await rmdir(path)
+    } catch (thrown) {
+      const busy = thrown instanceof Error && 'code' in thrown && thrown.code === 'EBUSY'
+      if (!busy || attempt === 50) throw thrown
+      await sleep(20)
+    }
+  }
+}
