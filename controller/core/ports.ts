@@ -33,6 +33,11 @@ export type JournalOpening = {
   readonly cut: { readonly entries: number; readonly because: string } | undefined
 }
 
+/** A Map of them, or something that makes them one after another as they are written. */
+export type ChangedChunks =
+  | Iterable<readonly [string, Uint8Array | undefined]>
+  | AsyncIterable<readonly [string, Uint8Array | undefined]>
+
 /**
  * Keeps the truth: entries in one order, none lost once acknowledged. `append` is refused with
  * Fault `stale` unless the caller still holds the epoch. When one append fails with an unknown
@@ -53,7 +58,7 @@ export interface Journal extends AsyncDisposable {
   /** Stores the changed chunks (undefined: gone) so that a reader needs only entries after it. */
   writeCheckpoint(checkpoint: {
     readonly position: Position
-    readonly changed: ReadonlyMap<string, Uint8Array | undefined>
+    readonly changed: ChangedChunks
   }): Promise<void>
   /** Streams the last checkpoint's chunks; undefined: there is none. */
   readCheckpoint(): Promise<

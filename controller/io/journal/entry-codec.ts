@@ -73,10 +73,10 @@ export function sealEntry(
   const position = before.position + 1
   const rest = `${before.hash} ${position} ${epoch}\n`
   const bytes = Buffer.allocUnsafe(hashedFrom + rest.length + body.length)
-  bytes.latin1Write(rest, hashedFrom)
+  bytes.write(rest, hashedFrom, 'latin1')
   bytes.set(body, hashedFrom + rest.length)
   const hash = digest('sha256', bytes.subarray(hashedFrom))
-  bytes.latin1Write(`${version} ${hash} `, 0)
+  bytes.write(`${version} ${hash} `, 'latin1')
   return { link: { position, hash, epoch }, bytes }
 }
 
@@ -85,7 +85,7 @@ export function openEntry(bytes: Uint8Array): WholeEntry | undefined {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const end = buffer.subarray(0, lineMax).indexOf(0x0a)
   if (end < hashedFrom) return undefined
-  const [of, hash, previous, position, epoch] = buffer.latin1Slice(0, end).split(' ')
+  const [of, hash, previous, position, epoch] = buffer.toString('latin1', 0, end).split(' ')
   if (of !== version || digest('sha256', buffer.subarray(hashedFrom)) !== hash) return undefined
   return {
     position: Number(position),

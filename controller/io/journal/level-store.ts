@@ -14,7 +14,7 @@ type Database = Level<string, Uint8Array>
 // The types of `level` leave out what browsers lack.
 const { repair } = Level as unknown as { readonly repair: (folder: string) => Promise<void> }
 
-/** Opens LevelDB. Codes: `locked`, `corrupt`, `unavailable`. */
+/** Opens LevelDB. Codes: `locked`, `storage` (damaged), `unavailable`. */
 export async function openLevelStore(
   folder: string,
   options: { readonly create: boolean }
@@ -117,7 +117,7 @@ function faultOf(thrown: unknown, what: string): Fault {
 
 const codes: Readonly<Record<string, FaultCode>> = {
   LEVEL_LOCKED: 'locked',
-  LEVEL_CORRUPTION: 'corrupt',
+  LEVEL_CORRUPTION: 'storage',
   LEVEL_DATABASE_NOT_OPEN: 'closed',
   LEVEL_ITERATOR_NOT_OPEN: 'closed'
 }

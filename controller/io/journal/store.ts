@@ -11,7 +11,7 @@ export type Write =
 export type StoredPair = { readonly key: string; readonly bytes: Uint8Array }
 
 /**
- * Keeps bytes by key, keys in the order of their UTF-8. Codes: `corrupt` (the files are damaged),
+ * Keeps bytes by key, keys in the order of their UTF-8. Codes: `storage` (its files are damaged),
  * `closed`, `unavailable` (all else, with the cause).
  */
 export interface Store extends AsyncDisposable {

@@ -1,0 +1,84 @@
+/** A journal's folder: what lies where in it, and the sentences for when it cannot be opened. */
+import { mkdir, readdir, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
+import { lockOwner } from './lock-owner.ts'
+import { roomOf, syncFolder, writeDurably } from './quarantine.ts'
+
+export type Places = {
+  readonly path: string
+  /** LevelDB's folder. */
+  readonly store: string
+  /** Second names of LevelDB's logs while the journal is being opened. */
+  readonly held: string
+}
+
+/** Makes a journal's folder and says what is where. */
+export async function placesOf(given: string): Promise<Places> {
+  await mkdir(join(given, 'store'), { recursive: true, mode: 0o700 })
+  // LevelDB knows by the folder's name alone that this very process has it open already.
+  const path = await realpath(given)
+  await syncFolder(path)
+  return { path, store: join(path, 'store'), held: join(path, 'opening') }
+}
+
+const marker = 'journal.txt'
+
+/** Whether there has been a journal here: an empty store is a new one only where there was none. */
+export const hasMarker = async ({ path }: Places): Promise<boolean> =>
+  (await readdir(path)).includes(marker)
+
+export async function setMarker(places: Places): Promise<void> {
+  if (await hasMarker(places)) return
+  const text = 'The truth of a cloud is kept in the folder "store" beside this file.\n'
+  await writeDurably(join(places.path, marker), [text])
+}
+
+/** Makes the Fault for a journal that cannot be opened for reasons outside of it. */
+export async function cannotOpen(path: string, thrown: unknown): Promise<Fault> {
+  if (isFault(thrown, 'locked')) return locked(path, await ownerOf(path), thrown)
+  const { room, next } = await roomAt(path)
+  const what = `cannot open the journal in ${path}: ${sentence(thrown)}${room}`
+  return new Fault('unavailable', what, { cause: thrown, next })
+}
+
+/** Makes the Fault for a journal from which no cloud can safely start. */
+export function cannotTrust(path: string, because: string): Fault {
+  return new Fault('corrupt', `cannot open the journal in ${path}: ${because}`, {
+    next: [
+      `look into ${join(path, 'quarantine')}, and restore the folder from a copy`,
+      `to start a new, empty cloud instead, move ${path} away`
+    ]
+  })
+}
+
+/** Makes the Fault for a journal that somebody else has open, naming the process if known. */
+export function locked(path: string, owner: string | undefined, cause?: unknown): Fault {
+  const who = owner === undefined ? 'another process' : `process ${owner}`
+  return new Fault('locked', `cannot open the journal in ${path}: ${who} has it open`, {
+    cause,
+    next: ['stop the other one, or give this one another folder']
+  })
+}
+
+export const ownerOf = (path: string): Promise<string | undefined> =>
+  lockOwner(join(path, 'store', 'LOCK'))
+
+/** Room with which LevelDB can certainly reopen: its log once more as a table, and a new log. */
+const roomMibNeeded = 32
+
+/** Says how much room there is, to end a sentence with, and what to do when writes fail. */
+export async function roomAt(
+  path: string
+): Promise<{ readonly room: string; readonly next: readonly string[] }> {
+  const found = await roomOf(path)
+  const full = found && found.freeMib < roomMibNeeded
+  return {
+    room: found ? `; ${found.freeMib} of ${found.totalMib} MiB are free there` : '',
+    next: [
+      full
+        ? `free at least ${roomMibNeeded} MiB on the file system of ${path}; nothing else is needed`
+        : `look with "dmesg" and "mount" whether the file system of ${path} is read-only or failing`
+    ]
+  }
+}
