@@ -1,0 +1,151 @@
+/**
+ * Everything that a change must pass: `npm test`, or `npm test -- types unit` for some steps only.
+ * It runs to the end whatever fails, says what failed as it happens, and ends with one line that
+ * counts: each test, and each other step as one.
+ */
+import { readFileSync } from 'node:fs'
+import { glob } from 'node:fs/promises'
+import path from 'node:path'
+import { countTests, kindOf, nothing, type Outcome, sum } from './check/ava-output.ts'
+import { staleFiles } from './check/generated.ts'
+import { runProgram } from './check/program.ts'
+
+type Step = {
+  readonly name: string
+  /** What it is, for those who watch. */
+  readonly says: string
+  readonly run: () => Promise<Outcome>
+}
+
+const root = path.dirname(import.meta.dirname)
+const passed: Outcome = { ...nothing, passed: 1 }
+const failed: Outcome = { ...nothing, failed: 1 }
+const minuteMs = 60_000
+
+const steps: readonly Step[] = [
+  {
+    name: 'types',
+    says: 'types fit together',
+    run: () => program('typescript', 'tsc', ['-p', '.'])
+  },
+  {
+    name: 'lint',
+    says: 'code is formatted and free of known mistakes',
+    run: () => program('@biomejs/biome', 'biome', ['check', '.'])
+  },
+  {
+    name: 'generated',
+    says: 'generated files are as their generators write them',
+    run: checkGenerated
+  },
+  {
+    name: 'unit',
+    says: 'tests that need nothing but this machine',
+    run: () => tests(file => !isLab(file), ['--concurrency', '2'], 15 * minuteMs)
+  },
+  {
+    name: 'lab',
+    says: 'tests with real libvirt, qemu and networks, one after another',
+    run: () => tests(isLab, ['--serial', '--concurrency', '1'], 40 * minuteMs)
+  }
+]
+
+async function check(wanted: readonly string[]): Promise<number> {
+  const unknown = wanted.filter(name => !steps.some(step => step.name === name))
+  if (unknown.length > 0) {
+    const known = steps.map(step => step.name).join(', ')
+    print(`cannot run ${unknown.join(', ')}: the steps are ${known}`)
+    return 2
+  }
+  const outcomes: Outcome[] = []
+  for (const step of steps) {
+    if (wanted.length === 0 || wanted.includes(step.name)) outcomes.push(await runStep(step))
+  }
+  const all = sum(outcomes)
+  print(`${all.passed} passed, ${all.failed} failed`)
+  return all.failed === 0 ? 0 : 1
+}
+
+async function runStep(step: Step): Promise<Outcome> {
+  print(`— ${step.name}: ${step.says}`)
+  const startedAt = performance.now()
+  const outcome = await step.run().catch((error: unknown) => {
+    print(`  cannot run ${step.name}: ${error instanceof Error ? error.stack : error}`)
+    return failed
+  })
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+  const skipped = outcome.skipped === 0 ? '' : `, ${outcome.skipped} skipped`
+  const mark = outcome.failed === 0 ? '✔' : '✘'
+  print(
+    `${mark} ${step.name}: ${outcome.passed} passed, ${outcome.failed} failed${skipped}, ${seconds} s`
+  )
+  return outcome
+}
+
+/** Runs a program of one of our npm packages; it passes when its exit code is 0. */
+async function program(name: string, bin: string, args: readonly string[]): Promise<Outcome> {
+  const [command, ...before] = binOf(name, bin)
+  const code = await runProgram(command, [...before, ...args], {
+    deadlineMs: 5 * minuteMs,
+    stdout: print,
+    stderr: print
+  })
+  return code === 0 ? passed : failed
+}
+
+async function checkGenerated(): Promise<Outcome> {
+  const stale = await staleFiles(root)
+  for (const { file, command } of stale) print(`  ${file} is out of date: run ${command}`)
+  return stale.length === 0 ? passed : failed
+}
+
+const isLab = (file: string): boolean => file.startsWith('test/lab/')
+
+async function tests(
+  wants: (file: string) => boolean,
+  args: readonly string[],
+  deadlineMs: number
+): Promise<Outcome> {
+  const files = (await Array.fromAsync(glob('test/**/*.test.ts'))).filter(wants).sort()
+  if (files.length === 0) return nothing
+  const report: string[] = []
+  const said: string[] = []
+  const [command, ...before] = binOf('ava', 'ava')
+  const code = await runProgram(command, [...before, ...args, ...files], {
+    deadlineMs,
+    stdout: line => {
+      report.push(line)
+      // What is shown is what somebody must look at; of failed tests, ava repeats what they said.
+      const kind = kindOf(line)
+      if (kind !== 'passed' && kind !== 'said') print(line)
+    },
+    stderr: line => {
+      said.push(line)
+      if (said.length > printedLinesMax) said.shift()
+    }
+  })
+  const outcome = countTests(report.join('\n'), code)
+  if (outcome.failed > 0 && said.length > 0) {
+    print(`  The last that tests printed (at most ${printedLinesMax} lines):`)
+    for (const line of said) print(`  | ${line}`)
+  }
+  if (code !== 0) print(`  ava ended with ${code === undefined ? 'a signal' : `exit code ${code}`}`)
+  return outcome
+}
+
+/** How much of what tests print themselves is kept for the case that one fails. */
+const printedLinesMax = 100
+
+/** How to start a program of an npm package: by our own Node where it is JavaScript. */
+function binOf(name: string, bin: string): readonly [string, ...string[]] {
+  const folder = path.join(root, 'node_modules', name)
+  const { bin: bins } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'))
+  return [process.execPath, path.join(folder, typeof bins === 'string' ? bins : bins[bin])]
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+process.chdir(root)
+process.exitCode = await check(process.argv.slice(2))
