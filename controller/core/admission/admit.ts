@@ -4,11 +4,11 @@
  */
 import type { Host, HostSpec } from '#shared/model/host.ts'
 import type { Image } from '#shared/model/image.ts'
-import type { Kind, Resource, ResourceOf } from '#shared/model/index.ts'
+import { type Kind, kinds, type Resource, type ResourceOf } from '#shared/model/index.ts'
 import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
-import { refuse } from '../refusal.ts'
+import { isRefusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
-import type { Context, Verdict } from './context.ts'
+import { type Context, reference, type Verdict } from './context.ts'
 import { approveHost, type HostWish, joinHost } from './host.ts'
 import { failImage, fillImage, type ImageContent } from './image.ts'
 import { changeInstance, powerInstance, restartInstance } from './instance-change.ts'
@@ -92,6 +92,10 @@ function create(
   intent: Extract<Intent, { verb: 'create' }>,
   context: Context
 ): Verdict {
+  if (intent.tenant !== undefined && kinds[intent.kind].scope === 'tenant') {
+    const tenant = reference(view, 'tenant', { name: intent.tenant, pointer: '/tenant' })
+    if (isRefusal(tenant)) return tenant
+  }
   switch (intent.kind) {
     case 'instance':
       return createInstance(view, { ...intent, spec: intent.spec as InstanceSpec }, context)

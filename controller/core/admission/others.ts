@@ -135,10 +135,6 @@ function faultOfChange(
 function decidedFor<K extends PlainKind>(view: View, wish: PlainWish<K>): object | Refusal {
   if (wish.kind === 'subnet') return subnetDecided(view, wish as unknown as PlainWish<'subnet'>)
   if (wish.kind === 'volume') return volumeDecided(view, wish as unknown as PlainWish<'volume'>)
-  if (wish.kind !== 'tenant' && wish.tenant !== undefined && wish.tenant !== defaultTenant) {
-    const tenant = reference(view, 'tenant', { name: wish.tenant, pointer: '/tenant' })
-    if (isRefusal(tenant)) return tenant
-  }
   return {}
 }
 

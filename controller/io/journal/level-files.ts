@@ -6,8 +6,8 @@
  *   of each log until the entries have been verified, and look into them for entries that are gone.
  * - Where the file CURRENT is missing it starts an empty database and deletes all tables. So it may
  *   create only in a folder without tables and logs.
- * - Its lock is a POSIX record lock on LOCK: whoever opens and closes that file in the process that
- *   holds the lock, loses it. So LOCK is never opened here, nor copied.
+ * - Its lock is a POSIX record lock on LOCK: a process loses it as soon as it closes any descriptor
+ *   of that file. So LOCK is never opened here, nor copied.
  */
 import { constants, copyFile, link, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'

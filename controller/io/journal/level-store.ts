@@ -11,6 +11,11 @@ const pageBytes = 2 ** 20
 const pagePairsMax = 2048
 
 type Database = Level<string, Uint8Array>
+/**
+ * Folders that this process has open. LevelDB must not even try to open one of them again: in
+ * refusing, it closes a descriptor of the lock file, and with that this process loses its lock.
+ */
+const openFolders = new Set<string>()
 // The types of `level` leave out what browsers lack.
 const { repair } = Level as unknown as { readonly repair: (folder: string) => Promise<void> }
 
@@ -19,6 +24,9 @@ export async function openLevelStore(
   folder: string,
   options: { readonly create: boolean }
 ): Promise<Store> {
+  if (openFolders.has(folder)) {
+    throw new Fault('locked', `cannot open the store in ${folder}: this process has it open`)
+  }
   const database: Database = new Level(folder, {
     keyEncoding: 'utf8',
     valueEncoding: 'view',
@@ -28,9 +36,11 @@ export async function openLevelStore(
     maxFileSize: tableBytesMax,
     cacheSize: cacheBytes
   })
+  openFolders.add(folder)
   try {
     await database.open({ passive: false })
   } catch (thrown) {
+    openFolders.delete(folder)
     throw faultOf(thrown, `cannot open the store in ${folder}`)
   }
   return new LevelStore(database, folder)
@@ -102,6 +112,7 @@ class LevelStore implements Store {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#database.close()
+    openFolders.delete(this.#folder)
   }
 }
 

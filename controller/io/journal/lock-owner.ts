@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 
 /**
- * Says which process holds a POSIX lock on a file, such as `4711 (node)`, or undefined when nobody
+ * Says which process holds a POSIX lock on a file, such as `4711 (node main.js)`, or undefined when nobody
  * that we can see does. The file is not opened: that would cost a holder in this process its lock.
  */
 export async function lockOwner(file: string): Promise<string | undefined> {
@@ -9,8 +9,9 @@ export async function lockOwner(file: string): Promise<string | undefined> {
     const { ino } = await stat(file)
     const pid = pidIn(await readFile('/proc/locks', 'utf8'), ino)
     if (pid === undefined) return undefined
-    const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')
-    return name.trim() === '' ? String(pid) : `${pid} (${name.trim()})`
+    const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+    const name = words.split('\0').slice(0, 2).join(' ').trim()
+    return name === '' ? String(pid) : `${pid} (${name})`
   } catch {
     // No such file, or a system without /proc/locks: then nobody can be named.
     return undefined

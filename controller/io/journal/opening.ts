@@ -93,6 +93,9 @@ async function openOnce(context: Context): Promise<Opened | Fault> {
   const { places } = context
   let store: Store
   let held: readonly string[] = []
+  // LevelDB is asked only when nobody is seen to hold the lock, see level-store.ts.
+  const owner = await ownerOf(places.path)
+  if (owner !== undefined) return locked(places.path, owner)
   try {
     const create = (await lookAtFiles(places.store)).state === 'empty'
     held = await holdLogs(places.store, places.held)

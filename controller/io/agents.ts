@@ -1,0 +1,186 @@
+/**
+ * Questions to agents and consoles through them. A console is a channel of bytes over the mesh: a
+ * side sends no more than a window that the other has not taken, so a slow reader holds up nobody.
+ */
+import { randomUUID } from 'node:crypto'
+import { Duplex } from 'node:stream'
+import { Fault } from '#shared/fault.ts'
+import type { HostId } from '#shared/ids.ts'
+import type { Host } from '#shared/model/host.ts'
+import type { Instance } from '#shared/model/instance.ts'
+import {
+  type Answer,
+  channelWindowBytes,
+  type Question,
+  type ToController
+} from '#shared/wire/messages.ts'
+import type { Mesh } from '../core/ports.ts'
+
+/** An agent must answer within so long. Unit: ms. */
+const answerMsMax = 10_000
+/** Questions and consoles that may be open at once. */
+const questionsMax = 1_024
+const channelsMax = 512
+/** Bytes of one message of a channel. */
+const chunkBytesMax = 32 * 1024
+
+type Waiting = { readonly resolve: (answer: Answer) => void }
+
+export class AgentLines {
+  readonly #mesh: Mesh
+  readonly #questions = new Map<number, Waiting>()
+  readonly #channels = new Map<string, Channel>()
+  #number = 0
+
+  constructor(mesh: Mesh) {
+    this.#mesh = mesh
+  }
+
+  /** Asks an agent; Fault `deadline` when it says nothing, `unavailable` when it is away. */
+  async ask(
+    host: Host,
+    question: Pick<Question, 'ask' | 'subject'>,
+    signal: AbortSignal
+  ): Promise<Answer> {
+    if (this.#questions.size >= questionsMax) {
+      throw new Fault('unavailable', `cannot ask ${host.name}`, {
+        reasons: [`${questionsMax} questions are open already`]
+      })
+    }
+    this.#number += 1
+    const number = this.#number
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    const timer = setTimeout(() => reject(noAnswer(host)), answerMsMax)
+    const stop = (): void => reject(new Fault('aborted', `cannot ask ${host.name}: given up`))
+    signal.addEventListener('abort', stop)
+    this.#questions.set(number, { resolve })
+    try {
+      this.#mesh.send(hostIdOf(host), { type: 'question', number, ...question })
+      return await promise
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', stop)
+      this.#questions.delete(number)
+    }
+  }
+
+  /** Opens the console of an instance. The stream ends when the console does. */
+  console(host: Host, instance: Instance): Duplex {
+    if (this.#channels.size >= channelsMax) {
+      throw new Fault('unavailable', `cannot open the console of ${instance.name}`, {
+        reasons: [`${channelsMax} consoles are open already`],
+        next: ['close one of them and try again']
+      })
+    }
+    const id = randomUUID()
+    const send: Send = message => this.#mesh.send(hostIdOf(host), message)
+    const channel = new Channel(id, send, () => this.#channels.delete(id))
+    this.#channels.set(id, channel)
+    send({ type: 'console-open', channel: id, instance: instance.id })
+    return channel
+  }
+
+  /** Takes what an agent says to whoever waits for it. */
+  heard(message: ToController): void {
+    if (message.type === 'answer') this.#questions.get(message.number)?.resolve(message)
+    else if (message.type === 'channel-data') {
+      this.#channels.get(message.channel)?.arrived(message.bytes)
+    } else if (message.type === 'channel-taken') {
+      this.#channels.get(message.channel)?.taken(message.bytes)
+    } else if (message.type === 'channel-close') {
+      this.#channels.get(message.channel)?.closed(message.because)
+    }
+  }
+}
+
+type Send = (message: Parameters<Mesh['send']>[1]) => void
+
+const hostIdOf = (host: Host): HostId => host.decided.uuid as HostId
+
+const noAnswer = (host: Host): Fault =>
+  new Fault('deadline', `${host.name} did not answer within ${answerMsMax} ms`, {
+    next: [`remuda host show ${host.name}`]
+  })
+
+class Channel extends Duplex {
+  readonly #id: string
+  readonly #send: Send
+  readonly #forget: () => void
+  #credit = channelWindowBytes
+  #arrived: Uint8Array[] = []
+  #wanted = false
+  #over: string | undefined
+  #waiting: (() => void) | undefined
+
+  constructor(id: string, send: Send, forget: () => void) {
+    super({ allowHalfOpen: false, readableHighWaterMark: chunkBytesMax })
+    this.#id = id
+    this.#send = send
+    this.#forget = forget
+  }
+
+  arrived(bytes: Uint8Array): void {
+    this.#arrived.push(bytes)
+    this.#pass()
+  }
+
+  taken(bytes: number): void {
+    this.#credit += bytes
+    const go = this.#waiting
+    this.#waiting = undefined
+    go?.()
+  }
+
+  closed(because: string): void {
+    this.#over = because
+    this.#forget()
+    this.#pass()
+  }
+
+  override _read(): void {
+    this.#wanted = true
+    this.#pass()
+  }
+
+  #pass(): void {
+    while (this.#wanted && this.#arrived.length > 0) {
+      const bytes = this.#arrived.shift()!
+      this.#wanted = this.push(bytes)
+      this.#say({ type: 'channel-taken', channel: this.#id, bytes: bytes.length })
+    }
+    if (this.#over === undefined || this.#arrived.length > 0) return
+    if (this.#over === '') this.push(null)
+    else this.destroy(new Fault('closed', this.#over))
+  }
+
+  override _write(bytes: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    const part = bytes.subarray(0, Math.min(bytes.length, this.#credit, chunkBytesMax))
+    const rest = bytes.subarray(part.length)
+    const next = (): void => (rest.length > 0 ? this._write(rest, _encoding, done) : done())
+    if (part.length === 0) {
+      this.#waiting = next
+      return
+    }
+    this.#credit -= part.length
+    this.#say({ type: 'channel-data', channel: this.#id, bytes: new Uint8Array(part) })
+    next()
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    if (this.#over === undefined) {
+      this.#say({ type: 'channel-close', channel: this.#id, because: '' })
+    }
+    this.#forget()
+    done(error)
+  }
+
+  /** The agent may be away by now: then the channel is gone on both sides. */
+  #say(message: Parameters<Mesh['send']>[1]): void {
+    try {
+      this.#send(message)
+    } catch (thrown) {
+      this.#over ??= 'the agent is away'
+      queueMicrotask(() => this.destroy(thrown as Error))
+    }
+  }
+}

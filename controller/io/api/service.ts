@@ -1,0 +1,52 @@
+import type { Duplex, Readable } from 'node:stream'
+import type { Clock } from '#shared/clock.ts'
+import type { Log } from '#shared/log.ts'
+import type { Host } from '#shared/model/host.ts'
+import type { Image } from '#shared/model/image.ts'
+import type { Instance } from '#shared/model/instance.ts'
+import type { Answer, Question } from '#shared/wire/messages.ts'
+import type { ImageContent } from '../../core/admission/image.ts'
+import type { Feed } from '../feed.ts'
+import type { Ledger } from '../ledger.ts'
+import type { Meters } from '../metrics.ts'
+import type { Reign } from '../reign.ts'
+
+/** What the API stands on. */
+export type Service = {
+  readonly reign: Reign
+  readonly ledger: Ledger
+  readonly feed: Feed
+  readonly clock: Clock
+  readonly log: Log
+  readonly meters: Meters
+  readonly images: ImageStore
+  readonly agents: Agents
+  readonly version: string
+  /** When this controller began to lead, RFC 3339. */
+  readonly startedAt: string
+  /** Seed of the tickets by which agents fetch images. */
+  readonly ticketSecret: string
+}
+
+/** Keeps the content of images, each under its SHA-256. */
+export type ImageStore = {
+  /** Stores a stream whole or not at all; Fault `invalid` when it is not what was announced. */
+  readonly store: (
+    content: Readable,
+    expected: { readonly image: Image; readonly signal: AbortSignal }
+  ) => Promise<ImageContent>
+  /** Opens stored content; undefined: it is not here. */
+  readonly open: (sha256: string) => Promise<Readable | undefined>
+  /** Removes content that no image has. */
+  readonly keepOnly: (hashes: ReadonlySet<string>) => Promise<void>
+}
+
+/** Asks agents, and opens consoles through them. */
+export type Agents = {
+  readonly ask: (
+    host: Host,
+    question: Pick<Question, 'ask' | 'subject'>,
+    signal: AbortSignal
+  ) => Promise<Answer>
+  readonly console: (host: Host, instance: Instance) => Duplex
+}

@@ -1,0 +1,60 @@
+import type { Resource } from '#shared/model/index.ts'
+import { documentOf } from '../../core/documents.ts'
+import type { Service } from './service.ts'
+
+/** Looks at least so often, also when nothing is announced: time passes for hosts too. Unit: ms. */
+const lookMs = 500
+
+/**
+ * Waits until a resource is as desired (its condition `ready` is true), gone, or the time is over.
+ * Says which; never throws for the time.
+ */
+export async function waitFor(
+  service: Service,
+  wanted: {
+    readonly resource: Resource
+    readonly gone: boolean
+    readonly waitMs: number
+    readonly signal: AbortSignal
+  }
+): Promise<'settled' | 'timeout'> {
+  const { clock, feed } = service
+  const deadline = clock.monotonic() + wanted.waitMs
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, wanted.signal])
+  const news = feed.follow(undefined, signal)
+  let next = news.next()
+  try {
+    while (!wanted.signal.aborted) {
+      if (isSettled(service, wanted)) return 'settled'
+      const leftMs = deadline - clock.monotonic()
+      if (leftMs <= 0) return 'timeout'
+      const timer = new AbortController()
+      const late = clock.sleep(Math.min(leftMs, lookMs), timer.signal).then(
+        () => 'late' as const,
+        () => 'late' as const
+      )
+      const first = await Promise.race([next.then(() => 'news' as const), late])
+      timer.abort()
+      if (first === 'news') next = news.next()
+    }
+    return 'timeout'
+  } finally {
+    stop.abort()
+    await next
+    await news.return(undefined)
+  }
+}
+
+function isSettled(
+  service: Service,
+  wanted: { readonly resource: Resource; readonly gone: boolean }
+): boolean {
+  const { view } = service.reign
+  const now = view.get(wanted.resource.kind, wanted.resource.id)
+  if (!now) return true
+  if (wanted.gone) return false
+  const { conditions } = documentOf(view, now, service.reign.now())
+  const ready = conditions.find(({ type }) => type === 'ready')
+  return ready === undefined || ready.status === 'true'
+}

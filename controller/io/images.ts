@@ -1,0 +1,151 @@
+/**
+ * The controller's store of image content: one file per SHA-256. What is stored is whole: it is
+ * written under another name, checked, made durable, and only then given its name.
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { Fault, sentence } from '#shared/fault.ts'
+import type { Image } from '#shared/model/image.ts'
+import { run } from '#shared/process.ts'
+import type { ImageContent } from '../core/admission/image.ts'
+import type { ImageStore } from './api/service.ts'
+
+/** A stream that brings nothing for so long is given up. Unit: ms. */
+const silenceMsMax = 60_000
+const partSuffix = '.part'
+
+/** Opens the store in a folder; what an earlier run left half-done is removed. */
+export async function openImageStore(folder: string): Promise<ImageStore> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  for (const name of await readdir(folder)) {
+    if (name.endsWith(partSuffix)) await rm(join(folder, name), { force: true })
+  }
+  return {
+    store: (content, expected) => store(folder, content, expected),
+    open: async sha256 => {
+      const path = join(folder, sha256)
+      const there = await stat(path).catch(() => undefined)
+      return there ? createReadStream(path) : undefined
+    },
+    keepOnly: async hashes => {
+      for (const name of await readdir(folder)) {
+        if (!hashes.has(name) && !name.endsWith(partSuffix)) await rm(join(folder, name))
+      }
+    }
+  }
+}
+
+async function store(
+  folder: string,
+  content: Readable,
+  expected: { readonly image: Image; readonly signal: AbortSignal }
+): Promise<ImageContent> {
+  const { image } = expected
+  const part = join(folder, `${randomUUID()}${partSuffix}`)
+  try {
+    const { sha256, sizeBytes } = await receive(part, content, expected.signal)
+    if (image.spec.sha256 !== undefined && image.spec.sha256 !== sha256) {
+      throw new Fault('invalid', `the content of image ${image.name} is not what was announced`, {
+        reasons: [`SHA-256 ${sha256} of ${sizeBytes} bytes came, ${image.spec.sha256} is expected`],
+        next: ['check the file and import it again']
+      })
+    }
+    const virtualMib = await virtualMibOf(part, image)
+    await rename(part, join(folder, sha256))
+    await syncFolder(folder)
+    return { sha256, sizeBytes, virtualMib }
+  } finally {
+    await rm(part, { force: true })
+  }
+}
+
+async function receive(
+  path: string,
+  content: Readable,
+  signal: AbortSignal
+): Promise<{ readonly sha256: string; readonly sizeBytes: number }> {
+  const hash = createHash('sha256')
+  let sizeBytes = 0
+  let heard = performance.now()
+  const watch = setInterval(() => {
+    if (performance.now() - heard < silenceMsMax) return
+    content.destroy(new Fault('deadline', `nothing came for ${silenceMsMax} ms`))
+  }, 1_000)
+  const stop = (): void => void content.destroy(new Fault('aborted', 'the sender went away'))
+  signal.addEventListener('abort', stop)
+  const file = await open(path, 'wx', 0o600)
+  try {
+    for await (const bytes of content as AsyncIterable<Buffer>) {
+      heard = performance.now()
+      hash.update(bytes)
+      await file.writeFile(bytes)
+      sizeBytes += bytes.length
+    }
+    await file.sync()
+  } catch (cause) {
+    if (cause instanceof Fault) throw cause
+    throw new Fault('unavailable', `cannot store the content after ${sizeBytes} bytes`, {
+      cause,
+      reasons: [sentence(cause)],
+      next: ['see how much room is left where the controller keeps its state: remuda doctor']
+    })
+  } finally {
+    clearInterval(watch)
+    signal.removeEventListener('abort', stop)
+    await file.close()
+  }
+  if (sizeBytes === 0) throw new Fault('invalid', 'the content is empty')
+  return { sha256: hash.digest('hex'), sizeBytes }
+}
+
+/** Size of the disk inside, or of what a tar unpacks to; content that is neither is refused. */
+async function virtualMibOf(path: string, image: Image): Promise<number> {
+  const { format } = image.spec
+  try {
+    if (format === 'tar') return await unpackedMib(path)
+    const args = ['info', '--output=json', '-f', format, path]
+    const { stdout } = await run('qemu-img', args, { deadlineMs: 30_000 })
+    const seen = JSON.parse(stdout) as {
+      readonly 'virtual-size': number
+      readonly 'backing-filename'?: string
+      readonly 'format-specific'?: { readonly data?: { readonly 'data-file'?: string } }
+    }
+    // An image that points at another file would read that file of the host.
+    if (seen['backing-filename'] !== undefined || seen['format-specific']?.data?.['data-file']) {
+      throw new Fault('invalid', `image ${image.name} points at another file`, {
+        reasons: ['a qcow2 with a backing or data file is not taken'],
+        next: ['flatten it first: qemu-img convert -O qcow2 IN OUT']
+      })
+    }
+    return Math.ceil(seen['virtual-size'] / 2 ** 20)
+  } catch (cause) {
+    if (cause instanceof Fault && cause.code === 'invalid') throw cause
+    throw new Fault('invalid', `the content of image ${image.name} is no ${format}`, {
+      cause,
+      reasons: [sentence(cause)],
+      next: ['say what it is: --format qcow2, raw or tar']
+    })
+  }
+}
+
+async function unpackedMib(path: string): Promise<number> {
+  const { stdout } = await run('tar', ['--list', '--verbose', '--numeric-owner', '-f', path], {
+    deadlineMs: 120_000,
+    outputBytesMax: 256 * 2 ** 20
+  })
+  let bytes = 0
+  for (const line of stdout.split('\n')) bytes += Number(/^-\S+\s+\S+\s+(\d+)/.exec(line)?.[1] ?? 0)
+  return Math.max(1, Math.ceil(bytes / 2 ** 20))
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,356 @@
+/**
+ * The controller's end of the mesh: one socket that dials every agent with that agent's own key.
+ *
+ *              dial                    connected
+ *   (peer) ──────────► dialling ──────────────────► connected
+ *                         ▲  │ refused                  │ disconnected
+ *              time is up │  ▼                          │
+ *                        waiting ◄──────────────────────┘
+ *
+ * A line that was lost is hung up and dialled anew under a new name, so that nothing that was handed
+ * over before is delivered after, and what still comes in under the old name is known to be old.
+ *
+ * Nothing here waits for a peer: what cannot be sent now stays in that peer's own queue. Whether a
+ * host that is silent lives is judged elsewhere; the mesh says only what it hears.
+ */
+import { setImmediate } from 'node:timers/promises'
+import type { Clock } from '#shared/clock.ts'
+import { Fault } from '#shared/fault.ts'
+import type { HostId } from '#shared/ids.ts'
+import type { Log } from '#shared/log.ts'
+import type { Ms } from '#shared/units.ts'
+import { Arrivals } from '#shared/wire/arrivals.ts'
+import { encodeBody, makeReader, readHeader, Sealer, type Sender } from '#shared/wire/frame.ts'
+import type { CurveKeys } from '#shared/wire/keys.ts'
+import { type ToAgent, type ToController, toController } from '#shared/wire/messages.ts'
+import { Bell, Counters, Inbox, Outbox, stateTypes } from '#shared/wire/queues.ts'
+import { type SocketEvent, WireSocket } from '#shared/wire/socket.ts'
+import { UnreadableFault } from '#shared/wire/unreadable.ts'
+import { isKey } from '#shared/wire/z85.ts'
+import type { Mesh, MeshMessage, Peer } from '../core/ports.ts'
+
+/** First wait before a lost line is dialled anew; doubles with each failure. Unit: ms. */
+export const redialMsMin = 50
+/** The longest wait. Unit: ms. */
+export const redialMsMax = 5_000
+/** How often a line that had no room is tried again, and waiting lines are looked at. Unit: ms. */
+export const sweepMs = 50
+/** Refused messages are logged at most this often; all are counted. Unit: ms. */
+export const warnEveryMs = 10_000
+/** After so many messages in a row the event loop gets its turn. */
+const messagesPerTurn = 64
+
+export type MeshOptions = {
+  readonly keys: CurveKeys
+  readonly sender: Sender
+  /** Our epoch at this moment; goes with each message. */
+  readonly epoch: () => number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+type Line = {
+  readonly peer: Peer
+  readonly outbox: Outbox
+  readonly arrivals: Arrivals
+  /** `unused`: it could not be dialled as it is; see the drawing for the others. */
+  state: 'unused' | 'dialling' | 'connected' | 'waiting'
+  /** Name of the line at the socket; another one at each dial. */
+  name: string
+  failures: number
+  dialAt: Ms
+  /** What was last told of why it is not connected. */
+  told: string
+}
+
+const read = makeReader<ToController>(toController)
+
+/** Talks with the agents. Made by `open`; its loops end when it is disposed of. */
+export class ControllerMesh implements Mesh {
+  readonly #options: MeshOptions
+  readonly #socket: WireSocket
+  readonly #sealer: Sealer
+  readonly #inbox = new Inbox<MeshMessage>()
+  readonly #counters = new Counters()
+  readonly #byHost = new Map<HostId, Line>()
+  readonly #byName = new Map<string, Line>()
+  readonly #byEndpoint = new Map<string, Line>()
+  readonly #ready = new Set<Line>()
+  readonly #blocked = new Set<Line>()
+  readonly #bell = new Bell()
+  readonly #closing = new AbortController()
+  #loops: Promise<unknown> = Promise.resolve()
+  #dials = 0
+  #warnedAt: Ms = Number.NEGATIVE_INFINITY
+
+  private constructor(options: MeshOptions) {
+    this.#options = options
+    this.#socket = WireSocket.dialling(options.keys)
+    this.#sealer = new Sealer(options.sender, options.epoch)
+  }
+
+  static open(options: MeshOptions): ControllerMesh {
+    const mesh = new ControllerMesh(options)
+    mesh.#loops = Promise.all([mesh.#read(), mesh.#watch(), mesh.#write(), mesh.#sweep()])
+    return mesh
+  }
+
+  setPeers(peers: readonly Peer[]): void {
+    const wanted = new Map(peers.map(peer => [peer.host, peer]))
+    for (const line of [...this.#byHost.values()]) {
+      const peer = wanted.get(line.peer.host)
+      const same = peer?.endpoint === line.peer.endpoint && peer.publicKey === line.peer.publicKey
+      if (!same) this.#drop(line, 'it is no longer a peer')
+    }
+    for (const peer of wanted.values()) {
+      const line = this.#byHost.get(peer.host) ?? newLine(peer)
+      this.#byHost.set(peer.host, line)
+      if (line.state === 'unused') this.#start(line)
+    }
+  }
+
+  #start(line: Line): void {
+    const objection = objectionTo(line.peer) ?? this.#clash(line.peer)
+    if (objection !== undefined) {
+      this.#tell(line, objection)
+      return
+    }
+    this.#byEndpoint.set(line.peer.endpoint, line)
+    this.#dial(line)
+  }
+
+  #clash({ endpoint }: Peer): string | undefined {
+    const other = this.#byEndpoint.get(endpoint)
+    return other && `cannot dial ${endpoint}: host ${other.peer.host} listens there`
+  }
+
+  #drop(line: Line, because: string): void {
+    const { host, endpoint } = line.peer
+    if (line.state === 'connected') this.#tell(line, because)
+    if (line.state !== 'unused') this.#hangUp(line)
+    this.#byHost.delete(host)
+    if (this.#byEndpoint.get(endpoint) === line) this.#byEndpoint.delete(endpoint)
+    this.#counters.add('dropped', line.outbox.clear([]))
+  }
+
+  #dial(line: Line): void {
+    line.state = 'dialling'
+    line.name = `line-${++this.#dials}`
+    this.#byName.set(line.name, line)
+    this.#counters.add('dials')
+    const { endpoint, publicKey } = line.peer
+    this.#socket.dial({ endpoint, publicKey, line: line.name })
+  }
+
+  #hangUp(line: Line): void {
+    this.#socket.hangUp(line.peer.endpoint)
+    this.#byName.delete(line.name)
+    if (line.state === 'connected') {
+      this.#counters.add('disconnects')
+      this.#counters.add('dropped', line.outbox.clear(['order']))
+    }
+    line.state = 'waiting'
+  }
+
+  /** Tells why a line is not connected, once. */
+  #tell(line: Line, because: string): void {
+    if (line.told === because) return
+    line.told = because
+    const { host } = line.peer
+    this.#put(host, { type: 'disconnected', host, because }, 0, 'disconnected')
+  }
+
+  /** Hangs up and dials anew later; the more failures in a row, the later. */
+  #redial(line: Line, because: string): void {
+    this.#tell(line, because)
+    this.#hangUp(line)
+    const waitMs = Math.min(redialMsMax, redialMsMin * 2 ** line.failures)
+    line.failures = Math.min(line.failures + 1, 16)
+    line.dialAt = this.#options.clock.monotonic() + waitMs * (0.5 + Math.random() / 2)
+  }
+
+  send(host: HostId, message: ToAgent): void {
+    const line = this.#byHost.get(host)
+    if (line === undefined) throw cannotSend(host, message, 'it is not a peer')
+    const body = encodeBody(message)
+    const isState = stateTypes.includes(message.type)
+    if (line.state !== 'connected' && message.type !== 'order') {
+      this.#counters.add('dropped')
+      if (isState) return
+      throw cannotSend(host, message, 'it is not connected')
+    }
+    const put = line.outbox.put({ type: message.type, body })
+    if (put === 'replaced') this.#counters.add('replaced')
+    if (put === 'full') {
+      this.#counters.add('dropped')
+      throw cannotSend(host, message, 'too much waits to be sent to it')
+    }
+    this.#ready.add(line)
+    this.#bell.ring()
+  }
+
+  messages(signal: AbortSignal): AsyncIterable<MeshMessage> {
+    return this.#inbox.read(signal)
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return this.#counters.all()
+  }
+
+  async #read(): Promise<void> {
+    for await (const { line: name, frames } of this.#socket.messages()) {
+      const line = this.#byName.get(name)
+      if (line === undefined) this.#counters.add('oldLine')
+      else this.#take(line, frames)
+    }
+  }
+
+  #take(line: Line, frames: readonly Uint8Array[]): void {
+    const { host } = line.peer
+    try {
+      const arrival = line.arrivals.judge(readHeader(frames), this.#options.clock.monotonic())
+      if (arrival !== 'fresh') {
+        this.#counters.add(arrival)
+        return
+      }
+      const message = read(frames)
+      this.#connected(line)
+      line.failures = 0
+      this.#counters.add('received')
+      const key = stateTypes.includes(message.type) ? message.type : undefined
+      this.#put(host, { type: 'message', host, message }, frames[1]?.length ?? 0, key)
+    } catch (thrown) {
+      if (!(thrown instanceof UnreadableFault)) throw thrown
+      this.#counters.add(thrown.counted)
+      this.#warn('refused a message', { host, because: thrown.message })
+    }
+  }
+
+  #put(host: HostId, message: MeshMessage, bytes: number, key: string | undefined): void {
+    const put = this.#inbox.put(message, { from: host, bytes, ...(key !== undefined && { key }) })
+    if (put === 'queued') return
+    this.#counters.add(put === 'full' ? 'unread' : 'replacedUnread')
+  }
+
+  async #watch(): Promise<void> {
+    for await (const event of this.#socket.events()) {
+      const line = this.#byEndpoint.get(event.endpoint)
+      if (line !== undefined) this.#note(line, event)
+    }
+  }
+
+  #note(line: Line, event: SocketEvent): void {
+    if (line.state === 'waiting') return
+    if (event.type === 'connected') {
+      this.#connected(line)
+      return
+    }
+    if (event.type === 'refused') {
+      this.#counters.add('refusedHandshakes')
+      this.#warn('refused by an agent', { host: line.peer.host, because: event.because })
+    }
+    this.#redial(line, event.because)
+  }
+
+  #connected(line: Line): void {
+    if (line.state === 'connected') return
+    const { host } = line.peer
+    line.state = 'connected'
+    line.told = ''
+    this.#counters.add('connects')
+    this.#put(host, { type: 'connected', host }, 0, 'connected')
+    this.#ready.add(line)
+    this.#bell.ring()
+  }
+
+  async #write(): Promise<void> {
+    let inThisTurn = 0
+    while (!this.#closing.signal.aborted) {
+      await this.#bell.heard()
+      for (const line of this.#ready) {
+        if (this.#closing.signal.aborted) return
+        this.#ready.delete(line)
+        await this.#writeOne(line)
+        if (++inThisTurn % messagesPerTurn === 0) await setImmediate()
+      }
+    }
+  }
+
+  /** Sends one message and queues up again, so that all lines take turns. */
+  async #writeOne(line: Line): Promise<void> {
+    const message = line.outbox.first()
+    if (message === undefined || line.state !== 'connected') return
+    const { type, body } = message
+    const frames = this.#sealer.seal(type, body, this.#options.clock.monotonic())
+    const sent = await this.#socket.send(line.name, frames)
+    this.#counters.add(sent)
+    switch (sent) {
+      case 'sent':
+        line.outbox.remove(message)
+        this.#ready.add(line)
+        return
+      case 'full':
+        this.#blocked.add(line)
+        return
+      case 'gone':
+        if (line.state === 'connected') this.#redial(line, 'the connection was lost')
+        return
+      default:
+        sent satisfies never
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      await this.#options.clock.sleep(sweepMs, signal).catch(() => {})
+      if (signal.aborted) return
+      for (const line of this.#blocked) this.#ready.add(line)
+      this.#blocked.clear()
+      if (this.#ready.size > 0) this.#bell.ring()
+      const now = this.#options.clock.monotonic()
+      for (const line of this.#byHost.values()) {
+        if (line.state === 'waiting' && line.dialAt <= now) this.#dial(line)
+      }
+    }
+  }
+
+  #warn(message: string, fields: Readonly<Record<string, unknown>>): void {
+    const now = this.#options.clock.monotonic()
+    if (now - this.#warnedAt < warnEveryMs) return
+    this.#warnedAt = now
+    this.#options.log.warn(message, fields)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort()
+    this.#socket.close()
+    this.#inbox.close()
+    this.#bell.ring()
+    await this.#loops
+  }
+}
+
+const newLine = (peer: Peer): Line => ({
+  peer,
+  outbox: new Outbox(),
+  arrivals: new Arrivals(),
+  state: 'unused',
+  name: '',
+  failures: 0,
+  dialAt: 0,
+  told: ''
+})
+
+/** An address and no name: a name would be looked up by the library, which then calls it otherwise. */
+const endpointPattern = /^tcp:\/\/\d{1,3}(\.\d{1,3}){3}:[1-9]\d{0,4}$/
+
+function objectionTo({ endpoint, publicKey }: Peer): string | undefined {
+  if (!endpointPattern.test(endpoint)) {
+    return `cannot dial ${endpoint}: an endpoint is such as tcp://10.0.0.7:7411`
+  }
+  return isKey(publicKey) ? undefined : `cannot dial ${endpoint}: its key is no CURVE key`
+}
+
+const cannotSend = (host: HostId, message: ToAgent, because: string): Fault =>
+  new Fault('unavailable', `cannot send ${message.type} to host ${host}: ${because}`)
