@@ -130,7 +130,7 @@ export class Connection {
     }
   }
 
-  /** Makes a call that opens a stream. An `error` listener must be on it at once. */
+  /** Makes a call that opens a stream; it fails with `closed` when the connection dies. */
   async stream<Name extends ProcedureName>(
     name: Name,
     args: ArgsOf<Name>,
@@ -243,14 +243,15 @@ export class Connection {
   #takeReply(packet: Packet): void {
     const call = this.#inFlight.get(packet.serial)
     if (call?.procedure !== packet.procedure) throw impossible(packet)
+    const refused = packet.status !== packetStatus.ok
+    // To read the refusal may fail: then the call is still in flight, and is told with the others.
+    const outcome = refused ? refusal(call.what, packet.body) : packet.body
     this.#inFlight.delete(packet.serial)
-    if (packet.status === packetStatus.ok) {
-      if (!call.abandoned) call.opened?.(packet.serial)
-      else if (call.opened) this.#sendStream(call.procedure, packet.serial, packetStatus.error)
-      call.settle(packet.body)
-    } else {
-      call.settle(refusal(call.what, packet.body))
+    if (call.opened && !refused) {
+      if (!call.abandoned) call.opened(packet.serial)
+      else this.#sendStream(call.procedure, packet.serial, packetStatus.error)
     }
+    call.settle(outcome)
     this.#sendWaiting()
   }
 

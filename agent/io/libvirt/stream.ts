@@ -35,6 +35,8 @@ export class RemoteStream extends Duplex {
     this.#wire = wire
     this.#what = options.what
     this.#finishMs = options.finishMs
+    // The connection may die while nobody looks; that is no reason for our process to die too.
+    this.on('error', () => {})
   }
 
   /** Takes a packet of this stream from the connection. */

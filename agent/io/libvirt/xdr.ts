@@ -195,7 +195,7 @@ export const fixedOpaque = (length: number): Codec<Uint8Array> => ({
   }
 })
 
-/** Text in UTF-8, at most `stringBytesMax` long. */
+/** Text in UTF-8, at most `stringBytesMax` long. What is no UTF-8 is read as U+FFFD. */
 export const string: Codec<string> = {
   read: reader => {
     const length = reader.uint()
