@@ -1,0 +1,140 @@
+/**
+ * One instance: what it is, what it should be, and the one step that comes next.
+ *
+ *   its domain lives:  should end ──► diff-stop      else ──► suspend, resume, or all is well
+ *   its domain is gone: should be off ──► all is well   else ──► diff-start
+ */
+import type { Ms } from '#shared/units.ts'
+import type { OrderInstance, ReportInstance } from '#shared/wire/order.ts'
+import type { NetworkVerdict } from './diff-networks.ts'
+import { startVerdict } from './diff-start.ts'
+import { stopMatter } from './diff-stop.ts'
+import type { VolumeUsers, VolumeVerdict } from './diff-volumes.ts'
+import { driverOf } from './domain-plan.ts'
+import { stopWish } from './memory.ts'
+import { hardwareOf, type OwnDomain } from './metadata.ts'
+import { isAlive, type SortedDomains } from './own-domains.ts'
+import { failureOf, type Matter, type Situation, wishFor } from './situation.ts'
+import type { Step } from './steps.ts'
+
+export type InstanceVerdict = Matter & {
+  readonly instance: OrderInstance
+  readonly own: OwnDomain | undefined
+  readonly power: ReportInstance['power']
+  readonly reason: string
+  readonly message: string
+  readonly restartNeeded: boolean
+}
+
+/** All that an instance stands in. */
+export type Surroundings = {
+  readonly situation: Situation
+  readonly sorted: SortedDomains
+  readonly volumes: ReadonlyMap<string, VolumeVerdict>
+  readonly users: VolumeUsers
+  readonly networks: ReadonlyMap<string, NetworkVerdict>
+}
+
+/** A paused instance that pauses again is resumed no more often than this. Unit: ms. */
+const resumeAgainMs: Ms = 5_000
+
+/** Says where an ordered instance stands, and what comes next. */
+export function diffInstance(instance: OrderInstance, about: Surroundings): InstanceVerdict {
+  const driver = driverOf(instance)
+  const own = about.sorted.own.find(
+    each => each.metadata.id === instance.id && each.domain.driver === driver
+  )
+  const base = { instance, own, restartNeeded: false, settled: false }
+  if (own === undefined || !isAlive(own.domain)) {
+    if (instance.desiredPower !== 'stopped') return startVerdict(instance, about)
+    const message = 'is stopped, as wished'
+    return { ...base, power: 'stopped', reason: 'stopped', message, settled: true }
+  }
+  const because = stopWish(own, instance)
+  if (because !== undefined) return stopping(instance, own, because, about)
+  return living(instance, own, about)
+}
+
+function stopping(
+  instance: OrderInstance,
+  own: OwnDomain,
+  because: string,
+  { situation }: Surroundings
+): InstanceVerdict {
+  const { stopGraceMs } = instance
+  const { message, ...matter } = stopMatter(own, { graceMs: stopGraceMs, because }, situation)
+  const base = { instance, own, restartNeeded: false }
+  return { ...base, ...matter, power: 'stopping', reason: 'stopping', message }
+}
+
+function living(instance: OrderInstance, own: OwnDomain, about: Surroundings): InstanceVerdict {
+  const { situation } = about
+  const { state, reason } = own.domain
+  const changes = hardwareChanges(instance, own, about)
+  const base = { instance, own, restartNeeded: changes !== '' }
+  const key = { driver: own.domain.driver, uuid: own.domain.uuid }
+  const wished = (step: Step, power: InstanceVerdict['power'], message: string) => {
+    const wish = wishFor(step, situation)
+    const failure = failureOf(wish, situation.now)
+    const why = failure === undefined ? power : 'hypervisor-refused'
+    return { ...base, wish, power, reason: why, message: failure ?? message, settled: false }
+  }
+  if (state === 'stopping') {
+    const message = 'is shutting down by itself'
+    return { ...base, power: 'stopping', reason: 'stopping', message, settled: false }
+  }
+  if (state === 'crashed') {
+    const because = 'it has crashed and still takes up its room'
+    return wished({ type: 'destroy', instance, domain: key, because }, 'stopping', because)
+  }
+  if (state === 'running' && instance.desiredPower === 'paused') {
+    const because = 'it is wished to be paused'
+    return wished({ type: 'suspend', instance, domain: key, because }, 'running', because)
+  }
+  if (state === 'paused' && instance.desiredPower === 'running') {
+    const because = `it is paused (${reason}) and wished to run`
+    const again =
+      (situation.memory.instances.get(instance.id)?.resumedAt ?? -Infinity) + resumeAgainMs
+    if (situation.now.monotonic >= again) {
+      return wished({ type: 'resume', instance, domain: key, because }, 'paused', because)
+    }
+    const message = `was resumed and has paused again (${reason})`
+    return {
+      ...base,
+      power: 'paused',
+      reason: 'paused',
+      message,
+      lookAgainAt: again,
+      settled: false
+    }
+  }
+  const power = state === 'paused' ? 'paused' : 'running'
+  const message = `${power === 'paused' ? 'is paused, started' : 'runs since'} ${own.metadata.startedAt}${changes}`
+  return { ...base, power, reason: power, message, settled: true }
+}
+
+/** What a next start would change, as the end of a sentence; empty: nothing. */
+function hardwareChanges(instance: OrderInstance, own: OwnDomain, about: Surroundings): string {
+  const formats = new Map(about.situation.order.volumes.map(volume => [volume.id, volume.format]))
+  const parts = instance.volumes.flatMap(id => {
+    const verdict = about.volumes.get(id)
+    return verdict?.growthPending === true ? [verdict.message] : []
+  })
+  if (hardwareOf(instance, formats) !== own.metadata.hardware) {
+    const { memoryMib, vcpus } = own.domain
+    const { metadata } = own
+    if (memoryMib !== instance.memoryMib) parts.push(`${instance.memoryMib} MiB, has ${memoryMib}`)
+    if (vcpus !== instance.vcpus) parts.push(`${instance.vcpus} vcpus, has ${vcpus}`)
+    if (differ(metadata.volumes, instance.volumes)) {
+      parts.push(`${instance.volumes.length} volumes, has ${metadata.volumes.length}`)
+    }
+    const ports = instance.ports.map(port => port.id)
+    if (differ(metadata.ports, ports))
+      parts.push(`${ports.length} ports, has ${metadata.ports.length}`)
+    if (parts.length === 0) parts.push('other features of its processor, ports or volumes')
+  }
+  return parts.length === 0 ? '' : `; with its next start: ${parts.join(', ')}`
+}
+
+const differ = (some: readonly string[], others: readonly string[]): boolean =>
+  some.length !== others.length || some.some((each, index) => each !== others[index])

@@ -1,0 +1,236 @@
+/**
+ * An instance that should run and does not. Whatever it needs is looked for in turn, and the first
+ * thing that is missing is the reason that is reported: its name and UUID free, a driver, volumes,
+ * networks, the end of its restart wait, the seed. With all of them the domain is created.
+ */
+import { uuidOf } from '#shared/ids.ts'
+import type { OrderInstance } from '#shared/wire/order.ts'
+import { seedFiles, seedFolder } from './cloud-init.ts'
+import type { InstanceVerdict, Surroundings } from './diff-instance.ts'
+import type { VolumeVerdict } from './diff-volumes.ts'
+import { type DomainPlan, domainName, driverOf } from './domain-plan.ts'
+import { type Acceleration, hardwareOf } from './metadata.ts'
+import { type ObservedSeed, seedFingerprint } from './observed.ts'
+import { isAlive } from './own-domains.ts'
+import type { HypervisorAbilities } from './ports.ts'
+import { doneSentence, waitSentence } from './restart.ts'
+import { failureOf, wishFor } from './situation.ts'
+import { nameOf, type Step } from './steps.ts'
+
+/** Why it does not run yet: everything of the verdict but what is the same for all. */
+type Standing = Pick<InstanceVerdict, 'power' | 'reason' | 'message'> &
+  Partial<Pick<InstanceVerdict, 'lookAgainAt' | 'settled' | 'wish'>>
+
+/** Says what an instance that should run still lacks, or starts it. */
+export function startVerdict(instance: OrderInstance, about: Surroundings): InstanceVerdict {
+  const standing =
+    foreignInTheWay(instance, about) ??
+    lacksDriver(instance, about) ??
+    lacksVolume(instance, about) ??
+    lacksNetwork(instance, about) ??
+    waitsForName(instance, about) ??
+    waitsForRestart(instance, about) ??
+    start(instance, about)
+  return { instance, own: undefined, restartNeeded: false, settled: false, ...standing }
+}
+
+const starting = (reason: string, message: string): Standing => ({
+  power: 'starting',
+  reason,
+  message
+})
+const failed = (reason: string, message: string): Standing => ({ power: 'failed', reason, message })
+
+function foreignInTheWay(instance: OrderInstance, { sorted }: Surroundings): Standing | undefined {
+  const name = domainName(instance)
+  const uuid = uuidOf(instance.id)
+  const driver = driverOf(instance)
+  const other = sorted.foreign.find(
+    domain => domain.uuid === uuid || (domain.driver === driver && domain.name === name)
+  )
+  if (other === undefined) return undefined
+  const same = other.uuid === uuid ? `UUID ${uuid}` : `name ${name}`
+  return failed(
+    'foreign-in-the-way',
+    `cannot start ${nameOf(instance)}: a ${other.driver} domain that is not of this cloud has its ` +
+      `${same}; remove or rename that domain (virsh -c ${other.driver}:///system dominfo ${other.uuid})`
+  )
+}
+
+function lacksDriver(instance: OrderInstance, { situation }: Surroundings): Standing | undefined {
+  const { abilities } = situation.host
+  if (abilities === undefined) return starting('hypervisor-away', 'waits for libvirt to answer')
+  const driver = driverOf(instance)
+  if (abilities[driver]) return undefined
+  const what = instance.type === 'vm' ? 'VMs' : 'containers'
+  return failed(
+    'no-driver',
+    `cannot start: libvirt on this host has no ${driver} driver for ${what}`
+  )
+}
+
+function lacksVolume(instance: OrderInstance, about: Surroundings): Standing | undefined {
+  if (instance.type === 'container' && instance.volumes.length === 0) {
+    return failed('no-volume', 'cannot start: a container needs a root volume, and none is ordered')
+  }
+  for (const [index, id] of instance.volumes.entries()) {
+    const verdict = about.volumes.get(id)
+    if (verdict === undefined) {
+      return failed('no-volume', `cannot start: its volume ${id} is not in the order`)
+    }
+    if (verdict.volume.desired === 'absent') {
+      const message = `cannot start: its volume ${verdict.volume.name} is ordered to be removed`
+      return failed('no-volume', message)
+    }
+    const isTree = verdict.volume.format === 'tree'
+    if (isTree !== (instance.type === 'container' && index === 0)) {
+      const { name, format } = verdict.volume
+      const message = `cannot start: a ${instance.type} cannot use the ${format} volume ${name} there`
+      return failed('wrong-format', message)
+    }
+    const user = about.users.get(id)?.find(each => each.instanceId !== instance.id)
+    if (user !== undefined) {
+      return starting('volume-in-use', `waits for ${user.name} to let go of ${verdict.volume.name}`)
+    }
+    if (!verdict.usable) return volumeStanding(verdict)
+  }
+  return undefined
+}
+
+const volumeStanding = ({ phase, message }: VolumeVerdict): Standing =>
+  phase === 'failed'
+    ? failed('no-volume', `cannot start: ${message}`)
+    : starting('no-volume', message)
+
+function lacksNetwork(instance: OrderInstance, about: Surroundings): Standing | undefined {
+  for (const port of instance.ports) {
+    const verdict = about.networks.get(port.networkId)
+    if (verdict === undefined) {
+      const message = `cannot start: its network ${port.networkId} is not in the order`
+      return failed('no-network', message)
+    }
+    if (verdict.phase === 'failed') {
+      return failed(
+        'no-network',
+        `cannot start: network ${verdict.network.name}: ${verdict.message}`
+      )
+    }
+    if (verdict.phase === 'opening') return starting('no-network', verdict.message)
+  }
+  return undefined
+}
+
+// A deleted instance of the same name may still be shutting down.
+function waitsForName(instance: OrderInstance, { sorted }: Surroundings): Standing | undefined {
+  const name = domainName(instance)
+  const driver = driverOf(instance)
+  const taken = sorted.own.some(
+    ({ domain, metadata }) =>
+      isAlive(domain) &&
+      (metadata.id === instance.id || (domain.name === name && domain.driver === driver))
+  )
+  return taken
+    ? starting('name-taken', `waits for an earlier ${nameOf(instance)} to end`)
+    : undefined
+}
+
+function waitsForRestart(
+  instance: OrderInstance,
+  { situation }: Surroundings
+): Standing | undefined {
+  const history = situation.memory.instances.get(instance.id)?.history
+  if (history === undefined) return undefined
+  const state = history.now
+  if (state.state === 'done') {
+    const message = doneSentence(state.ending, instance.restart)
+    return { power: 'stopped', reason: 'ended', message, settled: true }
+  }
+  if (state.state !== 'waiting' || state.until <= situation.now.monotonic) return undefined
+  const message = waitSentence(history, state.waitMs, {
+    now: situation.now.monotonic,
+    windowMs: instance.restart.resetMs
+  })
+  return { power: 'waiting', reason: 'restart-wait', message, lookAgainAt: state.until }
+}
+
+function start(instance: OrderInstance, about: Surroundings): Standing {
+  const { situation } = about
+  const seedStep = seedStepOf(instance, about)
+  const seed = situation.observed.seeds.find(
+    each => each.instanceId === instance.id && each.fingerprint === seedFingerprint(seedStep)
+  )
+  const step: Step =
+    seed === undefined
+      ? seedStep
+      : {
+          type: 'create-domain',
+          plan: planOf(instance, seed, about),
+          because: whyStart(instance, about)
+        }
+  const wish = wishFor(step, situation)
+  const failure = failureOf(wish, situation.now)
+  const message = seed === undefined ? 'its cloud-init seed is being written' : 'is being started'
+  if (failure === undefined) return { ...starting('starting', message), wish }
+  const reason = seed === undefined ? 'no-seed' : 'hypervisor-refused'
+  return { ...failed(reason, failure), wish }
+}
+
+function whyStart(instance: OrderInstance, { situation }: Surroundings): string {
+  const history = situation.memory.instances.get(instance.id)?.history
+  return history?.now.state === 'waiting'
+    ? `it ended by itself, its restart policy is ${instance.restart.policy}`
+    : 'it is wished to run and does not'
+}
+
+function seedStepOf(
+  instance: OrderInstance,
+  { situation, volumes }: Surroundings
+): Step & { readonly type: 'write-seed' } {
+  const mtus = new Map(situation.order.networks.map(network => [network.id, network.mtu]))
+  const files = seedFiles(instance, {
+    hostname: situation.host.hostname,
+    mtuOf: id => mtus.get(id) ?? 1500
+  })
+  const because = 'it is to be started'
+  if (instance.type === 'vm') {
+    return { type: 'write-seed', instance, files: { ...files }, tree: undefined, because }
+  }
+  const inTree = Object.entries(files).map(([name, text]) => [`${seedFolder}/${name}`, text])
+  const tree = volumes.get(instance.volumes[0]!)?.stored
+  return { type: 'write-seed', instance, files: Object.fromEntries(inTree), tree, because }
+}
+
+function planOf(instance: OrderInstance, seed: ObservedSeed, about: Surroundings): DomainPlan {
+  const { order, host } = about.situation
+  const { abilities } = host
+  const formats = new Map(order.volumes.map(volume => [volume.id, volume.format]))
+  const shared = new Set(order.pools.filter(pool => pool.shared).map(pool => pool.name))
+  const mtus = new Map(order.networks.map(network => [network.id, network.mtu]))
+  return {
+    cloud: order.cloud,
+    instance,
+    driver: driverOf(instance),
+    acceleration: accelerationOf(instance, host.kvm),
+    emulator: instance.type === 'vm' ? abilities?.emulator : undefined,
+    machine: machineOf(abilities),
+    volumes: instance.volumes.map(id => {
+      const { stored, volume } = about.volumes.get(id)!
+      return {
+        id,
+        path: stored!.path,
+        format: volume.format,
+        shared: shared.has(volume.pool)
+      }
+    }),
+    ports: instance.ports.map(port => ({ ...port, mtu: mtus.get(port.networkId) ?? 1500 })),
+    seedPath: seed.path,
+    consoleLog: `${host.consoleFolder}/${instance.id}.log`,
+    hardware: hardwareOf(instance, formats)
+  }
+}
+
+const machineOf = (abilities: HypervisorAbilities | undefined): string =>
+  abilities?.machine ?? 'q35'
+
+const accelerationOf = (instance: OrderInstance, kvm: boolean): Acceleration =>
+  instance.type === 'container' ? 'none' : kvm ? 'kvm' : 'tcg'

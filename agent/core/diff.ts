@@ -1,0 +1,158 @@
+/**
+ * The agent's one decision: what should be, against what is, gives the steps that come next. It is
+ * level-triggered and keeps nothing: each step is wished as long as what it brings about is missing,
+ * so one that was lost, failed or was undone is wished again. A step is only wished when all that it
+ * needs stands ready; so images come before volumes and volumes before domains, with no order of
+ * steps written down anywhere.
+ *
+ * The verdicts that say what to do also say, for the report, why it is not done yet.
+ */
+import type { Ms } from '#shared/units.ts'
+import { diffInstance, type InstanceVerdict } from './diff-instance.ts'
+import { diffNetworks, type NetworksVerdict } from './diff-networks.ts'
+import { diffForgotten, diffLeaving, type LeavingVerdict } from './diff-stop.ts'
+import {
+  diffImages,
+  diffLeftImages,
+  diffPools,
+  type ImageVerdict,
+  type PoolVerdict
+} from './diff-storage.ts'
+import { diffVolumes, usersOf, type VolumeVerdict } from './diff-volumes.ts'
+import { domainsOf } from './observed.ts'
+import { type SortedDomains, sortDomains } from './own-domains.ts'
+import { type Matter, mayAct, type Situation } from './situation.ts'
+import { keyOf, laneOf, type Step } from './steps.ts'
+
+export type Verdicts = {
+  readonly sorted: SortedDomains
+  readonly pools: readonly PoolVerdict[]
+  readonly images: readonly ImageVerdict[]
+  readonly volumes: readonly VolumeVerdict[]
+  readonly networks: NetworksVerdict
+  readonly instances: readonly InstanceVerdict[]
+  readonly leaving: readonly LeavingVerdict[]
+}
+
+export type Plan = {
+  readonly verdicts: Verdicts
+  /** What to do now, at most one step of a lane; steps that are under way are among them. */
+  readonly steps: readonly Step[]
+  /** Keys of all steps that are wished, also of those that wait to be tried again. */
+  readonly wanted: ReadonlySet<string>
+  /** When something is to be looked at again though nothing happens. */
+  readonly lookAgainAt: Ms | undefined
+  /** Whether all is as the order wishes. */
+  readonly settled: boolean
+}
+
+/** Decides what comes next. */
+export function diff(situation: Situation): Plan {
+  const verdicts = judge(situation)
+  const all: readonly Matter[] = [
+    ...verdicts.pools,
+    ...verdicts.images,
+    ...verdicts.volumes,
+    verdicts.networks,
+    ...verdicts.leaving,
+    ...verdicts.instances,
+    ...diffForgotten(verdicts.sorted.own, situation),
+    diffLeftImages(situation)
+  ]
+  const wishes = all.flatMap(matter => (matter.wish === undefined ? [] : [matter.wish]))
+  const due = wishes.filter(wish => wish.state === 'due' && isAllowed(wish.step, situation))
+  const steps = new Map<string, Step>()
+  for (const { step } of due) if (!steps.has(laneOf(step))) steps.set(laneOf(step), step)
+  const moments = [
+    ...all.flatMap(matter => matter.lookAgainAt ?? []),
+    ...wishes.flatMap(wish => (wish.state === 'later' ? wish.retry.nextAt : []))
+  ]
+  return {
+    verdicts,
+    steps: [...steps.values()],
+    wanted: new Set(wishes.map(wish => keyOf(wish.step))),
+    lookAgainAt: moments.length === 0 ? undefined : moments.reduce((a, b) => Math.min(a, b)),
+    settled:
+      mayAct(situation.origin) &&
+      situation.observed.domains.state === 'fresh' &&
+      all.every(matter => matter.settled)
+  }
+}
+
+function judge(situation: Situation): Verdicts {
+  const sorted = sortDomains(domainsOf(situation.observed), situation.order.cloud)
+  const users = usersOf(sorted.own, situation.inFlight)
+  const pools = diffPools(situation)
+  const images = diffImages(situation)
+  const volumes = diffVolumes({
+    situation,
+    users,
+    pools: new Map(pools.map(each => [each.pool.name, each])),
+    images: new Map(images.map(each => [each.image.id, each]))
+  })
+  const networks = diffNetworks(situation, sorted.own)
+  const surroundings = {
+    situation,
+    sorted,
+    users,
+    volumes: new Map(volumes.map(each => [each.volume.id, each])),
+    networks: new Map(networks.each.map(each => [each.network.id, each]))
+  }
+  return {
+    sorted,
+    pools,
+    images,
+    volumes,
+    networks,
+    instances: situation.order.instances.map(each =>
+      withoutSight(diffInstance(each, surroundings), situation)
+    ),
+    leaving: diffLeaving(sorted.own, situation)
+  }
+}
+
+/** What is said of an instance while its domain cannot be seen, or must not be touched. */
+function withoutSight(verdict: InstanceVerdict, { observed, origin }: Situation): InstanceVerdict {
+  const { domains } = observed
+  if (domains.state === 'unknown') {
+    const message = `cannot tell: ${domains.because}`
+    return { ...verdict, power: 'starting', reason: 'hypervisor-away', message, settled: false }
+  }
+  if (domains.state === 'old') {
+    const message = `was ${verdict.power} when last seen; ${domains.because}`
+    return { ...verdict, reason: 'hypervisor-away', message, settled: false }
+  }
+  if (verdict.own === undefined && !mayAct(origin)) {
+    const message =
+      'is not started from an order of before the last boot of this host: it may run elsewhere by ' +
+      'now; it waits for a controller'
+    return { ...verdict, power: 'stopped', reason: 'order-old', message, settled: false }
+  }
+  return verdict
+}
+
+/** Nothing is done on an order of before the last boot, and nothing to domains that are not seen. */
+function isAllowed(step: Step, { origin, observed }: Situation): boolean {
+  if (!mayAct(origin)) return false
+  switch (step.type) {
+    case 'create-domain':
+    case 'shutdown':
+    case 'destroy':
+    case 'suspend':
+    case 'resume':
+    // Whether somebody uses a volume or a seed is only known while domains are seen.
+    case 'remove-volume':
+    case 'grow-volume':
+    case 'write-seed':
+    case 'forget-instance':
+      return observed.domains.state === 'fresh'
+    case 'open-pool':
+    case 'fetch-image':
+    case 'keep-images':
+    case 'create-volume':
+    case 'apply-networks':
+      return true
+    default:
+      return step satisfies never
+  }
+}

@@ -1,0 +1,291 @@
+/**
+ * What the agent has to know beyond the order and what it sees: how its instances fared, what it
+ * asked of them, which steps failed. All of it may be lost with the process; only the marks of
+ * instances that must not run twice are kept on disk (see `marksOf`).
+ *
+ * The fold is here and in memory-steps.ts: each function takes the memory and one thing that
+ * happened, and gives the memory after it.
+ */
+import { uuidOf } from '#shared/ids.ts'
+import { formatMs, type Ms } from '#shared/units.ts'
+import type { Order, OrderInstance } from '#shared/wire/order.ts'
+import { driverOf } from './domain-plan.ts'
+import type { OwnDomain } from './metadata.ts'
+import type { Moment } from './moment.ts'
+import { forgetNotices, type Notices, noNotices, note } from './notices.ts'
+import { isAlive, type SortedDomains } from './own-domains.ts'
+import type { Domain, DomainEvent, DomainKey, Driver } from './ports.ts'
+import {
+  adopted,
+  type Ending,
+  ended,
+  freshHistory,
+  type RestartHistory,
+  type RestartPolicy,
+  setFree
+} from './restart.ts'
+import type { Retry } from './retry.ts'
+import { type InstanceName, nameOf } from './steps.ts'
+
+/** That we have asked a domain to end. */
+export type Stop = { readonly askedAt: Ms; readonly lastAskedAt: Ms; readonly because: string }
+
+export type InstanceMemory = {
+  readonly instance: InstanceName
+  readonly policy: RestartPolicy
+  /** The count of wished restarts when it was last ordered. */
+  readonly restarts: number
+  /** Whether the order names it now. */
+  readonly ordered: boolean
+  readonly history: RestartHistory
+  readonly stop: Stop | undefined
+  readonly resumedAt: Ms | undefined
+}
+
+const drivers: readonly Driver[] = ['qemu', 'lxc']
+
+/** libvirt's last words about a domain. */
+type LastEvent = { readonly event: string; readonly detail: string }
+
+export type Memory = {
+  readonly instances: ReadonlyMap<string, InstanceMemory>
+  /** By the key of the step. */
+  readonly retries: ReadonlyMap<string, Retry>
+  readonly lastEvents: ReadonlyMap<string, LastEvent>
+  /** Names of the foreign domains that were seen last. */
+  readonly foreign: ReadonlySet<string>
+  readonly notices: Notices
+  /** Fingerprint of what was there when images were last tidied away. */
+  readonly tidied: string | undefined
+}
+
+export const freshMemory: Memory = {
+  instances: new Map(),
+  retries: new Map(),
+  lastEvents: new Map(),
+  foreign: new Set(),
+  notices: noNotices,
+  tidied: undefined
+}
+
+/** Of so many domains the last event is kept. */
+export const lastEventsMax = 1024
+
+/** That an instance was started, or is not to be started again, for one count of restarts. */
+export type Mark = { readonly restarts: number; readonly state: 'running' | 'done' }
+
+/** What must outlive the process: those that their policy may forbid to start again. */
+export const marksOf = (memory: Memory): Readonly<Record<string, Mark>> =>
+  Object.fromEntries(
+    [...memory.instances].flatMap(([id, { policy, ordered, restarts, history }]) => {
+      const { state } = history.now
+      if (!ordered || policy.policy === 'always') return []
+      return state === 'running' || state === 'done'
+        ? [[id, { restarts, state } satisfies Mark]]
+        : []
+    })
+  )
+
+/** Enters the marks of an earlier run of the agent. */
+export function recallMarks(
+  memory: Memory,
+  marks: Readonly<Record<string, Mark>>,
+  now: Ms
+): Memory {
+  const instances = new Map(memory.instances)
+  for (const [id, each] of instances) {
+    const mark = marks[id]
+    if (mark?.restarts !== each.restarts) continue
+    const state =
+      mark.state === 'done'
+        ? ({ state: 'done', ending: 'unseen' } as const)
+        : ({ state: 'running', since: now } as const)
+    instances.set(id, { ...each, history: { ...each.history, now: state } })
+  }
+  return { ...memory, instances }
+}
+
+/** An order was taken on. */
+export function rememberOrder(memory: Memory, order: Order): Memory {
+  const instances = new Map<string, InstanceMemory>()
+  for (const [id, each] of memory.instances) instances.set(id, { ...each, ordered: false })
+  for (const instance of order.instances) {
+    instances.set(instance.id, withWish(memory.instances.get(instance.id), instance))
+  }
+  // A number that was never given is meant for an earlier run of this agent.
+  const kept = order.noticesKept <= memory.notices.lastNumber ? order.noticesKept : 0
+  return { ...memory, instances, notices: forgetNotices(memory.notices, kept) }
+}
+
+function withWish(last: InstanceMemory | undefined, instance: OrderInstance): InstanceMemory {
+  const { id, tenant, name, restarts, restart } = instance
+  const wish = { instance: { id, tenant, name }, policy: restart, restarts, ordered: true }
+  if (last === undefined) {
+    return { ...wish, history: freshHistory, stop: undefined, resumedAt: undefined }
+  }
+  const isFree = instance.desiredPower === 'stopped' || restarts !== last.restarts
+  const history =
+    isFree && last.history.now.state !== 'running' ? setFree(last.history) : last.history
+  return { ...last, ...wish, history }
+}
+
+/** libvirt has said something; only how a domain ended is kept, until it is missed. */
+export function rememberEvent(memory: Memory, event: DomainEvent): Memory {
+  if (!['stopped', 'crashed', 'started'].includes(event.event)) return memory
+  const lastEvents = new Map(memory.lastEvents)
+  lastEvents.delete(domainKeyText(event))
+  if (event.event !== 'started') {
+    lastEvents.set(domainKeyText(event), { event: event.event, detail: event.detail })
+  }
+  const oldest = lastEvents.keys().next().value
+  if (lastEvents.size > lastEventsMax && oldest !== undefined) lastEvents.delete(oldest)
+  return { ...memory, lastEvents }
+}
+
+/** All domains were seen: finds what has started, ended or come from elsewhere since last time. */
+export function rememberDomains(
+  memory: Memory,
+  sorted: SortedDomains,
+  { order, now }: { readonly order: Order; readonly now: Moment }
+): Memory {
+  const ordered = new Map(order.instances.map(instance => [instance.id, instance]))
+  const alive = new Map(
+    sorted.own.filter(own => isAlive(own.domain)).map(own => [own.metadata.id, own])
+  )
+  let next = withForeign(memory, sorted.foreign, now)
+  for (const own of alive.values()) next = withAlive(next, own, ordered.get(own.metadata.id), now)
+  for (const [id, each] of next.instances) {
+    if (!alive.has(id)) next = withAbsent(next, each, now)
+  }
+  return next
+}
+
+function withAlive(
+  memory: Memory,
+  own: OwnDomain,
+  instance: OrderInstance | undefined,
+  now: Moment
+): Memory {
+  const { id, tenant, name, startedAt, restarts } = own.metadata
+  const last = memory.instances.get(id) ?? {
+    instance: { id, tenant, name },
+    policy: unorderedPolicy,
+    restarts,
+    ordered: false,
+    history: freshHistory,
+    stop: undefined,
+    resumedAt: undefined
+  }
+  const ranMs = Math.max(0, now.wall - Date.parse(startedAt)) || 0
+  const history =
+    last.history.now.state === 'running'
+      ? last.history
+      : adopted(last.history, now.monotonic - ranMs)
+  const over = last.stop !== undefined && now.monotonic - last.stop.askedAt > stopForgottenMs(own)
+  const stop = over && stopWish(own, instance) === undefined ? undefined : last.stop
+  return withInstance(memory, { ...last, history, stop })
+}
+
+/** A domain that no order names is only ever ended; the policy is never asked. */
+const unorderedPolicy: RestartPolicy = {
+  policy: 'never',
+  delayMsMin: 0,
+  delayMsMax: 0,
+  resetMs: 1_000
+}
+
+// A guest that was asked to shut down, and is then wished to run, may still do as it was asked.
+const stopForgottenMs = (own: OwnDomain): Ms => Math.max(60_000, own.metadata.stopGraceMs)
+
+function withAbsent(before: Memory, last: InstanceMemory, now: Moment): Memory {
+  if (last.history.now.state !== 'running') {
+    return last.stop === undefined ? before : withInstance(before, { ...last, stop: undefined })
+  }
+  const memory = withoutEvent(before, last.instance.id)
+  const event = lastEventOf(before, last.instance.id)
+  const name = nameOf(last.instance)
+  if (last.stop !== undefined || !last.ordered) {
+    const message = `${name} has ended: ${last.stop?.because ?? 'no order names it'}`
+    const text = { subject: last.instance.id, reason: 'instance-stopped', message } as const
+    const notices = note(memory.notices, { ...text, severity: 'notice' }, now)
+    const history = setFree({ ...last.history, now: { state: 'idle' } })
+    return withInstance({ ...memory, notices }, { ...last, history, stop: undefined })
+  }
+  const ending = endingOf(event)
+  const ranMs = now.monotonic - last.history.now.since
+  const history = ended(last.history, { now: now.monotonic, ending, policy: last.policy })
+  const message = `${name} ${endingSentence(event, ranMs)}`
+  const notices = note(
+    memory.notices,
+    {
+      subject: last.instance.id,
+      reason: 'instance-ended',
+      message,
+      severity: ending === 'orderly' ? 'notice' : 'warning'
+    },
+    now
+  )
+  return withInstance({ ...memory, notices }, { ...last, history })
+}
+
+/** Why a domain of ours should end, or undefined when it should not. */
+export function stopWish(own: OwnDomain, instance: OrderInstance | undefined): string | undefined {
+  if (instance === undefined) return 'the order does not name it'
+  if (driverOf(instance) !== own.domain.driver) return `it is ordered as a ${instance.type}`
+  if (instance.desiredPower === 'stopped') return 'it is wished to be stopped'
+  if (instance.restarts !== own.metadata.restarts) return `restart ${instance.restarts} is wished`
+  return undefined
+}
+
+const eventKeys = (id: string): readonly string[] =>
+  drivers.map(driver => domainKeyText({ driver, uuid: uuidOf(id) }))
+
+const lastEventOf = (memory: Memory, id: string): LastEvent | undefined =>
+  eventKeys(id)
+    .map(key => memory.lastEvents.get(key))
+    .find(event => event !== undefined)
+
+// Said and done: how this run ended says nothing of the next.
+function withoutEvent(memory: Memory, id: string): Memory {
+  if (lastEventOf(memory, id) === undefined) return memory
+  const gone = new Set(eventKeys(id))
+  const lastEvents = new Map([...memory.lastEvents].filter(([key]) => !gone.has(key)))
+  return { ...memory, lastEvents }
+}
+
+function endingOf(event: LastEvent | undefined): Ending {
+  if (event === undefined) return 'unseen'
+  return event.event === 'stopped' && event.detail === 'shutdown' ? 'orderly' : 'by-force'
+}
+
+function endingSentence(event: LastEvent | undefined, ranMs: Ms): string {
+  const after = `after ${formatMs(Math.max(0, ranMs))}`
+  if (event === undefined) return `is gone ${after}; libvirt did not say how it ended`
+  const words = `(libvirt: ${event.event}, ${event.detail})`
+  if (endingOf(event) === 'orderly') return `shut itself down ${after}`
+  return event.detail === 'destroyed'
+    ? `was ended by force ${after}, not by this agent ${words}`
+    : `broke down ${after} ${words}`
+}
+
+function withForeign(memory: Memory, domains: readonly Domain[], now: Moment): Memory {
+  const foreign = new Set(domains.map(domain => `${domain.driver}/${domain.name}`))
+  let notices = memory.notices
+  for (const domain of domains) {
+    if (memory.foreign.has(`${domain.driver}/${domain.name}`)) continue
+    const message =
+      `found the ${domain.driver} domain ${domain.name} with ${domain.memoryMib} MiB, which is ` +
+      'not of this cloud; it is left alone'
+    const text = { subject: domain.uuid, reason: 'foreign-domain', message } as const
+    notices = note(notices, { ...text, severity: 'notice' }, now)
+  }
+  return { ...memory, foreign, notices }
+}
+
+/** The memory with one instance as it is now. */
+export const withInstance = (memory: Memory, instance: InstanceMemory): Memory => ({
+  ...memory,
+  instances: new Map(memory.instances).set(instance.instance.id, instance)
+})
+
+const domainKeyText = ({ driver, uuid }: DomainKey): string => `${driver}/${uuid}`

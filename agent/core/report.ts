@@ -1,0 +1,106 @@
+import type { HostFacts } from '#shared/model/host-facts.ts'
+import type { Report } from '#shared/wire/order.ts'
+import type { Seen } from './acceptance.ts'
+import type { Plan, Verdicts } from './diff.ts'
+import { fingerprint } from './fingerprint.ts'
+import type { Memory } from './memory.ts'
+import type { Observed } from './observed.ts'
+
+/** Who reports: what stays the same during one run of the agent. */
+export type Reporter = {
+  readonly host: string
+  readonly hostname: string
+  readonly agentVersion: string
+  readonly bootId: string
+  readonly agentRun: string
+}
+
+/** Sentences are cut to what the schema takes. */
+const messageMax = 2048
+
+/** Writes the report: all that the host holds, where each part of the order stands, and why. */
+export function writeReport(given: {
+  readonly reporter: Reporter
+  readonly number: number
+  readonly seen: Seen
+  readonly settledGeneration: number
+  readonly observed: Observed
+  readonly memory: Memory
+  /** undefined: no order is known. */
+  readonly plan: Plan | undefined
+  /** undefined: they were sent not long ago. */
+  readonly facts: HostFacts | undefined
+}): Report {
+  const { reporter, number, seen, settledGeneration, observed, memory, plan, facts } = given
+  return {
+    type: 'report',
+    ...reporter,
+    number,
+    epoch: seen.epoch,
+    generation: seen.generation,
+    settledGeneration,
+    ...(facts === undefined ? {} : { facts }),
+    memoryFreeMib: observed.memoryFreeMib,
+    images: observed.images ?? [],
+    ...resources(plan?.verdicts),
+    instances: plan === undefined ? [] : instances(plan.verdicts, memory),
+    foreign: (plan?.verdicts.sorted.foreign ?? []).map(({ name, driver, memoryMib }) => ({
+      name,
+      driver,
+      memoryMib
+    })),
+    notices: memory.notices.waiting
+  }
+}
+
+function resources(verdicts: Verdicts | undefined): Pick<Report, 'pools' | 'networks' | 'volumes'> {
+  if (verdicts === undefined) return { pools: [], networks: [], volumes: [] }
+  return {
+    // Nothing is said yet of what is being opened: it has neither failed nor can it be used.
+    pools: verdicts.pools.flatMap(({ pool, observed, phase, message }) => {
+      if (phase === 'opening') return []
+      const { capacityMib, freeMib } = observed ?? { capacityMib: 0, freeMib: 0 }
+      return [{ name: pool.name, phase, message: cut(message), capacityMib, freeMib }]
+    }),
+    networks: verdicts.networks.each.flatMap(({ network, phase, message, stands }) => {
+      if (phase === 'opening' && !stands) return []
+      const said = phase === 'failed' ? 'failed' : 'ready'
+      return [{ id: network.id, phase: said, message: cut(message) }]
+    }),
+    volumes: verdicts.volumes.map(({ volume, stored, phase, message }) => ({
+      id: volume.id,
+      phase,
+      message: cut(message),
+      sizeMib: stored?.sizeMib ?? 0,
+      usedMib: stored?.usedMib ?? 0
+    }))
+  }
+}
+
+const instances = (verdicts: Verdicts, memory: Memory): Report['instances'] =>
+  verdicts.instances.map(({ instance, own, power, reason, message, restartNeeded }) => ({
+    id: instance.id,
+    generation: own?.metadata.generation ?? 0,
+    power,
+    reason,
+    message: cut(message),
+    ...(own === undefined
+      ? {}
+      : { startedAt: own.metadata.startedAt, acceleration: own.metadata.acceleration }),
+    startCount: memory.instances.get(instance.id)?.history.startCount ?? 0,
+    restartNeeded
+  }))
+
+const cut = (message: string): string => message.slice(0, messageMax)
+
+/** Stands for what a controller must hear of at once: all but what is different at every look. */
+export function reportFingerprint(report: Report): string {
+  const { number: _, memoryFreeMib: __, facts: ___, ...rest } = report
+  return fingerprint({
+    ...rest,
+    pools: rest.pools.map(({ name, phase }) => [name, phase]),
+    volumes: rest.volumes.map(({ id, phase, sizeMib }) => [id, phase, sizeMib]),
+    // Sentences count seconds down.
+    instances: rest.instances.map(({ message: ____, ...instance }) => instance)
+  })
+}

@@ -1,0 +1,143 @@
+/**
+ * When an instance that ended by itself is started again.
+ *
+ *                 started                        ended, and the policy says no
+ *      ┌──────┐ ──────────► ┌─────────┐ ──────────────────────────────► ┌──────┐
+ *      │ idle │             │ running │                                 │ done │
+ *      └──────┘ ◄────────── └─────────┘ ──────────┐                     └──────┘
+ *          ▲   ended at our     ▲                 │ ended, and the policy   │
+ *          │   wish             │ started         │ says again              │
+ *          │                    │                 ▼                         │
+ *          │                    │           ┌─────────┐                     │
+ *          │                    └────────── │ waiting │                     │
+ *          │                                └─────────┘                     │
+ *          └── set free: a stop is wished, or another restart ◄─────────────┘
+ *
+ * The wait doubles with each ending and is the first one again after a long enough run. It is
+ * counted on the monotonic clock. What ended at our own wish is no ending: it starts at once.
+ */
+import { formatMs, type Ms } from '#shared/units.ts'
+import type { OrderInstance } from '#shared/wire/order.ts'
+
+export type RestartPolicy = OrderInstance['restart']
+
+/** How a run ended: by an orderly shutdown, by a crash or force, or while nobody looked. */
+export type Ending = 'orderly' | 'by-force' | 'unseen'
+
+export type RestartState =
+  | { readonly state: 'idle' }
+  | { readonly state: 'running'; readonly since: Ms }
+  | { readonly state: 'waiting'; readonly until: Ms; readonly waitMs: Ms }
+  | { readonly state: 'done'; readonly ending: Ending }
+
+export type RestartHistory = {
+  readonly now: RestartState
+  /** Starts since the agent began. */
+  readonly startCount: number
+  /** Waits in a row without a long run between them. */
+  readonly streak: number
+  /** When it last ended by itself, oldest first, at most `endingsKeptMax`. */
+  readonly endings: readonly Ms[]
+}
+
+/** So many endings are remembered for the sentence that says how often it ended. */
+export const endingsKeptMax = 32
+
+/** A second wait of a policy whose first is 0 is counted from this. Unit: ms. */
+const doublingFloorMs = 10
+
+export const freshHistory: RestartHistory = {
+  now: { state: 'idle' },
+  startCount: 0,
+  streak: 0,
+  endings: []
+}
+
+/** We have started it. */
+export const started = (history: RestartHistory, now: Ms): RestartHistory => ({
+  ...history,
+  now: { state: 'running', since: now },
+  startCount: history.startCount + 1
+})
+
+/** It was found running, since then: the agent is new, or lost sight of its own start. */
+export const adopted = (history: RestartHistory, since: Ms): RestartHistory => ({
+  ...history,
+  now: { state: 'running', since }
+})
+
+/** It is gone since we wished so, or what ended it no longer counts: it may start at once. */
+export const setFree = (history: RestartHistory): RestartHistory =>
+  history.now.state === 'idle' && history.streak === 0
+    ? history
+    : { ...history, now: { state: 'idle' }, streak: 0 }
+
+/** It ended, and we did not wish so. */
+export function ended(
+  history: RestartHistory,
+  {
+    now,
+    ending,
+    policy
+  }: { readonly now: Ms; readonly ending: Ending; readonly policy: RestartPolicy }
+): RestartHistory {
+  const endings = [...history.endings, now].slice(-endingsKeptMax)
+  if (!startsAgain(policy, ending)) {
+    return { ...history, endings, streak: 0, now: { state: 'done', ending } }
+  }
+  const ranMs = history.now.state === 'running' ? now - history.now.since : 0
+  const streak = ranMs >= policy.resetMs ? 0 : history.streak
+  const waitMs = waitOf(policy, streak)
+  return {
+    ...history,
+    endings,
+    streak: streak + 1,
+    now: { state: 'waiting', until: now + waitMs, waitMs }
+  }
+}
+
+const startsAgain = (policy: RestartPolicy, ending: Ending): boolean => {
+  switch (policy.policy) {
+    case 'always':
+      return true
+    case 'on-failure':
+      return ending !== 'orderly'
+    case 'never':
+      return false
+    default:
+      return policy.policy satisfies never
+  }
+}
+
+/** How long to wait after so many waits in a row. */
+function waitOf(policy: RestartPolicy, streak: number): Ms {
+  if (streak === 0) return Math.min(policy.delayMsMin, policy.delayMsMax)
+  // 2^30 times the floor is longer than any wait can be.
+  const base = Math.max(policy.delayMsMin, doublingFloorMs)
+  return Math.min(policy.delayMsMax, base * 2 ** Math.min(streak, 30))
+}
+
+/** Says that a wait is on, until when, and why with numbers. */
+export function waitSentence(
+  history: RestartHistory,
+  waitMs: Ms,
+  { now, windowMs }: { readonly now: Ms; readonly windowMs: Ms }
+): string {
+  const times = history.endings.filter(at => now - at <= windowMs).length
+  const again =
+    times === 1 ? 'once' : `${times === endingsKeptMax ? 'at least ' : ''}${times} times`
+  return (
+    `waits ${formatMs(waitMs)} before start ${history.startCount + 1}: ` +
+    `ended ${again} in the last ${formatMs(windowMs)}`
+  )
+}
+
+/** Says why it stays off although it should run. */
+export function doneSentence(ending: Ending, policy: RestartPolicy): string {
+  const how = {
+    orderly: 'shut itself down',
+    'by-force': 'ended by a crash or by force',
+    unseen: 'ended while the agent was away'
+  }[ending]
+  return `${how}, and its restart policy is ${policy.policy}; raise restarts by one to start it again`
+}

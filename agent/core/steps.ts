@@ -1,0 +1,146 @@
+/**
+ * What the agent does, as data. A step says why (`because`), and can be compared with what another
+ * look at the world would do: the same step again is no news, another one in its lane means that
+ * this one is no longer wanted.
+ *
+ * Steps of one lane run one after the other; lanes run side by side.
+ */
+import { formatMib } from '#shared/units.ts'
+import type {
+  OrderImage,
+  OrderInstance,
+  OrderNetwork,
+  OrderPool,
+  OrderVolume
+} from '#shared/wire/order.ts'
+import { type DomainPlan, shapeOf } from './domain-plan.ts'
+import { fingerprint } from './fingerprint.ts'
+import type { DomainKey, NamedPort, StandingNetwork, StoredPool, StoredVolume } from './ports.ts'
+
+export type Step = { readonly because: string } & (
+  | { readonly type: 'open-pool'; readonly pool: OrderPool }
+  | { readonly type: 'fetch-image'; readonly image: OrderImage }
+  | { readonly type: 'keep-images'; readonly ids: readonly string[]; readonly tidied: string }
+  | {
+      readonly type: 'create-volume' | 'grow-volume'
+      readonly volume: OrderVolume
+      readonly pool: OrderPool
+      readonly image: OrderImage | undefined
+    }
+  | { readonly type: 'remove-volume'; readonly volume: OrderVolume; readonly pool: OrderPool }
+  | {
+      readonly type: 'apply-networks'
+      readonly networks: readonly OrderNetwork[]
+      readonly ports: readonly NamedPort[]
+    }
+  | {
+      readonly type: 'write-seed'
+      readonly instance: OrderInstance
+      /** Names and contents. */
+      readonly files: Readonly<Record<string, string>>
+      /** The tree that a container's files go into; a VM gets an image of its own. */
+      readonly tree: StoredVolume | undefined
+    }
+  | { readonly type: 'create-domain'; readonly plan: DomainPlan }
+  | {
+      readonly type: 'shutdown' | 'destroy' | 'suspend' | 'resume'
+      readonly instance: InstanceName
+      readonly domain: DomainKey
+    }
+  | { readonly type: 'forget-instance'; readonly instance: InstanceName }
+)
+export type StepType = Step['type']
+
+/** Enough to speak of an instance that no order may name any more. */
+export type InstanceName = {
+  readonly id: string
+  readonly tenant: string
+  readonly name: string
+}
+
+/** What a step brought back. */
+export type StepResult = {
+  readonly pool?: StoredPool
+  readonly poolVolumes?: readonly StoredVolume[]
+  readonly volume?: StoredVolume
+  readonly networks?: readonly StandingNetwork[]
+  readonly seedPath?: string
+  /** RFC 3339. */
+  readonly startedAt?: string
+}
+
+/** What a step is about: at most one step of a lane is under way. */
+export function laneOf(step: Step): string {
+  switch (step.type) {
+    case 'open-pool':
+      return `pool/${step.pool.name}`
+    case 'fetch-image':
+      return `image/${step.image.id}`
+    case 'keep-images':
+      return 'images'
+    case 'create-volume':
+    case 'grow-volume':
+    case 'remove-volume':
+      return `volume/${step.volume.id}`
+    case 'apply-networks':
+      return 'networks'
+    case 'write-seed':
+    case 'shutdown':
+    case 'destroy':
+    case 'suspend':
+    case 'resume':
+    case 'forget-instance':
+      return `instance/${step.instance.id}`
+    case 'create-domain':
+      return `instance/${step.plan.instance.id}`
+    default:
+      return step satisfies never
+  }
+}
+
+/** Names a step among its retries: the type and the lane. */
+export const keyOf = (step: Step): string => `${step.type} ${laneOf(step)}`
+
+/** Stands for all of a step but its reason: two steps with the same one do the same. */
+export function stepFingerprint(step: Step): string {
+  const { because: _, ...rest } = step
+  return fingerprint(rest)
+}
+
+/** Says what a step does, for the log and for `remuda agent diff`. */
+export function stepSentence(step: Step): string {
+  switch (step.type) {
+    case 'open-pool':
+      return `open pool ${step.pool.name}`
+    case 'fetch-image':
+      return `fetch image ${step.image.name}, ${step.image.sizeBytes} bytes`
+    case 'keep-images':
+      return `keep ${step.ids.length} images, remove the others that no volume is backed by`
+    case 'create-volume':
+      return `create volume ${step.volume.name} with ${formatMib(step.volume.sizeMib)}`
+    case 'grow-volume':
+      return `grow volume ${step.volume.name} to ${formatMib(step.volume.sizeMib)}`
+    case 'remove-volume':
+      return `remove volume ${step.volume.name}`
+    case 'apply-networks':
+      return `bring about ${step.networks.length} networks with ${step.ports.length} ports`
+    case 'write-seed':
+      return `write the seed of ${nameOf(step.instance)}`
+    case 'create-domain':
+      return `start ${nameOf(step.plan.instance)} with ${shapeOf(step.plan.instance)}`
+    case 'forget-instance':
+      return `remove what is left of ${nameOf(step.instance)}`
+    case 'shutdown':
+      return `shut down ${nameOf(step.instance)}`
+    case 'destroy':
+    case 'suspend':
+    case 'resume':
+      return `${step.type} ${nameOf(step.instance)}`
+    default:
+      return step satisfies never
+  }
+}
+
+/** An instance as people call it. */
+export const nameOf = (instance: Pick<InstanceName, 'tenant' | 'name'>): string =>
+  `${instance.tenant}/${instance.name}`
