@@ -1,0 +1,426 @@
+import fs from 'node:fs/promises'
+import os from 'node:os'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { silentLog } from '#shared/log.ts'
+import type { OrderNetwork } from '#shared/wire/order.ts'
+import { bridgeOf, interfaceOf } from '../../agent/core/network-layout.ts'
+import type { NamedPort } from '../../agent/core/ports.ts'
+import { FlatNetworks, removeAll } from '../../agent/io/network/flat.ts'
+import { networkSuite, sampleNetwork, samplePort } from '../contracts/network.ts'
+import { Client, Netns } from './netns.ts'
+
+const one = sampleNetwork(1)
+const two = sampleNetwork(2, { nat: false })
+const web = samplePort(one, 2, 'web')
+const api = samplePort(one, 3, 'api')
+
+/** A host of its own namespace, with a driver and an outside. */
+class Host implements AsyncDisposable {
+  readonly netns: Netns
+  readonly state: string
+  readonly #clients: Client[] = []
+  networks: FlatNetworks
+
+  private constructor(netns: Netns, state: string) {
+    this.netns = netns
+    this.state = state
+    this.networks = this.#open()
+  }
+
+  static async make(): Promise<Host> {
+    const state = await fs.mkdtemp(join(os.tmpdir(), 'remuda-network-'))
+    return new Host(await Netns.make(), state)
+  }
+
+  #open(): FlatNetworks {
+    const { name } = this.netns
+    const resolvConf = join(this.state, 'resolv.conf')
+    return new FlatNetworks({ state: this.state, log: silentLog, netns: name, resolvConf })
+  }
+
+  async reopen(): Promise<FlatNetworks> {
+    await this.networks[Symbol.asyncDispose]()
+    this.networks = this.#open()
+    return this.networks
+  }
+
+  /** Applies, and fails the test unless all networks stand. */
+  async stand(
+    t: ExecutionContext,
+    networks: readonly OrderNetwork[],
+    ports: readonly NamedPort[]
+  ): Promise<void> {
+    const standing = await this.networks.apply(networks, ports)
+    t.deepEqual(
+      standing.flatMap(each => each.failure ?? []),
+      []
+    )
+  }
+
+  /** Plugs a client into a port's bridge under the port's name, with its hardware address. */
+  async plug(port: NamedPort, mac = port.mac): Promise<Client> {
+    const client = await Client.plug(this.netns, {
+      name: interfaceOf(port.id),
+      mac,
+      bridge: bridgeOf(port.networkId)
+    })
+    this.#clients.push(client)
+    return client
+  }
+
+  /** Plugs a client that has its port's address already. */
+  async plugAddressed(port: NamedPort, network: OrderNetwork): Promise<Client> {
+    const client = await this.plug(port)
+    await client.configure(`${port.address}/24`, network.subnets[0]!.gateway)
+    return client
+  }
+
+  /** Makes an interface of this name whose other end is a machine outside. */
+  async outside(name: string): Promise<Client> {
+    const client = await Client.plug(this.netns, { name })
+    this.#clients.push(client)
+    return client
+  }
+
+  async bridges(): Promise<readonly string[]> {
+    const { stdout } = await this.netns.run('ip', ['-json', 'link', 'show', 'type', 'bridge'])
+    const links = JSON.parse(stdout) as readonly { ifname?: string }[]
+    return links.flatMap(link => link.ifname ?? [])
+  }
+
+  /** Everything that an application may change: links, addresses, rules with handles, processes. */
+  async snapshot(): Promise<unknown> {
+    const links = await this.netns.run('ip', ['-json', '-details', 'address', 'show'])
+    const routes = await this.netns.run('ip', ['-json', '-4', 'route', 'show', 'table', 'all'])
+    const rules = await this.netns.run('nft', ['-json', '-a', 'list', 'ruleset'])
+    const { stdout } = await this.netns.run('cat', ['/proc/sys/net/ipv4/ip_forward'])
+    return {
+      links: JSON.parse(links.stdout, withoutUnrest),
+      routes: JSON.parse(routes.stdout),
+      rules: JSON.parse(rules.stdout),
+      forwarding: stdout,
+      servers: await this.servers()
+    }
+  }
+
+  /** The processes of dnsmasq in this host, by the configuration that they read. */
+  async servers(): Promise<Readonly<Record<string, number>>> {
+    const { stdout } = await this.netns.run('ip', ['netns', 'pids', this.netns.name])
+    const servers: Record<string, number> = {}
+    for (const pid of stdout.split('\n').filter(Boolean)) {
+      const line = await fs.readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+      const conf = /^dnsmasq\0.*--conf-file=[^\0]*\/([^/\0]+\/[^/\0]+)\.conf\0/.exec(line)?.[1]
+      if (conf !== undefined) servers[conf] = Number(pid)
+    }
+    return servers
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients) await client[Symbol.asyncDispose]()
+    await this.networks[Symbol.asyncDispose]()
+    await removeAll({ state: this.state, log: silentLog, netns: this.netns.name })
+    await this.netns[Symbol.asyncDispose]()
+    await fs.rm(this.state, { recursive: true, force: true })
+  }
+}
+
+/** Leaves out the timers of bridges, and IPv6, where the kernel takes a second to settle. */
+const withoutUnrest = (key: string, value: unknown): unknown =>
+  /timer/.test(key)
+    ? undefined
+    : key === 'addr_info'
+      ? (value as readonly { family?: string }[]).filter(({ family }) => family === 'inet')
+      : value
+
+async function eventually<Value>(look: () => Promise<Value | undefined>): Promise<Value> {
+  const until = performance.now() + 30_000
+  for (;;) {
+    const value = await look()
+    if (value !== undefined) return value
+    if (performance.now() > until) throw new Error('it did not come about in 30 s')
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+
+networkSuite('flat networks', async () => {
+  const host = await Host.make()
+  return {
+    network: host.networks,
+    bridges: () => host.bridges(),
+    reopen: () => host.reopen(),
+    impossible: sampleNetwork(9, { uplink: 'nowhere' }),
+    [Symbol.asyncDispose]: () => host[Symbol.asyncDispose]()
+  }
+})
+
+test.serial('an instance gets its address, gateway, names and packet size by DHCP', async t => {
+  await using host = await Host.make()
+  await host.stand(t, [{ ...one, mtu: 1400 }, two], [web, api, samplePort(two, 7, 'alone')])
+  const lease = await (await host.plug(api)).lease()
+  const { ip, subnet, router, dns, mtu, hostname, domain } = lease ?? {}
+  t.deepEqual(
+    { ip, subnet, router, dns, mtu, hostname, domain },
+    {
+      ip: '10.66.1.3',
+      subnet: '255.255.255.0',
+      router: '10.66.1.1',
+      dns: '10.66.1.1',
+      mtu: '1400',
+      hostname: 'api',
+      domain: 'net1.internal'
+    }
+  )
+  const alone = await (await host.plug(samplePort(two, 7, 'alone'))).lease()
+  t.is(alone?.['ip'], '10.66.2.7')
+  t.is(alone?.['router'], undefined)
+})
+
+test.serial('instances find each other by name, in their own network alone', async t => {
+  await using host = await Host.make()
+  const other = samplePort(two, 4, 'other')
+  await host.stand(t, [one, two], [web, api, other])
+  const client = await host.plugAddressed(web, one)
+  t.deepEqual(await client.resolve('api', '10.66.1.1'), ['10.66.1.3'])
+  t.deepEqual(await client.resolve('api.net1.internal', '10.66.1.1'), ['10.66.1.3'])
+  t.is(await client.resolve('other', '10.66.1.1'), undefined)
+  t.is(await client.resolve('other', '10.66.2.1'), undefined)
+  const before = await host.servers()
+  await host.stand(t, [one, two], [web, { ...api, name: 'db' }, other])
+  await eventually(async () => (await client.resolve('db', '10.66.1.1'))?.[0])
+  t.is(await client.resolve('api', '10.66.1.1'), undefined)
+  const dns = `${bridgeOf(one.id)}/dns`
+  t.is((await host.servers())[dns], before[dns])
+})
+
+test.serial('a second application changes nothing, nor does a new agent', async t => {
+  await using host = await Host.make()
+  await host.stand(t, [one, two], [web, api])
+  await host.plug(web)
+  const before = await host.snapshot()
+  await host.stand(t, [one, two], [web, api])
+  t.deepEqual(await host.snapshot(), before)
+  await host.reopen()
+  await host.stand(t, [two, one], [api, web])
+  t.deepEqual(await host.snapshot(), before)
+})
+
+test.serial('what others have changed is put right, and nothing else', async t => {
+  await using host = await Host.make()
+  await host.stand(t, [one], [web])
+  await host.plug(web)
+  const before = await host.servers()
+  const bridge = bridgeOf(one.id)
+  await host.netns.run('nft', ['flush', 'chain', 'bridge', 'remuda', 'from_port'])
+  await host.netns.run('ip', ['address', 'flush', 'dev', bridge])
+  await host.netns.run('ip', ['link', 'set', 'dev', interfaceOf(web.id), 'nomaster'])
+  await host.stand(t, [one], [web])
+  const { stdout } = await host.netns.run('ip', ['-json', 'address', 'show', 'dev', bridge])
+  t.true(stdout.includes('"local":"10.66.1.1"'))
+  const ports = await host.netns.run('ip', ['-json', 'link', 'show', 'master', bridge])
+  t.true(ports.stdout.includes(interfaceOf(web.id)))
+  const rules = await host.netns.run('nft', ['list', 'chain', 'bridge', 'remuda', 'from_port'])
+  t.true(rules.stdout.includes('port_macs'))
+  t.deepEqual(await host.servers(), before)
+})
+
+test.serial('a new instance gets the address of a removed one at once', async t => {
+  await using host = await Host.make()
+  await host.stand(t, [one], [web])
+  t.is((await (await host.plug(web)).lease())?.['ip'], '10.66.1.2')
+  const dns = `${bridgeOf(one.id)}/dns`
+  const before = await host.servers()
+  const successor = { ...samplePort(one, 5, 'db'), address: web.address }
+  await host.stand(t, [one], [successor])
+  t.is((await (await host.plug(successor)).lease())?.['ip'], '10.66.1.2')
+  t.is((await host.servers())[dns], before[dns])
+})
+
+test.serial('a further instance needs no new DHCP server', async t => {
+  await using host = await Host.make()
+  await host.stand(t, [one], [web])
+  const client = await host.plug(web)
+  t.is((await client.lease())?.['ip'], '10.66.1.2')
+  const before = await host.servers()
+  for (let number = 10; number < 20; number += 1) {
+    const more = samplePort(one, number, `more${number}`)
+    await host.stand(t, [one], [web, ...(number % 2 === 0 ? [more] : [])])
+    t.is((await client.lease())?.['ip'], '10.66.1.2')
+    if (number === 10) t.deepEqual(await host.servers(), before)
+  }
+})
+
+test.serial('a name server that was killed comes back, also under a new agent', async t => {
+  await using host = await Host.make()
+  await host.stand(t, [one], [web])
+  for (const role of ['dhcp', 'dns']) {
+    const server = `${bridgeOf(one.id)}/${role}`
+    const pid = (await host.servers())[server]!
+    process.kill(pid, 'SIGKILL')
+    const next = await eventually(async () => {
+      const now = (await host.servers())[server]
+      return now === pid ? undefined : now
+    })
+    t.not(next, pid)
+  }
+  await host.networks[Symbol.asyncDispose]()
+  const pids = Object.values(await host.servers())
+  for (const pid of pids) process.kill(pid, 'SIGKILL')
+  await host.reopen()
+  await host.stand(t, [one], [web])
+  t.is((await (await host.plug(web)).lease())?.['ip'], '10.66.1.2')
+})
+
+test.serial('an instance speaks only under its own addresses', async t => {
+  await using host = await Host.make()
+  await host.stand(t, [one], [web, api])
+  const victim = await host.plugAddressed(api, one)
+  const client = await host.plugAddressed(web, one)
+  t.true(await client.reaches(api.address), 'its own addresses')
+  await client.configure('10.66.1.77/24')
+  t.true(await client.isCutOffFrom(api.address), 'a free IP address')
+  await client.configure(`${web.address}/24`)
+  const link = ['link', 'set', 'dev', 'eth0', 'address']
+  await client.netns.run('ip', [...link, '52:54:00:00:01:99'])
+  t.true(await client.isCutOffFrom(api.address), 'another hardware address')
+  await client.netns.run('ip', [...link, web.mac])
+  t.true(await client.reaches(api.address), 'its own addresses again')
+  await victim.netns.run('ip', ['neighbour', 'flush', 'all'])
+  const announce = [
+    'arping',
+    '-U',
+    '-c',
+    '2',
+    '-w',
+    '3',
+    '-I',
+    'eth0',
+    '-s',
+    '10.66.1.1',
+    '10.66.1.1'
+  ]
+  await client.netns.run('busybox', announce).catch(() => {})
+  await victim.reaches('10.66.1.1')
+  const { stdout } = await victim.netns.run('ip', ['neighbour', 'show', '10.66.1.1'])
+  t.false(stdout.includes(web.mac), 'the ARP entry of the gateway')
+})
+
+test.serial('an instance sends no IPv6, which has no addresses to pin', async t => {
+  await using host = await Host.make()
+  await host.stand(t, [one], [web, api])
+  const clients = [await host.plugAddressed(web, one), await host.plugAddressed(api, one)] as const
+  for (const [index, { netns }] of clients.entries()) {
+    const address = `fe80::${index + 1}/64`
+    await netns.run('ip', ['address', 'add', address, 'dev', 'eth0', 'nodad'])
+  }
+  t.true(await clients[0].reaches(api.address))
+  t.true(await clients[0].isCutOffFrom('fe80::2%eth0'))
+  await host.netns.run('nft', ['delete', 'table', 'bridge', 'remuda'])
+  t.true(await clients[0].reaches('fe80::2%eth0'), 'without the filter')
+})
+
+test.serial('an instance cannot play DHCP server', async t => {
+  await using host = await Host.make()
+  const rogue = samplePort(one, 9, 'rogue')
+  await host.stand(t, [one], [rogue])
+  const server = await host.plugAddressed(rogue, one)
+  const guest = await Client.plug(host.netns, { name: 'foreign0', bridge: bridgeOf(one.id) })
+  const conf = ['--keep-in-foreground', '--conf-file=/dev/null', '--port=0', '--bind-dynamic']
+  const range = ['--interface=eth0', '--dhcp-range=10.66.1.100,10.66.1.120', '--leasefile-ro']
+  const ready = join(host.state, 'rogue.ready')
+  const args = [...conf, ...range, '--no-ping', '--dhcp-authoritative', `--pid-file=${ready}`]
+  const ended = server.netns.run('dnsmasq', args).catch(() => {})
+  const pid = Number(await eventually(() => fs.readFile(ready, 'utf8').catch(() => undefined)))
+  try {
+    t.is(await guest.lease(2), undefined)
+  } finally {
+    process.kill(pid)
+    await ended
+    await guest[Symbol.asyncDispose]()
+  }
+})
+
+test.serial('NAT leads outside under the address of the host, and nobody in', async t => {
+  await using host = await Host.make()
+  const outside = await host.outside('eth0')
+  await host.netns.run('ip', ['address', 'add', '192.0.2.1/24', 'dev', 'eth0'])
+  await outside.configure('192.0.2.2/24')
+  const other = samplePort(two, 4, 'other')
+  await host.stand(t, [one, two], [web, other])
+  const client = await host.plugAddressed(web, one)
+  const closed = await host.plugAddressed(other, two)
+  t.true(await client.reaches('192.0.2.2'), 'from a NAT network')
+  t.true(await closed.isCutOffFrom('192.0.2.2'), 'from an isolated network')
+  t.true(await client.isCutOffFrom(other.address), 'from one network into another')
+  t.true(await client.reaches('10.66.1.1'), 'the gateway')
+  t.true(await client.isCutOffFrom('192.0.2.1'), "the host's own address")
+  t.true(await client.isCutOffFrom('10.66.2.1'), "another network's gateway")
+  await outside.netns.run('ip', ['route', 'add', '10.66.0.0/16', 'via', '192.0.2.1'])
+  t.true(await outside.isCutOffFrom(web.address), 'from outside')
+})
+
+test.serial('an uplink joins hosts; each is the gateway of its own instances', async t => {
+  await using left = await Host.make()
+  await using right = await Host.make()
+  const link = ['link', 'add', 'name', 'eth1', 'type', 'veth', 'peer', 'name', 'eth1']
+  await left.netns.run('ip', [...link, 'netns', right.netns.name])
+  const joined = { ...one, uplink: 'eth1' }
+  await left.stand(t, [joined], [web])
+  await right.stand(t, [joined], [api])
+  const [here, there] = [await left.plug(web), await right.plug(api)]
+  t.is((await here.lease())?.['serverid'], '10.66.1.1')
+  t.is((await there.lease())?.['ip'], api.address)
+  await here.configure(`${web.address}/24`)
+  await there.configure(`${api.address}/24`)
+  t.true(await here.reaches(api.address), 'an instance on the other host')
+  t.true(await here.reaches('10.66.1.1'), 'the gateway')
+  const before = await left.snapshot()
+  await left.stand(t, [joined], [web])
+  t.deepEqual(await left.snapshot(), before)
+  await left.stand(t, [one], [web])
+  t.true(await here.isCutOffFrom(api.address), 'the other host without the uplink')
+  t.true(await here.reaches('10.66.1.1'), 'the gateway without the uplink')
+})
+
+test.serial("without NAT an uplink leads to the site's router", async t => {
+  await using host = await Host.make()
+  const router = await host.outside('eth1')
+  await router.configure('10.66.1.1/24')
+  const site = { ...one, nat: false, uplink: 'eth1' }
+  await host.stand(t, [site], [web])
+  const client = await host.plug(web)
+  const lease = await client.lease()
+  t.is(lease?.['ip'], '10.66.1.2')
+  t.is(lease?.['router'], '10.66.1.1')
+  await client.configure('10.66.1.2/24')
+  t.true(await client.reaches('10.66.1.1'))
+  const { stdout } = await router.netns.run('ip', ['neighbour', 'show'])
+  t.false(stdout.includes('169.254.0.1'))
+  t.is(await router.lease(1), undefined, 'DHCP from beyond the uplink')
+})
+
+test.serial("an uplink that carries the host's address is left alone", async t => {
+  await using host = await Host.make()
+  await host.outside('eth0')
+  await host.netns.run('ip', ['address', 'add', '192.0.2.1/24', 'dev', 'eth0'])
+  const standing = await host.networks.apply([{ ...one, uplink: 'eth0' }, two], [])
+  t.regex(standing[0]!.failure!, /its uplink eth0 carries 192\.0\.2\.1\/24, which the host would/)
+  t.is(standing[1]!.failure, undefined)
+  t.deepEqual(await host.bridges(), [bridgeOf(two.id)])
+})
+
+test.serial('removal leaves nothing, and can be repeated', async t => {
+  await using host = await Host.make()
+  const { stdout } = await host.netns.run('nft', ['list', 'ruleset'])
+  t.is(stdout, '')
+  const before = await host.snapshot()
+  await host.stand(t, [one, two], [web, api])
+  t.is(Object.keys(await host.servers()).length, 4)
+  const pids = Object.values(await host.servers())
+  await host.networks[Symbol.asyncDispose]()
+  for (let round = 0; round < 2; round += 1) {
+    await removeAll({ state: host.state, log: silentLog, netns: host.netns.name })
+    t.deepEqual(await host.snapshot(), before)
+  }
+  for (const pid of pids) await t.throwsAsync(fs.access(`/proc/${pid}/cwd`))
+})
