@@ -76,9 +76,8 @@ async function runStep(step: Step): Promise<Outcome> {
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
   const skipped = outcome.skipped === 0 ? '' : `, ${outcome.skipped} skipped`
   const mark = outcome.failed === 0 ? '✔' : '✘'
-  print(
-    `${mark} ${step.name}: ${outcome.passed} passed, ${outcome.failed} failed${skipped}, ${seconds} s`
-  )
+  const counts = `${outcome.passed} passed, ${outcome.failed} failed${skipped}`
+  print(`${mark} ${step.name}: ${counts}, ${seconds} s`)
   return outcome
 }
 

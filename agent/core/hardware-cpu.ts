@@ -1,7 +1,7 @@
 /**
  * Processors. `/proc/cpuinfo` names them and their features; how threads share cores and packages
- * is counted from sysfs, by the distinct sets of siblings. Core ids are no use for that: they repeat
- * in each package, and on some machines in each die.
+ * is counted from sysfs, by the distinct sets of siblings. Core ids are no use for that: they
+ * repeat in each package, and on some machines in each die.
  */
 import type { HostFacts } from '#shared/model/host-facts.ts'
 import { parseTable, plain } from './hardware-text.ts'

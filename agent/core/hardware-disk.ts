@@ -1,6 +1,6 @@
 /**
- * Disks: what is screwed into the machine or cabled to it, not what the kernel or Remuda makes of it
- * (loop, zram, device mapper, RAID, network block devices).
+ * Disks: what is screwed into the machine or cabled to it, not what the kernel or Remuda makes of
+ * it (loop, zram, device mapper, RAID, network block devices).
  */
 import type { HostFacts } from '#shared/model/host-facts.ts'
 import { parseCount, plain } from './hardware-text.ts'

@@ -33,7 +33,8 @@ export function usableUuid(text: string | undefined): string | undefined {
 }
 
 const placeholder = [
-  /^(to be filled|default|system|chassis|base ?board|product)\b.*\b(o\.?e\.?m\.?|string|number|name)/i,
+  /^(to be filled|default|system|chassis|base ?board|product)\b.*\b(string|number|name)\b/i,
+  /^to be filled by o\.?e\.?m\b/i,
   /^system manufacturer$/i,
   /^(none|unknown|invalid|oem|o\.e\.m\.|n\/?a|not (specified|applicable|available|provided))\.?$/i,
   /^(0?123456789a?b?c?d?e?f?)$/i,

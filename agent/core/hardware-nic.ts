@@ -1,6 +1,7 @@
 /**
- * Network interfaces with hardware behind them. Bridges, taps, bonds and VLANs are what Remuda or an
- * operator makes of those, and virtual functions and their representors come and go with instances.
+ * Network interfaces with hardware behind them. Bridges, taps, bonds and VLANs are what Remuda or
+ * an operator makes of those, and virtual functions and their representors come and go with
+ * instances.
  */
 import type { HostFacts } from '#shared/model/host-facts.ts'
 import { parseCount, plain } from './hardware-text.ts'

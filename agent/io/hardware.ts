@@ -16,6 +16,7 @@ import { type SecondOpinion, secondOpinion } from './hardware/second-opinion.ts'
 import * as sources from './hardware/sources.ts'
 import { openTree, type Tree } from './hardware/tree.ts'
 
+/** What facts are gathered from beside the kernel's files. */
 export type HardwareOptions = {
   /** Folder of the agent's state, where a made-up host UUID is kept. */
   readonly folder: string

@@ -1,7 +1,7 @@
 /**
  * Whether KVM works is tried, not assumed. `/dev/kvm` stands on many machines where no guest gets
- * anywhere: nested ones whose host emulates badly, or with broken firmware. An instance placed there
- * would hang, so a tiny guest goes first, and only one that was heard counts.
+ * anywhere: nested ones whose host emulates badly, or with broken firmware. An instance placed
+ * there would hang, so a tiny guest goes first, and only one that was heard counts.
  */
 import fs from 'node:fs/promises'
 import path from 'node:path'
@@ -12,8 +12,10 @@ import { isInstalled, run } from '#shared/process.ts'
 import { guestArguments, guestDiskBytes, guestSector, guestWords } from '../core/kvm-guest.ts'
 import { readBootId } from './hardware.ts'
 
+/** Whether KVM works on this machine, and how that is known. */
 export type KvmVerdict = HostFacts['kvm']
 
+/** How KVM is tried; all but the first two are for tests. */
 export type KvmOptions = {
   /** Folder of the agent's state, where the verdict is kept for this boot and this qemu. */
   readonly folder: string
@@ -58,9 +60,11 @@ async function obstacleTo(options: KvmOptions, emulator: string): Promise<string
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return `${device}: ${sentence(error)}`
   }
   const flag = /^flags\s*:.*\b(vmx|svm)\b/m.exec(await fs.readFile('/proc/cpuinfo', 'utf8'))?.[1]
-  return flag === undefined
-    ? `no ${device}: virtualisation is off in the firmware, or this is a virtual machine without nesting`
-    : `no ${device}: the processor can virtualise (${flag}), but the module kvm is not loaded`
+  const because =
+    flag === undefined
+      ? 'virtualisation is off in the firmware, or this is a virtual machine without nesting'
+      : `the processor can virtualise (${flag}), but the module kvm is not loaded`
+  return `no ${device}: ${because}`
 }
 
 type Key = {

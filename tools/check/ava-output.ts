@@ -4,11 +4,13 @@
  * writes them to standard output alone: what tests print goes elsewhere and cannot be mistaken.
  */
 
+/** How many tests, or other checks, ended how. */
 export type Outcome = { readonly passed: number; readonly failed: number; readonly skipped: number }
 
+/** The outcome of no test at all. */
 export const nothing: Outcome = { passed: 0, failed: 0, skipped: 0 }
 
-/** What one line says: a test that passed, failed or was skipped, or what a test said of itself. */
+/** What one line says: how a test ended, or what it said of itself. */
 export type LineKind = 'passed' | 'failed' | 'skipped' | 'said' | 'end' | 'other'
 
 /** Tells the lines of the report apart. After `end` come details, where nothing is counted. */
@@ -21,8 +23,8 @@ export function kindOf(line: string): LineKind {
 }
 
 /**
- * Counts the tests of a whole report. A run that ended badly without a failed test to show for it is
- * itself a failure, and so is one that ended well without any test.
+ * Counts the tests of a whole report. A run that ended badly without a failed test to show for it
+ * is itself a failure, and so is one that ended well without any test.
  */
 export function countTests(report: string, exitCode: number | undefined): Outcome {
   const lines = report.split('\n').map(kindOf)

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 
+/** What becomes of a program's output, and how long it may take. */
 export type ProgramOptions = {
   /** When this long has passed, it is asked to end, and killed if it does not. Unit: ms. */
   readonly deadlineMs: number

@@ -153,7 +153,7 @@ test('a source that fails leaves its facts out and is logged once', async t => {
   ])
 })
 
-test('a source that hangs is left out at the deadline, and nobody else is sent after it', async t => {
+test('a source that hangs is left out at the deadline, and nobody goes after it', async t => {
   await using tree = await makeTree(server)
   const { lines, log } = noting()
   let sent = 0

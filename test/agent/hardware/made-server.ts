@@ -1,7 +1,7 @@
 /**
  * A server as its kernel would describe it: two packages of two cores with two threads, two NUMA
- * cells, a NIC with SR-IOV in a bond, a disk that spins, an NVMe disk with native multipath, a GPU, a
- * fibre channel HBA, a BMC with its screen, and what Remuda itself makes on a host.
+ * cells, a NIC with SR-IOV in a bond, a disk that spins, an NVMe disk with native multipath, a GPU,
+ * a fibre channel HBA, a BMC with its screen, and what Remuda itself makes on a host.
  */
 import { below } from './made-tree.ts'
 

@@ -136,8 +136,9 @@ test('core ids that repeat in each die are told apart by their siblings', t => {
 })
 
 test('an ARM server without names or topology is one socket of unknown model', t => {
-  const cpuinfo =
-    'processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\n\nprocessor\t: 1\nFeatures\t: fp asimd\n'
+  const block = (thread: number) =>
+    `processor\t: ${thread}\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\n`
+  const cpuinfo = `${block(0)}\n${block(1)}`
   t.deepEqual(parseCpu(cpuinfo, []), {
     model: 'unknown',
     vendor: 'unknown',
