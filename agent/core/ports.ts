@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream'
 import type { HostFacts } from '#shared/model/host-facts.ts'
 import type { Mib } from '#shared/units.ts'
+import type { ToAgent, ToController } from '#shared/wire/messages.ts'
 import type {
   OrderImage,
   OrderNetwork,
@@ -179,4 +180,22 @@ export interface NetworkDriver extends AsyncDisposable {
 export interface Hardware {
   facts(): Promise<HostFacts>
   memoryFreeMib(): Promise<Mib>
+}
+
+/**
+ * The agent's end of the mesh: the controller dials, the agent answers whoever of the admitted
+ * controllers last spoke validly with the highest epoch. Nothing waits for the network.
+ */
+export interface AgentMesh extends AsyncDisposable {
+  /**
+   * Hands a message over for the controller. A report, heartbeat or refusal replaces an unsent older
+   * one and never fails; while there is no controller the latest report is kept, the others are
+   * dropped. Other messages wait in a bounded queue: Fault `unavailable` when that is full or there
+   * is no controller. When another controller takes over, they are dropped.
+   */
+  send(message: ToController): void
+  /** What the controller says. An order or heartbeat replaces an unread older one. One reader. */
+  messages(signal: AbortSignal): AsyncIterable<ToAgent>
+  /** How often what happened: sent, received, refused … */
+  counters(): Readonly<Record<string, number>>
 }

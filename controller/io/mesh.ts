@@ -13,6 +13,7 @@
  * Nothing here waits for a peer: what cannot be sent now stays in that peer's own queue. Whether a
  * host that is silent lives is judged elsewhere; the mesh says only what it hears.
  */
+import { isIPv4 } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '#shared/clock.ts'
 import { Fault } from '#shared/fault.ts'
@@ -343,10 +344,11 @@ const newLine = (peer: Peer): Line => ({
 })
 
 /** An address and no name: a name would be looked up by the library, which then calls it otherwise. */
-const endpointPattern = /^tcp:\/\/\d{1,3}(\.\d{1,3}){3}:[1-9]\d{0,4}$/
+const endpointPattern = /^tcp:\/\/([\d.]+):([1-9]\d{0,4})$/
 
 function objectionTo({ endpoint, publicKey }: Peer): string | undefined {
-  if (!endpointPattern.test(endpoint)) {
+  const [, address, port] = endpointPattern.exec(endpoint) ?? []
+  if (address === undefined || !isIPv4(address) || Number(port) > 65_535) {
     return `cannot dial ${endpoint}: an endpoint is such as tcp://10.0.0.7:7411`
   }
   return isKey(publicKey) ? undefined : `cannot dial ${endpoint}: its key is no CURVE key`

@@ -1,0 +1,35 @@
+import type { Clock } from '#shared/clock.ts'
+import type { HostId } from '#shared/ids.ts'
+import { LoopLag } from '#shared/loop-lag.ts'
+import type { Ms } from '#shared/units.ts'
+import { beat } from '#shared/wire/beat.ts'
+import type { Mesh } from '../core/ports.ts'
+
+/** What the heartbeats to all hosts say; asked anew for each. */
+export type HeartbeatValues = {
+  readonly epoch: () => number
+  /** Every host of the mesh, with the newest generation of its order. */
+  readonly hosts: () => Iterable<{ readonly host: HostId; readonly generation: number }>
+}
+
+/** Tells every host twice a second that this controller is alive, until the signal aborts. */
+export async function sendHeartbeats(
+  options: {
+    readonly mesh: Pick<Mesh, 'send'>
+    readonly clock: Clock
+    readonly values: HeartbeatValues
+    readonly everyMs?: Ms
+  },
+  signal: AbortSignal
+): Promise<void> {
+  const { mesh, values } = options
+  using lag = new LoopLag()
+  const send = (number: number): void => {
+    const epoch = values.epoch()
+    const loopLagMs = lag.take()
+    for (const { host, generation } of values.hosts()) {
+      mesh.send(host, { type: 'heartbeat', number, loopLagMs, epoch, generation })
+    }
+  }
+  await beat(options, send, signal)
+}
