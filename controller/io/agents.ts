@@ -88,7 +88,7 @@ export class AgentLines {
     } else if (message.type === 'channel-taken') {
       this.#channels.get(message.channel)?.taken(message.bytes)
     } else if (message.type === 'channel-close') {
-      this.#channels.get(message.channel)?.closed(message.because)
+      this.#channels.get(message.channel)?.ended(message.because)
     }
   }
 }
@@ -131,7 +131,7 @@ class Channel extends Duplex {
     go?.()
   }
 
-  closed(because: string): void {
+  ended(because: string): void {
     this.#over = because
     this.#forget()
     this.#pass()

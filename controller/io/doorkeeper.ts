@@ -1,0 +1,64 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { Fault, sentence } from '#shared/fault.ts'
+import type { Host } from '#shared/model/host.ts'
+import { createPrivateFile, readPrivateFile } from '#shared/private-file.ts'
+import type { Join, Joined } from '#shared/wire/messages.ts'
+import type { Doorkeeper } from '../core/ports.ts'
+import type { Service } from './api/service.ts'
+
+/** Hosts that may wait for approval at once; more are turned away until some are judged. */
+const pendingMax = 1_000
+
+/** Judges who knocks: a host with the join token comes in, another one waits for the operator. */
+export function doorkeeperOf(
+  service: Service,
+  options: { readonly tokenFile: string; readonly controllerKeys: readonly string[] }
+): Doorkeeper {
+  return async join => {
+    const { reign, log } = service
+    const cloud = reign.view.cloud?.id ?? ''
+    const refused = (because: string): Joined => {
+      log.warn('turned a host away', { uuid: join.uuid, hostname: join.hostname, because })
+      return { type: 'joined', verdict: 'refused', because, cloud: '', controllerKeys: [] }
+    }
+    try {
+      const trusted = await isTrusted(join, options.tokenFile)
+      if (!trusted && tooManyWait(service, join)) {
+        return refused(`${pendingMax} hosts wait to be let in already`)
+      }
+      const { uuid, hostname, publicKey, endpoint } = join
+      const wish = { uuid, hostname, publicKey, endpoint, trusted }
+      const { resource } = await reign.submit({ verb: 'join', wish }, `host/${hostname}`)
+      const host = resource as Host
+      if (host.decided.approval === 'pending') {
+        const because = `waits for: remuda host approve ${host.name}`
+        return { type: 'joined', verdict: 'pending', because, cloud, controllerKeys: [] }
+      }
+      const controllerKeys = [...options.controllerKeys]
+      return { type: 'joined', verdict: 'approved', because: 'known', cloud, controllerKeys }
+    } catch (thrown) {
+      if (thrown instanceof Fault) return refused(sentence(thrown))
+      throw thrown
+    }
+  }
+}
+
+const tooManyWait = (service: Service, join: Join): boolean => {
+  const hosts = [...service.reign.view.all('host').values()]
+  const known = hosts.some(host => host.decided.uuid === join.uuid)
+  return !known && hosts.filter(host => host.decided.approval === 'pending').length >= pendingMax
+}
+
+/** The token is compared by its hash, so that the time taken tells nothing. */
+async function isTrusted(join: Join, tokenFile: string): Promise<boolean> {
+  if (join.token === undefined) return false
+  const token = (await readPrivateFile(tokenFile))?.trim()
+  if (!token) return false
+  const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
+  return timingSafeEqual(hash(token), hash(join.token))
+}
+
+/** Makes the join token of this controller where there is none. */
+export async function makeJoinToken(path: string): Promise<void> {
+  await createPrivateFile(path, `rmj_${randomBytes(24).toString('base64url')}\n`)
+}
