@@ -1,0 +1,103 @@
+/** Turns what the API or the connection to it says went wrong into a Fault in our words. */
+import { Fault, type FaultCode, sentence } from '#shared/fault.ts'
+import { type Address, writeAddress } from './address.ts'
+
+/** A problem document (RFC 9457) as the API sends it. */
+type Problem = {
+  readonly type?: string
+  readonly title?: string
+  readonly detail?: string
+  readonly errors?: readonly { readonly pointer?: string; readonly detail?: string }[]
+  readonly reasons?: readonly string[]
+  readonly next?: readonly string[]
+}
+
+const codeOfStatus: Readonly<Record<number, FaultCode>> = {
+  401: 'unauthenticated',
+  403: 'forbidden',
+  404: 'not-found',
+  409: 'conflict',
+  412: 'stale',
+  428: 'conflict',
+  503: 'unavailable',
+  504: 'deadline'
+}
+
+/** The fault that an answer of 400 or more stands for; `doing` is such as `create instance/web`. */
+export function faultOfAnswer(status: number, bytes: Buffer, doing: string): Fault {
+  const problem = readProblem(bytes)
+  const said = problem.detail ?? problem.title ?? `the controller answered ${status}`
+  const message = said.startsWith('cannot ') ? said : `cannot ${doing}: ${said}`
+  const errors = problem.errors ?? []
+  const fields = errors.map(({ pointer = '', detail = '' }) =>
+    pointer === '' ? detail : `${pointer.replace(/^[#/]+/, '').replaceAll('/', '.')}: ${detail}`
+  )
+  // The same faults stand among the reasons too, with their pointers.
+  const reasons = (problem.reasons ?? []).filter(
+    reason => !errors.some(({ pointer }) => pointer && reason.startsWith(pointer))
+  )
+  const code = codeOfStatus[status] ?? (status >= 500 ? 'protocol' : 'invalid')
+  const next = problem.next ?? []
+  return new Fault(code, message, {
+    reasons: [...fields, ...reasons],
+    next: next.length === 0 && code === 'unauthenticated' ? tokenHints : next
+  })
+}
+
+const tokenHints = [
+  'on a controller, run it as root: the socket needs no token',
+  'elsewhere, name a token with --token-file or REMUDA_TOKEN_FILE'
+]
+
+function readProblem(bytes: Buffer): Problem {
+  try {
+    const parsed: unknown = JSON.parse(bytes.toString('utf8'))
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Problem) : {}
+  } catch {
+    return {}
+  }
+}
+
+/** Who is spoken to. */
+export type Peer = 'controller' | 'agent'
+
+/** Why a connection failed, as a Fault. */
+export function faultOfConnection(
+  error: unknown,
+  tried: { readonly address: Address; readonly peer: Peer; readonly doing: string }
+): Fault {
+  if (error instanceof Fault) return error
+  const { address, peer, doing } = tried
+  const where = writeAddress(address)
+  const code = (error as NodeJS.ErrnoException).code ?? ''
+  const unreachable = (because: string, next: readonly string[] = ['remuda doctor']) =>
+    new Fault('unavailable', `cannot ${doing}: ${because}`, { next })
+  switch (code) {
+    case 'ECONNREFUSED':
+    case 'ENOENT':
+      return unreachable(`no ${peer} listens on ${where}`)
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return unreachable(`the name in ${where} cannot be looked up (${code})`)
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'ETIMEDOUT':
+      return unreachable(`there is no way to ${where} (${code})`)
+    case 'EACCES':
+    case 'EPERM':
+      return new Fault('forbidden', `cannot ${doing}: ${where} may not be opened`, {
+        next: ['run it as root', 'or name a server and a token: --server URL --token-file FILE']
+      })
+    default:
+      break
+  }
+  if (/CERT|TLS|SSL|SELF_SIGNED|SIGNATURE|EPROTO/.test(code)) {
+    return unreachable(`the certificate of ${where} was not accepted (${code})`, [
+      'name the file of its authority in NODE_EXTRA_CA_CERTS'
+    ])
+  }
+  return new Fault('closed', `cannot ${doing}: the connection to ${where} was lost`, {
+    reasons: [sentence(error)],
+    next: ['remuda doctor']
+  })
+}

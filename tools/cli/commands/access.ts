@@ -1,0 +1,122 @@
+import type { Noun } from '../command.ts'
+import { dryRunOption, labelOption, yesOption } from '../options.ts'
+import { deleteCommand, listCommand, newName, showCommand } from './common.ts'
+
+export const size: Noun = {
+  noun: 'size',
+  aliases: ['sizes'],
+  doc: 'Named shapes: so many processors, so much memory.',
+  commands: [
+    {
+      noun: 'size',
+      verb: 'create',
+      aliases: ['add'],
+      doc: 'Creates a named shape.',
+      positionals: [newName('size')],
+      options: [
+        {
+          name: 'vcpus',
+          type: 'count',
+          value: 'COUNT',
+          required: true,
+          doc: 'Virtual processors. Unit: count.'
+        },
+        {
+          name: 'memory',
+          type: 'size',
+          value: 'SIZE',
+          required: true,
+          doc: 'Memory, such as 2GiB. Unit: MiB unless given.'
+        },
+        labelOption,
+        dryRunOption
+      ],
+      examples: [
+        { line: 'remuda size create small --vcpus 1 --memory 512MiB', doc: 'for many small ones' }
+      ],
+      run: () => import('../run/size.ts').then(module => module.createSize)
+    },
+    listCommand('size'),
+    showCommand('size', 'small'),
+    deleteCommand('size', { example: 'small' })
+  ]
+}
+
+export const tenant: Noun = {
+  noun: 'tenant',
+  aliases: ['tenants'],
+  doc: 'Those who share the cloud; names are unique within one.',
+  commands: [
+    {
+      noun: 'tenant',
+      verb: 'create',
+      aliases: ['add'],
+      doc: 'Creates a tenant.',
+      positionals: [newName('tenant')],
+      options: [
+        { name: 'description', type: 'text', value: 'TEXT', doc: 'Who this is, for people.' },
+        labelOption,
+        dryRunOption
+      ],
+      examples: [
+        { line: 'remuda tenant create acme --description "Acme Ltd."', doc: 'a new tenant' },
+        { line: 'remuda --tenant acme instance list', doc: 'and what it has' }
+      ],
+      run: () => import('../run/tenant.ts').then(module => module.createTenant)
+    },
+    listCommand('tenant'),
+    showCommand('tenant', 'acme'),
+    deleteCommand('tenant', { example: 'acme' })
+  ]
+}
+
+export const token: Noun = {
+  noun: 'token',
+  aliases: ['tokens'],
+  doc: 'Keys to the API for people and programs elsewhere.',
+  commands: [
+    {
+      noun: 'token',
+      verb: 'create',
+      aliases: ['add'],
+      doc: 'Makes a token and writes it, this once.',
+      details: ['Only its hash is kept: a token that was lost is deleted and made anew.'],
+      positionals: [{ name: 'NAME', doc: 'What you will know it by.' }],
+      options: [
+        {
+          name: 'role',
+          type: 'text',
+          value: 'ROLE',
+          words: ['admin', 'reader'],
+          doc: 'What it may do: everything, or only look.',
+          default: 'reader'
+        }
+      ],
+      examples: [
+        {
+          line: 'remuda token create grafana --role reader > grafana.token',
+          doc: 'the token alone goes to the file'
+        }
+      ],
+      run: () => import('../run/token.ts').then(module => module.createToken)
+    },
+    {
+      noun: 'token',
+      verb: 'list',
+      aliases: ['ls'],
+      doc: 'Lists tokens: their names and roles, never themselves.',
+      examples: [{ line: 'remuda token list', doc: 'who may get in' }],
+      run: () => import('../run/token.ts').then(module => module.listTokens)
+    },
+    {
+      noun: 'token',
+      verb: 'delete',
+      aliases: ['rm', 'remove'],
+      doc: 'Makes a token worthless at once, after asking.',
+      positionals: [{ name: 'NAME', doc: 'Name or id of the token.' }],
+      options: [yesOption],
+      examples: [{ line: 'remuda token delete grafana --yes', doc: 'for scripts' }],
+      run: () => import('../run/token.ts').then(module => module.deleteToken)
+    }
+  ]
+}

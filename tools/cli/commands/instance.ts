@@ -1,0 +1,273 @@
+import type { Command, Noun, Option } from '../command.ts'
+import { dryRunOption, labelOption, waitOptions } from '../options.ts'
+import {
+  deleteCommand,
+  listCommand,
+  nameOfOne,
+  namesOfSeveral,
+  newName,
+  showCommand
+} from './common.ts'
+
+const memory: Option = {
+  name: 'memory',
+  type: 'size',
+  value: 'SIZE',
+  doc: 'Memory, such as 128MiB or 2GiB. Unit: MiB unless given.'
+}
+const vcpus: Option = {
+  name: 'vcpus',
+  type: 'count',
+  value: 'COUNT',
+  doc: 'Virtual processors. Unit: count.'
+}
+const size: Option = {
+  name: 'size',
+  type: 'text',
+  value: 'NAME',
+  names: 'size',
+  doc: 'Named shape that gives vcpus and memory where these are left out.'
+}
+
+const create: Command = {
+  noun: 'instance',
+  verb: 'create',
+  aliases: ['add'],
+  doc: 'Creates an instance, a VM or a container, and starts it.',
+  details: [
+    'It is placed on a host with room, gets a root volume made from the image and a port in each ' +
+      'network. The command waits until it runs; --no-wait returns at once.'
+  ],
+  positionals: [newName('instance')],
+  options: [
+    {
+      name: 'image',
+      type: 'text',
+      value: 'NAME',
+      names: 'image',
+      doc: 'Image that the root volume is made from; without one, the first --volume is the root.'
+    },
+    memory,
+    vcpus,
+    size,
+    {
+      name: 'type',
+      type: 'text',
+      value: 'TYPE',
+      words: ['vm', 'container'],
+      doc: 'A virtual machine, or a container that shares the kernel of its host.',
+      default: 'vm'
+    },
+    {
+      name: 'network',
+      type: 'text',
+      value: 'NAME',
+      names: 'network',
+      repeatable: true,
+      doc: 'Network to plug into; several give several ports; "none": no port.',
+      default: 'default'
+    },
+    {
+      name: 'address',
+      type: 'text',
+      value: 'IP',
+      repeatable: true,
+      doc: 'Fixed address of the port; the first goes with the first network, and so on.'
+    },
+    {
+      name: 'volume',
+      type: 'text',
+      value: 'NAME',
+      names: 'volume',
+      repeatable: true,
+      doc: 'A further volume, in the order in which the instance sees them.'
+    },
+    {
+      name: 'ssh-key',
+      type: 'text',
+      value: 'FILE|TEXT',
+      repeatable: true,
+      doc: 'OpenSSH public key that may log in: the file that holds it, or the key itself.'
+    },
+    {
+      name: 'user-data',
+      type: 'text',
+      value: 'FILE',
+      doc: 'cloud-init user data; - reads standard input.'
+    },
+    {
+      name: 'root',
+      type: 'size',
+      value: 'SIZE',
+      doc: 'Size of the root volume. Unit: MiB unless given.',
+      default: "the image's own"
+    },
+    {
+      name: 'pool',
+      type: 'text',
+      value: 'NAME',
+      names: 'pool',
+      doc: 'Pool of the root volume.',
+      default: 'local'
+    },
+    {
+      name: 'host',
+      type: 'text',
+      value: 'NAME',
+      names: 'host',
+      doc: 'The only host that it may run on.'
+    },
+    {
+      name: 'priority',
+      type: 'count',
+      value: 'COUNT',
+      doc: 'Who goes first when room is short, 0 to 1000; higher goes first. Unit: count.',
+      default: '500'
+    },
+    {
+      name: 'no-ha',
+      type: 'flag',
+      doc: 'Does not start it elsewhere when its host is proven dead.'
+    },
+    {
+      name: 'power',
+      type: 'text',
+      value: 'STATE',
+      words: ['running', 'stopped'],
+      doc: 'The power state that it should be in.',
+      default: 'running'
+    },
+    labelOption,
+    dryRunOption,
+    ...waitOptions
+  ],
+  examples: [
+    { line: 'remuda instance create web --image debian --memory 512MiB', doc: 'a VM' },
+    {
+      line: 'remuda instance create box --type container --image busybox --memory 64MiB --no-wait',
+      doc: 'a container, without waiting for it'
+    },
+    {
+      line: 'remuda instance create db --image debian --size small --ssh-key ~/.ssh/id_ed25519.pub --root 10GiB',
+      doc: 'a named shape, a key to log in with, a larger root'
+    },
+    {
+      line: 'remuda instance create web --image debian --memory 512MiB --dry-run',
+      doc: 'says where it would go, and why'
+    }
+  ],
+  run: () => import('../run/instance-create.ts').then(module => module.createInstance)
+}
+
+const force: Option = { name: 'force', type: 'flag', doc: 'At once, as by pulling the plug.' }
+
+const verb = (
+  word: 'start' | 'stop' | 'pause' | 'resume' | 'restart',
+  doc: string,
+  details: readonly string[] = []
+): Command => ({
+  noun: 'instance',
+  verb: word,
+  doc,
+  details,
+  positionals: [namesOfSeveral('instance')],
+  options: [
+    ...(word === 'stop' || word === 'restart' ? [force] : []),
+    dryRunOption,
+    ...waitOptions
+  ],
+  examples: [
+    { line: `remuda instance ${word} web`, doc: 'waits until it is so' },
+    { line: `remuda instance ${word} web db --no-wait`, doc: 'several, without waiting' }
+  ],
+  run: () => import('../run/instance-power.ts').then(module => module.changePower(word))
+})
+
+const consoleCommand: Command = {
+  noun: 'instance',
+  verb: 'console',
+  doc: "Attaches this terminal to an instance's serial console.",
+  details: [
+    'Ctrl-] followed by q or . leaves; Ctrl-] twice sends one Ctrl-].',
+    'Without a terminal, standard input is sent as it is and what comes back is written out; ' +
+      'when the input ends, it goes on reading for as long as --linger says.'
+  ],
+  positionals: [nameOfOne('instance')],
+  options: [
+    {
+      name: 'linger',
+      type: 'duration',
+      value: 'DURATION',
+      doc: 'How long to go on reading once piped input has ended. Unit: s unless given.',
+      default: '1s'
+    }
+  ],
+  examples: [
+    { line: 'remuda instance console web', doc: 'Ctrl-] q leaves' },
+    { line: "printf 'uptime\\n' | remuda instance console web", doc: 'types for you' }
+  ],
+  run: () => import('../run/console.ts').then(module => module.openConsole)
+}
+
+const log: Command = {
+  noun: 'instance',
+  verb: 'log',
+  doc: 'Writes the last 64 KiB that an instance wrote to its console.',
+  positionals: [nameOfOne('instance')],
+  options: [
+    { name: 'follow', short: 'f', type: 'flag', doc: 'Stays, and writes what comes.' },
+    {
+      name: 'raw',
+      type: 'flag',
+      doc: 'Leaves control characters in, as the instance wrote them.'
+    }
+  ],
+  examples: [
+    { line: 'remuda instance log web', doc: 'how did it boot?' },
+    { line: 'remuda instance log web -f', doc: 'watch it' }
+  ],
+  run: () => import('../run/console-log.ts').then(module => module.writeConsoleLog)
+}
+
+const resize: Command = {
+  noun: 'instance',
+  verb: 'resize',
+  doc: 'Changes the memory and processors of an instance.',
+  details: [
+    'A running instance takes on its new size at its next start: "instance restart" does it.'
+  ],
+  positionals: [nameOfOne('instance')],
+  options: [memory, vcpus, size, dryRunOption],
+  examples: [
+    { line: 'remuda instance resize web --memory 1GiB', doc: 'more memory' },
+    { line: 'remuda instance resize web --size large', doc: 'a named shape instead' }
+  ],
+  run: () => import('../run/instance-resize.ts').then(module => module.resizeInstance)
+}
+
+export const instance: Noun = {
+  noun: 'instance',
+  aliases: ['instances', 'vm', 'vms'],
+  doc: 'VMs and containers.',
+  commands: [
+    create,
+    listCommand('instance'),
+    showCommand('instance', 'web'),
+    verb('start', 'Starts instances.'),
+    verb('stop', 'Stops instances: asks them to shut down.', [
+      'An instance that does not listen goes on running; --force pulls its plug.'
+    ]),
+    verb('pause', 'Freezes instances: they keep their memory and use no processor.'),
+    verb('resume', 'Lets paused instances go on.'),
+    verb('restart', 'Stops instances and starts them again.'),
+    resize,
+    deleteCommand('instance', {
+      example: 'web',
+      details: [
+        'Its root volume, made for it, goes with it; volumes that it was given with --volume stay.'
+      ]
+    }),
+    consoleCommand,
+    log
+  ]
+}

@@ -1,0 +1,31 @@
+import { createInterface } from 'node:readline/promises'
+import { Fault } from '#shared/fault.ts'
+import { nameOf } from '../command.ts'
+import { UsageFault } from '../failure.ts'
+import type { Invocation } from '../invocation.ts'
+import { canAsk, oneLine } from '../terminal.ts'
+
+/**
+ * Asks whether something may really be done, unless --yes says so. Fault `command` when it may
+ * not; a usage fault when nobody can be asked.
+ */
+export async function confirm(invocation: Invocation, question: string): Promise<void> {
+  const { terminal, given, signal } = invocation
+  if (given.flag('yes')) return
+  if (!canAsk(terminal)) {
+    throw new UsageFault(`cannot run "remuda ${nameOf(invocation.command)}" without asking`, {
+      reasons: ['it would ask whether it may, and there is no terminal to ask on'],
+      next: ['add --yes', 'or see what would happen with --dry-run']
+    })
+  }
+  const dialogue = createInterface({ input: terminal.input, output: terminal.errors })
+  try {
+    const answer = await dialogue.question(`${oneLine(question)} [y/N] `, { signal })
+    if (/^y(es)?$/i.test(answer.trim())) return
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    dialogue.close()
+  }
+  throw new Fault('command', 'cannot go on: it was not confirmed, and nothing was done')
+}

@@ -1,0 +1,22 @@
+import fs from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
+import { Fault } from '#shared/fault.ts'
+import type { Invocation } from '../invocation.ts'
+
+/** Reads a text file, or standard input for `-`. */
+export async function readText(invocation: Invocation, file: string): Promise<string> {
+  if (file === '-') return text(invocation.terminal.input)
+  try {
+    return await fs.readFile(file, 'utf8')
+  } catch (error) {
+    throw unreadable(file, error)
+  }
+}
+
+/** Says why a file cannot be read. */
+export function unreadable(file: string, error: unknown): Fault {
+  const { code } = error as NodeJS.ErrnoException
+  const because =
+    code === 'ENOENT' ? 'there is none' : code === 'EISDIR' ? 'it is a folder' : String(code)
+  return new Fault('invalid', `cannot read the file ${file}: ${because}`)
+}

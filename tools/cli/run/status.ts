@@ -1,0 +1,101 @@
+import { formatMib, formatMs } from '#shared/units.ts'
+import { readJson } from '../api/resources.ts'
+import type { Invocation } from '../invocation.ts'
+import { renderRaw } from '../output/results.ts'
+import { colourOf } from '../output/values.ts'
+import { type Paint, printable } from '../terminal.ts'
+import { showLive } from './live.ts'
+
+type Counts = Readonly<Record<string, number>>
+
+/** What the API says of the cloud as a whole. */
+export type CloudStatus = {
+  readonly cloud: string
+  readonly version: string
+  readonly epoch: number
+  readonly position: number
+  readonly recording: boolean
+  readonly recordingBecause: string
+  readonly uptimeMs: number
+  readonly hosts: Counts
+  readonly instances: Counts
+  readonly capacity: {
+    readonly memoryMib: number
+    readonly memoryPromisedMib: number
+    readonly vcpus: number
+    readonly vcpusPromised: number
+  }
+  readonly notifications: number
+  readonly eventLoopDelay: {
+    readonly p50Ms: number
+    readonly p99Ms: number
+    readonly maxMs: number
+  }
+}
+
+/** Shows how the cloud is. */
+export async function showStatus(invocation: Invocation): Promise<void> {
+  const api = await invocation.connect()
+  const doing = 'show the status'
+  await showLive(invocation, {
+    query: {},
+    look: async signal => {
+      const answer = await api.ask({ method: 'GET', path: '/v1/status', doing, signal })
+      const status = readJson(answer, doing) as CloudStatus
+      return (await renderRaw(invocation, status)) ?? describe(status, invocation.paint)
+    }
+  })
+}
+
+function describe(status: CloudStatus, paint: Paint): string {
+  const { capacity, eventLoopDelay: delay } = status
+  const recording = status.recording
+    ? 'recording'
+    : paint('red', `not recording: ${printable(status.recordingBecause)}`)
+  const memory =
+    `${formatMib(capacity.memoryPromisedMib)} of ${formatMib(capacity.memoryMib)} promised` +
+    shareOf(capacity.memoryPromisedMib, capacity.memoryMib)
+  const vcpus =
+    `${capacity.vcpusPromised} of ${capacity.vcpus} promised` +
+    shareOf(capacity.vcpusPromised, capacity.vcpus)
+  const rows: readonly (readonly [string, string])[] = [
+    ['cloud', `${printable(status.cloud)}, remuda ${printable(status.version)}`],
+    [
+      'controller',
+      `epoch ${status.epoch}, up ${formatMs(status.uptimeMs)}, ` +
+        `journal at ${status.position}, ${recording}`
+    ],
+    ['hosts', countsOf(status.hosts, paint) || 'none has joined: remuda doctor'],
+    ['instances', countsOf(status.instances, paint) || 'none: remuda instance create --help'],
+    ['memory', memory],
+    ['vcpus', vcpus],
+    [
+      'warnings',
+      status.notifications === 0
+        ? 'none in the last hour'
+        : paint('yellow', `${status.notifications} in the last hour: remuda events`)
+    ],
+    [
+      'event loop',
+      `late by ${round(delay.p50Ms)} ms (median), ` +
+        `${round(delay.p99Ms)} ms (99 %), ${round(delay.maxMs)} ms (most)`
+    ]
+  ]
+  return rows.map(([name, text]) => `${paint('dim', name.padEnd(12))}${text}\n`).join('')
+}
+
+const round = (value: number): string => value.toFixed(1)
+
+const shareOf = (part: number, whole: number): string =>
+  whole > 0 ? ` (${Math.round((part / whole) * 100)} %)` : ''
+
+/** Counts by phase, with what is wrong in its colour. */
+const countsOf = (counts: Counts, paint: Paint): string =>
+  Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([phase, count]) => {
+      const colour = colourOf(phase)
+      const text = printable(`${count} ${phase}`)
+      return colour === undefined ? text : paint(colour, text)
+    })
+    .join(', ')

@@ -1,0 +1,30 @@
+import { patchResource } from '../api/resources.ts'
+import type { Invocation } from '../invocation.ts'
+import { createAndWait, given as present, referenceTo, tellOutcome } from './outcome.ts'
+import { waitMsOf } from './settle.ts'
+
+export async function createVolume(invocation: Invocation): Promise<void> {
+  const { text, number } = invocation.given
+  const spec = present({
+    sizeMib: number('size'),
+    pool: text('pool'),
+    format: text('format'),
+    image: text('image')
+  })
+  await createAndWait(invocation, 'volume', spec)
+}
+
+export async function resizeVolume(invocation: Invocation): Promise<void> {
+  const { given, signal } = invocation
+  const reference = referenceTo(invocation, 'volume', given.positional('NAME')!)
+  const started = performance.now()
+  const api = await invocation.connect()
+  const written = await patchResource(
+    api,
+    reference,
+    { spec: { sizeMib: given.number('size') } },
+    { dryRun: given.flag('dry-run'), signal }
+  )
+  const waitMs = waitMsOf(invocation)
+  await tellOutcome(invocation, written, { reference, verb: 'resized', started, waitMs })
+}

@@ -1,0 +1,75 @@
+import type { Condition } from '#shared/model/index.ts'
+import { type Placement, pathOf, readJson, tenantQuery } from '../api/resources.ts'
+import type { Invocation } from '../invocation.ts'
+import { type Reference, writeReference } from '../kinds.ts'
+import { renderRaw, renderRows } from '../output/results.ts'
+import { writeAge } from '../output/values.ts'
+import { oneLine, printable } from '../terminal.ts'
+import { readSubject } from './subject.ts'
+
+type Recorded = {
+  readonly position?: number | string
+  readonly at: string
+  readonly by: string
+  readonly verb: string
+  readonly because: string
+}
+type Why = {
+  readonly subject: string
+  readonly summary: readonly string[]
+  readonly conditions?: readonly Condition[]
+  readonly placement?: Placement
+  readonly history?: readonly Recorded[]
+}
+
+/** Writes why a resource is as it is. */
+export async function showWhy(invocation: Invocation): Promise<void> {
+  const why = (await askAbout(invocation, 'why')) as Why
+  const raw = await renderRaw(invocation, why)
+  if (raw !== undefined) return invocation.write(raw)
+  const { paint } = invocation
+  const [first = why.subject, ...rest] = why.summary
+  invocation.write(`${paint('bold', printable(first))}\n`)
+  for (const sentence of rest) invocation.write(`  ${oneLine(sentence)}\n`)
+  const { chosen, rejected = [] } = why.placement ?? {}
+  if (chosen !== undefined) invocation.write(`\nplaced on ${oneLine(chosen)}\n`)
+  if (rejected.length > 0) {
+    const rows = rejected.map(({ host, because }) => [host, because])
+    invocation.write(`\n${renderRows(invocation, ['NOT ON', 'BECAUSE'], rows)}`)
+  }
+  const history = why.history ?? []
+  if (history.length > 0) invocation.write(`\n${renderHistory(invocation, history)}`)
+}
+
+/** Writes all decisions about a resource. */
+export async function showHistory(invocation: Invocation): Promise<void> {
+  const list = (await askAbout(invocation, 'history')) as { readonly items: readonly Recorded[] }
+  const raw = await renderRaw(invocation, list)
+  invocation.write(raw ?? renderHistory(invocation, list.items))
+}
+
+function renderHistory(invocation: Invocation, items: readonly Recorded[]): string {
+  const now = Date.now()
+  const rows = items.map(item => [
+    item.at,
+    writeAge(item.at, now),
+    item.by,
+    item.verb,
+    item.because
+  ])
+  return renderRows(invocation, ['AT', 'AGO', 'BY', 'DID', 'BECAUSE'], rows)
+}
+
+async function askAbout(invocation: Invocation, what: 'why' | 'history'): Promise<unknown> {
+  const reference: Reference = readSubject(invocation, invocation.given.positional('KIND/NAME')!)
+  const doing = `explain ${writeReference(reference)}`
+  const api = await invocation.connect()
+  const answer = await api.ask({
+    method: 'GET',
+    path: `${pathOf(reference.kind, reference.name)}/${what}`,
+    query: tenantQuery(reference.kind, reference.tenant),
+    doing,
+    signal: invocation.signal
+  })
+  return readJson(answer, doing)
+}

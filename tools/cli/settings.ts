@@ -1,0 +1,41 @@
+import path from 'node:path'
+import type { Given } from './arguments.ts'
+import type { Terminal } from './terminal.ts'
+
+export type OutputFormat = 'table' | 'wide' | 'json' | 'yaml' | 'name'
+
+/** What the global options and the environment say together; options win. */
+export type Settings = {
+  /** State folder of this machine. */
+  readonly state: string
+  readonly server: string | undefined
+  readonly tokenFile: string | undefined
+  /** Undefined: the API's own default. */
+  readonly tenant: string | undefined
+  /** Whether the tenant was named on the command line itself. */
+  readonly tenantNamed: boolean
+  /** Undefined: whatever the command finds best. */
+  readonly format: OutputFormat | undefined
+  readonly quiet: boolean
+  readonly debug: boolean
+  readonly noColour: boolean
+}
+
+/** Where a machine keeps its state when nothing else is said. */
+export const stateDefault = '/var/lib/remuda'
+
+export function readSettings(given: Given, environment: Terminal['environment']): Settings {
+  const either = (option: string, variable: string) =>
+    given.text(option) ?? (environment[variable] || undefined)
+  return {
+    state: path.resolve(either('state', 'REMUDA_STATE') ?? stateDefault),
+    server: either('server', 'REMUDA_SERVER'),
+    tokenFile: either('token-file', 'REMUDA_TOKEN_FILE'),
+    tenant: either('tenant', 'REMUDA_TENANT'),
+    tenantNamed: given.text('tenant') !== undefined,
+    format: given.text('output') as OutputFormat | undefined,
+    quiet: given.flag('quiet'),
+    debug: given.flag('debug'),
+    noColour: given.flag('no-color')
+  }
+}

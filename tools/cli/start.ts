@@ -1,0 +1,20 @@
+/** The one place where the command line touches the real process. */
+import { main } from './main.ts'
+
+/** Runs the command in `process.argv` on the real terminal and leaves its exit code behind. */
+export async function start(): Promise<void> {
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => interrupted.abort())
+  process.once('SIGTERM', () => interrupted.abort())
+  // A reader that has seen enough, such as `head`, is no failure of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? 0 : 1)
+  })
+  process.exitCode = await main(process.argv.slice(2), {
+    input: process.stdin,
+    output: process.stdout,
+    errors: process.stderr,
+    environment: process.env,
+    interrupted: interrupted.signal
+  })
+}

@@ -1,0 +1,39 @@
+/** All commands, in the order of the help. */
+import type { Command, Noun } from './command.ts'
+import { size, tenant, token } from './commands/access.ts'
+import { anyCommands } from './commands/any.ts'
+import { host } from './commands/host.ts'
+import { image } from './commands/image.ts'
+import { instance } from './commands/instance.ts'
+import { agent, completion, doctor, status, version } from './commands/machine.ts'
+import { network, port, subnet } from './commands/network.ts'
+import { pool, volume } from './commands/storage.ts'
+
+export type Section = {
+  readonly title: string
+  readonly nouns: readonly Noun[]
+  readonly commands: readonly Command[]
+}
+
+export const sections: readonly Section[] = [
+  { title: 'Start here', nouns: [], commands: [status, doctor, version, completion] },
+  {
+    title: 'Resources',
+    nouns: [host, instance, image, volume, pool, network, subnet, port, size, tenant, token],
+    commands: []
+  },
+  { title: 'Any resource', nouns: [], commands: anyCommands },
+  { title: 'This machine', nouns: [agent], commands: [] }
+]
+
+export const table = {
+  nouns: sections.flatMap(section => section.nouns),
+  /** Commands without a noun. */
+  alone: sections.flatMap(section => section.commands)
+}
+
+/** Every command there is. */
+export const allCommands: readonly Command[] = [
+  ...table.alone,
+  ...table.nouns.flatMap(noun => noun.commands)
+]

@@ -1,0 +1,96 @@
+/** The only user of the package `ws` on the client's side. */
+import type { IncomingMessage } from 'node:http'
+import net from 'node:net'
+import type { Duplex } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { createWebSocketStream, WebSocket } from 'ws'
+import { Fault } from '#shared/fault.ts'
+import { type Api, type Ask, pathOfAsk } from './api/client.ts'
+import { faultOfAnswer, faultOfConnection } from './api/problem.ts'
+
+/** Time for the connection to come about. */
+const openMsMax = 10_000
+/** Longest message that is taken. Unit: bytes. */
+const messageBytesMax = 1024 * 1024
+/** A connection on which nothing came for so long is asked whether it is still there. */
+const pingMs = 15_000
+
+/** A channel of bytes in both directions. */
+export type Channel = {
+  /** Ends when the other side closes. */
+  readonly stream: Duplex
+  /** How it ended: 1000 is as it should; from 4000 on the reason is ours. */
+  readonly closed: Promise<{ readonly code: number; readonly reason: string }>
+  readonly close: () => void
+}
+
+/** Opens a WebSocket at a path of the API; Fault of the refusal or of the connection. */
+export async function openChannel(
+  api: Api,
+  ask: Pick<Ask, 'path' | 'query' | 'doing'> & { readonly signal: AbortSignal }
+): Promise<Channel> {
+  const { address } = api
+  const path = pathOfAsk(ask)
+  const base = address.via === 'socket' ? 'ws://localhost' : address.url.href.replace(/^http/, 'ws')
+  const socket = new WebSocket(base.replace(/\/$/, '') + path, {
+    handshakeTimeout: openMsMax,
+    maxPayload: messageBytesMax,
+    perMessageDeflate: false,
+    followRedirects: false,
+    headers: { ...api.credentials },
+    ...(address.via === 'socket' ? { createConnection: () => net.connect(address.path) } : {})
+  })
+  const closed = new Promise<{ code: number; reason: string }>(resolve => {
+    socket.once('close', (code, reason) => resolve({ code, reason: reason.toString('utf8') }))
+  })
+  const stop = () => socket.terminate()
+  ask.signal.addEventListener('abort', stop, { once: true })
+  try {
+    await opened(socket, api, ask.doing)
+  } finally {
+    ask.signal.removeEventListener('abort', stop)
+  }
+  keepAlive(socket)
+  const stream = createWebSocketStream(socket, { highWaterMark: 64 * 1024 })
+  return { stream, closed, close: () => socket.close(1000) }
+}
+
+function opened(socket: WebSocket, api: Api, doing: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  socket.once('open', resolve)
+  socket.once('unexpected-response', (_request, response: IncomingMessage) => {
+    buffer(response).then(
+      bytes => reject(faultOfAnswer(response.statusCode ?? 500, bytes, doing)),
+      reject
+    )
+  })
+  socket.on('error', error => {
+    reject(faultOfConnection(error, { address: api.address, peer: 'controller', doing }))
+  })
+  return promise
+}
+
+/** Ends a connection whose other side has gone without a word. */
+function keepAlive(socket: WebSocket): void {
+  let heard = true
+  socket.on('pong', () => {
+    heard = true
+  })
+  const timer = setInterval(() => {
+    if (!heard) return socket.terminate()
+    heard = false
+    socket.ping()
+  }, pingMs)
+  timer.unref()
+  socket.once('close', () => clearInterval(timer))
+}
+
+/** The failure that a closing code stands for; undefined: it ended as it should. */
+export function faultOfClosing(
+  { code, reason }: { readonly code: number; readonly reason: string },
+  doing: string
+): Fault | undefined {
+  if (code === 1000 || code === 1005) return undefined
+  const because = reason === '' ? `the connection was lost (${code})` : reason
+  return new Fault('closed', `cannot ${doing}: ${because}`)
+}
