@@ -1,0 +1,40 @@
+/** Measures parts of Remuda on this machine: `npm run bench -- NAME`; without a name, lists them. */
+
+type Bench = (print: (line: string) => void) => Promise<void>
+type Entry = {
+  /** What is measured. */
+  readonly says: string
+  /** Loads the bench only when it is wanted: each brings its own part of the house along. */
+  readonly load: () => Promise<Bench>
+}
+
+/** Loads one export of a module beside this one. */
+const from = (file: string, name: string) => async (): Promise<Bench> =>
+  (await import(new URL(file, import.meta.url).href))[name]
+
+const benches: Readonly<Record<string, Entry>> = {
+  libvirt: {
+    says: 'calls to libvirt over its own protocol, against virsh',
+    load: from('./libvirt.ts', 'libvirtBench')
+  },
+  journal: {
+    says: 'commits to the journal against bare synced puts; taking over a large cloud',
+    load: from('./journal.ts', 'journalBench')
+  }
+}
+
+const print = (line: string) => void process.stdout.write(`${line}\n`)
+
+async function main(names: readonly string[]): Promise<number> {
+  const unknown = names.filter(name => !(name in benches))
+  if (names.length === 0 || unknown.length > 0) {
+    if (unknown.length > 0) print(`cannot measure ${unknown.join(', ')}: there is no such bench`)
+    const width = Math.max(...Object.keys(benches).map(name => name.length))
+    for (const [name, { says }] of Object.entries(benches)) print(`${name.padEnd(width)}  ${says}`)
+    return unknown.length > 0 ? 2 : 0
+  }
+  for (const name of names) await (await benches[name]!.load())(print)
+  return 0
+}
+
+process.exitCode = await main(process.argv.slice(2))
