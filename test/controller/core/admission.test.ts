@@ -1,0 +1,315 @@
+import test from 'ava'
+import type { Instance } from '#shared/model/instance.ts'
+import type { Intent } from '../../../controller/core/admission/admit.ts'
+import { isRefusal } from '../../../controller/core/refusal.ts'
+import { instanceIntent, type SampleCloud, sampleCloud, wishOf } from '../../world/sample-cloud.ts'
+
+const create = (
+  kind: 'subnet' | 'volume' | 'network' | 'pool',
+  name: string,
+  spec: object
+): Intent => ({
+  verb: 'create',
+  kind,
+  name,
+  spec: wishOf(kind, spec)
+})
+
+type Refused = {
+  readonly title: string
+  readonly before?: (cloud: SampleCloud) => void
+  readonly intent: (cloud: SampleCloud) => Intent
+  readonly code: string
+  readonly says: RegExp
+}
+
+const idOf = (
+  cloud: SampleCloud,
+  kind: 'instance' | 'image' | 'network' | 'volume',
+  name: string
+) => cloud.view.named(kind, name, 'default')!.id
+
+const web = (cloud: SampleCloud): Instance => cloud.view.named('instance', 'web', 'default')!
+
+const changed = (cloud: SampleCloud, spec: object): Intent => ({
+  verb: 'change',
+  kind: 'instance',
+  id: web(cloud).id,
+  labels: {},
+  spec: { ...web(cloud).spec, ...spec }
+})
+
+const withWeb = (cloud: SampleCloud): void => void cloud.done(instanceIntent('web'))
+
+const refused: readonly Refused[] = [
+  {
+    title: 'a name that is taken',
+    before: withWeb,
+    intent: () => instanceIntent('web'),
+    code: 'conflict',
+    says: /cannot create instance web: the name is taken/
+  },
+  {
+    title: 'an image that is not there',
+    intent: () => instanceIntent('web', { image: 'none' }),
+    code: 'not-found',
+    says: /there is no image "none"/
+  },
+  {
+    title: 'an image of the other type',
+    intent: () => instanceIntent('web', { image: 'tiny-container' }),
+    code: 'invalid',
+    says: /image tiny-container is for a container/
+  },
+  {
+    title: 'an image without content',
+    before: cloud =>
+      void cloud.done({ verb: 'create', kind: 'image', name: 'new', spec: wishOf('image', {}) }),
+    intent: () => instanceIntent('web', { image: 'new' }),
+    code: 'conflict',
+    says: /image new has no content yet/
+  },
+  {
+    title: 'a root volume smaller than the image',
+    intent: () => instanceIntent('web', { rootMib: 3 }),
+    code: 'invalid',
+    says: /would be too small.*image tiny needs 64 MiB, 3 MiB are asked for/
+  },
+  {
+    title: 'more memory than any host has',
+    intent: () => instanceIntent('web', { memoryMib: 9_999 }),
+    code: 'capacity',
+    says: /h1: needs 9999 MiB, has 4096 MiB unpromised \(of 4096 MiB, 0 MiB promised\)/
+  },
+  {
+    title: 'more processors than any host may carry',
+    intent: () => instanceIntent('web', { vcpus: 17 }),
+    code: 'capacity',
+    says: /h1: needs 17 vcpus, has 16 of 16 unpromised \(4 per thread\)/
+  },
+  {
+    title: 'a host that is not the one it is bound to',
+    intent: () => instanceIntent('web', { host: 'h9' }),
+    code: 'capacity',
+    says: /h1: the instance is bound to h9/
+  },
+  {
+    title: 'an unknown network',
+    intent: () => instanceIntent('web', { ports: [{ network: 'none' }] }),
+    code: 'not-found',
+    says: /there is no network "none".*default/
+  },
+  {
+    title: 'an address outside every subnet',
+    intent: () => instanceIntent('web', { ports: [{ network: 'default', address: '10.1.1.1' }] }),
+    code: 'invalid',
+    says: /address 10\.1\.1\.1 is in no subnet.*10\.66\.0\.0\/24/
+  },
+  {
+    title: 'the address of the gateway',
+    intent: () => instanceIntent('web', { ports: [{ network: 'default', address: '10.66.0.1' }] }),
+    code: 'conflict',
+    says: /it is the gateway of subnet default/
+  },
+  {
+    title: 'an address that another instance has',
+    before: withWeb,
+    intent: () => instanceIntent('b', { ports: [{ network: 'default', address: '10.66.0.2' }] }),
+    code: 'conflict',
+    says: /address 10\.66\.0\.2 is taken.*instance web has it/
+  },
+  {
+    title: 'an instance with nothing to start from',
+    intent: () =>
+      ({ ...instanceIntent('web'), spec: wishOf('instance', { memoryMib: 128 }) }) as Intent,
+    code: 'invalid',
+    says: /neither an image nor a volume/
+  },
+  {
+    title: 'an unknown size',
+    intent: () => instanceIntent('web', { size: 'giant' }),
+    code: 'not-found',
+    says: /there is no size "giant"/
+  },
+  {
+    title: 'a volume in use',
+    before: cloud => {
+      cloud.done(create('volume', 'data', { sizeMib: 10 }))
+      cloud.done(instanceIntent('web', { volumes: ['data'] }))
+    },
+    intent: () => instanceIntent('b', { volumes: ['data'] }),
+    code: 'conflict',
+    says: /volume data is in use.*instance web uses it/
+  },
+  {
+    title: 'a change of the image',
+    before: withWeb,
+    intent: cloud => changed(cloud, { image: 'other' }),
+    code: 'invalid',
+    says: /cannot change image of instance web/
+  },
+  {
+    title: 'a smaller root volume',
+    before: withWeb,
+    intent: cloud => changed(cloud, { rootMib: 3 }),
+    code: 'invalid',
+    says: /cannot make the root volume of web smaller/
+  },
+  {
+    title: 'more memory than its host has left',
+    before: withWeb,
+    intent: cloud => changed(cloud, { memoryMib: 5_000 }),
+    code: 'capacity',
+    says: /needs 4872 MiB, has 3968 MiB unpromised/
+  },
+  {
+    title: 'a change that was read at another generation',
+    before: withWeb,
+    intent: cloud => ({ ...changed(cloud, { priority: 1 }), ifGeneration: 7 }) as Intent,
+    code: 'stale',
+    says: /you read generation 7, it is at 1/
+  },
+  {
+    title: 'a pause of a stopped instance',
+    before: cloud => void cloud.done(instanceIntent('web', { desiredPower: 'stopped' })),
+    intent: cloud => ({ verb: 'power', id: web(cloud).id, power: 'paused' }),
+    code: 'conflict',
+    says: /cannot pause instance web: it is stopped/
+  },
+  {
+    title: 'a subnet that overlaps another',
+    intent: () => create('subnet', 'two', { network: 'default', cidr: '10.66.0.128/25' }),
+    code: 'conflict',
+    says: /its range overlaps another.*subnet default has 10\.66\.0\.0\/24/
+  },
+  {
+    title: 'a subnet with bits outside its prefix',
+    intent: () => create('subnet', 'two', { network: 'default', cidr: '10.67.0.1/24' }),
+    code: 'invalid',
+    says: /has bits outside its prefix/
+  },
+  {
+    title: 'the deletion of an image in use',
+    before: withWeb,
+    intent: cloud => ({ verb: 'delete', kind: 'image', id: idOf(cloud, 'image', 'tiny') }),
+    code: 'conflict',
+    says: /cannot delete image tiny: it is in use.*volume web-root/
+  },
+  {
+    title: 'the deletion of a network with ports',
+    before: withWeb,
+    intent: cloud => ({ verb: 'delete', kind: 'network', id: idOf(cloud, 'network', 'default') }),
+    code: 'conflict',
+    says: /cannot delete network default: it is in use.*port web-0/
+  },
+  {
+    title: 'the deletion of the root volume of an instance',
+    before: withWeb,
+    intent: cloud => ({ verb: 'delete', kind: 'volume', id: idOf(cloud, 'volume', 'web-root') }),
+    code: 'conflict',
+    says: /cannot delete volume web-root.*instance web/
+  },
+  {
+    title: 'a tenant that does not exist',
+    intent: () => ({ ...instanceIntent('web'), tenant: 'acme' }) as Intent,
+    code: 'not-found',
+    says: /there is no tenant "acme"/
+  },
+  {
+    title: 'a host from hand',
+    intent: () => ({ verb: 'create', kind: 'host', name: 'h2', spec: {} }),
+    code: 'invalid',
+    says: /hosts join by themselves/
+  },
+  {
+    title: 'something that is gone',
+    intent: () => ({ verb: 'restart', id: 'i-gone' }),
+    code: 'not-found',
+    says: /there is no instance i-gone any more/
+  }
+]
+
+for (const { title, before, intent, code, says } of refused) {
+  test(`${title} is refused, with the reason`, t => {
+    const cloud = sampleCloud()
+    before?.(cloud)
+    const verdict = cloud.judged(intent(cloud))
+    if (!isRefusal(verdict)) return t.fail('it was admitted')
+    const { message, reasons, next } = verdict.refused
+    t.is(verdict.refused.code, code as never)
+    t.regex([message, ...reasons].join(' '), says)
+    t.true(next.length > 0 || reasons.length > 0, 'it says what to do or why')
+  })
+}
+
+test('an instance gets its volume, port, address and host in one commit', t => {
+  const cloud = sampleCloud()
+  const { commit, placement } = cloud.done(instanceIntent('web'))
+  t.deepEqual(
+    commit.changes.map(change => change.op === 'put' && change.resource.name),
+    ['web', 'web-root', 'web-0']
+  )
+  t.is(placement?.chosen?.name, 'h1')
+  t.is(web(cloud).decided.host, 'h1')
+  t.is(cloud.view.named('port', 'web-0', 'default')!.decided.address, '10.66.0.2')
+  t.deepEqual(
+    cloud.view.history('instance/web').map(({ verb }) => verb),
+    ['created', 'placed']
+  )
+  t.regex(cloud.view.history('instance/web')[1]!.because, /placed on h1: h1 has the most free/)
+})
+
+test('the host with the largest free share of memory is chosen', t => {
+  const cloud = sampleCloud({ h1: { memoryMib: 4_608 }, h2: { memoryMib: 8_704 } })
+  cloud.done(instanceIntent('a', { memoryMib: 1_024 }))
+  t.is(cloud.view.named('instance', 'a', 'default')!.decided.host, 'h1')
+  cloud.done(instanceIntent('b', { memoryMib: 1_024 }))
+  t.is(cloud.view.named('instance', 'b', 'default')!.decided.host, 'h2')
+})
+
+test('an instance waits unplaced while a host has not been heard, and is not refused', t => {
+  const cloud = sampleCloud({})
+  const wish = { uuid: 'u', hostname: 'h1', publicKey: 'k', endpoint: 'tcp://x:1', trusted: true }
+  cloud.done({ verb: 'join', wish })
+  cloud.done(instanceIntent('web'))
+  t.is(web(cloud).decided.host, undefined)
+  t.true(cloud.view.indexes.unplaced.has(web(cloud).id))
+})
+
+test('the same wish again changes nothing', t => {
+  const cloud = sampleCloud()
+  withWeb(cloud)
+  t.deepEqual(cloud.done(changed(cloud, {})).commit.changes, [])
+  t.is(web(cloud).generation, 1)
+})
+
+test('a stopped instance is promised no memory, and again when it is started', t => {
+  const cloud = sampleCloud()
+  withWeb(cloud)
+  t.is(cloud.view.indexes.promised('h1').memoryMib, 128)
+  cloud.done({ verb: 'power', id: web(cloud).id, power: 'stopped' })
+  t.is(cloud.view.indexes.promised('h1').memoryMib, 0)
+  cloud.done({ verb: 'power', id: web(cloud).id, power: 'running' })
+  t.is(cloud.view.indexes.promised('h1').memoryMib, 128)
+})
+
+test('a forced stop pulls the plug once, and the next start forgets it', t => {
+  const cloud = sampleCloud()
+  withWeb(cloud)
+  cloud.done({ verb: 'power', id: web(cloud).id, power: 'stopped' })
+  cloud.done({ verb: 'power', id: web(cloud).id, power: 'stopped', force: true })
+  t.true(web(cloud).decided.forced)
+  cloud.done({ verb: 'power', id: web(cloud).id, power: 'running' })
+  t.is(web(cloud).decided.forced, undefined)
+})
+
+test('a host without a token waits; with another key it is turned away', t => {
+  const cloud = sampleCloud()
+  const wish = { uuid: 'u2', hostname: 'h2.example', publicKey: 'k', endpoint: 'tcp://x:1' }
+  cloud.done({ verb: 'join', wish: { ...wish, trusted: false } })
+  t.is(cloud.host('h2').decided.approval, 'pending')
+  const other = cloud.judged({ verb: 'join', wish: { ...wish, publicKey: 'z', trusted: false } })
+  t.true(isRefusal(other) && other.refused.code === 'conflict')
+  cloud.done({ verb: 'approve', id: cloud.host('h2').id })
+  t.is(cloud.host('h2').decided.approval, 'approved')
+})

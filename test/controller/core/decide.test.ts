@@ -1,0 +1,158 @@
+import test from 'ava'
+import type { Instance } from '#shared/model/instance.ts'
+import type { ReportInstance } from '#shared/wire/order.ts'
+import { decide } from '../../../controller/core/decide.ts'
+import { documentOf } from '../../../controller/core/documents.ts'
+import { orderFor } from '../../../controller/core/orders.ts'
+import { whyOf } from '../../../controller/core/why.ts'
+import {
+  instanceIntent,
+  type SampleCloud,
+  sampleCloud,
+  sampleFacts
+} from '../../world/sample-cloud.ts'
+
+const web = (cloud: SampleCloud): Instance => cloud.view.named('instance', 'web', 'default')!
+const order = (cloud: SampleCloud) =>
+  orderFor(cloud.view, cloud.host('h1'), { epoch: 3, imageUrl: image => `http://c/${image.id}` })
+
+const seen = (cloud: SampleCloud, changes: Partial<ReportInstance> = {}): ReportInstance => ({
+  id: web(cloud).id,
+  generation: 1,
+  power: 'running',
+  reason: 'running',
+  message: 'runs since 00:00',
+  startCount: 1,
+  restartNeeded: false,
+  ...changes
+})
+
+function round(cloud: SampleCloud): readonly string[] {
+  const commits = decide(cloud.view, cloud.context)
+  for (const commit of commits) cloud.commit(commit)
+  return commits.flatMap(({ decisions }) =>
+    decisions.map(({ verb, because }) => `${verb}: ${because}`)
+  )
+}
+
+test('an order holds all that a host should: images, volumes, networks, instances', t => {
+  const cloud = sampleCloud()
+  cloud.done(instanceIntent('web', { sshKeys: ['ssh-ed25519 AAAAAAAAAAAAAAAA'] }))
+  const { images, volumes, networks, instances, epoch, generation, cloud: id } = order(cloud)
+  t.is(id, 'c-1')
+  t.is(epoch, 3)
+  t.is(generation, cloud.view.position)
+  t.deepEqual(
+    images.map(({ name }) => name),
+    ['tiny']
+  )
+  t.deepEqual(
+    volumes.map(({ name, desired }) => [name, desired]),
+    [['web-root', 'present']]
+  )
+  t.deepEqual(networks[0]?.subnets, [{ cidr: '10.66.0.0/24', gateway: '10.66.0.1', dns: [] }])
+  t.deepEqual(
+    instances.map(({ name, desiredPower }) => [name, desiredPower]),
+    [['web', 'running']]
+  )
+})
+
+test('a deleted instance leaves the order at once, and its record when its host says so', t => {
+  const cloud = sampleCloud()
+  cloud.done(instanceIntent('web'))
+  cloud.report('h1', { number: 2, generation: order(cloud).generation, instances: [seen(cloud)] })
+  const volume = web(cloud).decided.volumes[0]!
+  const running = [seen(cloud)]
+  cloud.done({ verb: 'delete', kind: 'instance', id: web(cloud).id })
+  const { generation, instances } = order(cloud)
+  t.deepEqual(instances, [])
+  t.deepEqual(round(cloud), [], 'nobody has said that it is gone')
+  cloud.report('h1', { number: 3, generation, instances: running })
+  t.deepEqual(round(cloud), [], 'it still runs')
+  cloud.report('h1', { number: 4, generation })
+  t.deepEqual(round(cloud), ['deleted: h1 reports that it no longer runs'])
+  t.deepEqual(
+    order(cloud).volumes.map(({ id, desired }) => [id, desired]),
+    [[volume, 'absent']]
+  )
+  const gone = { id: volume, phase: 'absent' as const, message: '', sizeMib: 0, usedMib: 0 }
+  cloud.report('h1', { number: 5, generation: order(cloud).generation, volumes: [gone] })
+  t.deepEqual(round(cloud), ['deleted: h1 reports that it is removed'])
+  t.is(cloud.view.all('volume').size, 0)
+  t.is(cloud.view.all('port').size, 0)
+})
+
+test('an instance that waited is placed once a host is heard', t => {
+  const cloud = sampleCloud({})
+  const wish = { uuid: 'u', hostname: 'h1', publicKey: 'k', endpoint: 'tcp://x:1', trusted: true }
+  cloud.done({ verb: 'join', wish })
+  cloud.done(instanceIntent('web'))
+  t.deepEqual(round(cloud), [])
+  cloud.report('h1', { facts: sampleFacts('h1', 4_096) })
+  t.regex(round(cloud)[0] ?? '', /^placed: placed on h1/)
+  t.is(web(cloud).decided.host, 'h1')
+  t.is(cloud.view.get('volume', web(cloud).decided.volumes[0]!)?.decided.host, 'h1')
+})
+
+test('what an agent saw goes into the history once, and is counted as a notification', t => {
+  const cloud = sampleCloud()
+  cloud.done(instanceIntent('web'))
+  const notice = (number: number) => ({
+    number,
+    at: '2026-01-01T00:00:01Z',
+    subject: web(cloud).id,
+    reason: 'instance-ended',
+    message: 'destroyed from outside',
+    severity: 'warning' as const
+  })
+  cloud.report('h1', { number: 2, notices: [notice(1), notice(2)] })
+  t.deepEqual(round(cloud), Array(2).fill('instance-ended: destroyed from outside'))
+  cloud.report('h1', { number: 3, notices: [notice(1), notice(2)] })
+  t.deepEqual(round(cloud), [], 'they are kept already')
+  t.is(order(cloud).noticesKept, 2)
+  const [event] = cloud.view.all('event').values()
+  t.is(event?.decided.count, 2)
+  t.is(event?.spec.subject, 'instance/web')
+  cloud.report('h1', { number: 1, agentRun: 'next', notices: [notice(1)] })
+  t.is(round(cloud).length, 1, 'another run counts anew')
+  t.is([...cloud.view.all('event').values()][0]?.decided.count, 3)
+})
+
+test('a status says why an instance is not as desired', t => {
+  const cloud = sampleCloud()
+  cloud.done(instanceIntent('web'))
+  const ready = () =>
+    documentOf(cloud.view, web(cloud), cloud.context.now).conditions.find(
+      ({ type }) => type === 'ready'
+    )
+  t.is(ready()?.reason, 'ordered')
+  const waiting = seen(cloud, { power: 'waiting', reason: 'restart-wait', message: 'waits 4 s' })
+  cloud.report('h1', { number: 2, instances: [waiting] })
+  t.is(ready()?.message, 'should be running, is waiting: waits 4 s')
+  cloud.report('h1', { number: 3, instances: [seen(cloud)] })
+  t.is(ready()?.status, 'true')
+  const late = { ...cloud.context.now, monotonic: cloud.context.now.monotonic + 9_000 }
+  const silent = documentOf(cloud.view, web(cloud), late)
+  t.is(silent.status['phase'], 'unknown')
+  t.regex(
+    silent.conditions.at(-1)!.message,
+    /its host h1 is silent for 9 s; it may well be running/
+  )
+})
+
+test('why tells of every host what it lacks', t => {
+  const cloud = sampleCloud({ h1: { memoryMib: 1_024 }, h2: { memoryMib: 2_048 } })
+  const wish = { uuid: 'u', hostname: 'h3', publicKey: 'k', endpoint: 'tcp://x:1', trusted: true }
+  cloud.done({ verb: 'join', wish })
+  cloud.done(instanceIntent('web', { memoryMib: 4_000 }))
+  const { placement, summary } = whyOf(cloud.view, web(cloud), cloud.context.now)
+  t.deepEqual(placement?.rejected, [
+    { host: 'h1', because: 'needs 4000 MiB, has 512 MiB unpromised (of 512 MiB, 0 MiB promised)' },
+    {
+      host: 'h2',
+      because: 'needs 4000 MiB, has 1536 MiB unpromised (of 1536 MiB, 0 MiB promised)'
+    },
+    { host: 'h3', because: 'its agent has not been heard by this controller yet' }
+  ])
+  t.is(summary[0], 'instance/web is pending')
+})
