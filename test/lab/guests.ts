@@ -64,6 +64,9 @@ const machineXml = (spec: GuestSpec, disk: string): string => `
       <shareable/>
     </disk>
     <controller type='usb' model='none'/>
+    <controller type='pci' model='pcie-root'/>
+    <controller type='pci' model='pcie-root-port'/>
+    <controller type='pci' model='pcie-root-port'/>
     <memballoon model='none'/>
     <serial type='pty'/>
   </devices>
