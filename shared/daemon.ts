@@ -28,6 +28,9 @@ export type DaemonSpec = {
   readonly logFile: string
   /** The file that it makes once it is ready. */
   readonly readyFile: string
+  /** How long it may take to be ready, and to end by itself before it is killed. Unit: ms. */
+  readonly readyMsMax?: number
+  readonly stopMsMax?: number
 }
 
 /** A process that is known to be ours. */
@@ -38,10 +41,9 @@ export type Daemon = {
   readonly bootId: string
 }
 
-const readyMsMax = 10_000
+const readyMsDefault = 10_000
 const pollMs = 5
-/** How long it may take to end by itself before it is killed. */
-const stopMsMax = 2_000
+const stopMsDefault = 2_000
 
 /**
  * Starts it and waits until it is ready. When it ends first, an earlier one of which no record is
@@ -81,6 +83,7 @@ async function launch(spec: DaemonSpec): Promise<Daemon | undefined> {
 }
 
 async function becameReady(spec: DaemonSpec, daemon: Daemon): Promise<boolean> {
+  const readyMsMax = spec.readyMsMax ?? readyMsDefault
   const until = performance.now() + readyMsMax
   while (!(await exists(spec.readyFile))) {
     if (!(await daemonRuns(daemon))) return false
@@ -132,12 +135,12 @@ export async function stopDaemon(spec: DaemonSpec): Promise<void> {
 async function end(spec: DaemonSpec, daemon: Daemon): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     await signalDaemon(daemon, signal)
-    if (await gone(daemon)) return
+    if (await gone(daemon, spec.stopMsMax ?? stopMsDefault)) return
   }
   throw new Fault('deadline', `cannot stop ${spec.name}: process ${daemon.pid} does not end`)
 }
 
-async function gone(daemon: Daemon): Promise<boolean> {
+async function gone(daemon: Daemon, stopMsMax: number): Promise<boolean> {
   const until = performance.now() + stopMsMax
   while (await daemonRuns(daemon)) {
     if (performance.now() > until) return false
