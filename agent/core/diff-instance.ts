@@ -85,7 +85,8 @@ function living(instance: OrderInstance, own: OwnDomain, about: Surroundings): I
   }
   if (state === 'crashed') {
     const because = 'it has crashed and still takes up its room'
-    return wished({ type: 'destroy', instance, domain: key, because }, 'stopping', because)
+    const step = { type: 'destroy', instance, domain: key, crashed: true, because } as const
+    return wished(step, 'stopping', because)
   }
   if (state === 'running' && instance.desiredPower === 'paused') {
     const because = 'it is wished to be paused'

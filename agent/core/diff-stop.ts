@@ -35,11 +35,11 @@ export function stopMatter(
   }
   const forceAt = (stop?.askedAt ?? now) + graceMs
   if (graceMs === 0 || domain.state === 'crashed') {
-    return wished({ ...about, type: 'destroy', because })
+    return wished({ ...about, type: 'destroy', crashed: false, because })
   }
   if (now >= forceAt) {
     const overdue = `${because}, and it did not shut down within ${formatMs(graceMs)}`
-    return wished({ ...about, type: 'destroy', because: overdue })
+    return wished({ ...about, type: 'destroy', crashed: false, because: overdue })
   }
   if (domain.state === 'paused') {
     return wished({

@@ -1,11 +1,23 @@
-/** How the memory takes it when a step was done, or failed. */
+/** How the memory takes it when a step is begun, was done, or failed. */
 import { type Fault, sentence } from '#shared/fault.ts'
 import { type InstanceMemory, type Memory, type Stop, withInstance } from './memory.ts'
 import type { Moment } from './moment.ts'
 import { type NoticeText, note } from './notices.ts'
 import { started } from './restart.ts'
 import { failedAgain } from './retry.ts'
-import { type InstanceName, keyOf, nameOf, type Step, stepFingerprint } from './steps.ts'
+import { keyOf, nameOf, type Step, stepFingerprint } from './steps.ts'
+
+/**
+ * A step is begun. That a domain is asked to end must be known before it can have ended: its end may
+ * be seen before the answer to our question is.
+ */
+export function rememberBegun(memory: Memory, step: Step, now: Moment): Memory {
+  const isStop = step.type === 'shutdown' || (step.type === 'destroy' && !step.crashed)
+  if (!isStop) return memory
+  const askedAt = memory.instances.get(step.instance.id)?.stop?.askedAt ?? now.monotonic
+  const stop: Stop = { askedAt, lastAskedAt: now.monotonic, because: step.because }
+  return changed(memory, step.instance.id, { stop })
+}
 
 /** A step was done. */
 export function rememberDone(memory: Memory, step: Step, now: Moment): Memory {
@@ -15,9 +27,6 @@ export function rememberDone(memory: Memory, step: Step, now: Moment): Memory {
   switch (step.type) {
     case 'create-domain':
       return withStart(next, step, now)
-    case 'shutdown':
-    case 'destroy':
-      return withStop(next, step, now)
     case 'resume':
       return changed(next, step.instance.id, { resumedAt: now.monotonic })
     case 'keep-images':
@@ -40,6 +49,8 @@ export function rememberDone(memory: Memory, step: Step, now: Moment): Memory {
     case 'grow-volume':
     case 'apply-networks':
     case 'write-seed':
+    case 'shutdown':
+    case 'destroy':
     case 'suspend':
       return next
     default:
@@ -58,9 +69,7 @@ export function rememberFailure(memory: Memory, step: Step, fault: Fault, now: M
     message: [sentence(fault), ...fault.reasons].join('; '),
     now: now.monotonic
   })
-  const failed = { ...memory, retries: new Map(memory.retries).set(keyOf(step), retry) }
-  // The grace runs from the first attempt: a guest that cannot be asked is ended all the same.
-  const next = step.type === 'shutdown' ? withStop(failed, step, now) : failed
+  const next = { ...memory, retries: new Map(memory.retries).set(keyOf(step), retry) }
   const text = noticeOf(step, fault, retry.message)
   return text === undefined ? next : withNotice(next, now, text)
 }
@@ -92,16 +101,6 @@ function withStart(memory: Memory, step: Step & { type: 'create-domain' }, now: 
     message: `${nameOf(last.instance)} was started, start ${history.startCount}: ${step.because}`,
     severity: 'notice'
   })
-}
-
-function withStop(
-  memory: Memory,
-  step: { readonly instance: InstanceName; readonly because: string },
-  now: Moment
-): Memory {
-  const askedAt = memory.instances.get(step.instance.id)?.stop?.askedAt ?? now.monotonic
-  const stop: Stop = { askedAt, lastAskedAt: now.monotonic, because: step.because }
-  return changed(memory, step.instance.id, { stop })
 }
 
 function changed(memory: Memory, id: string, change: Partial<InstanceMemory>): Memory {

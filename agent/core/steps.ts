@@ -43,9 +43,16 @@ export type Step = { readonly because: string } & (
     }
   | { readonly type: 'create-domain'; readonly plan: DomainPlan }
   | {
-      readonly type: 'shutdown' | 'destroy' | 'suspend' | 'resume'
+      readonly type: 'shutdown' | 'suspend' | 'resume'
       readonly instance: InstanceName
       readonly domain: DomainKey
+    }
+  | {
+      readonly type: 'destroy'
+      readonly instance: InstanceName
+      readonly domain: DomainKey
+      /** Whether it ended by itself and only its remains are cleared away. */
+      readonly crashed: boolean
     }
   | { readonly type: 'forget-instance'; readonly instance: InstanceName }
 )

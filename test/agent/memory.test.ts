@@ -8,7 +8,7 @@ import {
   rememberEvent,
   rememberOrder
 } from '../../agent/core/memory.ts'
-import { rememberFailure, rememberRefusal } from '../../agent/core/memory-steps.ts'
+import { rememberBegun, rememberFailure, rememberRefusal } from '../../agent/core/memory-steps.ts'
 import { retryMsMax } from '../../agent/core/retry.ts'
 import type { Step } from '../../agent/core/steps.ts'
 import { foreignDomain, ModelWorld } from './model-world.ts'
@@ -262,7 +262,7 @@ test('a step that was withdrawn has not failed', t => {
 test('the end of a domain that is gone already has not failed', t => {
   const { memory } = new ModelWorld()
   const domain = { driver: 'qemu', uuid } as const
-  const step: Step = { type: 'destroy', instance: instance(), domain, because: '' }
+  const step: Step = { type: 'destroy', instance: instance(), domain, crashed: false, because: '' }
   t.is(rememberFailure(memory, step, new Fault('not-found', 'no such domain'), now), memory)
 })
 
@@ -271,9 +271,28 @@ test('the grace runs also when a guest cannot be asked to shut down', t => {
   world.obedient = false
   world.take(order({ instances: [instance({ desiredPower: 'stopped' })] }))
   const [step] = world.look().steps
+  world.memory = rememberBegun(world.memory, step!, world.now)
   world.memory = rememberFailure(world.memory, step!, new Fault('hypervisor', 'no'), world.now)
   world.run({ forMs: 15_000 })
   t.is(world.domains.length, 0)
+})
+
+test('what has crashed and is still there is cleared away, and counts as an ending', t => {
+  const world = running()
+  world.domains = world.domains.map(each => ({ ...each, state: 'crashed' as const }))
+  world.run()
+  t.is(world.memory.instances.get(idOf('i', 1))?.history.now.state, 'waiting')
+  t.is(world.run({ forMs: 100 }).verdicts.instances[0]?.power, 'running')
+})
+
+test('an end that is seen before the answer to our request is still our own', t => {
+  const world = running()
+  world.take(order({ instances: [instance({ desiredPower: 'stopped' })] }))
+  const [step] = world.look().steps
+  world.begin(step!)
+  world.end(uuid, 'shutdown')
+  world.look()
+  t.is(said(world).at(-1), 'instance-stopped: acme/web has ended: it is wished to be stopped')
 })
 
 test('a removed volume and a refused order are told', t => {

@@ -14,7 +14,7 @@ import {
   rememberEvent,
   rememberOrder
 } from '../../agent/core/memory.ts'
-import { pruneRetries, rememberDone } from '../../agent/core/memory-steps.ts'
+import { pruneRetries, rememberBegun, rememberDone } from '../../agent/core/memory-steps.ts'
 import { readMetadata, writeMetadata } from '../../agent/core/metadata.ts'
 import type { Moment } from '../../agent/core/moment.ts'
 import { timestamp } from '../../agent/core/moment.ts'
@@ -36,6 +36,8 @@ export class ModelWorld {
   inFlight: Step[] = []
   /** Whether guests shut down when they are asked to. */
   obedient = true
+  /** Looks at each step before it is begun; throws when it is wrong. */
+  onStep: (step: Step) => void = () => {}
   readonly done: Step[] = []
   #now = 1_000_000
 
@@ -107,6 +109,20 @@ export class ModelWorld {
   }
 
   apply(step: Step): void {
+    this.begin(step)
+    this.finish(step)
+  }
+
+  /** A step is under way from now on. */
+  begin(step: Step): void {
+    this.onStep(step)
+    this.memory = rememberBegun(this.memory, step, this.now)
+    this.inFlight.push(step)
+  }
+
+  /** A step that is under way is done. */
+  finish(step: Step): void {
+    this.inFlight = this.inFlight.filter(each => each !== step)
     const result = this.#act(step)
     this.observed = withResult(this.observed, { step, result, now: this.#now })
     this.memory = rememberDone(this.memory, step, this.now)
