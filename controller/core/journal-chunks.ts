@@ -21,6 +21,7 @@ export const chunkBytesMean = 256 * 1024
 /** Bytes per entry that are supposed as long as none was encoded. */
 const entryBytesSupposed = 600
 const countMax = 65_536
+const keysPerYield = 5_000
 
 /** Entries as they are stored together; the value of `keys[i]` is `values[i]`. */
 export type Chunk = { readonly keys: readonly string[]; readonly values: readonly unknown[] }
@@ -87,7 +88,10 @@ export function noteLoaded(
   loaded: { readonly name: string; readonly keys: readonly string[]; readonly bytes: number }
 ): void {
   const { count, number } = placeOf(loaded.name)
-  if (index.stored.size === 0) setCount(index, count)
+  if (index.stored.size === 0) {
+    index.count = count
+    index.members = emptySets(count)
+  }
   if (count !== index.count) {
     throw new Fault('corrupt', `cannot place the chunk ${loaded.name} among ${index.count} chunks`)
   }
@@ -102,7 +106,6 @@ export function noteLoaded(
  * dirty after that. When the write fails, give it back to `putBack`.
  */
 export function takeDirty(index: ChunkIndex, read: (key: string) => unknown): DirtyChunks {
-  growToFit(index)
   const chunks: { name: string; chunk: Chunk }[] = []
   const gone: string[] = []
   for (const name of index.stored.keys()) {
@@ -116,6 +119,30 @@ export function takeDirty(index: ChunkIndex, read: (key: string) => unknown): Di
   }
   index.dirty.clear()
   return { chunks, gone }
+}
+
+/**
+ * Doubles the count of chunks as often as they need to stay small; call it before `takeDirty`. It
+ * yields now and then, so that a large index need not be redone in one go.
+ */
+export function* growToFit(index: ChunkIndex): Generator<void> {
+  let count = index.count
+  const bytes = index.keys * bytesPerKey(index)
+  while (count < countMax && bytes > count * chunkBytesMean) count *= 2
+  if (count === index.count) return
+  const members = emptySets(count)
+  let done = 0
+  for (const before of index.members) {
+    for (const key of before) {
+      members[chunkOf(key, count)]!.add(key)
+      done += 1
+      if (done % keysPerYield === 0) yield
+    }
+  }
+  index.count = count
+  index.members = members
+  index.dirty.clear()
+  for (let number = 0; number < count; number++) index.dirty.add(number)
 }
 
 /** Marks as dirty again what could not be written. */
@@ -160,24 +187,8 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
-function growToFit(index: ChunkIndex): void {
-  let count = index.count
-  const bytes = index.keys * bytesPerKey(index)
-  while (count < countMax && bytes > count * chunkBytesMean) count *= 2
-  if (count === index.count) return
-  const before = index.members
-  setCount(index, count)
-  for (const members of before) {
-    for (const key of members) index.members[chunkOf(key, count)]!.add(key)
-  }
-  index.dirty.clear()
-  for (let number = 0; number < count; number++) index.dirty.add(number)
-}
-
-function setCount(index: ChunkIndex, count: number): void {
-  index.count = count
-  index.members = Array.from({ length: count }, () => new Set<string>())
-}
+const emptySets = (count: number): Set<string>[] =>
+  Array.from({ length: count }, () => new Set<string>())
 
 /** How long an entry is, as the stored chunks say. */
 function bytesPerKey(index: ChunkIndex): number {

@@ -214,7 +214,7 @@ class LevelJournal implements Journal {
     const writes: Write[] = []
     let last = this.#last
     for (const waiting of this.#queue.take()) {
-      if (waiting.epoch !== this.#epoch) {
+      if (waiting.epoch !== this.#epoch || waiting.epoch < 1) {
         waiting.reject(this.#stale(waiting.epoch))
         continue
       }

@@ -8,11 +8,12 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { Fault } from '#shared/fault.ts'
 import {
-  type Chunk,
   type ChunkIndex,
+  type DirtyChunks,
   decodeChunk,
   emptyChunkIndex,
   encodeChunk,
+  growToFit,
   noteKey,
   noteLoaded,
   noteStored,
@@ -42,6 +43,8 @@ export type Loading = {
 
 /** Longest that encoding may hold the event loop. */
 const sliceMsMax = 8
+/** Turns of the event loop that a checkpoint waits for a moment at which all is acknowledged. */
+const turnsMax = 10_000
 
 /** Reads the checkpoint and the entries after it; gives the index that saving needs. */
 export async function loadState(journal: Journal, loading: Loading): Promise<ChunkIndex> {
@@ -60,26 +63,32 @@ export async function loadState(journal: Journal, loading: Loading): Promise<Chu
 }
 
 /**
- * Writes a checkpoint of the state as it is at the call, and gives its position. Entries up to it
- * may then be pruned. When it fails, the index still knows what has to be written. Fault `conflict`
- * when the state has folded an entry that the journal has not acknowledged yet: try again later.
+ * Writes a checkpoint of the state as it is at some moment during the call, and gives its position;
+ * entries up to it may then be pruned. When it fails, the index still knows what has to be written.
+ * One call at a time for an index. Fault `conflict` when there was no moment at which the journal
+ * had acknowledged all that is folded into the state: try again later.
  */
 export async function saveState(
   journal: Journal,
   state: State,
   index: ChunkIndex
 ): Promise<Position> {
-  const { position } = state
-  if (position > journal.head()) {
-    const what = `cannot store a checkpoint at ${position}: the journal has not acknowledged it yet`
-    throw new Fault('conflict', what, { reasons: [`the journal's head is ${journal.head()}`] })
+  const pace = new Pace()
+  for (const key of state.takeDirty()) {
+    noteKey(index, key, state.valueOf(key) !== undefined)
+    if (pace.isDue()) await pace.turn()
   }
+  for (const _ of growToFit(index)) if (pace.isDue()) await pace.turn()
+  await allAcknowledged(journal, state)
+
+  // From here to the values all is one moment: what has changed meanwhile, then the values.
+  const { position } = state
   for (const key of state.takeDirty()) noteKey(index, key, state.valueOf(key) !== undefined)
   const taken = takeDirty(index, key => state.valueOf(key))
   const bytesOf = new Map<string, number>()
   try {
-    const changed = encoded(taken, (name, bytes) => bytesOf.set(name, bytes))
-    await journal.writeCheckpoint({ position, changed })
+    const note = (name: string, bytes: number) => bytesOf.set(name, bytes)
+    await journal.writeCheckpoint({ position, changed: encoded(taken, { note, pace }) })
   } catch (thrown) {
     putBack(index, taken)
     throw thrown
@@ -88,22 +97,40 @@ export async function saveState(
   return position
 }
 
+/** What is folded but not acknowledged may yet fail: it must not get into a checkpoint. */
+async function allAcknowledged(journal: Journal, state: State): Promise<void> {
+  for (let turns = 0; state.position > journal.head(); turns++) {
+    if (turns >= turnsMax) {
+      const what = `cannot store a checkpoint at ${state.position}: it is not acknowledged yet`
+      const head = `the journal ends at ${journal.head()}, as in each of ${turns} looks`
+      throw new Fault('conflict', what, { reasons: [head], next: ['try again in a moment'] })
+    }
+    await turn()
+  }
+}
+
 async function* encoded(
-  taken: {
-    readonly chunks: readonly { readonly name: string; readonly chunk: Chunk }[]
-    readonly gone: readonly string[]
-  },
-  note: (name: string, bytes: number) => void
+  taken: DirtyChunks,
+  options: { readonly note: (name: string, bytes: number) => void; readonly pace: Pace }
 ): AsyncIterable<readonly [string, Uint8Array | undefined]> {
   for (const name of taken.gone) yield [name, undefined]
-  let since = performance.now()
   for (const { name, chunk } of taken.chunks) {
-    if (performance.now() - since > sliceMsMax) {
-      await turn()
-      since = performance.now()
-    }
+    if (options.pace.isDue()) await options.pace.turn()
     const bytes = encodeChunk(chunk)
-    note(name, bytes.length)
+    options.note(name, bytes.length)
     yield [name, bytes]
+  }
+}
+
+/** Gives the event loop a turn whenever it was held for a few milliseconds. */
+class Pace {
+  #since = performance.now()
+
+  isDue(): boolean {
+    return performance.now() - this.#since > sliceMsMax
+  }
+  async turn(): Promise<void> {
+    await turn()
+    this.#since = performance.now()
   }
 }
