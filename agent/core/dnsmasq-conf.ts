@@ -83,7 +83,14 @@ export const dnsConf = (layout: Layout, paths: DnsPaths): string =>
 
 /** Which hardware address gets which IP address and host name. */
 export const dhcpHosts = (ports: readonly NamedAddress[]): string =>
-  text(ports.map(({ mac, address, name }) => `${mac},${address},${name}`).toSorted())
+  text(
+    ports
+      .map(({ mac, address, name }) => [mac, address, ...(isKeyword(name) ? [] : [name])].join())
+      .toSorted()
+  )
+
+/** dnsmasq takes some words of a line for settings: `ignore` would deny the instance an address. */
+const isKeyword = (name: string): boolean => /^(ignore|infinite|\d+[smhdw]?)$/i.test(name)
 
 /** Which address has which names, the full one first, since that is what a reverse look-up gives. */
 export const dnsHosts = (layout: Layout, ports: readonly NamedAddress[]): string =>
