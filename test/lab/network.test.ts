@@ -1,150 +1,20 @@
 import fs from 'node:fs/promises'
-import os from 'node:os'
 import { join } from 'node:path'
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { silentLog } from '#shared/log.ts'
-import type { OrderNetwork } from '#shared/wire/order.ts'
 import { bridgeOf, interfaceOf } from '../../agent/core/network-layout.ts'
-import type { NamedPort } from '../../agent/core/ports.ts'
-import { FlatNetworks, removeAll } from '../../agent/io/network/flat.ts'
+import { removeAll } from '../../agent/io/network/flat.ts'
 import { networkSuite, sampleNetwork, samplePort } from '../contracts/network.ts'
-import { Client, Netns } from './netns.ts'
+import { Client } from './netns.ts'
+import { eventually, NetworkHost } from './network-host.ts'
 
 const one = sampleNetwork(1)
 const two = sampleNetwork(2, { nat: false })
 const web = samplePort(one, 2, 'web')
 const api = samplePort(one, 3, 'api')
 
-/** A host of its own namespace, with a driver and an outside. */
-class Host implements AsyncDisposable {
-  readonly netns: Netns
-  readonly state: string
-  readonly #clients: Client[] = []
-  networks: FlatNetworks
-
-  private constructor(netns: Netns, state: string) {
-    this.netns = netns
-    this.state = state
-    this.networks = this.#open()
-  }
-
-  static async make(): Promise<Host> {
-    const state = await fs.mkdtemp(join(os.tmpdir(), 'remuda-network-'))
-    return new Host(await Netns.make(), state)
-  }
-
-  #open(): FlatNetworks {
-    const { name } = this.netns
-    const resolvConf = join(this.state, 'resolv.conf')
-    return new FlatNetworks({ state: this.state, log: silentLog, netns: name, resolvConf })
-  }
-
-  async reopen(): Promise<FlatNetworks> {
-    await this.networks[Symbol.asyncDispose]()
-    this.networks = this.#open()
-    return this.networks
-  }
-
-  /** Applies, and fails the test unless all networks stand. */
-  async stand(
-    t: ExecutionContext,
-    networks: readonly OrderNetwork[],
-    ports: readonly NamedPort[]
-  ): Promise<void> {
-    const standing = await this.networks.apply(networks, ports)
-    t.deepEqual(
-      standing.flatMap(each => each.failure ?? []),
-      []
-    )
-  }
-
-  /** Plugs a client into a port's bridge under the port's name, with its hardware address. */
-  async plug(port: NamedPort, mac = port.mac): Promise<Client> {
-    const client = await Client.plug(this.netns, {
-      name: interfaceOf(port.id),
-      mac,
-      bridge: bridgeOf(port.networkId)
-    })
-    this.#clients.push(client)
-    return client
-  }
-
-  /** Plugs a client that has its port's address already. */
-  async plugAddressed(port: NamedPort, network: OrderNetwork): Promise<Client> {
-    const client = await this.plug(port)
-    await client.configure(`${port.address}/24`, network.subnets[0]!.gateway)
-    return client
-  }
-
-  /** Makes an interface of this name whose other end is a machine outside. */
-  async outside(name: string): Promise<Client> {
-    const client = await Client.plug(this.netns, { name })
-    this.#clients.push(client)
-    return client
-  }
-
-  async bridges(): Promise<readonly string[]> {
-    const { stdout } = await this.netns.run('ip', ['-json', 'link', 'show', 'type', 'bridge'])
-    const links = JSON.parse(stdout) as readonly { ifname?: string }[]
-    return links.flatMap(link => link.ifname ?? [])
-  }
-
-  /** Everything that an application may change: links, addresses, rules with handles, processes. */
-  async snapshot(): Promise<unknown> {
-    const links = await this.netns.run('ip', ['-json', '-details', 'address', 'show'])
-    const routes = await this.netns.run('ip', ['-json', '-4', 'route', 'show', 'table', 'all'])
-    const rules = await this.netns.run('nft', ['-json', '-a', 'list', 'ruleset'])
-    const { stdout } = await this.netns.run('cat', ['/proc/sys/net/ipv4/ip_forward'])
-    return {
-      links: JSON.parse(links.stdout, withoutUnrest),
-      routes: JSON.parse(routes.stdout),
-      rules: JSON.parse(rules.stdout),
-      forwarding: stdout,
-      servers: await this.servers()
-    }
-  }
-
-  /** The processes of dnsmasq in this host, by the configuration that they read. */
-  async servers(): Promise<Readonly<Record<string, number>>> {
-    const { stdout } = await this.netns.run('ip', ['netns', 'pids', this.netns.name])
-    const servers: Record<string, number> = {}
-    for (const pid of stdout.split('\n').filter(Boolean)) {
-      const line = await fs.readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-      const conf = /^dnsmasq\0.*--conf-file=[^\0]*\/([^/\0]+\/[^/\0]+)\.conf\0/.exec(line)?.[1]
-      if (conf !== undefined) servers[conf] = Number(pid)
-    }
-    return servers
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of this.#clients) await client[Symbol.asyncDispose]()
-    await this.networks[Symbol.asyncDispose]()
-    await removeAll({ state: this.state, log: silentLog, netns: this.netns.name })
-    await this.netns[Symbol.asyncDispose]()
-    await fs.rm(this.state, { recursive: true, force: true })
-  }
-}
-
-/** Leaves out the timers of bridges, and IPv6, where the kernel takes a second to settle. */
-const withoutUnrest = (key: string, value: unknown): unknown =>
-  /timer/.test(key)
-    ? undefined
-    : key === 'addr_info'
-      ? (value as readonly { family?: string }[]).filter(({ family }) => family === 'inet')
-      : value
-
-async function eventually<Value>(look: () => Promise<Value | undefined>): Promise<Value> {
-  const until = performance.now() + 30_000
-  for (;;) {
-    const value = await look()
-    if (value !== undefined) return value
-    if (performance.now() > until) throw new Error('it did not come about in 30 s')
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
-}
-
 networkSuite('flat networks', async () => {
-  const host = await Host.make()
+  const host = await NetworkHost.make()
   return {
     network: host.networks,
     bridges: () => host.bridges(),
@@ -155,7 +25,7 @@ networkSuite('flat networks', async () => {
 })
 
 test.serial('an instance gets its address, gateway, names and packet size by DHCP', async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   await host.stand(t, [{ ...one, mtu: 1400 }, two], [web, api, samplePort(two, 7, 'alone')])
   const lease = await (await host.plug(api)).lease()
   const { ip, subnet, router, dns, mtu, hostname, domain } = lease ?? {}
@@ -177,7 +47,7 @@ test.serial('an instance gets its address, gateway, names and packet size by DHC
 })
 
 test.serial('instances find each other by name, in their own network alone', async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   const other = samplePort(two, 4, 'other')
   await host.stand(t, [one, two], [web, api, other])
   const client = await host.plugAddressed(web, one)
@@ -194,7 +64,7 @@ test.serial('instances find each other by name, in their own network alone', asy
 })
 
 test.serial('a second application changes nothing, nor does a new agent', async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   await host.stand(t, [one, two], [web, api])
   await host.plug(web)
   const before = await host.snapshot()
@@ -206,7 +76,7 @@ test.serial('a second application changes nothing, nor does a new agent', async 
 })
 
 test.serial('what others have changed is put right, and nothing else', async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   await host.stand(t, [one], [web])
   await host.plug(web)
   const before = await host.servers()
@@ -225,7 +95,7 @@ test.serial('what others have changed is put right, and nothing else', async t =
 })
 
 test.serial('a new instance gets the address of a removed one at once', async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   await host.stand(t, [one], [web])
   t.is((await (await host.plug(web)).lease())?.['ip'], '10.66.1.2')
   const dns = `${bridgeOf(one.id)}/dns`
@@ -237,7 +107,7 @@ test.serial('a new instance gets the address of a removed one at once', async t 
 })
 
 test.serial('a further instance needs no new DHCP server', async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   await host.stand(t, [one], [web])
   const client = await host.plug(web)
   t.is((await client.lease())?.['ip'], '10.66.1.2')
@@ -251,7 +121,7 @@ test.serial('a further instance needs no new DHCP server', async t => {
 })
 
 test.serial('a name server that was killed comes back, also under a new agent', async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   await host.stand(t, [one], [web])
   for (const role of ['dhcp', 'dns']) {
     const server = `${bridgeOf(one.id)}/${role}`
@@ -272,7 +142,7 @@ test.serial('a name server that was killed comes back, also under a new agent', 
 })
 
 test.serial('an instance speaks only under its own addresses', async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   await host.stand(t, [one], [web, api])
   const victim = await host.plugAddressed(api, one)
   const client = await host.plugAddressed(web, one)
@@ -293,7 +163,7 @@ test.serial('an instance speaks only under its own addresses', async t => {
 })
 
 test.serial('an instance sends no IPv6, which has no addresses to pin', async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   await host.stand(t, [one], [web, api])
   const clients = [await host.plugAddressed(web, one), await host.plugAddressed(api, one)] as const
   for (const [index, { netns }] of clients.entries()) {
@@ -307,7 +177,7 @@ test.serial('an instance sends no IPv6, which has no addresses to pin', async t 
 })
 
 test.serial('an instance cannot play DHCP server', async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   const rogue = samplePort(one, 9, 'rogue')
   await host.stand(t, [one], [rogue])
   const server = await host.plugAddressed(rogue, one)
@@ -328,7 +198,7 @@ test.serial('an instance cannot play DHCP server', async t => {
 })
 
 test.serial('NAT leads outside under the address of the host, and nobody in', async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   const outside = await host.outside('eth0')
   await host.netns.run('ip', ['address', 'add', '192.0.2.1/24', 'dev', 'eth0'])
   await outside.configure('192.0.2.2/24')
@@ -346,9 +216,37 @@ test.serial('NAT leads outside under the address of the host, and nobody in', as
   t.true(await outside.isCutOffFrom(web.address), 'from outside')
 })
 
+test.serial("names of the outside come from the host's own name servers", async t => {
+  await using host = await NetworkHost.make()
+  const outside = await host.outside('eth0')
+  await host.netns.run('ip', ['address', 'add', '192.0.2.1/24', 'dev', 'eth0'])
+  await outside.configure('192.0.2.2/24')
+  await host.stand(t, [one], [web])
+  const client = await host.plugAddressed(web, one)
+  t.is(await client.resolve('www.example.org', '10.66.1.1'), undefined)
+  const before = await host.servers()
+  const ready = join(host.state, 'outside.ready')
+  const conf = ['--keep-in-foreground', '--conf-file=/dev/null', '--no-resolv', '--no-hosts']
+  const names = ['--address=/example.org/192.0.2.80', '--address=/internal/192.0.2.81']
+  const args = [...conf, ...names, '--interface=eth0', `--pid-file=${ready}`]
+  const ended = outside.netns.run('dnsmasq', args).catch(() => {})
+  const pid = Number(await eventually(() => fs.readFile(ready, 'utf8').catch(() => undefined)))
+  try {
+    await fs.writeFile(join(host.state, 'resolv.conf'), 'nameserver 192.0.2.2\n')
+    await host.stand(t, [one], [web])
+    const answer = await eventually(() => client.resolve('www.example.org', '10.66.1.1'))
+    t.deepEqual(answer, ['192.0.2.80'])
+    t.is(await client.resolve('nobody.internal', '10.66.1.1'), undefined)
+    t.deepEqual(await host.servers(), before)
+  } finally {
+    process.kill(pid)
+    await ended
+  }
+})
+
 test.serial('an uplink joins hosts; each is the gateway of its own instances', async t => {
-  await using left = await Host.make()
-  await using right = await Host.make()
+  await using left = await NetworkHost.make()
+  await using right = await NetworkHost.make()
   const link = ['link', 'add', 'name', 'eth1', 'type', 'veth', 'peer', 'name', 'eth1']
   await left.netns.run('ip', [...link, 'netns', right.netns.name])
   const joined = { ...one, uplink: 'eth1' }
@@ -370,7 +268,7 @@ test.serial('an uplink joins hosts; each is the gateway of its own instances', a
 })
 
 test.serial("without NAT an uplink leads to the site's router", async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   const router = await host.outside('eth1')
   await router.configure('10.66.1.1/24')
   const site = { ...one, nat: false, uplink: 'eth1' }
@@ -388,7 +286,7 @@ test.serial("without NAT an uplink leads to the site's router", async t => {
 })
 
 test.serial("an uplink that carries the host's address is left alone", async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   await host.outside('eth0')
   await host.netns.run('ip', ['address', 'add', '192.0.2.1/24', 'dev', 'eth0'])
   const standing = await host.networks.apply([{ ...one, uplink: 'eth0' }, two], [])
@@ -398,7 +296,7 @@ test.serial("an uplink that carries the host's address is left alone", async t =
 })
 
 test.serial('removal leaves nothing, and can be repeated', async t => {
-  await using host = await Host.make()
+  await using host = await NetworkHost.make()
   const { stdout } = await host.netns.run('nft', ['list', 'ruleset'])
   t.is(stdout, '')
   const before = await host.snapshot()
