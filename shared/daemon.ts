@@ -176,8 +176,15 @@ async function identify(pid: number): Promise<Daemon | undefined> {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const [state, startTicks] = [fields[0], fields[22 - 3]]
   if (startTicks === undefined || state === 'Z' || state === 'X') return undefined
-  const bootId = (await fs.readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
-  return { pid, startTicks, bootId }
+  return { pid, startTicks, bootId: await readBootId() }
+}
+
+let knownBootId: string | undefined
+
+/** The kernel's name for this boot; read once, since it cannot change under our feet. */
+async function readBootId(): Promise<string> {
+  knownBootId ??= (await fs.readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+  return knownBootId
 }
 
 async function writeRecord(spec: DaemonSpec, record: Daemon | 'starting'): Promise<void> {
