@@ -29,9 +29,12 @@ import { RefusalError } from './refusal.ts'
 import { RemoteStream } from './stream.ts'
 import { decode, encode, type ValueOf } from './xdr.ts'
 
+/** Names of the calls that the generated table has. */
 export type ProcedureName = keyof typeof procedures
 type Procedures = typeof procedures
+/** What a call takes. */
 export type ArgsOf<Name extends ProcedureName> = ValueOf<Procedures[Name]['args']>
+/** What a call gives. */
 export type RetOf<Name extends ProcedureName> = ValueOf<Procedures[Name]['ret']>
 
 type Events = typeof events
@@ -59,6 +62,7 @@ export type ConnectionLimits = {
   readonly callsWaitingMax: number
 }
 
+/** How one call is made. */
 export type CallOptions = {
   readonly deadlineMs?: number
   /** Completes the sentence "cannot …" if it fails. */

@@ -1,16 +1,14 @@
 /**
  * Numbers of libvirt's API that the protocol carries, from the headers of Debian's libvirt-dev
- * 9.0.0: libvirt-domain.h, virterror.h, and for features libvirt's own virt drivers. The position
- * of a word in a table is its number; `unknown` also stands for what a later libvirt may add.
+ * 9.0.0: libvirt-domain.h, libvirt-host.h and virterror.h. The position of a word in a table is its
+ * number; `unknown` also stands for what a later libvirt may add.
  */
 import type { DomainState } from '../../core/ports.ts'
 
 /** virErrorNumber: only the codes that we decide on. */
 export const errorCode = {
-  noSupport: 3,
   noConnect: 5,
-  noDomain: 42,
-  operationInvalid: 55
+  noDomain: 42
 } as const
 
 /** virDomainEventID: the events that we ask for. */

@@ -11,6 +11,7 @@ import { childOf, parseXml, type XmlElement } from '../xml.ts'
 /** The namespace of our own element in a domain's metadata. */
 export const metadataNamespace = 'https://remuda.dev/domain/1'
 
+/** What of a domain only its XML says. */
 export type Description = {
   /** The text of our own metadata element; undefined: not ours. */
   readonly metadata: string | undefined

@@ -50,6 +50,7 @@ const shutdownFlags: Readonly<Record<Driver, number>> = { qemu: 0, lxc: shutdown
 
 const drivers: readonly Driver[] = ['qemu', 'lxc']
 
+/** Where libvirt listens, and within which bounds it is spoken to. */
 export type LibvirtOptions = {
   readonly socketPaths?: Partial<Readonly<Record<Driver, readonly string[]>>>
   readonly limits?: Partial<ConnectionLimits>
@@ -64,7 +65,6 @@ class Libvirt implements Hypervisor {
   readonly #links: Readonly<Record<Driver, Link>>
   readonly #log: Log
   readonly #readers = new Set<EventQueue>()
-  readonly #consoles = new Set<Connection>()
   #keepers: readonly Promise<void>[] = []
   #closed = false
 
@@ -135,8 +135,6 @@ class Libvirt implements Hypervisor {
       const flags = key.driver === 'qemu' ? consoleForce : 0
       const args = { dom, devName: undefined, flags }
       const stream = await connection.stream('domainOpenConsole', args, { what })
-      this.#consoles.add(connection)
-      void connection.ended.then(() => this.#consoles.delete(connection))
       stream.once('close', () => connection.close())
       return stream
     } catch (thrown) {
@@ -183,7 +181,6 @@ class Libvirt implements Hypervisor {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
     for (const link of Object.values(this.#links)) link.close()
-    for (const connection of [...this.#consoles]) connection.close()
     for (const reader of [...this.#readers]) reader.end()
     await Promise.all(this.#keepers)
   }

@@ -11,7 +11,7 @@
  * its events yield "look again".
  */
 import { type Clock, realClock } from '#shared/clock.ts'
-import { Fault, isFault, sentence } from '#shared/fault.ts'
+import { Fault, sentence } from '#shared/fault.ts'
 import { type Log, silentLog } from '#shared/log.ts'
 import type { Driver } from '../../core/ports.ts'
 import type { Connection, ConnectionLimits, RemoteEvent } from './connection.ts'
@@ -30,6 +30,7 @@ const retryMs = { first: 100, max: 5_000, absent: 60_000 }
 /** A connection, and what was learnt over it. */
 export type Session = { readonly connection: Connection; readonly descriptions: Descriptions }
 
+/** What a link leads to, and whom it tells. */
 export type LinkOptions = {
   readonly driver: Driver
   /** Sockets to try, in this order. */
@@ -43,6 +44,7 @@ export type LinkOptions = {
   readonly clock?: Clock
 }
 
+/** The way to one driver; see above. */
 export class Link {
   readonly driver: Driver
   readonly #options: LinkOptions
@@ -104,9 +106,9 @@ export class Link {
     }
   }
 
+  /** Ends all connections of this link, those that are just being opened too. */
   close(): void {
     this.#closing.abort()
-    this.#session?.connection.close()
   }
 
   async #open(): Promise<Session> {
@@ -115,7 +117,7 @@ export class Link {
       this.#noteOpen(session)
       return session
     } catch (thrown) {
-      if (!this.#missed) {
+      if (!this.#missed && !this.#closing.signal.aborted) {
         this.#log.warn('libvirt unreachable', { driver: this.driver, because: sentence(thrown) })
       }
       this.#missed = true
@@ -126,16 +128,13 @@ export class Link {
   async #openSession(): Promise<Session> {
     const descriptions = new Descriptions()
     const connection = await this.#openFirst(event => this.#options.onEvent(event, descriptions))
-    const what = `ask ${this.driver} for events`
-    const register = (eventId: number): Promise<unknown> =>
-      connection.call(
-        'connectDomainEventCallbackRegisterAny',
-        { eventId, dom: undefined },
-        { what }
-      )
+    const register = (eventId: number): Promise<unknown> => {
+      const args = { eventId, dom: undefined }
+      const what = `ask ${this.driver} for events`
+      return connection.call('connectDomainEventCallbackRegisterAny', args, { what })
+    }
     try {
       await Promise.all(eventsWanted.map(register))
-      if (this.#closing.signal.aborted) throw this.#closed()
       return { connection, descriptions }
     } catch (thrown) {
       connection.close()
@@ -162,11 +161,11 @@ export class Link {
     const faults: Fault[] = []
     for (const socketPath of socketPaths) {
       try {
-        const uri = `${driver}:///system`
         const connection = await openConnection({
           socketPath,
-          uri,
+          uri: `${driver}:///system`,
           onEvent,
+          signal: this.#closing.signal,
           ...(limits && { limits })
         })
         this.#lacking = undefined
@@ -203,6 +202,7 @@ const isMissing = ({ cause }: Fault): boolean =>
 const codeOf = (faults: readonly Fault[]): Fault['code'] =>
   faults.find(({ code }) => code !== 'unavailable' && code !== 'hypervisor')?.code ?? 'unavailable'
 
+/** A wait that closing has cut short is no failure. */
 function ignoreAbort(thrown: unknown): void {
-  if (!(thrown instanceof Error) || (thrown.name !== 'AbortError' && !isFault(thrown))) throw thrown
+  if (!(thrown instanceof Error) || thrown.name !== 'AbortError') throw thrown
 }

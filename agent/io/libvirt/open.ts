@@ -1,4 +1,5 @@
 /** How a connection begins: the socket, the log-in, the driver. */
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { Fault, sentence } from '#shared/fault.ts'
 import { Connection, type ConnectionLimits, type RemoteEvent } from './connection.ts'
@@ -11,9 +12,10 @@ export const connectionLimits: ConnectionLimits = {
   pingMs: 3_000,
   pingsUnansweredMax: 5,
   callsInFlightMax: 4,
-  callsWaitingMax: 1_000
+  callsWaitingMax: 20_000 // a first listing asks for each domain, and libvirt holds up to 16,384
 }
 
+/** Where a connection leads, and what it may do. */
 export type ConnectionOptions = {
   readonly socketPath: string
   /** Which driver to open, such as qemu:///system. */
@@ -21,40 +23,49 @@ export type ConnectionOptions = {
   readonly limits?: Partial<ConnectionLimits>
   /** Takes each event as it comes; it must only note it, and may not throw. */
   readonly onEvent?: (event: RemoteEvent) => void
+  /** Ends the connection, from the first moment on. */
+  readonly signal?: AbortSignal
 }
 
 /** Connects, logs in and opens a driver. Faults: `unavailable`, `unauthenticated`, `deadline` … */
 export async function openConnection(options: ConnectionOptions): Promise<Connection> {
+  const { socketPath, signal } = options
   const limits = { ...connectionLimits, ...options.limits }
-  const socket = await connectSocket(options.socketPath, limits.openMs)
+  const socket = await connectSocket(socketPath, limits.openMs, signal)
   const connection = new Connection(socket, limits, options.onEvent ?? (() => {}))
+  const close = (): void => connection.close()
+  signal?.addEventListener('abort', close)
+  void connection.ended.then(() => signal?.removeEventListener('abort', close))
   try {
     await logIn(connection, options, limits.openMs)
     return connection
   } catch (thrown) {
-    connection.close()
+    close()
     throw thrown
   }
 }
 
-function connectSocket(path: string, deadlineMs: number): Promise<Socket> {
-  const { promise, resolve, reject } = Promise.withResolvers<Socket>()
+async function connectSocket(
+  path: string,
+  deadlineMs: number,
+  signal?: AbortSignal
+): Promise<Socket> {
+  const deadline = AbortSignal.timeout(deadlineMs)
   const socket = connect(path)
-  const refuse = (code: 'deadline' | 'unavailable', why: string, cause?: Error): void => {
-    clearTimeout(timer)
+  try {
+    await once(socket, 'connect', {
+      signal: AbortSignal.any([deadline, ...(signal ? [signal] : [])])
+    })
+    return socket
+  } catch (thrown) {
     socket.destroy()
-    const options = { next: ['start libvirtd'], ...(cause && { cause }) }
-    reject(new Fault(code, `cannot connect to libvirt at ${path}: ${why}`, options))
+    const cannot = `cannot connect to libvirt at ${path}`
+    if (signal?.aborted) throw new Fault('closed', `${cannot}: we are closing`)
+    const next = ['start libvirtd']
+    if (deadline.aborted)
+      throw new Fault('deadline', `${cannot}: ${deadlineMs} ms passed`, { next })
+    throw new Fault('unavailable', `${cannot}: ${sentence(thrown)}`, { next, cause: thrown })
   }
-  const timer = setTimeout(() => refuse('deadline', `${deadlineMs} ms have passed`), deadlineMs)
-  const fail = (error: Error): void => refuse('unavailable', sentence(error), error)
-  socket.once('error', fail)
-  socket.once('connect', () => {
-    clearTimeout(timer)
-    socket.off('error', fail)
-    resolve(socket)
-  })
-  return promise
 }
 
 async function logIn(

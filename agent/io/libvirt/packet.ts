@@ -28,6 +28,7 @@ export const packetStatus = { ok: 0, error: 1, continue: 2 } as const
 /** Keepalive is a program of its own, whose messages have no body and need no serial. */
 export const keepalive = { program: 0x6b656570, version: 1, ping: 1, pong: 2 } as const
 
+/** The six words before a body. */
 export type Header = {
   readonly program: number
   readonly version: number
@@ -37,6 +38,7 @@ export type Header = {
   readonly status: number
 }
 
+/** A header and its body. */
 export type Packet = Header & { readonly body: Buffer }
 
 /** libvirt's own account of why it refused. */

@@ -44,7 +44,7 @@ export class RemoteStream extends Duplex {
     if (this.#over) return
     switch (packet.status) {
       case packetStatus.continue:
-        if (packet.body.length > 0) this.#deliverData(packet.body)
+        if (packet.body.length > 0) this.#deliverBytes(packet.body)
         else this.#startFinish()
         return
       case packetStatus.ok:
@@ -104,7 +104,7 @@ export class RemoteStream extends Duplex {
     done(error)
   }
 
-  #deliverData(body: Buffer): void {
+  #deliverBytes(body: Buffer): void {
     if (!this.push(body)) this.#wire.pauseReading()
   }
 

@@ -174,6 +174,17 @@ test('who waits when the connection dies is told, and the next call connects aga
   t.is((await hypervisor.domains()).length, 1)
 })
 
+test('to close does not wait for a libvirtd that hangs, and tells who waits', async t => {
+  await using server = await startSmallServer({ answers: { connectOpen: () => silence } })
+  const hypervisor = connect(server.path)
+  const events = hypervisor.events(new AbortController().signal)[Symbol.asyncIterator]()
+  const listing = t.throwsAsync(hypervisor.domains(), { code: 'closed' })
+  while (server.countOf('connectOpen') < 2) await new Promise(setImmediate)
+  await hypervisor[Symbol.asyncDispose]()
+  await listing
+  t.true((await events.next()).done)
+})
+
 for (const uuid of ['', 'x', '00000000000040008000000000000001', '../../../etc/passwd']) {
   test(`"${uuid}" is no UUID of a domain`, async t => {
     await using server = await startSmallServer()

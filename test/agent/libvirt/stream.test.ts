@@ -67,10 +67,10 @@ test('what is written arrives in order, in pieces that libvirtd takes, and then 
   setting.stream.write(sent.subarray(0, 10))
   setting.stream.end(sent.subarray(10))
   await once(setting.stream, 'finish')
-  const data = received.filter(({ status }) => status === packetStatus.continue)
-  t.true(Buffer.concat(data.map(({ body }) => body)).equals(sent))
+  const pieces = received.filter(({ status }) => status === packetStatus.continue)
+  t.true(Buffer.concat(pieces.map(({ body }) => body)).equals(sent))
   t.deepEqual(
-    data.map(({ body }) => body.length),
+    pieces.map(({ body }) => body.length),
     [10, 262_120, 262_120, 75_750]
   )
   t.like(received.at(-1), { type: packetType.stream, procedure, serial: 3, status: 0 })
