@@ -1,8 +1,9 @@
 /** Where the API answers: TCP, with TLS or without, and the control sockets. */
-import { chmod, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { Fault } from '#shared/fault.ts'
 
 /** Connections of one server; more wait. */
@@ -27,23 +28,34 @@ export async function listenTcp(options: {
   return listening(server, (server.address() as AddressInfo).port)
 }
 
-/** A control socket: who may open the file, may speak. */
+/**
+ * A control socket: who may open the file, may speak. It is made in a folder that is closed to all
+ * others, and gets its name once its mode is right: there is no moment when it stands open.
+ */
 export async function listenSocket(options: {
   readonly path: string
   readonly mode: number
   readonly listener: RequestListener
 }): Promise<Listening> {
   const { path, mode, listener } = options
-  await rm(path, { force: true })
+  const folder = await mkdtemp(`${path}.`)
   const server = createServer(listener)
-  const before = process.umask(0o777 & ~mode)
   try {
-    await started(server, { path }, path)
+    const made = join(folder, 's')
+    await started(server, { path: made }, path)
+    await chmod(made, mode)
+    await rename(made, path)
   } finally {
-    process.umask(before)
+    await rm(folder, { recursive: true, force: true })
   }
-  await chmod(path, mode)
-  return listening(server, 0)
+  const { [Symbol.asyncDispose]: close, ...rest } = listening(server, 0)
+  return {
+    ...rest,
+    [Symbol.asyncDispose]: async () => {
+      await rm(path, { force: true })
+      await close()
+    }
+  }
 }
 
 async function started(server: Server, where: object, name: string): Promise<void> {
