@@ -4,8 +4,8 @@
  */
 import test, { type ExecutionContext } from 'ava'
 import { Fault, type FaultCode } from '#shared/fault.ts'
-import type { Commit } from '../../controller/core/commit.ts'
 import type { Entry, Journal, Position } from '../../controller/core/ports.ts'
+import { numbered, read } from '../world/numbered-commits.ts'
 
 /** Storage of one journal, empty at first, removed with the bed. */
 export interface JournalBed extends AsyncDisposable {
@@ -33,25 +33,6 @@ export function suite(name: string, makeBed: () => Promise<JournalBed>): void {
 }
 
 type Check = (t: ExecutionContext, bed: JournalBed) => Promise<void>
-
-/** A commit that says which one it is. */
-export const numbered = (number: number, filling = ''): Commit => ({
-  changes: [],
-  decisions: [
-    {
-      at: '2026-01-01T00:00:00.000Z',
-      by: 'controller',
-      verb: 'placed',
-      because: `because of ${number}${filling}`,
-      subjects: [`instance/shop/web-${number}`]
-    }
-  ]
-})
-
-/** All entries after a position. */
-export async function read(journal: Journal, after: Position = 0): Promise<readonly Entry[]> {
-  return Array.fromAsync(journal.entries(after))
-}
 
 /** All chunks of the last checkpoint, as text. */
 export async function readChunks(journal: Journal): Promise<Readonly<Record<string, string>>> {

@@ -9,7 +9,8 @@ import type { Places } from './places.ts'
 import { openQuarantine, writeDurably } from './quarantine.ts'
 import type { Store } from './store.ts'
 
-export type Cut = NonNullable<JournalOpening['cut']>
+/** What is gone; `torn`: only a last write that nobody was told had succeeded. */
+export type Cut = NonNullable<JournalOpening['cut']> & { readonly torn: boolean }
 
 /** What the walk along the chain has found. */
 export type Tail = {
@@ -19,6 +20,24 @@ export type Tail = {
   readonly problem: string | undefined
   /** Why the store had to be repaired. */
   readonly repaired: string | undefined
+  /** LevelDB's logs as they were before it was opened. */
+  readonly logs: readonly HeldLog[]
+}
+
+export type HeldLog = {
+  readonly name: string
+  readonly bytes: Buffer
+  readonly reading: LogReading
+}
+
+/** Reads LevelDB's logs by the names that they were given before it was opened. */
+export async function readHeldLogs({ held }: Places): Promise<readonly HeldLog[]> {
+  const logs: HeldLog[] = []
+  for (const name of await readdir(held)) {
+    const bytes = await readFile(join(held, name))
+    logs.push({ name, bytes, reading: readLog(bytes) })
+  }
+  return logs
 }
 
 /** Entries that are removed in one write. */
@@ -32,7 +51,8 @@ export async function cutTail(
 ): Promise<Cut | undefined> {
   const cuts: Cut[] = []
   if (tail.repaired !== undefined) {
-    cuts.push({ entries: 0, because: `the store was damaged and is repaired: ${tail.repaired}` })
+    const because = `the store was damaged and is repaired: ${tail.repaired}`
+    cuts.push({ entries: 0, because, torn: false })
   }
   if (tail.problem !== undefined) cuts.push(await cutEntries(store, tail, places))
   const skipped = await skippedInLogs(tail, places)
@@ -42,9 +62,10 @@ export async function cutTail(
   const entries = Math.max(...cuts.map(cut => cut.entries))
   const because = cuts.map(cut => cut.because).join('; ')
   const fields = { journal: places.path, head: tail.head, entries, because }
-  if (cuts.length === 1 && skipped?.torn) log.warn('journal tail was torn', fields)
+  const torn = cuts.every(cut => cut.torn)
+  if (torn) log.warn('journal tail was torn', fields)
   else log.error('journal was damaged', fields)
-  return { entries, because }
+  return { entries, because, torn }
 }
 
 async function cutEntries(store: Store, { head, problem }: Tail, { path }: Places): Promise<Cut> {
@@ -63,21 +84,15 @@ async function cutEntries(store: Store, { head, problem }: Tail, { path }: Place
   for (keys.reverse(); keys.length > 0; ) {
     await store.write(keys.splice(0, removedMax).map(key => ({ op: 'remove', key })))
   }
-  return { entries, because: `${problem}; ${entries} entries after ${head} are in ${folder}` }
+  const because = `${problem}; ${entries} entries after ${head} are in ${folder}`
+  return { entries, because, torn: false }
 }
-
-type HeldLog = { readonly name: string; readonly bytes: Buffer; readonly reading: LogReading }
 
 /** Compares the entries that LevelDB's logs mention with those that it gave. */
 async function skippedInLogs(
-  { head, problem }: Tail,
-  { path, held }: Places
-): Promise<(Cut & { readonly torn: boolean }) | undefined> {
-  const logs: HeldLog[] = []
-  for (const name of await readdir(held)) {
-    const bytes = await readFile(join(held, name))
-    logs.push({ name, bytes, reading: readLog(bytes) })
-  }
+  { head, problem, logs }: Tail,
+  { path }: Places
+): Promise<Cut | undefined> {
   const missing = logs.filter(({ reading }) => reading.highest > head)
   if (missing.length === 0) {
     if (problem === undefined) return undefined

@@ -11,6 +11,7 @@
  */
 import { constants, copyFile, link, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Epoch } from '#shared/ids.ts'
 import type { Position } from '../../core/ports.ts'
 import { positionOf } from './entry-codec.ts'
 
@@ -61,11 +62,13 @@ export type LogReading = {
   /** Highest position of an entry that is mentioned up to there, and anywhere. 0: none. */
   readonly highestWhole: Position
   readonly highest: Position
+  /** Highest epoch that is mentioned anywhere. 0: none. */
+  readonly highestEpoch: Epoch
 }
 
 /**
  * Walks a log by the lengths of its records, without their checksums, and looks for the entries
- * that it mentions. Source of the layout: LevelDB's doc/log_format.md and db/write_batch.cc.
+ * and epochs that it mentions. Source of the layout: LevelDB's doc/log_format.md and db/write_batch.cc.
  */
 export function readLog(bytes: Uint8Array): LogReading {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -90,11 +93,13 @@ export function readLog(bytes: Uint8Array): LogReading {
       wholePieces = pieces.length
     }
   }
-  const highestWhole = highestIn(Buffer.concat(pieces.slice(0, wholePieces)))
-  const rest = [...pieces.slice(wholePieces), buffer.subarray(at + headerBytes)]
-  const highest = Math.max(highestWhole, highestIn(Buffer.concat(rest)))
+  const whole = Buffer.concat(pieces.slice(0, wholePieces))
+  const rest = Buffer.concat([...pieces.slice(wholePieces), buffer.subarray(at + headerBytes)])
+  const highestWhole = highestIn(whole)
+  const highest = Math.max(highestWhole, highestIn(rest))
+  const highestEpoch = Math.max(highestEpochIn(whole), highestEpochIn(rest))
   if (end === 'whole' && wholePieces < pieces.length) end = 'torn'
-  return { end, wholeBytes, highestWhole, highest }
+  return { end, wholeBytes, highestWhole, highest, highestEpoch }
 }
 
 const blockBytes = 32_768
@@ -116,14 +121,22 @@ function judgeRecord(buffer: Buffer, at: number, left: number): LogReading['end'
  * key. Neither byte can be part of a commit, since JSON escapes control characters.
  */
 function highestIn(batches: Buffer): Position {
-  const keyLength = 18
-  const start = Buffer.from([1, keyLength, 0x65, 0x2f])
+  const key = '\u0001\u0012e/'
   let highest = 0
-  let at = batches.indexOf(start)
-  while (at !== -1) {
-    const key = batches.toString('latin1', at + 2, at + 2 + keyLength)
-    if (/^e\/[0-9a-f]{16}$/.test(key)) highest = Math.max(highest, positionOf(key))
-    at = batches.indexOf(start, at + 1)
+  for (let at = batches.indexOf(key); at !== -1; at = batches.indexOf(key, at + 1)) {
+    const found = /^e\/[0-9a-f]{16}$/.exec(batches.toString('latin1', at + 2, at + 20))
+    if (found) highest = Math.max(highest, positionOf(found[0]))
+  }
+  return highest
+}
+
+/** The highest epoch that is put in a batch: the key is followed by length, checksum and JSON. */
+function highestEpochIn(batches: Buffer): Epoch {
+  const key = '\u0001\u0007m/epoch'
+  let highest = 0
+  for (let at = batches.indexOf(key); at !== -1; at = batches.indexOf(key, at + 1)) {
+    const found = /\{"epoch":(\d{1,15})\}/.exec(batches.toString('latin1', at + 9, at + 60))
+    if (found) highest = Math.max(highest, Number(found[1]))
   }
   return highest
 }

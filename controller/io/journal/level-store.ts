@@ -1,6 +1,6 @@
 /** The only user of LevelDB. See level-files.ts for what can be wrong with its files. */
 import { Level } from 'level'
-import { Fault, type FaultCode, sentence } from '#shared/fault.ts'
+import { Fault, type FaultCode } from '#shared/fault.ts'
 import type { Store, StoredPair, Write } from './store.ts'
 
 /** Bytes that LevelDB gathers in its log before it makes a table of them. */
@@ -121,9 +121,7 @@ function faultOf(thrown: unknown, what: string): Fault {
   if (thrown instanceof Fault) return thrown
   const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown
   const code = (cause as { readonly code?: unknown } | undefined)?.code
-  return new Fault(codes[String(code)] ?? 'unavailable', `${what}: ${sentence(cause)}`, {
-    cause: thrown
-  })
+  return new Fault(codes[String(code)] ?? 'unavailable', what, { cause })
 }
 
 const codes: Readonly<Record<string, FaultCode>> = {

@@ -12,7 +12,7 @@
  * record, and would append the next one behind it, where no recovery would ever find it. So nothing
  * more is written until `recover` has closed LevelDB, opened it again and verified the tail.
  */
-import { Fault, isFault, sentence } from '#shared/fault.ts'
+import { Fault, isFault } from '#shared/fault.ts'
 import type { Epoch } from '#shared/ids.ts'
 import { type Log, silentLog } from '#shared/log.ts'
 import type { Commit } from '../../core/commit.ts'
@@ -31,7 +31,7 @@ import {
 import { Lane, withDeadline } from './lane.ts'
 import { openLevelStore } from './level-store.ts'
 import { type Opened, openWhole } from './opening.ts'
-import { roomAt } from './places.ts'
+import { diskRefused } from './places.ts'
 import { type Manifest, putRecord } from './records.ts'
 import type { OpenStore, Store, Write } from './store.ts'
 
@@ -87,7 +87,8 @@ class LevelJournal implements Journal {
 
   constructor(opened: Opened, options: Required<LevelJournalOptions>) {
     const { epoch, last, cut } = opened
-    this.opening = { head: last.position, epoch, cut }
+    const reported = cut && { entries: cut.entries, because: cut.because }
+    this.opening = { head: last.position, epoch, cut: reported }
     this.#path = opened.path
     this.#options = options
     this.#store = opened.store
@@ -242,11 +243,11 @@ class LevelJournal implements Journal {
     try {
       await withDeadline(this.#store.write(writes), writeMsMax, late)
     } catch (cause) {
-      const { room, next } = await roomAt(this.#path)
-      const what = `cannot write to the journal in ${this.#path}: ${sentence(cause)}${room}`
-      const fault = new Fault('unavailable', what, { cause, next })
+      const what = `cannot write to the journal in ${this.#path}`
+      const fault = await diskRefused(what, this.#path, cause)
       this.#state = { state: 'failed', fault }
-      log.error('journal failed', { journal: this.#path, head: this.head(), because: what, next })
+      const { message, reasons, next } = fault
+      log.error('journal failed', { head: this.head(), because: message, reasons, next })
       throw fault
     }
   }

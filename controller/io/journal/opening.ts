@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Epoch } from '#shared/ids.ts'
 import type { Log } from '#shared/log.ts'
-import { type Cut, cutTail } from './cutting.ts'
+import { type Cut, cutTail, readHeldLogs } from './cutting.ts'
 import { entryKey, entryKeyLast, firstLink, follow, type Link } from './entry-codec.ts'
 import { withDeadline } from './lane.ts'
 import { holdAll, holdLogs, lookAtFiles } from './level-files.ts'
@@ -62,6 +62,12 @@ export type OpeningOptions = {
 
 /** Longest that opening or repairing a store may take. */
 const openMsMax = 120_000
+
+/**
+ * After damage nobody knows which epoch was the last to be given; agents refuse one that they have
+ * seen with later orders. So more are left out than can have been lost.
+ */
+const epochsSkipped = 1000
 
 type Context = OpeningOptions & { readonly places: Places; readonly repaired: string | undefined }
 
@@ -138,11 +144,15 @@ async function verify(store: Store, context: Context): Promise<Opened | Fault> {
   if (lost !== undefined) return cannotTrust(path, lost)
 
   const { last, problem } = tail
-  const cut = await cutTail(store, { head: last.position, problem, repaired }, context)
+  const logs = await readHeldLogs(places)
+  const cut = await cutTail(store, { head: last.position, problem, repaired, logs }, context)
   await removePending(store, records)
   if (!records.format) await store.write([putRecord('format', { format: formatOurs })])
   await setMarker(places)
-  const epoch = Math.max(records.epoch?.epoch ?? 0, last.epoch)
+  const epochs = logs.map(({ reading }) => reading.highestEpoch)
+  let epoch = Math.max(records.epoch?.epoch ?? 0, last.epoch, ...epochs)
+  if (cut && !cut.torn) epoch += epochsSkipped
+  if (epoch > (records.epoch?.epoch ?? 0)) await store.write([putRecord('epoch', { epoch })])
   return { store, path, epoch, last, anchor, checkpoint: records.checkpoint, cut }
 }
 

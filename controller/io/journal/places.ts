@@ -1,5 +1,5 @@
 /** A journal's folder: what lies where in it, and the sentences for when it cannot be opened. */
-import { mkdir, readdir, realpath } from 'node:fs/promises'
+import { access, constants, mkdir, readdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
 import { lockOwner } from './lock-owner.ts'
@@ -18,6 +18,8 @@ export async function placesOf(given: string): Promise<Places> {
   await mkdir(join(given, 'store'), { recursive: true, mode: 0o700 })
   // LevelDB knows by the folder's name alone that this very process has it open already.
   const path = await realpath(given)
+  // Otherwise the first to notice a read-only file system is mkdir, which calls it ENOENT.
+  await access(path, constants.W_OK)
   await syncFolder(path)
   return { path, store: join(path, 'store'), held: join(path, 'opening') }
 }
@@ -37,16 +39,14 @@ export async function setMarker(places: Places): Promise<void> {
 /** Makes the Fault for a journal that cannot be opened for reasons outside of it. */
 export async function cannotOpen(path: string, thrown: unknown): Promise<Fault> {
   if (isFault(thrown, 'locked')) return locked(path, await ownerOf(path), thrown)
-  const { room, next } = await roomAt(path)
-  const what = `cannot open the journal in ${path}: ${sentence(thrown)}${room}`
-  return new Fault('unavailable', what, { cause: thrown, next })
+  return diskRefused(`cannot open the journal in ${path}`, path, thrown)
 }
 
 /** Makes the Fault for a journal from which no cloud can safely start. */
 export function cannotTrust(path: string, because: string): Fault {
   return new Fault('corrupt', `cannot open the journal in ${path}: ${because}`, {
     next: [
-      `look into ${join(path, 'quarantine')}, and restore the folder from a copy`,
+      `restore ${path} from a copy; what was found is in its folders quarantine and opening`,
       `to start a new, empty cloud instead, move ${path} away`
     ]
   })
@@ -67,18 +67,15 @@ export const ownerOf = (path: string): Promise<string | undefined> =>
 /** Room with which LevelDB can certainly reopen: its log once more as a table, and a new log. */
 const roomMibNeeded = 32
 
-/** Says how much room there is, to end a sentence with, and what to do when writes fail. */
-export async function roomAt(
-  path: string
-): Promise<{ readonly room: string; readonly next: readonly string[] }> {
+/** Makes the Fault for a disk that does not do what it should; `what` is what cannot be done. */
+export async function diskRefused(what: string, path: string, cause: unknown): Promise<Fault> {
   const found = await roomOf(path)
-  const full = found && found.freeMib < roomMibNeeded
-  return {
-    room: found ? `; ${found.freeMib} of ${found.totalMib} MiB are free there` : '',
-    next: [
-      full
-        ? `free at least ${roomMibNeeded} MiB on the file system of ${path}; nothing else is needed`
-        : `look with "dmesg" and "mount" whether the file system of ${path} is read-only or failing`
-    ]
-  }
+  const room = found ? `; ${found.freeMib} of ${found.totalMib} MiB are free there` : ''
+  const free = `free at least ${roomMibNeeded} MiB on the file system of ${path}`
+  const look = `look with "dmesg" and "mount" whether the file system of ${path} is failing`
+  return new Fault('unavailable', `${what}: the disk refused it${room}`, {
+    cause,
+    reasons: [sentence(cause)],
+    next: [found && found.freeMib < roomMibNeeded ? `${free}; nothing else is needed` : look]
+  })
 }

@@ -1,6 +1,7 @@
 import test from 'ava'
-import { type JournalBed, numbered, read, suite } from '../../contracts/journal.ts'
+import { type JournalBed, suite } from '../../contracts/journal.ts'
 import { FakeJournalDisk } from '../../world/fake-journal.ts'
+import { numbered, read } from '../../world/numbered-commits.ts'
 
 suite('the fake journal', async () => {
   const disk = new FakeJournalDisk()
