@@ -28,8 +28,7 @@ const titles: readonly (readonly [string, rules.Rule])[] = [
 
 for (const [title, rule] of titles) {
   test(title, t => {
-    const broken = rule(files)
-    t.is(broken.length, 0, `\n${broken.join('\n')}\n`)
+    t.deepEqual(rule(files), [])
   })
 }
 
@@ -48,7 +47,7 @@ test('each export has a sentence', t => {
     fs.writeFileSync(waitingFile, remaining.map(each => `${each}\n`).join(''))
   }
   if (waiting.size > 0) t.log(`${waiting.size} older exports are still without`)
-  t.is(broken.length, 0, `\n${broken.join('\n')}\n`)
+  t.deepEqual(broken, [])
 })
 
 const functionLinesMax = 70
@@ -78,6 +77,6 @@ test(`functions have at most ${functionLinesMax} lines`, async t => {
   const broken = [...output.matchAll(/^::.*?file=(.*?),line=(\d+),.*?::(.*)$/gm)].map(
     ([, file = '', line, says]) => `${path.relative(root, file)}:${line} ${says}`
   )
-  t.is(broken.length, 0, `\n${broken.join('\n')}\n`)
+  t.deepEqual(broken, [])
   t.is(code, 0, `the linter itself failed: ${output}`)
 })

@@ -93,7 +93,7 @@ async function program(name: string, bin: string, args: readonly string[]): Prom
 }
 
 async function checkGenerated(): Promise<Outcome> {
-  const stale = await staleFiles(root)
+  const stale = await staleFiles()
   for (const { file, command } of stale) print(`  ${file} is out of date: run ${command}`)
   return stale.length === 0 ? passed : failed
 }

@@ -118,5 +118,5 @@ test('schemas are written in typebox where they belong', t => {
   for (const path of ['shared/model/a.ts', 'shared/wire/a.ts', 'agent/io/config.ts']) {
     t.deepEqual(rules.dependencies([user(path)]), [])
   }
-  t.is(rules.dependencies([user('agent/io/a.ts')]).length, 1)
+  t.is(rules.dependencies([user('tools/a.ts')]).length, 1)
 })

@@ -176,9 +176,8 @@ export const typed: Rule = finds(
 
 /** Packages whose words are the language of a whole part of the house. */
 const languages: Readonly<Record<string, RegExp>> = {
-  // Schemas are types: the model, the messages, the API and configuration files are written in it.
-  typebox:
-    /^(shared\/(model|wire)|controller\/io\/api)\/|(^|\/)config(uration)?(\/|\.ts$|-[a-z-]+\.ts$)/
+  // Schemas are types: the model, the messages, and whatever else crosses a border are written so.
+  typebox: /^(shared\/(model|wire)|(controller|agent|bootd)\/io)\//
 }
 
 /** Each package is imported in one file of ours, which speaks our words. */

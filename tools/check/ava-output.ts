@@ -16,7 +16,8 @@ export type LineKind = 'passed' | 'failed' | 'skipped' | 'said' | 'end' | 'other
 /** Tells the lines of the report apart. After `end` come details, where nothing is counted. */
 export function kindOf(line: string): LineKind {
   if (/^\s*[✔√] /.test(line)) return 'passed'
-  if (/^\s*[✘✖×] /.test(line)) return 'failed'
+  // Those that were pending when time was up did not pass either.
+  if (/^\s*[✘✖×◌] /.test(line)) return 'failed'
   if (/^\s*- \[(skip|todo)\] /.test(line)) return 'skipped'
   if (/^\s*ℹ /.test(line)) return 'said'
   return /^ {2}─+$/.test(line) ? 'end' : 'other'

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { cliDoc, cliDocFile } from '../docs/cli.ts'
 import { generateProcedures, proceduresPath } from '../libvirt-rpc.ts'
 
 /** A file that a program of ours writes, and that is kept with the sources. */
@@ -10,12 +11,15 @@ type Generated = {
   readonly generate: () => string | Promise<string>
 }
 
+const root = path.resolve(import.meta.dirname, '../..')
+
 const generated: readonly Generated[] = [
-  { file: proceduresPath, command: 'node tools/libvirt-rpc.ts', generate: generateProcedures }
+  { file: proceduresPath, command: 'node tools/libvirt-rpc.ts', generate: generateProcedures },
+  { file: path.relative(root, cliDocFile), command: 'node tools/docs/cli.ts', generate: cliDoc }
 ]
 
 /** The generated files that are not as their generator would write them now. */
-export async function staleFiles(root: string): Promise<readonly Omit<Generated, 'generate'>[]> {
+export async function staleFiles(): Promise<readonly Omit<Generated, 'generate'>[]> {
   const checked = await Promise.all(
     generated.map(async ({ file, command, generate }) => {
       const [kept, made] = await Promise.all([
