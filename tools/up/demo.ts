@@ -1,0 +1,134 @@
+/** The demonstration: an image that is built here, and an instance of it that answers. */
+import { createReadStream } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Fault, isFault } from '#shared/fault.ts'
+import type { Condition, ResourceDocument } from '#shared/model/index.ts'
+import type { Api } from '../cli/api/client.ts'
+import { createResource, pathOf, readResource } from '../cli/api/resources.ts'
+import { buildImages } from '../image/main.ts'
+import type { Layout } from './layout.ts'
+import type { Tell } from './say.ts'
+
+/** Name of the instance that shows that all of it works. */
+export const demoInstance = 'hello'
+const instanceMsMax = 180_000
+const hostMsMax = 60_000
+
+/** Waits until a host is heard. */
+export async function untilHost(api: Api, tell: Tell): Promise<ResourceDocument> {
+  const until = performance.now() + hostMsMax
+  for (;;) {
+    const answer = await api.ask({ method: 'GET', path: '/v1/hosts', doing: 'list hosts' })
+    const { items } = JSON.parse(answer.bytes.toString()) as { items: ResourceDocument[] }
+    const online = items.find(({ status }) => status['phase'] === 'online')
+    if (online) return online
+    const seen = items.map(({ name, status }) => `${name} is ${String(status['phase'])}`).join(', ')
+    tell(seen || 'no host has knocked yet')
+    if (performance.now() > until) {
+      throw new Fault('deadline', `no host came online within ${hostMsMax} ms`, {
+        reasons: [seen || 'none has knocked'],
+        next: ['see agent.log among the logs', 'remuda doctor']
+      })
+    }
+    await sleep(200)
+  }
+}
+
+/** Builds the images where they are not built yet, and imports those that the cloud has not. */
+export async function ensureImages(api: Api, layout: Layout, tell: Tell): Promise<void> {
+  const { images } = await buildImages({ out: layout.images, progress: tell })
+  for (const { kind, path, sha256, bytes } of images) {
+    const name = kind === 'vm' ? 'tiny' : 'tiny-container'
+    const there = await found(api, 'image', name)
+    if (there?.status['sha256'] === sha256) continue
+    if (there?.status['phase'] === 'ready') {
+      tell(`${name} is another build; it stays as it is`)
+      continue
+    }
+    tell(`importing ${name}`)
+    if (!there) {
+      const format = kind === 'vm' ? 'qcow2' : 'tar'
+      const wish = { spec: { type: kind, format, shared: true } }
+      await createResource(api, { kind: 'image', name }, wish)
+    }
+    await api.ask({
+      method: 'PUT',
+      path: `${pathOf('image', name)}/content`,
+      headers: { 'content-type': 'application/octet-stream' },
+      content: { stream: createReadStream(path), bytes },
+      deadlineMs: 120_000,
+      doing: `import image/${name}`
+    })
+  }
+  tell('tiny and tiny-container')
+}
+
+/** Creates the instance where there is none, starts it where it is stopped, and waits for it. */
+export async function ensureInstance(api: Api, tell: Tell): Promise<ResourceDocument> {
+  const reference = { kind: 'instance' as const, name: demoInstance }
+  if (!(await found(api, 'instance', demoInstance))) {
+    await createResource(api, reference, { spec: { image: 'tiny', size: 'tiny' } })
+  }
+  const until = performance.now() + instanceMsMax
+  for (;;) {
+    const document = await readResource(api, reference)
+    const ready = document.conditions.find(({ type }) => type === 'ready')
+    if (isRunning(document, ready)) {
+      tell(`running on ${String(document.status['host'])}`)
+      return document
+    }
+    if (document.spec['desiredPower'] !== 'running') {
+      tell(`it should be ${String(document.spec['desiredPower'])}: left so`)
+      return document
+    }
+    tell(ready?.message ?? 'waits')
+    if (performance.now() > until) throw late(ready)
+    await sleep(200)
+  }
+}
+
+const isRunning = (document: ResourceDocument, ready: Condition | undefined): boolean =>
+  document.status['phase'] === 'running' && ready?.status === 'true'
+
+const late = (ready: Condition | undefined): Fault =>
+  new Fault('deadline', `${demoInstance} did not run within ${instanceMsMax} ms`, {
+    reasons: ready ? [ready.message] : [],
+    next: [`remuda why instance/${demoInstance}`, 'remuda doctor']
+  })
+
+/** Waits until the instance answers HTTP, and gives what it says. */
+export async function untilAnswering(address: string, tell: Tell): Promise<string> {
+  const until = performance.now() + instanceMsMax
+  for (;;) {
+    try {
+      const answer = await fetch(`http://${address}/`, { signal: AbortSignal.timeout(2_000) })
+      if (answer.ok) {
+        tell(`http://${address}/ answers`)
+        return await answer.text()
+      }
+    } catch (thrown) {
+      tell(`${address} does not answer yet`)
+      if (performance.now() > until) {
+        throw new Fault('deadline', `${demoInstance} does not answer at http://${address}/`, {
+          cause: thrown,
+          reasons: [`waited ${instanceMsMax} ms`],
+          next: [`remuda log ${demoInstance}`, `remuda why instance/${demoInstance}`]
+        })
+      }
+    }
+    await sleep(100)
+  }
+}
+
+async function found(
+  api: Api,
+  kind: 'image' | 'instance',
+  name: string
+): Promise<ResourceDocument | undefined> {
+  try {
+    return await readResource(api, { kind, name })
+  } catch (thrown) {
+    if (isFault(thrown, 'not-found')) return undefined
+    throw thrown
+  }
+}

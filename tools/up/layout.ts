@@ -1,0 +1,60 @@
+/** Where everything of a cloud on one machine is, and how its daemons are started. */
+
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { DaemonSpec } from '#shared/daemon.ts'
+
+/** Folder of this checkout. */
+export const home = fileURLToPath(new URL('../..', import.meta.url))
+/** Folder of all state when `REMUDA_STATE` says nothing else. */
+export const stateDefault = '/var/lib/remuda'
+
+export type Layout = {
+  readonly state: string
+  readonly run: string
+  readonly logs: string
+  /** What was made outside of the state folder, so that it can be undone. */
+  readonly ledger: string
+  readonly images: string
+  readonly controller: DaemonSpec
+  readonly agent: DaemonSpec
+  readonly libvirtd: DaemonSpec
+  readonly virtlogd: DaemonSpec
+}
+
+/** Says where things are for a state folder. */
+export function layoutOf(state: string): Layout {
+  const run = join(state, 'run')
+  const logs = join(state, 'log')
+  const ours = (part: 'controller' | 'agent', about: string): DaemonSpec => ({
+    name: about,
+    command: process.execPath,
+    args: [join(home, 'dist', `remuda-${part}.js`), '--state', state],
+    recordFile: join(run, `${part}.process`),
+    logFile: join(logs, `${part}.log`),
+    readyFile: join(run, `${part}.ready`),
+    readyMsMax: 60_000,
+    stopMsMax: 20_000
+  })
+  const libvirts = (program: string, socket: string): DaemonSpec => ({
+    name: program,
+    command: `/usr/sbin/${program}`,
+    args: ['--pid-file', join(run, `${program}.pid`)],
+    recordFile: join(run, `${program}.process`),
+    logFile: join(logs, `${program}.log`),
+    readyFile: socket,
+    readyMsMax: 60_000,
+    stopMsMax: 10_000
+  })
+  return {
+    state,
+    run,
+    logs,
+    ledger: join(state, 'outside.json'),
+    images: join(state, 'demo-images'),
+    controller: ours('controller', 'the controller'),
+    agent: ours('agent', 'the agent'),
+    libvirtd: libvirts('libvirtd', '/run/libvirt/libvirt-sock'),
+    virtlogd: libvirts('virtlogd', '/run/libvirt/virtlogd-sock')
+  }
+}
