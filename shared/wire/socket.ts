@@ -15,7 +15,7 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import * as zmq from 'zeromq'
-import { Fault, sentence } from '../fault.ts'
+import { Fault } from '../fault.ts'
 import type { CurveKeys } from './keys.ts'
 import { messageBytesMax } from './messages.ts'
 
@@ -120,8 +120,8 @@ export class WireSocket {
   dial({ endpoint, publicKey, line }: Dial): void {
     withoutWarning(() => {
       this.#router.curveServerKey = publicKey
+      this.#router.connect(endpoint, { routingId: line })
     })
-    this.#router.connect(endpoint, { routingId: line })
   }
 
   /** Ends all lines to an endpoint at once and drops what was not sent on them. */
@@ -234,14 +234,14 @@ function context(): zmq.Context {
 }
 
 /**
- * The library warns, at each dial, that an option takes effect only at the next one: which is what
- * we want. It does so by `process.emitWarning`, at once; there is no way to tell it not to.
+ * The library warns, at each dial but the first, that an option takes effect only at the next: just
+ * what we want. It does so by `process.emitWarning`, at once; there is no way to tell it not to.
  */
-function withoutWarning(set: () => void): void {
+function withoutWarning(dial: () => void): void {
   const emitWarning = process.emitWarning
   process.emitWarning = () => {}
   try {
-    set()
+    dial()
   } finally {
     process.emitWarning = emitWarning
   }
@@ -257,11 +257,14 @@ function tell(event: zmq.Event): SocketEvent | undefined {
       return refused(event.address, 'the key is not admitted')
     case 'handshake:error:protocol':
     case 'handshake:error:other':
-      return refused(event.address, `the handshake failed: ${sentence(event.error)}`)
+      return refused(event.address, `the handshake broke off, ${handshakeHint}`)
     default:
       return undefined
   }
 }
+
+/** A server that cannot decrypt what was meant for another key just closes the connection. */
+const handshakeHint = 'as it does when another key answers there than the one that is known'
 
 const refused = (endpoint: string, because: string): SocketEvent => ({
   type: 'refused',

@@ -1,0 +1,63 @@
+/** Real controllers and agents on 127.0.0.1, on ports of the kernel's choosing. */
+import { realClock } from '#shared/clock.ts'
+import type { HostId } from '#shared/ids.ts'
+import { silentLog } from '#shared/log.ts'
+import type { Sender } from '#shared/wire/frame.ts'
+import { type CurveKeys, makeKeys } from '#shared/wire/keys.ts'
+import { AgentSocket } from '../../agent/io/mesh.ts'
+import type { Peer } from '../../controller/core/ports.ts'
+import { ControllerMesh } from '../../controller/io/mesh.ts'
+import type { MeshRig } from '../contracts/mesh.ts'
+
+export const anyPort = 'tcp://127.0.0.1:0'
+
+/** What a real agent is made with, beside what every agent of the rig has. */
+type AgentFields = {
+  readonly endpoint?: string
+  readonly keys?: CurveKeys
+  readonly admitted?: readonly string[]
+}
+
+/** A rig of real sockets, with the means to make others that do not belong. */
+export class RealMeshRig implements MeshRig {
+  readonly controllerKeys = makeKeys()
+  readonly #stack = new AsyncDisposableStack()
+  readonly #places = new Map<HostId, { readonly keys: CurveKeys; readonly endpoint: string }>()
+  #runs = 0
+
+  sender = (): Sender => ({ bootId: 'boot', run: `run-${++this.#runs}` })
+
+  controller = (epoch: () => number, keys: CurveKeys = this.controllerKeys): ControllerMesh =>
+    this.#stack.use(
+      ControllerMesh.open({ keys, sender: this.sender(), epoch, clock: realClock, log: silentLog })
+    )
+
+  agent = async (
+    host: HostId,
+    fields: AgentFields = {}
+  ): Promise<{ readonly mesh: AgentSocket; readonly peer: Peer }> => {
+    const place = this.#places.get(host) ?? { keys: makeKeys(), endpoint: anyPort }
+    const mesh = this.#stack.use(
+      await AgentSocket.open({
+        ...place,
+        sender: this.sender(),
+        admitted: [this.controllerKeys.publicKey],
+        seen: () => ({ epoch: 0, generation: 0 }),
+        clock: realClock,
+        log: silentLog,
+        ...fields
+      })
+    )
+    const { endpoint } = mesh
+    const keys = fields.keys ?? place.keys
+    this.#places.set(host, { keys, endpoint })
+    return { mesh, peer: { host, endpoint, publicKey: keys.publicKey } }
+  }
+
+  /** Has something disposed of together with the rig. */
+  use = <T extends AsyncDisposable | Disposable>(resource: T): T => this.#stack.use(resource)
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync()
+  }
+}
