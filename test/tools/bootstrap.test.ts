@@ -14,7 +14,11 @@ const answers = {
   node: 'echo 20.1.0',
   'dpkg-query': 'echo "ii  one"; echo "rc  two"; exit 1',
   'apt-get': 'echo "$@" >>calls; ls policy >>calls 2>&1; echo "Get:1 http://mirror.example two"',
-  npm: 'echo "npm $@" >>calls; mkdir -p node_modules/.bin; touch node_modules/.bin/node; chmod +x node_modules/.bin/node'
+  npm: [
+    'echo "npm $@" >>calls',
+    'mkdir -p node_modules/.bin',
+    'install -m 755 /dev/null node_modules/.bin/node'
+  ].join('\n')
 }
 type Answers = Readonly<Partial<typeof answers>>
 

@@ -1,4 +1,4 @@
-/** Measures parts of Remuda on this machine: `npm run bench -- NAME`; without a name, lists them. */
+/** Measures parts of Remuda on this machine: `npm run bench -- NAME`; without one, lists them. */
 
 type Bench = (print: (line: string) => void) => Promise<void>
 type Entry = {

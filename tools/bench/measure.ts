@@ -1,4 +1,4 @@
-/** What measurements share. The median, not the mean: a shared machine stutters, and upwards only. */
+/** What measurements share. Medians, not means: a shared machine stutters, and upwards only. */
 
 /** Runs something once and gives how long it took. Unit: ms. */
 export async function timeMs(call: () => unknown): Promise<number> {

@@ -1,7 +1,7 @@
 /**
  * Whether a build would give what is there already. The stamp names every source of ours that went
- * into the last build and holds one hash over all of them, the lock file of the npm packages and the
- * builder itself. A new file only matters once one of these imports it.
+ * into the last build and holds one hash over all of them, the lock file of the npm packages and
+ * the builder itself. A new file only matters once one of these imports it.
  */
 import { createHash } from 'node:crypto'
 import fs from 'node:fs/promises'
