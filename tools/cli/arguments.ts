@@ -141,7 +141,7 @@ export function readGiven(command: Command, words: readonly string[]): Given {
     const option = options.find(candidate => candidate.name === token.name)
     if (option === undefined) throw unknownOption(command, token.rawName!, options)
     const before = values.get(option.name) ?? []
-    values.set(option.name, [...before, readValue(command, option, token)])
+    values.set(option.name, [...before, readValue(command, option, { token, options })])
   }
   for (const option of options) {
     if (option.required && !values.has(option.name)) {
@@ -173,13 +173,17 @@ function unknownOption(command: Command, rawName: string, options: readonly Opti
   )
 }
 
-function readValue(command: Command, option: Option, token: Token): Value {
-  const { value, inlineValue, rawName } = token
+function readValue(
+  command: Command,
+  option: Option,
+  given: { readonly token: Token; readonly options: readonly Option[] }
+): Value {
+  const { value, inlineValue, rawName } = given.token
   if (option.type === 'flag') {
     if (value !== undefined) throw wrong(command, `${rawName} takes no value`)
     return true
   }
-  if (value === undefined || (!inlineValue && /^-./.test(value))) {
+  if (value === undefined || (!inlineValue && isOption(value, given.options))) {
     throw wrong(command, `${rawName} needs a value`, [option.doc])
   }
   if (option.words && !option.words.includes(value)) {
@@ -198,6 +202,10 @@ function readValue(command: Command, option: Option, token: Token): Value {
     })
   }
 }
+
+/** Whether a word that stands where a value is due is the next option: the value was forgotten. */
+const isOption = (word: string, options: readonly Option[]): boolean =>
+  /^--./.test(word) || options.some(({ short }) => short !== undefined && word === `-${short}`)
 
 function readTyped(option: Option, value: string): Value {
   switch (option.type) {

@@ -68,13 +68,8 @@ export type Reference = {
   readonly tenant?: string
 }
 
-export const writeReference = (reference: Reference): string =>
-  reference.tenant === undefined
-    ? `${reference.kind}/${reference.name}`
-    : `${reference.kind}/${reference.tenant}/${reference.name}`
-
-/** How events and histories name it: with its tenant only where that is not the usual one. */
-export function subjectOf({ kind, name, tenant }: Reference): string {
+/** Writes a reference as events and histories do: with its tenant only where that is not the usual one. */
+export function writeReference({ kind, name, tenant }: Reference): string {
   const isUsual = tenant === undefined || tenant === 'default' || wordsOf(kind).scope === 'cloud'
   return isUsual ? `${kind}/${name}` : `${kind}/${tenant}/${name}`
 }

@@ -43,6 +43,9 @@ export async function openChannel(
   const closed = new Promise<{ code: number; reason: string }>(resolve => {
     socket.once('close', (code, reason) => resolve({ code, reason: reason.toString('utf8') }))
   })
+  // Made before anything can arrive, so that nothing is missed. How it ends is told by `closed`.
+  const stream = createWebSocketStream(socket, { highWaterMark: 64 * 1024 })
+  stream.on('error', () => {})
   const stop = () => socket.terminate()
   ask.signal.addEventListener('abort', stop, { once: true })
   try {
@@ -51,7 +54,6 @@ export async function openChannel(
     ask.signal.removeEventListener('abort', stop)
   }
   keepAlive(socket)
-  const stream = createWebSocketStream(socket, { highWaterMark: 64 * 1024 })
   return { stream, closed, close: () => socket.close(1000) }
 }
 

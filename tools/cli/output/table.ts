@@ -22,7 +22,7 @@ export function renderTable(
   const natural = columns.map((column, index) =>
     Math.max(displayWidth(column.title), ...texts.map(row => displayWidth(row[index] ?? '')))
   )
-  const widths = options.width === undefined ? natural : fit(natural, options.width)
+  const widths = options.width === undefined ? natural : shrink(natural, options.width)
   const line = (cells: readonly string[], colours: readonly (Colour | undefined)[]): string =>
     cells
       .map((text, index) => {
@@ -50,7 +50,7 @@ export function renderTable(
 }
 
 /** Takes columns away from the widest until all fit, or until none can give more. */
-function fit(natural: readonly number[], width: number): readonly number[] {
+function shrink(natural: readonly number[], width: number): readonly number[] {
   const widths = [...natural]
   let excess = widths.reduce((sum, one) => sum + one, 0) + gap.length * (widths.length - 1) - width
   while (excess > 0) {

@@ -37,6 +37,7 @@ export async function sendRequest(invocation: Invocation): Promise<number> {
   const isTerminal = invocation.terminal.output.isTTY === true
   if (isJson && isTerminal) invocation.write(indented(answer.bytes))
   else invocation.terminal.output.write(answer.bytes)
+  if (isJson && !isTerminal && answer.bytes.at(-1) !== 0x0a) invocation.write('\n')
   if (answer.status < 400) return 0
   const fault = faultOfAnswer(answer.status, answer.bytes, `${method} ${path}`)
   invocation.terminal.errors.write(describeFailure(fault))

@@ -41,7 +41,7 @@ export async function apply(invocation: Invocation): Promise<number> {
       done.push(wish)
       if (!quietly) invocation.write(lineOf(result, settings.format === 'name'))
     } catch (error) {
-      if (!isFault(error) || isFault(error, 'aborted')) throw error
+      if (!isFault(error) || error.code === 'aborted') throw error
       exitCode ||= tellFailure(invocation, placed(error, wish))
       if (error.code === 'unavailable' || error.code === 'closed') break
     }
@@ -142,7 +142,7 @@ async function waitForAll(invocation: Invocation, wishes: readonly FileWish[]): 
       const options = { judge: judgeReady, timeoutMs: leftMs, expected: 'ready' }
       await waitUntil(invocation, reference, options)
     } catch (error) {
-      if (!isFault(error) || isFault(error, 'aborted')) throw error
+      if (!isFault(error) || error.code === 'aborted') throw error
       exitCode ||= tellFailure(invocation, error)
     }
   }

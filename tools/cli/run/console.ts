@@ -76,9 +76,9 @@ async function show({ stream }: Channel, { output }: Terminal): Promise<void> {
 
 /** Sends what is typed until Ctrl-] q. */
 async function type(channel: Channel, { input }: Terminal): Promise<void> {
-  const escape = makeEscape()
+  const read = makeEscape()
   const onBytes = (bytes: Buffer) => {
-    const { send, leave } = escape(bytes)
+    const { send, leave } = read(bytes)
     if (send.length > 0) void sendBytes(channel, send)
     if (leave) channel.close()
   }

@@ -1,7 +1,7 @@
 import type { Change, Decision, Happening } from '../api/events.ts'
 import { happenings } from '../api/events.ts'
 import type { Invocation } from '../invocation.ts'
-import { type Reference, readKind, subjectOf } from '../kinds.ts'
+import { type Reference, readKind, writeReference } from '../kinds.ts'
 import { colourOf } from '../output/values.ts'
 import { oneLine } from '../terminal.ts'
 import { writeList } from './list.ts'
@@ -13,7 +13,7 @@ export async function showEvents(invocation: Invocation): Promise<void> {
   const about = given.text('for')
   const subject = about === undefined ? undefined : readSubject(invocation, about)
   if (given.flag('watch')) return watchEvents(invocation, subject)
-  const filter = subject && { filter: `spec.subject="${subjectOf(subject)}"` }
+  const filter = subject && { filter: `spec.subject="${writeReference(subject)}"` }
   await writeList(invocation, 'event', filter)
 }
 
@@ -24,7 +24,7 @@ async function watchEvents(invocation: Invocation, subject: Reference | undefine
   const query = {
     kinds: kinds.length === 0 ? undefined : kinds.join(','),
     tenant: subject || settings.tenant === '*' ? undefined : settings.tenant,
-    subject: subject && subjectOf(subject)
+    subject: subject && writeReference(subject)
   }
   for await (const happening of happenings(api, query, signal)) {
     const text =
@@ -43,10 +43,10 @@ async function watchEvents(invocation: Invocation, subject: Reference | undefine
 function writeRaw(happening: Happening): string | undefined {
   const { type } = happening
   if (type === 'change') {
-    return `${JSON.stringify({ type, id: happening.id, ...happening.change })}\n`
+    return `${JSON.stringify({ type, position: happening.id, ...happening.change })}\n`
   }
   if (type === 'decision') {
-    return `${JSON.stringify({ type, id: happening.id, ...happening.decision })}\n`
+    return `${JSON.stringify({ type, position: happening.id, ...happening.decision })}\n`
   }
   return type === 'reset' ? `${JSON.stringify({ type })}\n` : undefined
 }
@@ -71,7 +71,7 @@ const words = { put: 'wish recorded', remove: 'gone', status: 'status' }
 
 function describeChange({ paint }: Invocation, change: Change): string {
   const { op, resource } = change
-  const subject = subjectOf(change)
+  const subject = writeReference(change)
   const phase = resource?.status['phase']
   const shown = typeof phase === 'string' ? `: ${phase}` : ''
   const ready = resource?.conditions.find(condition => condition.type === 'ready')

@@ -38,7 +38,10 @@ export async function writeList(
 
 function noteEmpty(invocation: Invocation, kind: Kind): void {
   const { given, settings } = invocation
-  if (given.text('filter') !== undefined) return invocation.note('none match the filter\n')
+  if (given.text('filter') !== undefined) {
+    invocation.note('none match the filter\n')
+    return
+  }
   const { scope, creatable, plural } = wordsOf(kind)
   const where = scope === 'tenant' ? ` in tenant ${settings.tenant ?? 'default'}` : ''
   const hint = creatable ? `; remuda ${kind} create --help` : ''

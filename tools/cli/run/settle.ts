@@ -7,7 +7,7 @@ import { follow } from '../api/follow.ts'
 import { readResource } from '../api/resources.ts'
 import { UsageFault } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
-import { type Reference, subjectOf, writeReference } from '../kinds.ts'
+import { type Reference, writeReference } from '../kinds.ts'
 import { makeProgress } from '../output/progress.ts'
 
 /** How long commands wait where they are not told. */
@@ -85,7 +85,7 @@ export async function waitUntil(
   const tick = keepTicking(() => progress.say(`${subject}: ${because}`), signal)
   try {
     const seen = follow(api, {
-      query: { subject: subjectOf(reference) },
+      query: { subject: writeReference(reference) },
       signal,
       look: inner => lookAt(api, reference, inner),
       away: reason => {
@@ -145,11 +145,10 @@ const late = (
   options: { readonly because: string; readonly expected: string; readonly timeoutMs: number }
 ): Fault => {
   const { because, expected, timeoutMs } = options
-  return new Fault(
-    'deadline',
-    `cannot see ${subject} ${expected} within ${formatMs(timeoutMs)}; it goes on`,
-    { reasons: [because], next: [`remuda why ${subject}`, `remuda wait ${subject} --timeout 5m`] }
-  )
+  return new Fault('deadline', `cannot see ${subject} ${expected} within ${formatMs(timeoutMs)}`, {
+    reasons: [because],
+    next: [`remuda why ${subject}`, `remuda wait ${subject} --timeout 5m`]
+  })
 }
 
 const interrupted = (subject: string): Fault =>

@@ -2,7 +2,7 @@ import type { Kind } from '#shared/model/index.ts'
 import { readResource } from '../api/resources.ts'
 import type { Run } from '../command.ts'
 import type { Invocation } from '../invocation.ts'
-import { type Reference, subjectOf } from '../kinds.ts'
+import { type Reference, writeReference } from '../kinds.ts'
 import { renderDocument } from '../output/results.ts'
 import { showLive } from './live.ts'
 import { referenceTo } from './outcome.ts'
@@ -17,7 +17,7 @@ export const showKind =
 export async function writeOne(invocation: Invocation, reference: Reference): Promise<void> {
   const api = await invocation.connect()
   await showLive(invocation, {
-    query: { subject: subjectOf(reference) },
+    query: { subject: writeReference(reference) },
     look: async signal => {
       const document = await readResource(api, reference, signal)
       return renderDocument(invocation, document, Date.now())

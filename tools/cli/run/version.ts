@@ -21,10 +21,7 @@ export async function showVersion(invocation: Invocation): Promise<void> {
 
 async function askController(
   invocation: Invocation
-): Promise<
-  | { readonly controller: string; readonly cloud: string }
-  | { readonly controller?: never; readonly because: string }
-> {
+): Promise<{ readonly controller: string; readonly cloud: string } | { readonly because: string }> {
   const doing = 'ask the controller for its version'
   try {
     const api = await invocation.connect()
@@ -38,7 +35,7 @@ async function askController(
     const said = readJson(answer, doing) as { readonly version: unknown; readonly cloud: unknown }
     return { controller: String(said.version), cloud: cloudOf(said.cloud) }
   } catch (error) {
-    if (!isFault(error) || isFault(error, 'aborted')) throw error
+    if (!isFault(error) || error.code === 'aborted') throw error
     return { because: error.message }
   }
 }
