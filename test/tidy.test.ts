@@ -1,4 +1,4 @@
-/** The house rules of docs/style, as far as a program can check them. */
+/** The house rules, as far as a program can check them. */
 import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
