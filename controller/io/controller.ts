@@ -25,6 +25,7 @@ import type { ControllerConfig } from './config.ts'
 import { doorkeeperOf } from './doorkeeper.ts'
 import { Feed } from './feed.ts'
 import { openImageStore } from './images.ts'
+import { importImages } from './importer.ts'
 import { Keeper } from './keeper.ts'
 import { Ledger } from './ledger.ts'
 import { Meters } from './metrics.ts'
@@ -118,7 +119,7 @@ export async function startController(
   const listening = await listen(config, service, app)
   contentUrl ||= `${config.certificate ? 'https' : 'http'}://${config.apiAddress}:${listening.port}`
   const running = reign.run(signal)
-  const keeping = keep(service, keeper, signal)
+  const keeping = Promise.all([keep(service, keeper, signal), importImages(service, signal)])
   return {
     service,
     doorkeeper: doorkeeperOf(service, {
