@@ -6,7 +6,8 @@ import { childOf, parseXml } from '../../agent/io/xml.ts'
 test('a document becomes a tree of local names, namespaces, attributes and text', t => {
   const root = parseXml(
     `<?xml version='1.0'?>
-    <a:x xmlns:a='n' k='1' a:l='&quot;2'>one<!-- not this --><y>&lt;two&#33;</y><![CDATA[<&]]></a:x>`,
+    <a:x xmlns:a='n' k='1' a:l='&quot;2'>one<!-- not
+    this --><y>&lt;two&#33;</y><![CDATA[<&]]></a:x>`,
     'it'
   )
   t.is(root.name, 'x')

@@ -81,7 +81,7 @@ const containerXml = (spec: GuestSpec, root: string): string => `
     <init>/bin/busybox</init>
     <initarg>sh</initarg>
     <initarg>-c</initarg>
-    <initarg>trap 'exit 0' TERM; echo R; while :; do /bin/busybox sleep 60 &amp; wait; done</initarg>
+    <initarg>trap 'exit 0' TERM; while :; do /bin/busybox sleep 60 &amp; wait; done</initarg>
   </os>
   <devices>
     <filesystem type='mount'><source dir='${root}'/><target dir='/'/></filesystem>

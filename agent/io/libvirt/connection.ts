@@ -75,8 +75,11 @@ type Call = {
   readonly args: Buffer
   /** Gives the outcome to the caller; does nothing once the caller has given up. */
   readonly settle: (outcome: Buffer | Fault) => void
-  /** For a call that opens a stream: runs before any packet of the stream is looked at. */
-  readonly opened: ((serial: number) => void) | undefined
+  /**
+   * For a call that opens a stream: makes it, as soon as there is a serial. libvirtd may send the
+   * first data before the reply.
+   */
+  readonly makeStream: ((serial: number) => void) | undefined
   abandoned: boolean
 }
 
@@ -143,10 +146,10 @@ export class Connection {
     const { number, args: argsCodec } = procedureOf(name)
     const what = options.what ?? `follow the stream of ${name}`
     let stream: RemoteStream | undefined
-    const opened = (serial: number): void => {
-      stream = this.#openStream(number, serial, what)
+    const makeStream = (serial: number): void => {
+      stream = this.#makeStream(number, serial, what)
     }
-    await this.#request(name, number, encode(argsCodec, args), { ...options, opened })
+    await this.#request(name, number, encode(argsCodec, args), { ...options, makeStream })
     return stream!
   }
 
@@ -163,7 +166,7 @@ export class Connection {
     name: string,
     procedure: number,
     args: Buffer,
-    options: CallOptions & { readonly opened?: (serial: number) => void }
+    options: CallOptions & { readonly makeStream?: (serial: number) => void }
   ): Promise<Buffer> {
     const what = options.what ?? `call ${name} of libvirt`
     if (this.#fault) return Promise.reject(closed(what, this.#fault))
@@ -180,7 +183,8 @@ export class Connection {
       if (outcome instanceof Fault) reject(outcome)
       else resolve(outcome)
     }
-    const call: Call = { what, procedure, args, settle, opened: options.opened, abandoned: false }
+    const { makeStream } = options
+    const call: Call = { what, procedure, args, settle, makeStream, abandoned: false }
     this.#waiting.push(call)
     this.#sendWaiting()
     return promise
@@ -192,6 +196,7 @@ export class Connection {
       if (call === undefined) return
       this.#lastSerial = (this.#lastSerial % 0xffff_ffff) + 1
       this.#inFlight.set(this.#lastSerial, call)
+      call.makeStream?.(this.#lastSerial)
       this.#send(packetType.call, call.procedure, this.#lastSerial, packetStatus.ok, call.args)
     }
   }
@@ -251,10 +256,8 @@ export class Connection {
     // To read the refusal may fail: then the call is still in flight, and is told with the others.
     const outcome = refused ? refusal(call.what, packet.body) : packet.body
     this.#inFlight.delete(packet.serial)
-    if (call.opened && !refused) {
-      if (!call.abandoned) call.opened(packet.serial)
-      else this.#sendStream(call.procedure, packet.serial, packetStatus.error)
-    }
+    if (refused) this.#streams.delete(packet.serial)
+    else if (call.abandoned) this.#streams.get(packet.serial)?.destroy()
     call.settle(outcome)
     this.#sendWaiting()
   }
@@ -265,11 +268,12 @@ export class Connection {
     this.#onEvent({ name, body: decode<unknown>(body, packet.body) } as RemoteEvent)
   }
 
-  #openStream(procedure: number, serial: number, what: string): RemoteStream {
+  #makeStream(procedure: number, serial: number, what: string): RemoteStream {
     const stream = new RemoteStream(
       {
         send: (status, body, sent) => this.#sendStream(procedure, serial, status, body, sent),
         pauseReading: () => {
+          if (this.#inFlight.has(serial)) return // its reply is still to be read
           this.#stalled.add(serial)
           this.#socket.pause()
         },

@@ -20,7 +20,8 @@ const metadatas = [
   { xml: `<metadata><r:other xmlns:r="${ours}">x</r:other></metadata>`, text: undefined },
   { xml: `<metadata><r:instance xmlns:r="other">x</r:instance></metadata>`, text: undefined },
   {
-    xml: `<metadata><o:a xmlns:o="o"/><r:instance xmlns:r="${ours}">{"a":"&lt;&amp;"}</r:instance></metadata>`,
+    xml: `<metadata><o:a xmlns:o="o"/><r:instance xmlns:r="${ours}">{"a":"&lt;&amp;"}</r:instance>
+      </metadata>`,
     text: '{"a":"<&"}'
   }
 ]

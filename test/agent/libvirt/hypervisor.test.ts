@@ -48,7 +48,7 @@ const tellOfEnd = (server: SmallServer, index: number): void => {
   for (const peer of server.peers) peer.send({ procedure: 318, type: packetType.message }, body)
 }
 
-test('a hundred domains cost a hundred descriptions once, and then two calls a listing', async t => {
+test('a hundred domains are described once, and then a listing is two calls', async t => {
   await using server = await startSmallServer({ answers: machines(100) })
   await using hypervisor = connect(server.path)
   t.is((await hypervisor.domains()).length, 100)
