@@ -169,19 +169,19 @@ export const encodeChunk = (chunk: Chunk): Uint8Array =>
 
 /** Reads a chunk; Fault `corrupt` when it is none. */
 export function decodeChunk(bytes: Uint8Array): Chunk {
-  let read: Chunk
+  let read: Partial<Chunk> | null
   try {
-    read = JSON.parse(decoder.decode(bytes)) as Chunk
+    read = JSON.parse(decoder.decode(bytes))
   } catch (cause) {
     throw new Fault('corrupt', `cannot read a chunk of ${bytes.length} bytes: it is not JSON`, {
       cause
     })
   }
-  const { keys, values } = read
+  const { keys, values } = read ?? {}
   if (!Array.isArray(keys) || !Array.isArray(values) || keys.length !== values.length) {
     throw new Fault('corrupt', 'cannot read a chunk: it is not keys and as many values')
   }
-  return read
+  return { keys, values }
 }
 
 const encoder = new TextEncoder()

@@ -68,7 +68,8 @@ export type LogReading = {
 
 /**
  * Walks a log by the lengths of its records, without their checksums, and looks for the entries
- * and epochs that it mentions. Source of the layout: LevelDB's doc/log_format.md and db/write_batch.cc.
+ * and epochs that it mentions. Sources of the layout: doc/log_format.md and db/write_batch.cc of
+ * LevelDB.
  */
 export function readLog(bytes: Uint8Array): LogReading {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -1,8 +1,9 @@
 import { readFile, stat } from 'node:fs/promises'
 
 /**
- * Says which process holds a POSIX lock on a file, such as `4711 (node main.js)`, or undefined when nobody
- * that we can see does. The file is not opened: that would cost a holder in this process its lock.
+ * Says which process holds a POSIX lock on a file, such as `4711 (node main.js)`, or undefined when
+ * nobody that we can see does. The file is not opened: that would cost a holder in this process its
+ * lock.
  */
 export async function lockOwner(file: string): Promise<string | undefined> {
   try {
