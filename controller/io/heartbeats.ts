@@ -1,8 +1,10 @@
 import type { Clock } from '#shared/clock.ts'
+import { isFault } from '#shared/fault.ts'
 import type { HostId } from '#shared/ids.ts'
 import { LoopLag } from '#shared/loop-lag.ts'
 import type { Ms } from '#shared/units.ts'
 import { beat } from '#shared/wire/beat.ts'
+import type { Heartbeat } from '#shared/wire/messages.ts'
 import type { Mesh } from '../core/ports.ts'
 
 /** What the heartbeats to all hosts say; asked anew for each. */
@@ -28,8 +30,17 @@ export async function sendHeartbeats(
     const epoch = values.epoch()
     const loopLagMs = lag.take()
     for (const { host, generation } of values.hosts()) {
-      mesh.send(host, { type: 'heartbeat', number, loopLagMs, epoch, generation })
+      sendUnlessGone(mesh, host, { type: 'heartbeat', number, loopLagMs, epoch, generation })
     }
   }
   await beat(options, send, signal)
+}
+
+/** A host may have ceased to be a peer since it was named. */
+function sendUnlessGone(mesh: Pick<Mesh, 'send'>, host: HostId, heartbeat: Heartbeat): void {
+  try {
+    mesh.send(host, heartbeat)
+  } catch (thrown) {
+    if (!isFault(thrown, 'unavailable')) throw thrown
+  }
 }

@@ -82,8 +82,8 @@ export class Sealer {
 }
 
 /** Writes a message; Fault `invalid` when it is longer than a message may be. */
-export function encodeBody(
-  message: { readonly type: string },
+export function encodeBody<Message extends { readonly type: string }>(
+  message: Message,
   bytesMax: number = messageBytesMax
 ): Uint8Array {
   const body = encode(message)
