@@ -130,12 +130,11 @@ export async function readNics(tree: Tree): Promise<HostFacts['nics']> {
   const nics = await Promise.all(
     (await tree.list(folder)).map(async name => {
       const at = `${folder}/${name}`
-      const devicePath = await tree.follow(`${at}/device`)
       // Most interfaces of a busy host are taps: do not read a dozen files for each.
-      if (devicePath === undefined) return undefined
+      if ((await tree.linkName(`${at}/device`)) === undefined) return undefined
       return parseNic({
         name,
-        devicePath,
+        devicePath: await tree.follow(`${at}/device`),
         address: await tree.read(`${at}/address`),
         ownAddress: await tree.read(`${at}/bonding_slave/perm_hwaddr`),
         driver: await tree.linkName(`${at}/device/driver`),

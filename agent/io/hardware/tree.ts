@@ -1,5 +1,10 @@
+import { readFile } from 'node:fs'
 import fs from 'node:fs/promises'
 import path from 'node:path'
+import { promisify } from 'node:util'
+
+/** For thousands of small files, half as long as its sibling in `node:fs/promises` (measured). */
+const readText = promisify(readFile)
 
 /**
  * Failures that are about us and not about the file. Any other means that the file is not there or
@@ -25,17 +30,15 @@ export type Tree = {
 /** Opens the tree below a root; `/` is the machine itself. */
 export function openTree(root: string): Tree {
   const at = (file: string) => path.join(root, file)
-  const follow = (file: string) =>
-    unlessAbsent(async () => {
-      const [real, realRoot] = await Promise.all([fs.realpath(at(file)), fs.realpath(root)])
-      return `/${path.relative(realRoot, real)}`
-    })
   return {
     // Latin 1, since some of these files are bytes: each character is then one.
-    read: file => unlessAbsent(() => fs.readFile(at(file), 'latin1')),
-    readSurely: file => unlessAbsent(() => fs.readFile(at(file), 'latin1'), gone),
+    read: file => unlessAbsent(() => readText(at(file), 'latin1')),
+    readSurely: file => unlessAbsent(() => readText(at(file), 'latin1'), gone),
     list: async folder => (await unlessAbsent(() => fs.readdir(at(folder))))?.toSorted() ?? [],
-    follow,
+    follow: file =>
+      unlessAbsent(
+        async () => `/${path.relative(await fs.realpath(root), await fs.realpath(at(file)))}`
+      ),
     linkName: async link => {
       const target = await unlessAbsent(() => fs.readlink(at(link)))
       return target === undefined ? undefined : path.basename(target)
