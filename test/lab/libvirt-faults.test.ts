@@ -6,7 +6,7 @@ import { finished } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import type { DomainEvent, Driver, Hypervisor } from '../../agent/core/ports.ts'
-import type { Connection } from '../../agent/io/libvirt/connection.ts'
+import type { Connection, ConnectionLimits } from '../../agent/io/libvirt/connection.ts'
 import { makeLibvirt } from '../../agent/io/libvirt/hypervisor.ts'
 import { openConnection } from '../../agent/io/libvirt/open.ts'
 import { parseUuid } from '../../agent/io/libvirt/uuid.ts'
@@ -31,14 +31,12 @@ test.afterEach.always(async () => {
   await destroyAll(cleaner)
 })
 
-/** Quick to notice a silence: 5 pings in 300 ms. */
-const connect = (): Hypervisor => {
+const connect = (limits: Partial<ConnectionLimits> = {}): Hypervisor => {
   const paths = [libvirtd.socketPath]
-  const limits = { pingMs: 50, pingsUnansweredMax: 5 }
   return makeLibvirt({ socketPaths: { qemu: paths, lxc: paths }, limits })
 }
 
-const connectBare = (limits = {}): Promise<Connection> =>
+const connectBare = (limits: Partial<ConnectionLimits> = {}): Promise<Connection> =>
   openConnection({ socketPath: libvirtd.socketPath, uri: 'qemu:///system', limits })
 
 async function start(
@@ -87,7 +85,7 @@ test.serial('domains outlive a libvirtd that is killed, and are found again', as
 })
 
 test.serial('a libvirtd that hangs is noticed, and used again when it goes on', async t => {
-  await using hypervisor = connect()
+  await using hypervisor = connect({ pingMs: 200, pingsUnansweredMax: 5 })
   const events = listen(hypervisor)
   const { uuid } = await start(hypervisor, 'lxc')
   await libvirtd.freeze(true)
@@ -101,8 +99,8 @@ test.serial('a libvirtd that hangs is noticed, and used again when it goes on', 
 })
 
 test.serial('an idle connection lives, because libvirtd answers our pings', async t => {
-  await using connection = await connectBare({ pingMs: 20, pingsUnansweredMax: 10 })
-  await Promise.race([sleep(1_000), connection.ended])
+  await using connection = await connectBare({ pingMs: 50, pingsUnansweredMax: 20 })
+  await Promise.race([sleep(2_500), connection.ended])
   t.is(connection.fault, undefined)
 })
 
