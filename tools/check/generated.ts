@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { apiPage, apiPagePath, openapiPath, openapiText } from '../docs/api.ts'
 import { cliDoc, cliDocFile } from '../docs/cli.ts'
 import { generateProcedures, proceduresPath } from '../libvirt-rpc.ts'
 
@@ -15,7 +16,9 @@ const root = path.resolve(import.meta.dirname, '../..')
 
 const generated: readonly Generated[] = [
   { file: proceduresPath, command: 'node tools/libvirt-rpc.ts', generate: generateProcedures },
-  { file: path.relative(root, cliDocFile), command: 'node tools/docs/cli.ts', generate: cliDoc }
+  { file: path.relative(root, cliDocFile), command: 'npm run docs', generate: cliDoc },
+  { file: openapiPath, command: 'npm run docs', generate: openapiText },
+  { file: apiPagePath, command: 'npm run docs', generate: apiPage }
 ]
 
 /** The generated files that are not as their generator would write them now. */

@@ -8,6 +8,7 @@ import swagger from '@fastify/swagger'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { validator, withDefaults } from '#shared/model/validate.ts'
 import { cloudRoutes } from './cloud.ts'
+import { components, referring } from './components.ts'
 import { eventRoutes } from './events.ts'
 import { bodyBytesMax, HttpFault, problemOf } from './problem.ts'
 import { resourceRoutes } from './resources.ts'
@@ -62,7 +63,11 @@ export async function makeApp(service: Service): Promise<App> {
   app.setNotFoundHandler((request, reply) =>
     sendProblem(service, { thrown: noRoute(request), request, reply })
   )
-  await app.register(swagger, { openapi: description(service.version) })
+  await app.register(swagger, {
+    openapi: description(service.version),
+    refResolver: { buildLocalReference: ({ $id }) => String($id) }
+  })
+  for (const schema of components()) app.addSchema(schema)
   for (const route of routesOf(service)) bind(app, service, route)
   app.get('/v1/openapi.json', { schema: { hide: true } }, () => app.swagger())
   await app.ready()
@@ -90,11 +95,13 @@ const description = (version: string) => ({
   }
 })
 
+const problem = referring(ProblemBody)
+
 function bind(app: FastifyInstance, service: Service, route: Route): void {
   const { method, path, query, body, replies, operation, summary, tag } = route
   const success = Object.entries(replies).map(([status, schema]) => [
     status,
-    schema ?? { type: 'null', description: 'Nothing more to say.' }
+    schema ? referring(schema) : { type: 'null', description: 'Nothing more to say.' }
   ])
   app.route({
     method,
@@ -104,8 +111,8 @@ function bind(app: FastifyInstance, service: Service, route: Route): void {
       summary,
       tags: [tag],
       ...(query && { querystring: query }),
-      ...(body && { body }),
-      response: { ...Object.fromEntries(success), '4xx': ProblemBody, '5xx': ProblemBody },
+      ...(body && { body: referring(body) }),
+      response: { ...Object.fromEntries(success), '4xx': problem, '5xx': problem },
       ...(route.role !== 'anyone' && { security: [{ token: [] }] })
     },
     handler: async (request, reply) => {

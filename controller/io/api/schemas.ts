@@ -36,8 +36,18 @@ export const ListQuery = Strict({
   )
 })
 
-/** The document of a kind. */
-export const documentSchema = (kind: Kind): TObject => {
+const documents = new Map<Kind, TObject>()
+
+/** The document of a kind; the same schema each time. */
+export function documentSchema(kind: Kind): TObject {
+  const known = documents.get(kind)
+  if (known) return known
+  const schema = makeDocument(kind)
+  documents.set(kind, schema)
+  return schema
+}
+
+const makeDocument = (kind: Kind): TObject => {
   const { spec, status, scope } = kinds[kind]
   return Strict({
     kind: Type.Literal(kind),
