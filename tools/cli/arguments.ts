@@ -188,8 +188,9 @@ function readValue(
   }
   if (option.words && !option.words.includes(value)) {
     const meant = closest(value, option.words)
+    const guess = meant === undefined ? '' : `; did you mean ${meant}?`
     throw wrong(command, `${rawName} cannot be "${printed(value)}"`, [
-      `it is one of ${option.words.join(', ')}${meant === undefined ? '' : `; did you mean ${meant}?`}`
+      `it is one of ${option.words.join(', ')}${guess}`
     ])
   }
   try {

@@ -12,6 +12,7 @@ import type { Invocation } from './invocation.ts'
  */
 export type OptionType = 'flag' | 'text' | 'size' | 'duration' | 'count' | 'pair'
 
+/** An option of a command, with everything that help and docs say of it. */
 export type Option = {
   /** Long name without the dashes. */
   readonly name: string
@@ -31,6 +32,7 @@ export type Option = {
   readonly names?: Kind
 }
 
+/** An argument that has its place and no name. */
 export type Positional = {
   /** In capitals, as help shows it. */
   readonly name: string
@@ -44,12 +46,14 @@ export type Positional = {
   readonly references?: true
 }
 
+/** A line that can be typed, and what it is good for. */
 export type Example = { readonly line: string; readonly doc: string }
 
 /** Does what a command says and gives the exit code, 0 when it gives none. */
 // biome-ignore lint/suspicious/noConfusingVoidType: most commands end without a code
 export type Run = (invocation: Invocation) => Promise<number | void>
 
+/** One command; those with a noun are typed after it. */
 export type Command = {
   /** Left out: the command stands alone, such as `status`. */
   readonly noun?: string
@@ -67,6 +71,7 @@ export type Command = {
   readonly run: () => Promise<Run>
 }
 
+/** A noun and what can be done with it. */
 export type Noun = {
   readonly noun: string
   readonly aliases?: readonly string[]

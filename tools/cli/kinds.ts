@@ -6,6 +6,7 @@ import { Fault } from '#shared/fault.ts'
 import type { Kind } from '#shared/model/index.ts'
 import { closest } from './suggest.ts'
 
+/** What a kind is called, and what can be done with it. */
 export type KindWords = {
   readonly kind: Kind
   readonly plural: string
@@ -48,6 +49,7 @@ const byWord = new Map(
   )
 )
 
+/** Gives what is known of a kind. */
 export const wordsOf = (kind: Kind): KindWords => byWord.get(kind)!
 
 /** Finds a kind by its name, plural or alias; Fault `invalid` says what was perhaps meant. */
@@ -68,7 +70,7 @@ export type Reference = {
   readonly tenant?: string
 }
 
-/** Writes a reference as events and histories do: with its tenant only where that is not the usual one. */
+/** Writes a reference as histories do: with its tenant only where that is not the usual one. */
 export function writeReference({ kind, name, tenant }: Reference): string {
   const isUsual = tenant === undefined || tenant === 'default' || wordsOf(kind).scope === 'cloud'
   return isUsual ? `${kind}/${name}` : `${kind}/${tenant}/${name}`

@@ -46,6 +46,7 @@ export const globalOptions: readonly Option[] = [
   { name: 'help', short: 'h', type: 'flag', doc: 'Explains the command.' }
 ]
 
+/** For commands that can go on showing. */
 export const watchOption: Option = {
   name: 'watch',
   short: 'w',
@@ -76,6 +77,7 @@ export const listOptions: readonly Option[] = [
   watchOption
 ]
 
+/** For commands that change something. */
 export const dryRunOption: Option = {
   name: 'dry-run',
   type: 'flag',
@@ -95,6 +97,7 @@ export const waitOptions: readonly Option[] = [
   }
 ]
 
+/** For commands that ask before they act. */
 export const yesOption: Option = {
   name: 'yes',
   short: 'y',
@@ -102,6 +105,7 @@ export const yesOption: Option = {
   doc: 'Does not ask; needed where nobody can be asked.'
 }
 
+/** For commands that create something. */
 export const labelOption: Option = {
   name: 'label',
   type: 'pair',

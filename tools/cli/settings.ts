@@ -2,6 +2,7 @@ import path from 'node:path'
 import type { Given } from './arguments.ts'
 import type { Terminal } from './terminal.ts'
 
+/** How results are written. */
 export type OutputFormat = 'table' | 'wide' | 'json' | 'yaml' | 'name'
 
 /** What the global options and the environment say together; options win. */
@@ -24,6 +25,7 @@ export type Settings = {
 /** Where a machine keeps its state when nothing else is said. */
 export const stateDefault = '/var/lib/remuda'
 
+/** Reads the settings of one command line. */
 export function readSettings(given: Given, environment: Terminal['environment']): Settings {
   const either = (option: string, variable: string) =>
     given.text(option) ?? (environment[variable] || undefined)

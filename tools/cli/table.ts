@@ -9,12 +9,14 @@ import { agent, completion, doctor, status, version } from './commands/machine.t
 import { network, port, subnet } from './commands/network.ts'
 import { pool, volume } from './commands/storage.ts'
 
+/** A part of the help. */
 export type Section = {
   readonly title: string
   readonly nouns: readonly Noun[]
   readonly commands: readonly Command[]
 }
 
+/** Everything that there is, in the parts of the help. */
 export const sections: readonly Section[] = [
   { title: 'Start here', nouns: [], commands: [status, doctor, version, completion] },
   {
@@ -26,6 +28,7 @@ export const sections: readonly Section[] = [
   { title: 'This machine', nouns: [agent], commands: [] }
 ]
 
+/** The same, for reading a command line. */
 export const table = {
   nouns: sections.flatMap(section => section.nouns),
   /** Commands without a noun. */

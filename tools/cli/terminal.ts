@@ -6,6 +6,7 @@ export type Input = Readable & {
   readonly isTTY?: boolean
   readonly setRawMode?: (raw: boolean) => unknown
 }
+/** Standard output or error as far as the command line needs it. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number }
 
 /** What a command talks to: the three streams, the environment, and Ctrl-C. */
@@ -20,11 +21,13 @@ export type Terminal = {
   readonly interrupted: AbortSignal
 }
 
+/** A colour that every terminal has, or an emphasis. */
 export type Colour = 'red' | 'green' | 'yellow' | 'dim' | 'bold' | 'cyan'
 
 /** Colours a text, or leaves it as it is where colours are not wanted. */
 export type Paint = (colour: Colour, text: string) => string
 
+/** Leaves every text as it is. */
 export const plain: Paint = (_colour, text) => text
 
 /** Gives the paint for a stream: colours only on a terminal, and never against NO_COLOR. */

@@ -55,7 +55,8 @@ for (const [typed, sent, leave] of [
   ['\u001dx', '\u001dx', false],
   ['q.', 'q.', false]
 ] as const) {
-  test(`typing ${JSON.stringify(typed)} sends ${JSON.stringify(sent)}${leave ? ' and leaves' : ''}`, t => {
+  const [keys, bytes] = [JSON.stringify(typed), JSON.stringify(sent)]
+  test(`typing ${keys} sends ${bytes}${leave ? ' and leaves' : ''}`, t => {
     const whole = makeEscape()(Buffer.from(typed))
     t.deepEqual([whole.send.toString(), whole.leave], [sent, leave])
     const read = makeEscape()
@@ -72,7 +73,8 @@ for (const [before, now, fresh] of [
   ['abcdef', 'defghi', 'defghi'],
   [`${'x'.repeat(2000)}end`, `${'x'.repeat(1500)}endmore`, 'more']
 ] as const) {
-  test(`after ${before.length} bytes of a log, ${now.length} bytes show ${fresh.length} new ones`, t => {
+  const title = `after ${before.length} bytes of a log, ${now.length} show ${fresh.length} new ones`
+  test(title, t => {
     t.is(newBytes(Buffer.from(before), Buffer.from(now)).toString(), fresh)
   })
 }
@@ -84,7 +86,8 @@ for (const [bytes, format] of [
   [[0xeb, 0x63], 'raw'],
   [[], 'raw']
 ] as const) {
-  test(`content that begins with ${Buffer.from(bytes).toString('hex') || 'nothing'} is ${format}`, t => {
+  const digits = Buffer.from(bytes).toString('hex')
+  test(`content that begins with ${digits || 'nothing'} is ${format}`, t => {
     t.is(sniffFormat(Buffer.from(bytes)), format)
   })
 }

@@ -86,7 +86,8 @@ const lines: readonly (readonly [line: string, what: string, body: unknown, matc
     { name: 'n', spec: { uplink: 'eth1', mtu: 9000, nat: false, shared: true } }
   ],
   [
-    'subnet create s --network n --cidr 10.1.0.0/24 --gateway 10.1.0.1 --dns 9.9.9.9 --first 10.1.0.9',
+    'subnet create s --network n --cidr 10.1.0.0/24 --gateway 10.1.0.1 --dns 9.9.9.9 ' +
+      '--first 10.1.0.9',
     'POST /v1/subnets',
     {
       name: 's',

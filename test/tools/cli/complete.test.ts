@@ -34,7 +34,8 @@ const cases: readonly (readonly [line: string, includes: readonly string[], not?
   ['nonsense ', []]
 ]
 for (const [line, includes, not] of cases) {
-  test(`after "${line}" comes ${includes.length === 0 ? 'nothing' : includes.join(', ')}`, async t => {
+  const what = includes.length === 0 ? 'nothing' : includes.join(', ')
+  test(`after "${line}" comes ${what}`, async t => {
     const words = await wordsFor(line)
     for (const word of includes) t.true(words.includes(word), `${word} is not in ${words}`)
     if (includes.length === 0) t.deepEqual(words, [])

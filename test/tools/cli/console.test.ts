@@ -7,7 +7,7 @@ import { typeLine } from './type-line.ts'
 
 const web = { kind: 'instance', name: 'web' } as const
 
-test('piped, it sends the input and writes what comes, until the input has ended for a while', async t => {
+test('piped, it sends the input, writes what comes, and ends soon after the input', async t => {
   await using api = await FakeApi.start()
   api.resources.put(web)
   const { code, output, errors } = await typeLine('instance console web --linger 300ms', {
@@ -99,7 +99,7 @@ test('on a terminal Ctrl-] q leaves, and the terminal is as it was', async t => 
   t.regex(shown, /login: ls\r\r\nleft instance\/web; it goes on\r\n/)
 })
 
-test('the log of an instance is written as it is to a file, and harmless on a terminal', async t => {
+test('a log is written as it is to a file, and harmless on a terminal', async t => {
   await using api = await FakeApi.start()
   api.resources.put(web)
   api.log = 'booted\u001b[2J\n'

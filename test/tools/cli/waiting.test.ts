@@ -15,7 +15,7 @@ function once(text: string, act: () => void): (output: string, errors: string) =
   }
 }
 
-test('creating waits until the condition ready is true, and says meanwhile what it waits for', async t => {
+test('creating waits for the condition ready, and says meanwhile what is missing', async t => {
   await using api = await FakeApi.start()
   api.resources.isHeld = true
   const { code, output, errors } = await typeLine('vm create web --memory 64', {

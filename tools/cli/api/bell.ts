@@ -7,6 +7,7 @@ export type Bell = {
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
+/** Makes a bell that nobody has rung yet. */
 export function makeBell(): Bell {
   let rung = false
   let wake: (() => void) | undefined

@@ -20,6 +20,7 @@ const answerMsMax = 15_000
 /** A larger answer is refused: it cannot be from our API. Unit: bytes. */
 const answerBytesMax = 256 * 1024 * 1024
 
+/** One request. */
 export type Ask = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Starting with a slash. */
@@ -36,6 +37,7 @@ export type Ask = {
   readonly doing: string
 }
 
+/** A whole answer, whatever its status. */
 export type Answer = {
   readonly status: number
   readonly headers: IncomingHttpHeaders

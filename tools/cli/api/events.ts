@@ -14,6 +14,7 @@ const silenceMsMax = 40_000
 const backOffMsMin = 250
 const backOffMsMax = 5_000
 
+/** A resource was put or removed, or its status changed. */
 export type Change = {
   readonly op: 'put' | 'remove' | 'status'
   readonly kind: Kind
@@ -23,6 +24,7 @@ export type Change = {
   readonly resource?: ResourceDocument
 }
 
+/** The controller, or somebody through it, decided something. */
 export type Decision = {
   readonly at: string
   readonly by: string
@@ -31,6 +33,7 @@ export type Decision = {
   readonly subjects: readonly string[]
 }
 
+/** One thing that the stream says, or that happens to the stream itself. */
 export type Happening =
   | { readonly type: 'connected' }
   | { readonly type: 'change'; readonly id: string; readonly change: Change }
@@ -41,6 +44,7 @@ export type Happening =
   /** The stream broke; it will be opened again. */
   | { readonly type: 'lost'; readonly because: string }
 
+/** What of all that happens is wanted; left out: everything. */
 export type EventsQuery = {
   readonly kinds?: string | undefined
   readonly tenant?: string | undefined

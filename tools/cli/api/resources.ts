@@ -9,12 +9,14 @@ import type { Answer, Api, Ask } from './client.ts'
 /** Most resources that one page of a list holds. */
 const pageItemsMax = 500
 
+/** All resources of a kind that a query found. */
 export type ResourceList = {
   readonly kind: 'list'
   readonly items: readonly ResourceDocument[]
   readonly revision?: string
 }
 
+/** Which resources are wanted, and in which order. */
 export type ListQuery = {
   readonly tenant?: string | undefined
   readonly filter?: string | undefined
@@ -38,6 +40,7 @@ export type DryRun = {
   }
 }
 
+/** Where an instance is or would be, and why not elsewhere. */
 export type Placement = {
   readonly chosen?: string
   readonly rejected?: readonly { readonly host: string; readonly because: string }[]
@@ -143,6 +146,7 @@ export type Wish = {
 
 type WriteOptions = { readonly dryRun?: boolean; readonly signal?: AbortSignal }
 
+/** Creates a resource; said once more, under the same key, when the connection was lost. */
 export async function createResource(
   api: Api,
   reference: Reference,

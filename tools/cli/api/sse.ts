@@ -2,6 +2,7 @@
 import { StringDecoder } from 'node:string_decoder'
 import { Fault } from '#shared/fault.ts'
 
+/** One event of a stream; no id: the last one still counts. */
 export type SseEvent = {
   readonly id: string | undefined
   readonly event: string

@@ -5,11 +5,13 @@ import { printable } from '../terminal.ts'
 /** Longest part of a body that is shown. Unit: characters. */
 const bodyCharactersMax = 4_000
 
+/** Sees every request and every answer. */
 export type Trace = {
   readonly sent: (line: string, headers: OutgoingHttpHeaders, body: string | undefined) => void
   readonly received: (line: string, headers: IncomingHttpHeaders, body: string) => void
 }
 
+/** For everybody who did not ask to see the exchange. */
 export const noTrace: Trace = { sent: () => {}, received: () => {} }
 
 /** Takes out whatever looks like one of our tokens. */

@@ -2,6 +2,7 @@ import type { Noun } from '../command.ts'
 import { dryRunOption, labelOption, yesOption } from '../options.ts'
 import { deleteCommand, listCommand, newName, showCommand } from './common.ts'
 
+/** Commands of named shapes. */
 export const size: Noun = {
   noun: 'size',
   aliases: ['sizes'],
@@ -42,6 +43,7 @@ export const size: Noun = {
   ]
 }
 
+/** Commands of tenants. */
 export const tenant: Noun = {
   noun: 'tenant',
   aliases: ['tenants'],
@@ -70,6 +72,7 @@ export const tenant: Noun = {
   ]
 }
 
+/** Commands of tokens. */
 export const token: Noun = {
   noun: 'token',
   aliases: ['tokens'],

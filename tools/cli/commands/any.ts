@@ -198,6 +198,7 @@ const api: Command = {
   run: () => import('../run/api.ts').then(module => module.sendRequest)
 }
 
+/** Commands that take a kind as an argument. */
 export const anyCommands: readonly Command[] = [
   get,
   apply,

@@ -17,6 +17,7 @@ export const newName = (kind: Kind): Positional => ({
   doc: `Name of the new ${kind}: lower case letters, digits and -, at most 63.`
 })
 
+/** The names of one or more resources of a kind, as a positional. */
 export const namesOfSeveral = (kind: Kind): Positional => ({
   name: 'NAME',
   doc: `Name or id; several may be given.`,
@@ -24,6 +25,7 @@ export const namesOfSeveral = (kind: Kind): Positional => ({
   names: kind
 })
 
+/** The command that lists a kind. */
 export const listCommand = (kind: Kind): Command => ({
   noun: kind,
   verb: 'list',
@@ -37,6 +39,7 @@ export const listCommand = (kind: Kind): Command => ({
   run: () => import('../run/list.ts').then(module => module.listKind(kind))
 })
 
+/** The command that shows one resource of a kind. */
 export const showCommand = (kind: Kind, example: string): Command => ({
   noun: kind,
   verb: 'show',
@@ -51,6 +54,7 @@ export const showCommand = (kind: Kind, example: string): Command => ({
   run: () => import('../run/show.ts').then(module => module.showKind(kind))
 })
 
+/** The command that deletes resources of a kind. */
 export const deleteCommand = (
   kind: Kind,
   options: { readonly example: string; readonly details?: readonly string[] }

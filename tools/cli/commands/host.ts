@@ -1,6 +1,7 @@
 import type { Noun } from '../command.ts'
 import { listCommand, nameOfOne, showCommand } from './common.ts'
 
+/** Commands of hosts. */
 export const host: Noun = {
   noun: 'host',
   aliases: ['hosts'],

@@ -57,6 +57,7 @@ const importCommand: Command = {
   run: () => import('../run/image-import.ts').then(module => module.importImage)
 }
 
+/** Commands of images. */
 export const image: Noun = {
   noun: 'image',
   aliases: ['images'],

@@ -148,7 +148,7 @@ const create: Command = {
       doc: 'a container, without waiting for it'
     },
     {
-      line: 'remuda instance create db --image debian --size small --ssh-key ~/.ssh/id_ed25519.pub --root 10GiB',
+      line: 'remuda vm create db --image debian --size small --ssh-key ~/.ssh/id.pub --root 10GiB',
       doc: 'a named shape, a key to log in with, a larger root'
     },
     {
@@ -245,6 +245,7 @@ const resize: Command = {
   run: () => import('../run/instance-resize.ts').then(module => module.resizeInstance)
 }
 
+/** Commands of instances. */
 export const instance: Noun = {
   noun: 'instance',
   aliases: ['instances', 'vm', 'vms'],

@@ -16,6 +16,7 @@ const about = (verb: 'status' | 'observed' | 'desired' | 'diff', doc: string): C
   run: () => import('../run/agent.ts').then(module => module.askAgent(verb))
 })
 
+/** Commands that ask the agent of this machine. */
 export const agent: Noun = {
   noun: 'agent',
   doc: 'The agent of this machine; works with no controller.',
@@ -27,6 +28,7 @@ export const agent: Noun = {
   ]
 }
 
+/** The state of the cloud in one screen. */
 export const status: Command = {
   verb: 'status',
   doc: 'Shows how the cloud is, in one screen.',
@@ -38,6 +40,7 @@ export const status: Command = {
   run: () => import('../run/status.ts').then(module => module.showStatus)
 }
 
+/** The search for what is broken. */
 export const doctor: Command = {
   verb: 'doctor',
   doc: 'Finds the first broken link on this machine, and says how to mend it.',
@@ -52,6 +55,7 @@ export const doctor: Command = {
   run: () => import('../run/doctor.ts').then(module => module.examine)
 }
 
+/** The versions of program and controller. */
 export const version: Command = {
   verb: 'version',
   doc: 'Shows the version of this program, and of the controller if it answers.',
@@ -59,6 +63,7 @@ export const version: Command = {
   run: () => import('../run/version.ts').then(module => module.showVersion)
 }
 
+/** The scripts for shells. */
 export const completion: Command = {
   verb: 'completion',
   doc: 'Writes the script that completes commands and names in a shell.',

@@ -18,6 +18,7 @@ const dns: Option = {
   default: 'the gateway'
 }
 
+/** Commands of networks. */
 export const network: Noun = {
   noun: 'network',
   aliases: ['networks', 'net'],
@@ -73,6 +74,7 @@ export const network: Noun = {
   ]
 }
 
+/** Commands of subnets. */
 export const subnet: Noun = {
   noun: 'subnet',
   aliases: ['subnets'],
@@ -134,6 +136,7 @@ export const subnet: Noun = {
   ]
 }
 
+/** Commands of ports. */
 export const port: Noun = {
   noun: 'port',
   aliases: ['ports'],

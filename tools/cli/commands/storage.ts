@@ -2,6 +2,7 @@ import type { Noun } from '../command.ts'
 import { dryRunOption, labelOption, waitOptions } from '../options.ts'
 import { deleteCommand, listCommand, nameOfOne, newName, showCommand } from './common.ts'
 
+/** Commands of volumes. */
 export const volume: Noun = {
   noun: 'volume',
   aliases: ['volumes', 'vol'],
@@ -85,6 +86,7 @@ export const volume: Noun = {
   ]
 }
 
+/** Commands of pools. */
 export const pool: Noun = {
   noun: 'pool',
   aliases: ['pools'],

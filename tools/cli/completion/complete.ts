@@ -19,6 +19,7 @@ const namesMax = 500
 
 /** One possibility, and what it is. */
 export type Candidate = { readonly word: string; readonly doc: string }
+/** Finds the names of a kind that there are. */
 export type NamesOf = (kind: Kind) => Promise<readonly string[]>
 
 /** What the shell is to complete by itself. */

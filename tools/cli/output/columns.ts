@@ -5,6 +5,7 @@ import { closest } from '../suggest.ts'
 import type { Cell, TableColumn } from './table.ts'
 import { colourOf, typeOfField, type ValueType, valueAt, writeValue } from './values.ts'
 
+/** One column of a list. */
 export type Column = {
   /** As --columns takes it; the title is the same in capitals. */
   readonly name: string

@@ -6,6 +6,7 @@ import { formatMib, formatMs } from '#shared/units.ts'
 import { type Output, oneLine } from '../terminal.ts'
 import { cut } from './width.ts'
 
+/** Where a command says what is going on. */
 export type Progress = {
   /** Says what is going on now. */
   readonly say: (text: string) => void
@@ -16,6 +17,7 @@ export type Progress = {
 /** A line is not written over more often than this. */
 const refreshMs = 100
 
+/** Makes the progress of one wait or transfer; its seconds count from here. */
 export function makeProgress(
   stream: Output,
   options: { readonly quiet: boolean; readonly now: () => number }

@@ -13,6 +13,7 @@ type Shown = Pick<Invocation, 'settings' | 'terminal' | 'paint'>
 export const widthOf = (invocation: Pick<Invocation, 'terminal'>): number | undefined =>
   invocation.terminal.output.isTTY === true ? (invocation.terminal.output.columns ?? 80) : undefined
 
+/** Writes a value as indented JSON. */
 export const writeJson = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`
 
 /** Writes a value that has no table of its own, as JSON or YAML; undefined: neither was asked. */
@@ -74,5 +75,6 @@ export const renderRows = (
     { width: widthOf(invocation), paint: invocation.paint }
   )
 
+/** Writes KIND/NAME of a document. */
 export const nameOfDocument = (document: ResourceDocument): string =>
   writeReference({ kind: document.kind, name: document.name })

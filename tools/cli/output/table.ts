@@ -1,7 +1,9 @@
 import { type Colour, oneLine, type Paint, plain } from '../terminal.ts'
 import { cut, displayWidth, pad } from './width.ts'
 
+/** What stands in one place of a table. */
 export type Cell = { readonly text: string; readonly colour?: Colour }
+/** Head of a column, and the side on which its texts stand. */
 export type TableColumn = { readonly title: string; readonly right?: boolean }
 
 const gap = '  '

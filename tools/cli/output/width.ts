@@ -2,8 +2,12 @@
  * How wide a text stands on a terminal. Most characters take one column; those of East Asia and
  * most emoji take two, and marks that combine with the one before take none.
  */
-const wide =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\u4dbf\u4e00-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u
+const wideRanges = [
+  '\\u1100-\\u115f\\u2e80-\\u303e\\u3041-\\u4dbf\\u4e00-\\ua4cf\\ua960-\\ua97c\\uac00-\\ud7a3',
+  '\\uf900-\\ufaff\\ufe30-\\ufe6f\\uff01-\\uff60\\uffe0-\\uffe6',
+  '\\u{1f300}-\\u{1f64f}\\u{1f680}-\\u{1f6ff}\\u{1f900}-\\u{1f9ff}\\u{20000}-\\u{3fffd}'
+]
+const wide = new RegExp(`[${wideRanges.join('')}]|\\p{Emoji_Presentation}`, 'u')
 const invisible = /^[\p{Mn}\p{Me}\p{Cf}]+$/u
 const ascii = /^[\x20-\x7e]*$/
 

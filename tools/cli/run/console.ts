@@ -48,7 +48,7 @@ export async function openConsole(invocation: Invocation): Promise<void> {
   }
 }
 
-/** Puts the terminal into raw mode and gives the way back, which every exit of the process takes. */
+/** Puts the terminal into raw mode and gives the way back, which every exit takes. */
 function makeRaw({ input, output }: Terminal): () => void {
   let isRaw = true
   const restore = () => {

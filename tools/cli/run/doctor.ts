@@ -84,9 +84,10 @@ function describe(
     ]
   })
   const warnings = checks.filter(check => check.state === 'warn').length
+  const fix = first?.fix === undefined ? '' : `: ${oneLine(first.fix)}`
   const end =
     first === undefined
       ? `nothing is broken${warnings === 0 ? '' : `; ${warnings} warnings`}`
-      : `the first broken link is ${first.name}${first.fix === undefined ? '' : `: ${oneLine(first.fix)}`}`
+      : `the first broken link is ${first.name}${fix}`
   return `${[...lines, '', end].join('\n')}\n`
 }

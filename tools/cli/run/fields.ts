@@ -1,6 +1,7 @@
 /** Wishes field by field: what differs between two, and what of one is worth writing down. */
 import { isDeepStrictEqual } from 'node:util'
 
+/** A field that is new (+), gone (-) or changed (~). */
 export type Difference =
   | { readonly sign: '+'; readonly path: string; readonly to: unknown }
   | { readonly sign: '-'; readonly path: string; readonly from: unknown }

@@ -1,3 +1,4 @@
+/** How the content of an image is laid out. */
 export type ImageFormat = 'qcow2' | 'raw' | 'tar'
 
 /**

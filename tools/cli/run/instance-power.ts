@@ -4,6 +4,7 @@ import type { Reference } from '../kinds.ts'
 import { referenceTo, tellOutcome } from './outcome.ts'
 import { waitMsOf } from './settle.ts'
 
+/** What can be asked of the power of an instance. */
 export type PowerVerb = 'start' | 'stop' | 'pause' | 'resume' | 'restart'
 
 const done: Readonly<Record<PowerVerb, string>> = {

@@ -41,6 +41,7 @@ export async function createNetwork(invocation: Invocation): Promise<void> {
   })
 }
 
+/** Creates a subnet from the options of `subnet create`. */
 export async function createSubnet(invocation: Invocation): Promise<void> {
   const { text } = invocation.given
   const spec = present({

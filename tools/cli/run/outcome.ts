@@ -1,4 +1,4 @@
-/** What every command that changes something has in common: say it, wait for it, tell the result. */
+/** What all commands that change something have in common: say it, wait for it, tell the result. */
 import type { Kind, ResourceDocument } from '#shared/model/index.ts'
 import { formatMs } from '#shared/units.ts'
 import { createResource, type DryRun, type Wish, type Written } from '../api/resources.ts'

@@ -1,6 +1,7 @@
 import type { Invocation } from '../invocation.ts'
 import { createAndWait, given } from './outcome.ts'
 
+/** Creates a pool from the options of `pool create`. */
 export async function createPool(invocation: Invocation): Promise<void> {
   const { text, flag } = invocation.given
   const spec = given({

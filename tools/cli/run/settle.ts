@@ -19,6 +19,7 @@ export type Judgement =
   | { readonly state: 'underway'; readonly because: string }
   | { readonly state: 'failed'; readonly because: string; readonly code?: 'not-found' }
 
+/** Judges a document, or its absence. */
 export type Judge = (document: ResourceDocument | undefined) => Judgement
 
 const settledPhases = new Set(['ready', 'active', 'online', 'running', 'paused', 'stopped', 'done'])

@@ -1,6 +1,7 @@
 import type { Invocation } from '../invocation.ts'
 import { createAndWait } from './outcome.ts'
 
+/** Creates a named shape from the options of `size create`. */
 export async function createSize(invocation: Invocation): Promise<void> {
   const { number } = invocation.given
   const spec = { vcpus: number('vcpus'), memoryMib: number('memory') }

@@ -35,6 +35,7 @@ export async function createToken(invocation: Invocation): Promise<void> {
   invocation.note(`token ${name} (${role}) created; it is shown this once\n`)
 }
 
+/** Lists tokens: their names and roles. */
 export async function listTokens(invocation: Invocation): Promise<void> {
   const api = await invocation.connect()
   const doing = 'list tokens'
@@ -56,6 +57,7 @@ export async function listTokens(invocation: Invocation): Promise<void> {
   invocation.write(renderRows(invocation, ['NAME', 'ROLE', 'AGE', 'ID'], rows))
 }
 
+/** Makes a token worthless, after asking. */
 export async function deleteToken(invocation: Invocation): Promise<void> {
   const name = invocation.given.positional('NAME')!
   await confirm(invocation, `Delete token ${name}? Whoever uses it is locked out at once.`)

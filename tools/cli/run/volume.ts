@@ -3,6 +3,7 @@ import type { Invocation } from '../invocation.ts'
 import { createAndWait, given as present, referenceTo, tellOutcome } from './outcome.ts'
 import { waitMsOf } from './settle.ts'
 
+/** Creates a volume from the options of `volume create`. */
 export async function createVolume(invocation: Invocation): Promise<void> {
   const { text, number } = invocation.given
   const spec = present({
@@ -14,6 +15,7 @@ export async function createVolume(invocation: Invocation): Promise<void> {
   await createAndWait(invocation, 'volume', spec)
 }
 
+/** Makes a volume larger. */
 export async function resizeVolume(invocation: Invocation): Promise<void> {
   const { given, signal } = invocation
   const reference = referenceTo(invocation, 'volume', given.positional('NAME')!)
