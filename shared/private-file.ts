@@ -42,7 +42,7 @@ export async function readPrivateFile(path: string): Promise<string | undefined>
   }
 }
 
-/** Writes a private file, over one that is there. After it returns, it would survive a power cut. */
+/** Writes a private file, over one that is there. Once done, it would survive a power cut. */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
   await placePrivateFile(path, text, temporary => rename(temporary, path))
 }

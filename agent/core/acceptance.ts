@@ -26,6 +26,7 @@ export type Seen = {
 /** What an agent knows before its first order. */
 export const nothingSeen: Seen = { cloud: undefined, epoch: 0, generation: 0 }
 
+/** What becomes of an order. */
 export type Judgement =
   | { readonly verdict: 'accepted'; readonly seen: Seen }
   | { readonly verdict: 'refused'; readonly refusal: Refusal }

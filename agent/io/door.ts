@@ -33,6 +33,7 @@ export const pendingMs: Ms = 5_000
 /** A host that has heard no controller for so long knocks again. Unit: ms. */
 export const silenceMsMax: Ms = 30_000
 
+/** Where to knock, and as whom. */
 export type KnockOptions = {
   readonly doors: readonly DoorAddress[]
   readonly keys: CurveKeys

@@ -49,6 +49,7 @@ export const warnEveryMs = 10_000
 const refusalsMax = 16
 const messagesPerTurn = 64
 
+/** Where to listen, and to whom. */
 export type AgentMeshOptions = {
   /** Where to listen, such as tcp://10.0.0.7:7411; port 0 chooses a free one. */
   readonly endpoint: string

@@ -4,8 +4,8 @@
  * a time, so many from one address, so many about one host, so many in all. What exceeds a limit is
  * not answered; who knocks tries again later.
  *
- * Whom to let in is not judged here but by the doorkeeper. That the key in a `join` is the host's own
- * is shown when the controller dials the host: nobody without the secret key can answer there.
+ * Whom to let in is not judged here but by the doorkeeper. That the key in a `join` is the host's
+ * own is shown when the controller dials the host: nobody without the secret key can answer there.
  */
 import type { Clock } from '#shared/clock.ts'
 import { within } from '#shared/deadline.ts'
@@ -37,6 +37,7 @@ export type DoorLimits = {
   readonly connectionsMax: number
 }
 
+/** Far above what a rack that comes up at once needs, and far below what would hurt. */
 export const doorLimits: DoorLimits = {
   address: { perSecond: 1, burst: 20 },
   host: { perSecond: 0.5, burst: 5 },
@@ -49,6 +50,7 @@ export const doorLimits: DoorLimits = {
 export const judgeMsMax: Ms = 4_000
 const warnEveryMs = 10_000
 
+/** Where to listen, and who judges. */
 export type DoorOptions = {
   /** Where to listen, such as tcp://10.0.0.2:7412; port 0 chooses a free one. */
   readonly endpoint: string

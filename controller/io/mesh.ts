@@ -7,8 +7,9 @@
  *              time is up │  ▼                          │
  *                        waiting ◄──────────────────────┘
  *
- * A line that was lost is hung up and dialled anew under a new name, so that nothing that was handed
- * over before is delivered after, and what still comes in under the old name is known to be old.
+ * A line that was lost is hung up and dialled anew under a new name, so that nothing that was
+ * handed over before is delivered after, and what still comes in under the old name is known to be
+ * old.
  *
  * Nothing here waits for a peer: what cannot be sent now stays in that peer's own queue. Whether a
  * host that is silent lives is judged elsewhere; the mesh says only what it hears.
@@ -41,6 +42,7 @@ export const warnEveryMs = 10_000
 /** After so many messages in a row the event loop gets its turn. */
 const messagesPerTurn = 64
 
+/** Who dials. */
 export type MeshOptions = {
   readonly keys: CurveKeys
   readonly sender: Sender
@@ -343,7 +345,7 @@ const newLine = (peer: Peer): Line => ({
   told: ''
 })
 
-/** An address and no name: a name would be looked up by the library, which then calls it otherwise. */
+/** An address, no name: the library would look it up, and then tell of it by its address. */
 const endpointPattern = /^tcp:\/\/([\d.]+):([1-9]\d{0,4})$/
 
 function objectionTo({ endpoint, publicKey }: Peer): string | undefined {

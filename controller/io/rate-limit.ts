@@ -1,5 +1,6 @@
 import type { Ms } from '#shared/units.ts'
 
+/** How often something may happen. */
 export type Rate = {
   /** How often in the long run. Unit: count per second. */
   readonly perSecond: number

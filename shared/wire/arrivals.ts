@@ -1,14 +1,14 @@
 /**
  * Tells messages that are fresh from those that came before or came too late.
  *
- * Each sender numbers its messages, so one whose number is not higher than the last is a repetition.
+ * Each sender numbers its messages; one whose number is not higher than the last is a repetition.
  *
  * Lateness needs more thought, since the clocks of two machines cannot be compared. But the
  * difference between when a message was sent (sender's clock) and when it arrived (ours) is the
  * same for all messages of a run, plus the time on the way. The smallest difference of the last
  * minutes stands for the quickest way; what a message needed beyond that, it waited somewhere: in a
- * queue, or in a cut connection that healed. When that wait exceeds what the message says it is good
- * for, it is late.
+ * queue, or in a cut connection that healed. When that wait exceeds what the message says it is
+ * good for, it is late.
  *
  * A clock that jumped (a machine that was suspended) makes all messages look late for good. A real
  * stall does not last: fresh messages follow the late ones. So when nothing but late ones came for
@@ -32,6 +32,7 @@ type Run = {
   lateFrom: Ms | undefined
 }
 
+/** What a message is by its header alone. */
 export type Arrival = 'fresh' | 'repeated' | 'late'
 
 /** Remembers what has arrived from each run of each sender. */

@@ -35,6 +35,7 @@ const Header = Strict({
   /** How long on its way it may be at most to be of use. Unit: ms. */
   validMs: Count()
 })
+/** What is known of a message before its body is read. */
 export type Header = Readonly<Type.Static<typeof Header>>
 
 /** Who sends; the same for the life of a program. */
@@ -66,7 +67,7 @@ export class Sealer {
     this.#epoch = epoch
   }
 
-  /** Puts a header before a body. To be called at the moment of sending, in the order of sending. */
+  /** Puts a header before a body. To be called when it is sent, in the order of sending. */
   seal(type: string, body: Uint8Array, now: Ms): readonly [Uint8Array, Uint8Array] {
     this.#number++
     const header: Header = {

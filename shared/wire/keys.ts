@@ -11,8 +11,9 @@ import { fromZ85, isKey, toZ85 } from './z85.ts'
 export type CurveKeys = { readonly publicKey: string; readonly secretKey: string }
 
 /**
- * Reads the keys of this program, or makes them when there is no file. Fault `forbidden` when others
- * could read the file, `corrupt` when it holds no keys. Programs that start at once get the same.
+ * Reads the keys of this program, or makes them when there is no file. Fault `forbidden` when
+ * others could read the file, `corrupt` when it holds no keys. Programs that start at once get the
+ * same.
  */
 export async function loadKeys(path: string): Promise<CurveKeys> {
   const stored = await readPrivateFile(path)

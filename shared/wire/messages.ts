@@ -57,6 +57,7 @@ export const ChannelTaken = Strict({
   channel: Text(64),
   bytes: Count()
 })
+/** Ends a channel, from either side. */
 export const ChannelClose = Strict({
   type: Type.Literal('channel-close'),
   channel: Text(64),
@@ -70,6 +71,7 @@ export const Question = Strict({
   ask: Words(['console-log', 'instance-stats'], { description: 'What is asked.' }),
   subject: Text()
 })
+/** Answers a question; `code` is that of a Fault, left out when all went well. */
 export const Answer = Strict({
   type: Type.Literal('answer'),
   number: Count(),
@@ -100,6 +102,7 @@ export const Join = Strict({
   endpoint: Text(),
   token: Type.Optional(Text())
 })
+/** What the door answers. */
 export const Joined = Strict({
   type: Type.Literal('joined'),
   verdict: Words(['approved', 'pending', 'refused'], { description: 'What became of it.' }),
@@ -109,6 +112,7 @@ export const Joined = Strict({
   controllerKeys: Type.Array(Text(40), { maxItems: 16 })
 })
 
+/** All that a controller may say to an agent. */
 export const toAgent = Type.Union([
   Order,
   Heartbeat,
@@ -118,6 +122,7 @@ export const toAgent = Type.Union([
   ChannelClose,
   Question
 ])
+/** All that an agent may say to a controller. */
 export const toController = Type.Union([
   Report,
   Heartbeat,

@@ -8,6 +8,7 @@ import assert from 'node:assert'
 /** How much may wait, for each peer. */
 export type Bounds = { readonly entriesMax: number; readonly bytesMax: number }
 
+/** Bounds that no honest peer reaches: some 30 consoles whose readers have all stopped. */
 export const queueBounds: Bounds = { entriesMax: 1_024, bytesMax: 8 * 1024 * 1024 }
 
 /** Messages of which only the latest counts; in the order in which they are sent. */

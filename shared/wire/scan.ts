@@ -10,7 +10,7 @@
 
 /** How deep lists and maps may nest; our deepest message has six levels. */
 export const depthMax = 16
-/** How many values one piece may hold; lists and maps are far costlier in memory than on the wire. */
+/** How many values one piece may hold; in memory they are costlier than on the wire. */
 export const valuesMax = 1_000_000
 /** How many of these may be lists and maps. */
 export const containersMax = 131_072

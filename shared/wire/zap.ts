@@ -21,7 +21,7 @@ let gate: Promise<Gate> | undefined
 let closing: Promise<void> = Promise.resolve()
 let numbered = 0
 
-/** A domain of its own for one socket. Closing it refuses everyone; the last one closes the gate. */
+/** A domain of its own for one socket. Closing it refuses all; the last one closes the gate. */
 export class Domain implements AsyncDisposable {
   readonly name: string
 

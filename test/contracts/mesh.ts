@@ -16,7 +16,7 @@ export type Seat = { readonly mesh: AgentMesh; readonly peer: Peer }
 export type MeshRig = AsyncDisposable & {
   /** A new controller whose epoch is asked anew for each message. */
   readonly controller: (epoch: () => number) => Mesh
-  /** Starts the agent of a host; after it was disposed of, once more with the same key and place. */
+  /** Starts the agent of a host; once it was disposed of, again with the same key and place. */
   readonly agent: (host: HostId) => Promise<Seat>
 }
 
@@ -92,9 +92,13 @@ function carries(behaves: Behaves): void {
     const order = anOrder({ host: alpha, generation: 7 })
     mesh.send(alpha, order)
     t.deepEqual(await fromController.next(ofType('order')), order)
-    const data: ToAgent = { type: 'channel-data', channel: 'c', bytes: new Uint8Array([0, 9, 255]) }
-    mesh.send(alpha, data)
-    t.deepEqual(await fromController.next(ofType('channel-data')), data)
+    const chunk: ToAgent = {
+      type: 'channel-data',
+      channel: 'c',
+      bytes: new Uint8Array([0, 9, 255])
+    }
+    mesh.send(alpha, chunk)
+    t.deepEqual(await fromController.next(ofType('channel-data')), chunk)
   })
 
   behaves('what an agent says arrives as it was, under the name of its host', async (t, rig) => {
