@@ -19,14 +19,16 @@ export type RunOptions = {
   readonly signal?: AbortSignal | undefined
   /** It is killed when it writes more than this. */
   readonly outputBytesMax?: number
+  /** Exit codes that are no failure; 0 alone when left out. */
+  readonly exitCodes?: readonly number[]
 }
 
-/** What a program wrote before it ended with exit code 0. */
+/** What a program wrote before it ended well. */
 export type Output = { readonly stdout: string; readonly stderr: string }
 
 /**
- * Runs a program to its end. Faults: `command` (not installed, exit code other than 0, too much
- * output), `deadline`, `aborted`. Secrets belong into `input`: arguments are visible to all and
+ * Runs a program to its end. Faults: `command` (not installed, exit code that is a failure, too
+ * much output), `deadline`, `aborted`. Secrets belong into `input`: arguments are visible to all and
  * stand in the Fault's sentence.
  */
 export async function run(
@@ -49,7 +51,8 @@ export async function run(
     const stderr = collect(child.stderr!, cut)
     const ending = await Promise.race([ended, cut.unreaped])
     if (cut.fault) throw cut.fault
-    if (ending.code !== 0) throw failed(what, ending, stderr.text())
+    if (!(options.exitCodes ?? [0]).includes(ending.code ?? -1))
+      throw failed(what, ending, stderr.text())
     return { stdout: stdout.text(), stderr: stderr.text() }
   } catch (thrown) {
     if (thrown instanceof Fault) throw thrown

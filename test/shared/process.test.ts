@@ -48,6 +48,13 @@ test('a failure says the exit code and the last lines of what it complained of',
   t.regex(fault!.message, /^cannot run sh -c .*: exit code 7: line 3; line 4; line 5$/)
 })
 
+test('an exit code may be declared to be no failure', async t => {
+  const { stdout } = await run('sh', ['-c', 'echo hay; exit 1'], { ...quick, exitCodes: [0, 1] })
+  t.is(stdout, 'hay\n')
+  const failing = run('sh', ['-c', 'exit 2'], { ...quick, exitCodes: [0, 1] })
+  t.regex((await t.throwsAsync(failing))!.message, /: exit code 2$/)
+})
+
 test('a program that is missing is named with its package', async t => {
   const fault = await t.throwsAsync(run('no-such-program', [], quick), { instanceOf: Fault })
   t.is(fault?.message, 'cannot run no-such-program: it is not installed')
