@@ -10,6 +10,8 @@
  *  - That shell must reap orphans, or libvirt waits 40 s for each emulator that it has killed.
  *  - libvirt's LXC driver cannot live with version 1 and 2 of cgroups mounted side by side: the
  *    container's init fails on /sys/fs/cgroup/unified. So it gets plain version 1 here.
+ *  - /proc/self/cgroup must be read as a whole before the first change: it grows with each, and who
+ *    reads it line by line misses the last ones.
  *  - /run/lock must exist, or no console of a virtual machine can be opened.
  *  - The emulator runs as root here, so libvirt's idea of /dev/kvm and the emulator's agree: where
  *    they do not, the emulator is examined anew, for five seconds, whenever a domain starts.
@@ -33,8 +35,8 @@ const outside = `
 set -eu
 name=$1
 if [ ! -e ${cgroupRoot}/cgroup.controllers ]; then
-  while IFS=: read -r number controllers path; do
-    case $controllers in ''|name=*) continue ;; esac
+  for controllers in $(cut -d: -f2 /proc/self/cgroup); do
+    case $controllers in name=*) continue ;; esac
     top=${cgroupRoot}/$controllers
     mkdir -p "$top/$name"
     if [ -e "$top/cpuset.mems" ]; then
@@ -42,7 +44,7 @@ if [ ! -e ${cgroupRoot}/cgroup.controllers ]; then
       cat "$top/cpuset.mems" >"$top/$name/cpuset.mems"
     fi
     echo $$ >"$top/$name/cgroup.procs"
-  done </proc/self/cgroup
+  done
 fi
 shift
 exec unshare --mount --uts --ipc --net --pid --cgroup --fork --kill-child bash -c "$@"
@@ -61,11 +63,11 @@ mount --bind "$directory/etc" /etc/libvirt
 if [ ! -e ${cgroupRoot}/cgroup.controllers ]; then
   umount -R -l ${cgroupRoot}
   mount -t tmpfs cgroups ${cgroupRoot}
-  while IFS=: read -r number controllers path; do
-    case $controllers in ''|name=*) continue ;; esac
+  for controllers in $(cut -d: -f2 /proc/self/cgroup); do
+    case $controllers in name=*) continue ;; esac
     mkdir "${cgroupRoot}/$controllers"
     mount -t cgroup -o "$controllers" cgroup "${cgroupRoot}/$controllers"
-  done </proc/self/cgroup
+  done
 fi
 ip link set lo up
 while read -r order; do
