@@ -1,7 +1,7 @@
 /**
  * An instance that should run and does not. Whatever it needs is looked for in turn, and the first
  * thing that is missing is the reason that is reported: its name and UUID free, a driver, volumes,
- * networks, the end of its restart wait, the seed. With all of them the domain is created.
+ * networks, the end of its restart wait. With all of them the domain is created, with a new seed.
  */
 import { uuidOf } from '#shared/ids.ts'
 import type { OrderInstance } from '#shared/wire/order.ts'
@@ -10,7 +10,6 @@ import type { InstanceVerdict, Surroundings } from './diff-instance.ts'
 import type { VolumeVerdict } from './diff-volumes.ts'
 import { type DomainPlan, domainName, driverOf } from './domain-plan.ts'
 import { type Acceleration, hardwareOf } from './metadata.ts'
-import { type ObservedSeed, seedFingerprint } from './observed.ts'
 import { isAlive } from './own-domains.ts'
 import type { HypervisorAbilities } from './ports.ts'
 import { doneSentence, waitSentence } from './restart.ts'
@@ -154,25 +153,19 @@ function waitsForRestart(
 }
 
 function start(instance: OrderInstance, about: Surroundings): Standing {
-  const { situation } = about
-  const seedStep = seedStepOf(instance, about)
-  const seed = situation.observed.seeds.find(
-    each => each.instanceId === instance.id && each.fingerprint === seedFingerprint(seedStep)
-  )
-  const step: Step =
-    seed === undefined
-      ? seedStep
-      : {
-          type: 'create-domain',
-          plan: planOf(instance, seed, about),
-          because: whyStart(instance, about)
-        }
-  const wish = wishFor(step, situation)
-  const failure = failureOf(wish, situation.now)
-  const message = seed === undefined ? 'its cloud-init seed is being written' : 'is being started'
-  if (failure === undefined) return { ...starting('starting', message), wish }
-  const reason = seed === undefined ? 'no-seed' : 'hypervisor-refused'
-  return { ...failed(reason, failure), wish }
+  const isMachine = instance.type === 'vm'
+  const step: Step = {
+    type: 'create-domain',
+    plan: planOf(instance, about),
+    seed: seedOf(instance, about),
+    tree: isMachine ? undefined : about.volumes.get(instance.volumes[0]!)?.stored,
+    because: whyStart(instance, about)
+  }
+  const wish = wishFor(step, about.situation)
+  const failure = failureOf(wish, about.situation.now)
+  if (failure === undefined) return { ...starting('starting', 'is being started'), wish }
+  const refused = wish.state === 'later' && wish.retry.code !== 'storage'
+  return { ...failed(refused ? 'hypervisor-refused' : 'no-seed', failure), wish }
 }
 
 function whyStart(instance: OrderInstance, { situation }: Surroundings): string {
@@ -182,25 +175,21 @@ function whyStart(instance: OrderInstance, { situation }: Surroundings): string 
     : 'it is wished to run and does not'
 }
 
-function seedStepOf(
+function seedOf(
   instance: OrderInstance,
-  { situation, volumes }: Surroundings
-): Step & { readonly type: 'write-seed' } {
+  { situation }: Surroundings
+): Readonly<Record<string, string>> {
   const mtus = new Map(situation.order.networks.map(network => [network.id, network.mtu]))
   const files = seedFiles(instance, {
     hostname: situation.host.hostname,
     mtuOf: id => mtus.get(id) ?? 1500
   })
-  const because = 'it is to be started'
-  if (instance.type === 'vm') {
-    return { type: 'write-seed', instance, files: { ...files }, tree: undefined, because }
-  }
+  if (instance.type === 'vm') return { ...files }
   const inTree = Object.entries(files).map(([name, text]) => [`${seedFolder}/${name}`, text])
-  const tree = volumes.get(instance.volumes[0]!)?.stored
-  return { type: 'write-seed', instance, files: Object.fromEntries(inTree), tree, because }
+  return Object.fromEntries(inTree)
 }
 
-function planOf(instance: OrderInstance, seed: ObservedSeed, about: Surroundings): DomainPlan {
+function planOf(instance: OrderInstance, about: Surroundings): DomainPlan {
   const { order, host } = about.situation
   const { abilities } = host
   const formats = new Map(order.volumes.map(volume => [volume.id, volume.format]))
@@ -223,7 +212,6 @@ function planOf(instance: OrderInstance, seed: ObservedSeed, about: Surroundings
       }
     }),
     ports: instance.ports.map(port => ({ ...port, mtu: mtus.get(port.networkId) ?? 1500 })),
-    seedPath: seed.path,
     consoleLog: `${host.consoleFolder}/${instance.id}.log`,
     hardware: hardwareOf(instance, formats)
   }

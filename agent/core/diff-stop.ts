@@ -57,7 +57,13 @@ export function stopMatter(
   return { message, lookAgainAt: Math.min(askAt, forceAt), settled: false }
 }
 
-export type LeavingVerdict = Matter & { readonly own: OwnDomain; readonly message: string }
+/** An instance that no order names, and that a controller must not take for gone yet. */
+export type LeavingVerdict = Matter & {
+  readonly id: string
+  /** undefined: an earlier order's start is under way, and its domain is not seen yet. */
+  readonly own: OwnDomain | undefined
+  readonly message: string
+}
 
 /** Ends our domains that the order does not name, or names as another type. */
 export function diffLeaving(
@@ -65,14 +71,24 @@ export function diffLeaving(
   situation: Situation
 ): readonly LeavingVerdict[] {
   const ordered = new Map(situation.order.instances.map(instance => [instance.id, instance]))
-  return own.flatMap(each => {
+  const living = own.flatMap(each => {
     const instance = ordered.get(each.metadata.id)
     const isOrdered = instance !== undefined && driverOf(instance) === each.domain.driver
     if (isOrdered || !isAlive(each.domain)) return []
     const because = stopWish(each, instance) ?? 'the order does not name it'
     const graceMs = each.metadata.stopGraceMs
-    return [{ own: each, ...stopMatter(each, { graceMs, because }, situation) }]
+    const { id } = each.metadata
+    return [{ id, own: each, ...stopMatter(each, { graceMs, because }, situation) }]
   })
+  const seen = new Set(living.map(({ id }) => id))
+  const arriving = situation.inFlight.flatMap(step => {
+    if (step.type !== 'create-domain') return []
+    const { id } = step.plan.instance
+    if (ordered.has(id) || seen.has(id)) return []
+    const message = 'is being started by an earlier order, and ended as soon as it runs'
+    return [{ id, own: undefined, message, settled: false }]
+  })
+  return [...living, ...arriving]
 }
 
 /** Removes what is left of instances that no order names any more, once their domain has ended. */

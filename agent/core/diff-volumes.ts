@@ -97,6 +97,11 @@ function judgeUnwanted(
   { situation, users }: Surroundings
 ): VolumeVerdict {
   const { volume, stored } = base
+  const underWay = stepInLane(situation, `volume/${volume.id}`)
+  if (stored === undefined && underWay !== undefined) {
+    const message = `volume ${volume.name} is not gone yet: ${underWay.type} is under way`
+    return { ...base, phase: 'creating', message }
+  }
   if (stored === undefined) {
     return { ...base, phase: 'absent', message: `volume ${volume.name} is gone`, settled: true }
   }

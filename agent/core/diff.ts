@@ -63,10 +63,11 @@ export function diff(situation: Situation): Plan {
   const due = wishes.filter(wish => wish.state === 'due' && isAllowed(wish.step, situation))
   const steps = new Map<string, Step>()
   for (const { step } of due) if (!steps.has(laneOf(step))) steps.set(laneOf(step), step)
+  // A moment that has come is no reason to wait for it: what is due is begun, or its lane is taken.
   const moments = [
     ...all.flatMap(matter => matter.lookAgainAt ?? []),
     ...wishes.flatMap(wish => (wish.state === 'later' ? wish.retry.nextAt : []))
-  ]
+  ].filter(moment => moment > situation.now.monotonic)
   return {
     verdicts,
     steps: [...steps.values()],
@@ -143,7 +144,6 @@ function isAllowed(step: Step, { origin, observed }: Situation): boolean {
     // Whether somebody uses a volume or a seed is only known while domains are seen.
     case 'remove-volume':
     case 'grow-volume':
-    case 'write-seed':
     case 'forget-instance':
       return observed.domains.state === 'fresh'
     case 'open-pool':

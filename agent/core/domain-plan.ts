@@ -36,8 +36,6 @@ export type DomainPlan = {
   readonly machine: string
   readonly volumes: readonly PlannedVolume[]
   readonly ports: readonly PlannedPort[]
-  /** Where the cloud-init seed of a VM is; a container has it in its tree. */
-  readonly seedPath: string | undefined
   readonly consoleLog: string
   /** Fingerprint; see `hardwareOf`. */
   readonly hardware: string

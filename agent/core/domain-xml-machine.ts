@@ -1,5 +1,6 @@
 import { uuidOf } from '#shared/ids.ts'
-import type { DomainPlan, Link, PlannedVolume } from './domain-plan.ts'
+import type { DomainPlan, PlannedVolume } from './domain-plan.ts'
+import type { DomainSurroundings } from './domain-xml.ts'
 import { element, type XmlElement } from './xml-writer.ts'
 
 /** How often the guest's balloon driver is asked how much memory is in use. Unit: s. */
@@ -52,11 +53,11 @@ function processor(plan: DomainPlan): XmlElement {
 /** The devices of a VM. */
 export const machineDevices = (
   plan: DomainPlan,
-  links: readonly Link[]
+  { links, seedPath }: Pick<DomainSurroundings, 'links' | 'seedPath'>
 ): readonly (XmlElement | undefined)[] => [
   plan.emulator === undefined ? undefined : element('emulator', {}, plan.emulator),
   ...plan.volumes.map(disk),
-  plan.seedPath === undefined ? undefined : seed(plan.seedPath, plan.volumes.length),
+  seedPath === undefined ? undefined : seed(seedPath, plan.volumes.length),
   element('controller', { type: 'usb', model: 'none' }),
   ...plan.ports.map((port, index) =>
     element(

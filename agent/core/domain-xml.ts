@@ -18,11 +18,18 @@ import { machineDevices, machineParts } from './domain-xml-machine.ts'
 import { metadataNamespace, writeMetadata } from './metadata.ts'
 import { element, writeXml, type XmlElement } from './xml-writer.ts'
 
-/** Writes the domain's XML. `links` are the ports' names on the host, in the order of the ports. */
-export function domainXml(
-  plan: DomainPlan,
-  options: { readonly startedAt: string; readonly links: readonly Link[] }
-): string {
+/** What is known only when the domain is created. */
+export type DomainSurroundings = {
+  /** RFC 3339. */
+  readonly startedAt: string
+  /** The ports' names on the host, in the order of the ports. */
+  readonly links: readonly Link[]
+  /** Where the cloud-init seed of a VM is; a container has it in its tree. */
+  readonly seedPath: string | undefined
+}
+
+/** Writes the domain's XML. */
+export function domainXml(plan: DomainPlan, options: DomainSurroundings): string {
   const isMachine = plan.driver === 'qemu'
   const type = isMachine ? (plan.acceleration === 'kvm' ? 'kvm' : 'qemu') : 'lxc'
   const { memoryMib, vcpus, id } = plan.instance
@@ -42,7 +49,7 @@ export function domainXml(
       element(
         'devices',
         {},
-        ...(isMachine ? machineDevices(plan, options.links) : containerDevices(plan, options.links))
+        ...(isMachine ? machineDevices(plan, options) : containerDevices(plan, options.links))
       )
     )
   )

@@ -48,7 +48,6 @@ export function rememberDone(memory: Memory, step: Step, now: Moment): Memory {
     case 'create-volume':
     case 'grow-volume':
     case 'apply-networks':
-    case 'write-seed':
     case 'shutdown':
     case 'destroy':
     case 'suspend':
@@ -130,7 +129,6 @@ function noticeOf(step: Step, fault: Fault, message: string): NoticeText | undef
     case 'apply-networks':
       return { subject: 'networks', reason: 'network-failed', message, severity: 'warning' }
     case 'keep-images':
-    case 'write-seed':
     case 'shutdown':
     case 'destroy':
     case 'suspend':

@@ -22,15 +22,6 @@ export type AppliedNetworks = {
   readonly at: Ms
 }
 
-/** A seed that this run of the agent has written. */
-export type ObservedSeed = {
-  readonly instanceId: string
-  /** Fingerprint of its files, and of the volume that they are in. */
-  readonly fingerprint: string
-  /** Where it is; a container's is in its tree. */
-  readonly path: string | undefined
-}
-
 /** libvirt's domains: never seen, seen just now, or seen before libvirt stopped answering. */
 export type ObservedDomains =
   | { readonly state: 'unknown'; readonly because: string }
@@ -43,7 +34,6 @@ export type Observed = {
   /** undefined: not looked at yet. */
   readonly images: readonly string[] | undefined
   readonly networks: AppliedNetworks | undefined
-  readonly seeds: readonly ObservedSeed[]
   readonly memoryFreeMib: Mib
 }
 
@@ -53,7 +43,6 @@ export const nothingObserved: Observed = {
   pools: [],
   images: undefined,
   networks: undefined,
-  seeds: [],
   memoryFreeMib: 0
 }
 
@@ -66,10 +55,6 @@ export const networksFingerprint = (
   networks: readonly OrderNetwork[],
   ports: readonly NamedPort[]
 ): string => fingerprint([networks, ports])
-
-/** Fingerprint of a seed. */
-export const seedFingerprint = (step: Step & { readonly type: 'write-seed' }): string =>
-  fingerprint([step.files, step.tree?.path])
 
 /** Enters what a step has brought about, so that nobody does it again before the next look. */
 export function withResult(
@@ -101,36 +86,18 @@ export function withResult(
         networks: { ...applied, fingerprint: networksFingerprint(networks, ports) }
       }
     }
-    case 'write-seed': {
-      const seed = {
-        instanceId: step.instance.id,
-        fingerprint: seedFingerprint(step),
-        path: result.seedPath
-      }
-      return { ...observed, seeds: [...otherSeeds(observed, step.instance.id), seed] }
-    }
-    case 'forget-instance':
-      return { ...observed, seeds: otherSeeds(observed, step.instance.id) }
     case 'keep-images':
     case 'create-domain':
     case 'shutdown':
     case 'destroy':
     case 'suspend':
     case 'resume':
+    case 'forget-instance':
       return observed
     default:
       return step satisfies never
   }
 }
-
-/** Takes a step's failure for what it says of the world: a start that failed may lack its seed. */
-export const withFailure = (observed: Observed, step: Step): Observed =>
-  step.type === 'create-domain'
-    ? { ...observed, seeds: otherSeeds(observed, step.plan.instance.id) }
-    : observed
-
-const otherSeeds = (observed: Observed, instanceId: string): readonly ObservedSeed[] =>
-  observed.seeds.filter(seed => seed.instanceId !== instanceId)
 
 function withVolume(
   observed: Observed,

@@ -4,6 +4,7 @@ import type { Seen } from './acceptance.ts'
 import type { Plan, Verdicts } from './diff.ts'
 import { fingerprint } from './fingerprint.ts'
 import type { Memory } from './memory.ts'
+import type { OwnDomain } from './metadata.ts'
 import type { Observed } from './observed.ts'
 
 /** Who reports: what stays the same during one run of the agent. */
@@ -18,11 +19,15 @@ export type Reporter = {
 /** Sentences are cut to what the schema takes. */
 const messageMax = 2048
 
-/** Writes the report: all that the host holds, where each part of the order stands, and why. */
+/**
+ * Writes the report: all that the host holds, where each part of the order stands, and why. An
+ * instance that is not in it is gone: so those that still end are in it, ordered or not.
+ */
 export function writeReport(given: {
   readonly reporter: Reporter
   readonly number: number
-  readonly seen: Seen
+  /** The order that all this is about; generation 0: none. */
+  readonly actedOn: Pick<Seen, 'epoch' | 'generation'>
   readonly settledGeneration: number
   readonly observed: Observed
   readonly memory: Memory
@@ -31,13 +36,13 @@ export function writeReport(given: {
   /** undefined: they were sent not long ago. */
   readonly facts: HostFacts | undefined
 }): Report {
-  const { reporter, number, seen, settledGeneration, observed, memory, plan, facts } = given
+  const { reporter, number, actedOn, settledGeneration, observed, memory, plan, facts } = given
   return {
     type: 'report',
     ...reporter,
     number,
-    epoch: seen.epoch,
-    generation: seen.generation,
+    epoch: actedOn.epoch,
+    generation: actedOn.generation,
     settledGeneration,
     ...(facts === undefined ? {} : { facts }),
     memoryFreeMib: observed.memoryFreeMib,
@@ -77,19 +82,38 @@ function resources(verdicts: Verdicts | undefined): Pick<Report, 'pools' | 'netw
   }
 }
 
-const instances = (verdicts: Verdicts, memory: Memory): Report['instances'] =>
-  verdicts.instances.map(({ instance, own, power, reason, message, restartNeeded }) => ({
+const instances = (verdicts: Verdicts, memory: Memory): Report['instances'] => [
+  ...verdicts.instances.map(({ instance, own, power, reason, message, restartNeeded }) => ({
     id: instance.id,
-    generation: own?.metadata.generation ?? 0,
     power,
     reason,
     message: cut(message),
-    ...(own === undefined
-      ? {}
-      : { startedAt: own.metadata.startedAt, acceleration: own.metadata.acceleration }),
-    startCount: memory.instances.get(instance.id)?.history.startCount ?? 0,
-    restartNeeded
+    restartNeeded,
+    ...ownFacts(own),
+    startCount: startCount(memory, instance.id)
+  })),
+  ...verdicts.leaving.map(({ id, own, message }) => ({
+    id,
+    power: 'stopping' as const,
+    reason: 'stopping',
+    message: cut(message),
+    restartNeeded: false,
+    ...ownFacts(own),
+    startCount: startCount(memory, id)
   }))
+]
+
+const ownFacts = (own: OwnDomain | undefined) =>
+  own === undefined
+    ? { generation: 0 }
+    : {
+        generation: own.metadata.generation,
+        startedAt: own.metadata.startedAt,
+        acceleration: own.metadata.acceleration
+      }
+
+const startCount = (memory: Memory, id: string): number =>
+  memory.instances.get(id)?.history.startCount ?? 0
 
 const cut = (message: string): string => message.slice(0, messageMax)
 

@@ -6,13 +6,7 @@
  * Steps of one lane run one after the other; lanes run side by side.
  */
 import { formatMib } from '#shared/units.ts'
-import type {
-  OrderImage,
-  OrderInstance,
-  OrderNetwork,
-  OrderPool,
-  OrderVolume
-} from '#shared/wire/order.ts'
+import type { OrderImage, OrderNetwork, OrderPool, OrderVolume } from '#shared/wire/order.ts'
 import { type DomainPlan, shapeOf } from './domain-plan.ts'
 import { fingerprint } from './fingerprint.ts'
 import type { DomainKey, NamedPort, StandingNetwork, StoredPool, StoredVolume } from './ports.ts'
@@ -34,14 +28,13 @@ export type Step = { readonly because: string } & (
       readonly ports: readonly NamedPort[]
     }
   | {
-      readonly type: 'write-seed'
-      readonly instance: OrderInstance
-      /** Names and contents. */
-      readonly files: Readonly<Record<string, string>>
-      /** The tree that a container's files go into; a VM gets an image of its own. */
+      readonly type: 'create-domain'
+      readonly plan: DomainPlan
+      /** Written anew for each start: names and contents. */
+      readonly seed: Readonly<Record<string, string>>
+      /** The tree that a container's seed goes into; a VM's is an image of its own. */
       readonly tree: StoredVolume | undefined
     }
-  | { readonly type: 'create-domain'; readonly plan: DomainPlan }
   | {
       readonly type: 'shutdown' | 'suspend' | 'resume'
       readonly instance: InstanceName
@@ -71,9 +64,6 @@ export type StepResult = {
   readonly poolVolumes?: readonly StoredVolume[]
   readonly volume?: StoredVolume
   readonly networks?: readonly StandingNetwork[]
-  readonly seedPath?: string
-  /** RFC 3339. */
-  readonly startedAt?: string
 }
 
 /** What a step is about: at most one step of a lane is under way. */
@@ -91,7 +81,6 @@ export function laneOf(step: Step): string {
       return `volume/${step.volume.id}`
     case 'apply-networks':
       return 'networks'
-    case 'write-seed':
     case 'shutdown':
     case 'destroy':
     case 'suspend':
@@ -114,6 +103,15 @@ export function stepFingerprint(step: Step): string {
   return fingerprint(rest)
 }
 
+/**
+ * Stands for what a step is to bring about. A step under way goes on while this is the same: that an
+ * image may be fetched with a new ticket is no reason to give up the fetching.
+ */
+export function purposeOf(step: Step): string {
+  if (!('image' in step) || step.image === undefined) return stepFingerprint(step)
+  return stepFingerprint({ ...step, image: { ...step.image, url: '' } })
+}
+
 /** Says what a step does, for the log and for `remuda agent diff`. */
 export function stepSentence(step: Step): string {
   switch (step.type) {
@@ -131,8 +129,6 @@ export function stepSentence(step: Step): string {
       return `remove volume ${step.volume.name}`
     case 'apply-networks':
       return `bring about ${step.networks.length} networks with ${step.ports.length} ports`
-    case 'write-seed':
-      return `write the seed of ${nameOf(step.instance)}`
     case 'create-domain':
       return `start ${nameOf(step.plan.instance)} with ${shapeOf(step.plan.instance)}`
     case 'forget-instance':

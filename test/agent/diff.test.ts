@@ -22,7 +22,7 @@ function running(given: Order = order()): ModelWorld {
 const wish = (world: ModelWorld, given: Parameters<typeof instance>[0]) =>
   world.take(order({ instances: [instance(given)] }))
 
-test('images and pools come before volumes, these and networks before the seed, then the start', t => {
+test('images and pools come before volumes, these and networks before the start', t => {
   const world = new ModelWorld()
   const rounds: string[][] = []
   for (let plan = world.look(); plan.steps.length > 0; plan = world.look()) {
@@ -32,7 +32,6 @@ test('images and pools come before volumes, these and networks before the seed, 
   t.deepEqual(rounds, [
     ['apply-networks', 'fetch-image', 'open-pool'],
     ['create-volume'],
-    ['write-seed'],
     ['create-domain']
   ])
   t.true(world.look().settled)
@@ -51,7 +50,6 @@ test('what is missing is said in turn', t => {
     'starting no-volume: volume web-root waits for its image: image tiny is being fetched, 1 MiB',
     'starting no-volume: volume web-root is being created',
     'starting no-network: network default is being brought about',
-    'starting starting: its cloud-init seed is being written',
     'starting starting: is being started'
   ])
 })
@@ -380,8 +378,8 @@ test('a container gets its seed into its tree', t => {
     })
   )
   t.true(world.run().settled)
-  const seed = world.done.find(step => step.type === 'write-seed')
-  t.is(seed?.tree?.path, `/pool/${tree.id}`)
-  t.true(Object.hasOwn(seed?.files ?? {}, 'var/lib/cloud/seed/nocloud/meta-data'))
+  const start = world.done.find(step => step.type === 'create-domain')
+  t.is(start?.tree?.path, `/pool/${tree.id}`)
+  t.true(Object.hasOwn(start?.seed ?? {}, 'var/lib/cloud/seed/nocloud/meta-data'))
   t.is(world.domains[0]?.driver, 'lxc')
 })

@@ -15,13 +15,16 @@ const plan = (given: Partial<DomainPlan> = {}): DomainPlan => ({
   machine: 'pc-q35-7.2',
   volumes: [{ id: idOf('v', 1), path: '/pool/volumes/root.qcow2', format: 'qcow2', shared: false }],
   ports: [{ ...instance().ports[0]!, mtu: 1500 }],
-  seedPath: '/state/seeds/i.iso',
   consoleLog: '/state/console/i.log',
   hardware: '0123456789abcdef',
   ...given
 })
-const written = (given: Partial<DomainPlan> = {}): string =>
+const written = (
+  given: Partial<DomainPlan> = {},
+  seedPath: string | undefined = '/state/seeds/i.iso'
+): string =>
   domainXml(plan(given), {
+    seedPath,
     startedAt: '2026-01-02T03:04:05.678Z',
     links: [{ bridge: 'rb000000000001', interface: 'rp000000000001' }]
   })
@@ -44,8 +47,7 @@ const cases: readonly (readonly [string, Partial<DomainPlan>])[] = [
     {
       instance: instance({ cpuBaseline: 'host', ports: [] }),
       ports: [],
-      emulator: undefined,
-      seedPath: undefined
+      emulator: undefined
     }
   ],
   [
@@ -54,8 +56,7 @@ const cases: readonly (readonly [string, Partial<DomainPlan>])[] = [
       driver: 'lxc',
       acceleration: 'none',
       instance: instance({ type: 'container' }),
-      volumes: [{ id: idOf('v', 1), path: '/pool/trees/root', format: 'tree', shared: false }],
-      seedPath: undefined
+      volumes: [{ id: idOf('v', 1), path: '/pool/trees/root', format: 'tree', shared: false }]
     }
   ]
 ]

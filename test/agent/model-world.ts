@@ -144,8 +144,6 @@ export class ModelWorld {
         return {
           networks: step.networks.map(({ id }) => ({ id, bridge: `b-${id}`, failure: undefined }))
         }
-      case 'write-seed':
-        return step.tree === undefined ? { seedPath: `/seeds/${step.instance.id}` } : {}
       case 'create-domain':
         this.domains = [...this.domains, domainOf(step.plan, timestamp(this.now.wall))]
         return {}

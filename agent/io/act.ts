@@ -1,0 +1,156 @@
+/** The agent's hands: does one step with the ports, and says what came of it. */
+import type { Clock } from '#shared/clock.ts'
+import { within } from '#shared/deadline.ts'
+import { Fault } from '#shared/fault.ts'
+import type { Ms } from '#shared/units.ts'
+import { domainXml } from '../core/domain-xml.ts'
+import { timestamp } from '../core/moment.ts'
+import type { Hypervisor, NetworkDriver, StorageDriver } from '../core/ports.ts'
+import { laneOf, type Step, type StepResult, type StepType, stepSentence } from '../core/steps.ts'
+
+/** What the agent acts with. */
+export type Hands = {
+  readonly hypervisor: Hypervisor
+  readonly storage: StorageDriver
+  readonly networks: NetworkDriver
+  /** Forgets the console log of an instance. */
+  readonly forgetConsole: (instanceId: string) => Promise<void>
+  readonly clock: Clock
+}
+
+const minuteMs: Ms = 60_000
+
+/**
+ * How long a step may take. An image is given an hour: it may be large and the line thin. Nothing
+ * waits behind it but the volumes that are made from it.
+ */
+const deadlineMs: Readonly<Record<StepType, Ms>> = {
+  'open-pool': minuteMs,
+  'fetch-image': 60 * minuteMs,
+  'keep-images': 5 * minuteMs,
+  'create-volume': 30 * minuteMs,
+  'grow-volume': 5 * minuteMs,
+  'remove-volume': 10 * minuteMs,
+  'apply-networks': 2 * minuteMs,
+  'create-domain': 2 * minuteMs,
+  shutdown: minuteMs,
+  destroy: minuteMs,
+  suspend: minuteMs,
+  resume: minuteMs,
+  'forget-instance': minuteMs
+}
+
+/** Sorts of work that do not get into each other's way, and how much of each goes on at once. */
+export type WorkClass = 'fetch' | 'storage' | 'network' | 'domain'
+export const workAtOnceMax: Readonly<Record<WorkClass, number>> = {
+  fetch: 2,
+  storage: 4,
+  network: 1,
+  domain: 4
+}
+
+/** The sort of work that a step is. */
+export const classOf: Readonly<Record<StepType, WorkClass>> = {
+  'open-pool': 'storage',
+  'fetch-image': 'fetch',
+  'keep-images': 'storage',
+  'create-volume': 'storage',
+  'grow-volume': 'storage',
+  'remove-volume': 'storage',
+  'apply-networks': 'network',
+  'create-domain': 'domain',
+  shutdown: 'domain',
+  destroy: 'domain',
+  suspend: 'domain',
+  resume: 'domain',
+  'forget-instance': 'domain'
+}
+
+/** Asking may be given up at once: the answer does not matter any more. */
+const asksOnly: ReadonlySet<StepType> = new Set(['shutdown', 'suspend', 'resume'])
+
+/**
+ * Does a step. The signal withdraws it where that makes sense: fetching and copying stop, a request
+ * to a guest is no longer waited for; everything else is brought to its end.
+ */
+export async function act(step: Step, hands: Hands, signal: AbortSignal): Promise<StepResult> {
+  const { clock } = hands
+  const limitMs = deadlineMs[step.type]
+  const late = new AbortController()
+  const work = perform(step, hands, AbortSignal.any([signal, late.signal]))
+  try {
+    return await within(work, {
+      clock,
+      deadlineMs: limitMs,
+      signal: asksOnly.has(step.type) ? signal : new AbortController().signal,
+      late: `cannot ${stepSentence(step)}: it took longer than ${limitMs} ms`
+    })
+  } catch (thrown) {
+    if (signal.aborted) {
+      throw new Fault('aborted', `cannot ${stepSentence(step)}: it is no longer wanted`, {
+        cause: thrown
+      })
+    }
+    throw thrown
+  } finally {
+    late.abort(new Fault('deadline', `${laneOf(step)} took longer than ${limitMs} ms`))
+    work.catch(() => {})
+  }
+}
+
+async function perform(step: Step, hands: Hands, signal: AbortSignal): Promise<StepResult> {
+  const { hypervisor, storage, networks } = hands
+  switch (step.type) {
+    case 'open-pool': {
+      const pool = await storage.openPool(step.pool)
+      if (pool.failure !== undefined) return { pool, poolVolumes: [] }
+      return { pool, poolVolumes: await storage.volumes(step.pool) }
+    }
+    case 'fetch-image':
+      await storage.fetchImage(step.image, signal)
+      return {}
+    case 'keep-images':
+      await storage.keepOnlyImages(step.ids)
+      return {}
+    case 'create-volume':
+    case 'grow-volume': {
+      const { volume, pool, image } = step
+      return { volume: await storage.createVolume(volume, { pool, image }, signal) }
+    }
+    case 'remove-volume':
+      await storage.removeVolume(step.volume, step.pool)
+      return {}
+    case 'apply-networks':
+      return { networks: await networks.apply(step.networks, step.ports) }
+    case 'create-domain':
+      await createDomain(step, hands)
+      return {}
+    case 'shutdown':
+    case 'destroy':
+    case 'suspend':
+    case 'resume':
+      await hypervisor[step.type](step.domain)
+      return {}
+    case 'forget-instance':
+      await storage.removeSeed(step.instance.id)
+      await hands.forgetConsole(step.instance.id)
+      return {}
+    default:
+      return step satisfies never
+  }
+}
+
+async function createDomain(
+  { plan, seed, tree }: Step & { readonly type: 'create-domain' },
+  { hypervisor, storage, networks, clock }: Hands
+): Promise<void> {
+  const files = new Map(Object.entries(seed))
+  if (tree !== undefined) await storage.writeTreeFiles(tree, files)
+  const seedPath = tree === undefined ? await storage.writeSeed(plan.instance.id, files) : undefined
+  const startedAt = timestamp(clock.wall())
+  const links = plan.ports.map(port => ({
+    bridge: networks.bridgeOf(port.networkId),
+    interface: networks.interfaceOf(port.id)
+  }))
+  await hypervisor.create(plan.driver, domainXml(plan, { startedAt, links, seedPath }))
+}

@@ -1,0 +1,377 @@
+/**
+ * The agent's loop: observe → diff → act → report.
+ *
+ * Whatever happens (an order, an event of libvirt, the end of a step) is only noted and rings the
+ * bell; the loop then looks for itself. So nothing acts in the midst of an event, nothing is missed
+ * when an event is lost, and a storm of events is one look. Without a bell it looks every
+ * `lookMs` all the same.
+ *
+ * A step that has ended is taken up at the beginning of a round, before looking: what is seen then
+ * is never older than what was done.
+ */
+import type { Clock } from '#shared/clock.ts'
+import { sentence } from '#shared/fault.ts'
+import type { Log } from '#shared/log.ts'
+import type { HostFacts } from '#shared/model/host-facts.ts'
+import type { Ms } from '#shared/units.ts'
+import type { Refusal } from '#shared/wire/messages.ts'
+import type { Order, Report } from '#shared/wire/order.ts'
+import { judgeOrder, nothingSeen, type Seen } from '../core/acceptance.ts'
+import { diff, type Plan } from '../core/diff.ts'
+import type { InstanceVerdict } from '../core/diff-instance.ts'
+import * as fold from '../core/memory.ts'
+import * as foldStep from '../core/memory-steps.ts'
+import type { OwnDomain } from '../core/metadata.ts'
+import type { Moment } from '../core/moment.ts'
+import { domainsOf, nothingObserved, type Observed, withResult } from '../core/observed.ts'
+import { sortDomains } from '../core/own-domains.ts'
+import type { DomainEvent, Hardware, HypervisorAbilities } from '../core/ports.ts'
+import type { Reporter } from '../core/report.ts'
+import { mayAct, type OrderOrigin, type Situation } from '../core/situation.ts'
+import { nameOf, stepSentence } from '../core/steps.ts'
+import { act, classOf, type Hands } from './act.ts'
+import { Bell } from './bell.ts'
+import { Eyes } from './eyes.ts'
+import type { OrderKeeper } from './kept-order.ts'
+import { Reports } from './reports.ts'
+import { StorageWatch } from './storage-watch.ts'
+import { type Ended, Works } from './works.ts'
+
+/** Without any event the loop looks so often. Unit: ms. */
+export const lookMs: Ms = 2_000
+/** Two rounds are at least so far apart: what happens meanwhile is looked at together. Unit: ms. */
+export const roundApartMs: Ms = 10
+/** How often the machine's facts are gathered anew. Unit: ms. */
+export const factsMs: Ms = 60_000
+/** How long the end of steps is waited for when the agent ends. Unit: ms. */
+export const stopMsMax: Ms = 8_000
+
+export type LoopOptions = {
+  readonly hands: Hands
+  readonly hardware: Hardware
+  readonly kept: OrderKeeper
+  readonly reporter: Reporter
+  /** The machine's facts as they were at the start. */
+  readonly facts: HostFacts
+  readonly consoleFolder: string
+  readonly send: (report: Report) => void
+  /** Told of our domains at each look, so that consoles can be attached. */
+  readonly onDomains: (own: readonly OwnDomain[]) => void
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export class AgentLoop {
+  readonly #options: LoopOptions
+  readonly #bell = new Bell()
+  readonly #eyes: Eyes
+  readonly #works: Works
+  readonly #storage: StorageWatch
+  readonly #reports: Reports
+  readonly #said = new Map<string, string>()
+  #seen: Seen = nothingSeen
+  #order: { readonly order: Order; readonly origin: OrderOrigin } | undefined
+  #incoming: Order | undefined
+  #observed: Observed = nothingObserved
+  #memory: fold.Memory = fold.freshMemory
+  #facts: HostFacts
+  #abilities: HypervisorAbilities | undefined
+  #abilitiesAreOld = true
+  #plan: Plan | undefined
+  #settledGeneration = 0
+
+  constructor(options: LoopOptions) {
+    this.#options = options
+    const { hands, hardware, clock, log } = options
+    const onFound = (): void => this.#bell.ring()
+    this.#facts = options.facts
+    this.#eyes = new Eyes(hands)
+    this.#works = new Works({
+      act: (step, signal) => act(step, hands, signal),
+      onEnded: () => this.#bell.ring()
+    })
+    this.#storage = new StorageWatch({ eyes: this.#eyes, hardware, clock, log, onFound })
+    this.#reports = new Reports({ clock, send: report => this.#send(report) })
+  }
+
+  /** The highest epoch and generation that were taken on. */
+  get seen(): Seen {
+    return this.#seen
+  }
+
+  /** The order that it goes by, and where that is from. */
+  get desired(): { readonly order: Order; readonly origin: OrderOrigin } | undefined {
+    return this.#order
+  }
+
+  get observed(): Observed {
+    return this.#observed
+  }
+
+  /** What it last decided. */
+  get plan(): Plan | undefined {
+    return this.#plan
+  }
+
+  get lastReport(): Report | undefined {
+    return this.#reports.last
+  }
+
+  /** Steps that are under way, in words. */
+  get underWay(): readonly string[] {
+    return this.#works.steps.map(stepSentence)
+  }
+
+  /** The order last taken on that was brought about to its end. */
+  get settledGeneration(): number {
+    return this.#settledGeneration
+  }
+
+  /** Takes an order on, or says why not. */
+  takeOrder(order: Order): Refusal | undefined {
+    const judgement = judgeOrder(this.#seen, order)
+    if (judgement.verdict === 'refused') {
+      const { because } = judgement.refusal
+      this.#options.log.warn('order refused', { because })
+      this.#memory = foldStep.rememberRefusal(this.#memory, because, this.#now())
+      this.#bell.ring()
+      return judgement.refusal
+    }
+    this.#seen = judgement.seen
+    this.#incoming = order
+    this.#bell.ring()
+    return undefined
+  }
+
+  /** Notes what libvirt says, for the loop to look. */
+  takeEvent(event: DomainEvent): void {
+    this.#memory = fold.rememberEvent(this.#memory, event)
+    if (event.event === 'reconnected') this.#abilitiesAreOld = true
+    this.#bell.ring()
+  }
+
+  /** Runs until the signal aborts. What runs on the host goes on. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    await this.#recall()
+    const beside = [this.#readEvents(signal), this.#gatherFacts(signal)]
+    try {
+      while (!signal.aborted) {
+        const begunAt = clock.monotonic()
+        await this.#round(signal)
+        await clock.sleep(roundApartMs, signal)
+        await this.#bell.heard(this.#waitMs(begunAt), { clock, signal })
+      }
+    } catch (thrown) {
+      if (!signal.aborted) throw thrown
+    } finally {
+      const over = Promise.all([this.#works.stop(), this.#storage.ended(), ...beside])
+      if (signal.aborted) await Promise.race([over, clock.sleep(stopMsMax)])
+    }
+  }
+
+  async #recall(): Promise<void> {
+    const { kept, clock, log } = this.#options
+    const { seen, order, origin, marks } = await kept.recall()
+    this.#seen = seen
+    if (order === undefined) return
+    this.#order = { order, origin }
+    const memory = fold.rememberOrder(this.#memory, { ...order, noticesKept: 0 })
+    this.#memory = fold.recallMarks(memory, marks, clock.monotonic())
+    log.info('order recalled', { epoch: order.epoch, generation: order.generation, origin })
+  }
+
+  async #round(signal: AbortSignal): Promise<void> {
+    for (const ended of this.#works.takeEnded()) this.#takeEnded(ended)
+    await this.#takeIncoming()
+    await this.#look(signal)
+    const plan = this.#decide()
+    this.#plan = plan
+    if (plan !== undefined) this.#carryOut(plan)
+    await this.#keepMarks()
+    this.#reports.sendWhenDue({
+      reporter: this.#options.reporter,
+      actedOn: this.#actedOn(),
+      settledGeneration: this.#settledGeneration,
+      observed: this.#observed,
+      memory: this.#memory,
+      plan,
+      facts: this.#facts
+    })
+  }
+
+  /**
+   * The order that the report speaks of. One that is only for looking at counts as none; and so does
+   * any while our domains have never been seen: what a report does not list would be taken for gone.
+   */
+  #actedOn(): Pick<Seen, 'epoch' | 'generation'> {
+    const isSeen = this.#observed.domains.state !== 'unknown'
+    return this.#order !== undefined && mayAct(this.#order.origin) && isSeen
+      ? this.#order.order
+      : { epoch: this.#seen.epoch, generation: 0 }
+  }
+
+  #takeEnded(ended: Ended): void {
+    const { log } = this.#options
+    const { step } = ended
+    const now = this.#now()
+    const what = stepSentence(step)
+    if (classOf[step.type] === 'storage' || step.type === 'fetch-image') this.#storage.change()
+    if (ended.state === 'done') {
+      log.info('step done', { step: what })
+      const { result } = ended
+      this.#observed = withResult(this.#observed, { step, result, now: now.monotonic })
+      this.#memory = foldStep.rememberDone(this.#memory, step, now)
+      return
+    }
+    const because = sentence(ended.fault)
+    log.warn('step failed', { step: what, code: ended.fault.code, because })
+    this.#memory = foldStep.rememberFailure(this.#memory, step, ended.fault, now)
+  }
+
+  /**
+   * An order is kept before it is acted on, so that the agent never goes back behind it. On a full
+   * disk it is acted on all the same: it may be the very order that makes room.
+   */
+  async #takeIncoming(): Promise<void> {
+    const { kept, log } = this.#options
+    const order = this.#incoming
+    if (order === undefined) return
+    this.#incoming = undefined
+    try {
+      await kept.keepOrder(order)
+    } catch (thrown) {
+      log.error('order not kept', { generation: order.generation, because: sentence(thrown) })
+    }
+    if (order.generation !== this.#order?.order.generation) {
+      const { epoch, generation } = order
+      log.info('order taken on', { epoch, generation, instances: order.instances.length })
+    }
+    this.#order = { order, origin: 'fresh' }
+    this.#memory = fold.rememberOrder(this.#memory, order)
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    const domains = await this.#eyes.domains(this.#observed.domains, signal)
+    this.#observed = { ...this.#observed, domains }
+    if (this.#abilitiesAreOld && domains.state === 'fresh') {
+      const abilities = await this.#eyes.abilities(signal)
+      this.#abilities = abilities ?? this.#abilities
+      this.#abilitiesAreOld = abilities === undefined
+    }
+    const found = this.#storage.take()
+    if (found !== undefined) {
+      const { memoryFreeMib = this.#observed.memoryFreeMib, ...storage } = found
+      this.#observed = { ...this.#observed, ...storage, memoryFreeMib }
+    }
+    const open = new Set(this.#observed.pools.map(pool => pool.name))
+    const pools = this.#order?.order.pools.filter(pool => open.has(pool.name)) ?? []
+    this.#storage.lookWhenDue(pools, this.#observed, signal)
+  }
+
+  #decide(): Plan | undefined {
+    if (this.#order === undefined) return undefined
+    const now = this.#now()
+    const { order } = this.#order
+    const sorted = sortDomains(domainsOf(this.#observed), order.cloud)
+    if (this.#observed.domains.state === 'fresh') {
+      this.#memory = fold.rememberDomains(this.#memory, sorted, { order, now })
+      this.#options.onDomains(sorted.own)
+    }
+    const plan = diff(this.#situation(this.#order, now))
+    this.#memory = foldStep.pruneRetries(this.#memory, plan.wanted)
+    this.#tell(plan.verdicts.instances)
+    return plan
+  }
+
+  #situation(
+    desired: { readonly order: Order; readonly origin: OrderOrigin },
+    now: Moment
+  ): Situation {
+    const { consoleFolder } = this.#options
+    const { hostname, kvm } = this.#facts
+    return {
+      ...desired,
+      observed: this.#observed,
+      memory: this.#memory,
+      host: { hostname, kvm: kvm.works, abilities: this.#abilities, consoleFolder },
+      inFlight: this.#works.steps,
+      now
+    }
+  }
+
+  #carryOut(plan: Plan): void {
+    const { log } = this.#options
+    this.#works.withdrawAllBut(plan.steps)
+    for (const step of plan.steps) {
+      if (!this.#works.begin(step)) continue
+      log.info('step begun', { step: stepSentence(step), because: step.because })
+      this.#memory = foldStep.rememberBegun(this.#memory, step, this.#now())
+    }
+    if (plan.settled && this.#works.steps.length === 0) {
+      this.#settledGeneration = this.#order?.order.generation ?? 0
+    }
+  }
+
+  async #keepMarks(): Promise<void> {
+    try {
+      await this.#options.kept.keepMarks(fold.marksOf(this.#memory))
+    } catch (thrown) {
+      this.#options.log.error('marks not kept', { because: sentence(thrown) })
+    }
+  }
+
+  /** Logs where instances stand when that has changed. */
+  #tell(verdicts: readonly InstanceVerdict[]): void {
+    const ids = new Set(verdicts.map(({ instance }) => instance.id))
+    for (const id of this.#said.keys()) if (!ids.has(id)) this.#said.delete(id)
+    for (const { instance, power, reason, message } of verdicts) {
+      const from = this.#said.get(instance.id) ?? 'unknown'
+      const to = power === reason ? power : `${power}, ${reason}`
+      if (from === to) continue
+      this.#said.set(instance.id, to)
+      const name = nameOf(instance)
+      this.#options.log.info('instance changed', { instance: name, from, to, because: message })
+    }
+  }
+
+  #send(report: Report): void {
+    try {
+      this.#options.send(report)
+    } catch (thrown) {
+      this.#options.log.error('report not sent', { because: sentence(thrown) })
+    }
+  }
+
+  async #readEvents(signal: AbortSignal): Promise<void> {
+    for await (const event of this.#options.hands.hypervisor.events(signal)) this.takeEvent(event)
+  }
+
+  async #gatherFacts(signal: AbortSignal): Promise<void> {
+    const { clock, hardware, log } = this.#options
+    while (!signal.aborted) {
+      try {
+        await clock.sleep(factsMs, signal)
+        this.#facts = await hardware.facts()
+      } catch (thrown) {
+        if (!signal.aborted) log.warn('facts not gathered', { because: sentence(thrown) })
+      }
+    }
+  }
+
+  #waitMs(begunAt: Ms): Ms {
+    const now = this.#options.clock.monotonic()
+    const moments = [
+      begunAt + lookMs,
+      this.#plan?.lookAgainAt ?? Number.POSITIVE_INFINITY,
+      this.#reports.nextAt,
+      this.#storage.nextAt
+    ]
+    return Math.max(0, Math.min(...moments) - now)
+  }
+
+  #now(): Moment {
+    const { clock } = this.#options
+    return { monotonic: clock.monotonic(), wall: clock.wall() }
+  }
+}
