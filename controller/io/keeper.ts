@@ -10,6 +10,7 @@ import {
   decodeChunk,
   emptyChunkIndex,
   encodeChunk,
+  growToFit,
   noteKey,
   noteLoaded,
   noteStored,
@@ -82,10 +83,11 @@ export class Keeper {
 
   /** Writes what has changed since the last checkpoint; `durable` says that the view is recorded. */
   async write(durable: () => Promise<void>): Promise<void> {
+    this.#note()
+    for (const _ of growToFit(this.#index)) await breathe()
+    this.#note()
+    // From here to the end of takeDirty it is one moment: the values are those of the position.
     const position = this.#view.position
-    for (const key of this.#view.takeDirty()) {
-      noteKey(this.#index, key, this.#view.valueOf(key) !== undefined)
-    }
     const taken = takeDirty(this.#index, key => this.#view.valueOf(key))
     try {
       const changed = new Map<string, Uint8Array | undefined>()
@@ -103,6 +105,12 @@ export class Keeper {
     } catch (thrown) {
       putBack(this.#index, taken)
       throw thrown
+    }
+  }
+
+  #note(): void {
+    for (const key of this.#view.takeDirty()) {
+      noteKey(this.#index, key, this.#view.valueOf(key) !== undefined)
     }
   }
 
