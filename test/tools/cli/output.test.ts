@@ -103,7 +103,8 @@ test('columns are chosen, replaced and added to', t => {
 
 test('columns to sort by become the fields of the API', t => {
   t.is(sortFields('instance', '-memory,name,labels.app'), '-status.memoryMib,name,labels.app')
-  t.is(sortFields('instance', undefined), undefined)
+  t.is(sortFields('instance', undefined), 'name')
+  t.is(sortFields('event', undefined), 'status.lastAt')
 })
 
 test('a transfer shows how much, how fast and how long still', t => {

@@ -221,9 +221,15 @@ function findColumn(kind: Kind, word: string): Column {
   })
 }
 
+/** What lists are sorted by where nothing is asked for: what happens by its time, things by name. */
+const usualOrder = (kind: Kind): string => {
+  if (kind === 'event') return 'status.lastAt'
+  return kind === 'job' ? 'createdAt' : 'name'
+}
+
 /** Turns columns into the fields that the API sorts by. */
-export function sortFields(kind: Kind, asked: string | undefined): string | undefined {
-  if (asked === undefined) return undefined
+export function sortFields(kind: Kind, asked: string | undefined): string {
+  if (asked === undefined) return usualOrder(kind)
   return asked
     .split(',')
     .filter(word => word !== '')

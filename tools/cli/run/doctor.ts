@@ -54,18 +54,20 @@ async function makeChecks(invocation: Invocation): Promise<readonly Check[]> {
   add(...(await checkControllers(invocation, cloud)))
   if (isHere) {
     add(await checkDisk(state))
-    add(await checkAgent(invocation, cloud))
-    add(await checkHere(invocation, cloud))
-    add(
-      checkPrograms(terminal.environment['PATH'] ?? ''),
-      await checkLibvirt(),
-      checkKvm(cloud.kvm)
-    )
+    const agent = await checkAgent(invocation, cloud)
+    add(agent, await checkHere(invocation, cloud))
+    const searchPath = terminal.environment['PATH'] ?? ''
+    const machine = [checkPrograms(searchPath), await checkLibvirt(), checkKvm(cloud.kvm)]
+    // A machine that was never a host need not be able to be one.
+    add(...(agent.state === 'warn' ? machine.map(softened) : machine))
   }
   add(...(await checkCloud(invocation, cloud)))
   add(checkClock({ theirs: cloud.clock, now: Date.now(), root: '/' }))
   return checks
 }
+
+const softened = (check: Check): Check =>
+  check.state === 'fail' ? { ...check, state: 'warn' } : check
 
 function describe(
   { paint }: Invocation,

@@ -20,7 +20,11 @@ export async function exportResources(invocation: Invocation): Promise<void> {
     const list = await listResources(
       api,
       kind,
-      { tenant: invocation.settings.tenant, filter: invocation.given.text('filter') },
+      {
+        tenant: invocation.settings.tenant,
+        filter: invocation.given.text('filter'),
+        sort: 'tenant,name'
+      },
       invocation.signal
     )
     const made = kind === 'volume' ? await madeWithInstances(invocation, api) : undefined
