@@ -1,5 +1,5 @@
 import { isFault } from '#shared/fault.ts'
-import program from '../../../package.json' with { type: 'json' }
+import { version } from '#shared/version.ts'
 import { readJson } from '../api/resources.ts'
 import type { Invocation } from '../invocation.ts'
 import { renderRaw } from '../output/results.ts'
@@ -10,10 +10,10 @@ const answerMsMax = 2_000
 /** Writes the versions of this program and of the controller; needs none to answer. */
 export async function showVersion(invocation: Invocation): Promise<void> {
   const controller = await askController(invocation)
-  const versions = { remuda: program.version, ...controller }
+  const versions = { remuda: version, ...controller }
   const raw = await renderRaw(invocation, versions)
   if (raw !== undefined) return invocation.write(raw)
-  invocation.write(`remuda      ${program.version}\n`)
+  invocation.write(`remuda      ${version}\n`)
   if ('controller' in controller) {
     invocation.write(`controller  ${controller.controller} (cloud ${controller.cloud})\n`)
   } else invocation.note(`controller  ${controller.because}\n`)
