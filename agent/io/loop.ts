@@ -28,7 +28,7 @@ import { sortDomains } from '../core/own-domains.ts'
 import type { DomainEvent, Hardware, HypervisorAbilities } from '../core/ports.ts'
 import type { Reporter } from '../core/report.ts'
 import { mayAct, type OrderOrigin, type Situation } from '../core/situation.ts'
-import { nameOf, stepSentence } from '../core/steps.ts'
+import { nameOf, type Step, stepSentence } from '../core/steps.ts'
 import { act, classOf, type Hands } from './act.ts'
 import { Bell } from './bell.ts'
 import { Eyes } from './eyes.ts'
@@ -61,6 +61,7 @@ export type LoopOptions = {
   readonly log: Log
 }
 
+/** Made by `open`, which recalls what an earlier run has kept. */
 export class AgentLoop {
   readonly #options: LoopOptions
   readonly #bell = new Bell()
@@ -80,7 +81,14 @@ export class AgentLoop {
   #plan: Plan | undefined
   #settledGeneration = 0
 
-  constructor(options: LoopOptions) {
+  /** Makes the loop, with what an earlier run of the agent has kept. */
+  static async open(options: LoopOptions): Promise<AgentLoop> {
+    const loop = new AgentLoop(options)
+    await loop.#recall()
+    return loop
+  }
+
+  private constructor(options: LoopOptions) {
     this.#options = options
     const { hands, hardware, clock, log } = options
     const onFound = (): void => this.#bell.ring()
@@ -104,6 +112,7 @@ export class AgentLoop {
     return this.#order
   }
 
+  /** What it found at its last look. */
   get observed(): Observed {
     return this.#observed
   }
@@ -113,13 +122,14 @@ export class AgentLoop {
     return this.#plan
   }
 
+  /** What it last told the controller. */
   get lastReport(): Report | undefined {
     return this.#reports.last
   }
 
-  /** Steps that are under way, in words. */
-  get underWay(): readonly string[] {
-    return this.#works.steps.map(stepSentence)
+  /** Steps that are under way. */
+  get underWay(): readonly Step[] {
+    return this.#works.steps
   }
 
   /** The order last taken on that was brought about to its end. */
@@ -153,7 +163,6 @@ export class AgentLoop {
   /** Runs until the signal aborts. What runs on the host goes on. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options
-    await this.#recall()
     const beside = [this.#readEvents(signal), this.#gatherFacts(signal)]
     try {
       while (!signal.aborted) {

@@ -52,17 +52,14 @@ export class LoopRig implements AsyncDisposable {
   readonly reports: Report[] = []
   readonly forgotten: string[] = []
   watched: readonly OwnDomain[] = []
-  loop: AgentLoop
+  loop!: AgentLoop
   #end = new AbortController()
   #running: Promise<void> = Promise.resolve()
   #runs = 0
 
-  constructor() {
-    this.loop = this.#make()
-  }
-
   /** Starts the loop. */
   async start(): Promise<void> {
+    this.loop = await this.#make()
     this.#running = this.loop.run(this.#end.signal)
     await this.clock.settle()
   }
@@ -71,7 +68,6 @@ export class LoopRig implements AsyncDisposable {
   async restart(): Promise<void> {
     await this.stop()
     this.#end = new AbortController()
-    this.loop = this.#make()
     await this.start()
   }
 
@@ -106,9 +102,9 @@ export class LoopRig implements AsyncDisposable {
     await this.stop()
   }
 
-  #make(): AgentLoop {
+  #make(): Promise<AgentLoop> {
     const { clock, hypervisor, storage, network, hardware } = this
-    return new AgentLoop({
+    return AgentLoop.open({
       hands: {
         hypervisor,
         storage,

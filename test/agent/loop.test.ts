@@ -1,6 +1,7 @@
 import test from 'ava'
 import { Fault } from '#shared/fault.ts'
 import { uuidOf } from '#shared/ids.ts'
+import { stepSentence } from '../../agent/core/steps.ts'
 import { LoopRig } from './loop-rig.ts'
 import { emptyOrder, idOf, image, instance, order, pool, volume } from './samples.ts'
 
@@ -205,7 +206,7 @@ test('a fetch that is no longer wanted is given up, and the order after it broug
   rig.storage.hold('fetchImage')
   await rig.order(order(), 60_000)
   t.is(rig.report.instances[0]?.reason, 'no-volume')
-  t.deepEqual(rig.loop.underWay, ['fetch image tiny, 1000000 bytes'])
+  t.deepEqual(rig.loop.underWay.map(stepSentence), ['fetch image tiny, 1000000 bytes'])
   await rig.order(emptyOrder({ generation: 2 }), 100)
   t.deepEqual(rig.loop.underWay, [])
   t.is(rig.report.settledGeneration, 2)

@@ -1,0 +1,193 @@
+/** The agent daemon: wires its parts together and runs until it is told to stop. */
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { realClock } from '#shared/clock.ts'
+import { isFault, sentence } from '#shared/fault.ts'
+import { type Log, makeLog } from '#shared/log.ts'
+import { version } from '#shared/version.ts'
+import { loadKeys } from '#shared/wire/keys.ts'
+import type { Hypervisor } from './core/ports.ts'
+import { reachableEndpoint } from './io/address.ts'
+import { readAdmission } from './io/admission.ts'
+import { answer } from './io/answers.ts'
+import { type AgentConfig, readConfig } from './io/config.ts'
+import { ConsoleHub } from './io/console/hub.ts'
+import { ConsoleRelay } from './io/console/relay.ts'
+import { stayAdmitted } from './io/door.ts'
+import { openHardware, readBootId } from './io/hardware.ts'
+import { hear } from './io/hearing.ts'
+import { sendHeartbeats } from './io/heartbeats.ts'
+import { Introduction } from './io/introduction.ts'
+import { KeptOrder } from './io/kept-order.ts'
+import { tryKvm } from './io/kvm.ts'
+import { defaultSocketPaths, makeLibvirt } from './io/libvirt/hypervisor.ts'
+import { LocalSocket } from './io/local-socket.ts'
+import { AgentLoop } from './io/loop.ts'
+import { AgentSocket } from './io/mesh.ts'
+import { FlatNetworks } from './io/network/flat.ts'
+import { pagesOf } from './io/pages.ts'
+import { DirectoryStorage } from './io/storage/directory.ts'
+
+async function main(): Promise<void> {
+  const config = await readConfig(process.argv.slice(2), process.env)
+  const log = makeLog('agent', { level: config.logLevel })
+  const stop = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      log.info('stopping', { because: signal })
+      stop.abort()
+    })
+  }
+  log.info('starting', { version, state: config.state, pid: process.pid })
+  await serve(config, log, stop)
+  log.info('stopped')
+}
+
+async function serve(config: AgentConfig, log: Log, stop: AbortController): Promise<void> {
+  const clock = realClock
+  const { signal } = stop
+  const { state } = config
+  const own = join(state, 'agent')
+  const consoleFolder = join(own, 'console')
+  await mkdir(state, { recursive: true, mode: 0o711 })
+  await mkdir(own, { recursive: true, mode: 0o711 })
+  await mkdir(consoleFolder, { recursive: true, mode: 0o700 })
+  await mkdir(join(state, 'run'), { recursive: true, mode: 0o711 })
+  const bootId = await bootIdOf(config)
+  const sender = { bootId, run: randomUUID() }
+  const keys = await loadKeys(join(own, 'mesh.key'))
+  const admissionFile = join(own, 'admission.json')
+  const admission = await readAdmission(admissionFile)
+
+  await using hypervisor = makeLibvirt({ log, clock, ...socketsOf(config) })
+  const hardware = hardwareOf(config, { hypervisor, folder: own, log, signal })
+  const facts = await hardware.facts()
+  const storage = await DirectoryStorage.open({ state, log, clock })
+  await using networks = new FlatNetworks({
+    state,
+    log,
+    clock,
+    ...(config.netns === undefined ? {} : { netns: config.netns })
+  })
+  await using consoles = new ConsoleHub({ hypervisor, folder: consoleFolder, clock, log })
+  const forgetConsole = (id: string): Promise<void> => consoles.forget(id)
+  const loop = await AgentLoop.open({
+    hands: { hypervisor, storage, networks, forgetConsole, clock },
+    hardware,
+    kept: new KeptOrder({ folder: own, bootId, log }),
+    reporter: {
+      host: facts.uuid,
+      hostname: facts.hostname,
+      agentVersion: version,
+      bootId,
+      agentRun: sender.run
+    },
+    facts,
+    consoleFolder,
+    send: report => mesh.send(report),
+    onDomains: domains => consoles.watch(domains),
+    clock,
+    log
+  })
+  await using mesh = await AgentSocket.open({
+    endpoint: `tcp://${config.address}:${config.port}`,
+    keys,
+    sender,
+    admitted: admission?.controllerKeys ?? [],
+    seen: () => loop.seen,
+    clock,
+    log
+  })
+  const relay = new ConsoleRelay({ hub: consoles, send: message => mesh.send(message) })
+  const introduction = new Introduction(config, log)
+  await introduction.refresh()
+  await using _socket = await LocalSocket.open(
+    join(state, 'run', 'agent.sock'),
+    pagesOf({ loop, mesh, relay, facts, sender, clock })
+  )
+  const readyFile = join(state, 'run', 'agent.ready')
+  await writeFile(readyFile, `${process.pid}\n`)
+  log.info('ready', { host: facts.uuid, hostname: facts.hostname, endpoint: mesh.endpoint })
+  const introduce = () => ({
+    type: 'join' as const,
+    uuid: facts.uuid,
+    hostname: facts.hostname,
+    publicKey: keys.publicKey,
+    endpoint: reachableEndpoint(mesh.endpoint),
+    ...(introduction.token === undefined ? {} : { token: introduction.token })
+  })
+  const tasks = [
+    loop.run(signal),
+    hear(
+      { mesh, loop, relay, answer: asked => answer(asked, { hypervisor, consoles }), log },
+      signal
+    ),
+    sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen } }, signal),
+    introduction.keepFresh({ clock, isNeeded: () => mesh.heardAt === undefined }, signal),
+    stayAdmitted(
+      {
+        path: admissionFile,
+        doors: introduction.doors,
+        keys,
+        sender,
+        join: introduce,
+        heardAt: () => mesh.heardAt,
+        admitted: ({ controllerKeys }) => mesh.admit(controllerKeys),
+        clock,
+        log
+      },
+      signal
+    )
+  ]
+  try {
+    await Promise.all(tasks)
+  } finally {
+    // One that has failed takes the others with it: half an agent would be worse than none.
+    stop.abort()
+    await Promise.allSettled(tasks)
+    await rm(readyFile, { force: true })
+  }
+}
+
+const bootIdOf = async ({ bootIdFile }: AgentConfig): Promise<string> =>
+  bootIdFile === undefined ? await readBootId() : (await readFile(bootIdFile, 'utf8')).trim()
+
+function socketsOf({
+  libvirtSocket
+}: AgentConfig): Pick<NonNullable<Parameters<typeof makeLibvirt>[0]>, 'socketPaths'> {
+  if (libvirtSocket === undefined) return { socketPaths: defaultSocketPaths }
+  return { socketPaths: { qemu: [libvirtSocket], lxc: [libvirtSocket] } }
+}
+
+function hardwareOf(
+  { hostUuid }: AgentConfig,
+  given: {
+    readonly hypervisor: Hypervisor
+    readonly folder: string
+    readonly log: Log
+    readonly signal: AbortSignal
+  }
+) {
+  const { hypervisor, folder, log, signal } = given
+  return openHardware({
+    folder,
+    log,
+    ...(hostUuid === undefined ? {} : { uuid: hostUuid }),
+    kvm: () => tryKvm({ folder, log, signal }),
+    hypervisor: async () => {
+      const { libvirtVersion, qemu, lxc } = await hypervisor.abilities()
+      const drivers = [...(qemu ? ['qemu' as const] : []), ...(lxc ? ['lxc' as const] : [])]
+      return { libvirt: libvirtVersion, drivers }
+    }
+  })
+}
+
+try {
+  await main()
+} catch (thrown) {
+  if (!isFault(thrown)) throw thrown
+  const { code, reasons, next } = thrown
+  makeLog('agent').error('cannot go on', { code, because: sentence(thrown), reasons, next })
+  process.exitCode = 1
+}
