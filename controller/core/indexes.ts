@@ -15,12 +15,14 @@ export type Promised = { readonly memoryMib: Mib; readonly vcpus: number; readon
 
 const nothing: Promised = { memoryMib: 0, vcpus: 0, count: 0 }
 const emptySet: ReadonlySet<string> = new Set()
+const emptyList: readonly string[] = []
 /** Kinds whose change may concern every host. */
 const cloudWide: ReadonlySet<Kind> = new Set(['image', 'network', 'subnet', 'pool'])
 
 export class Indexes {
   readonly #names = new Map<string, string>()
-  readonly #sets = new Map<string, Set<string>>()
+  /** By relation and key: one id as it is, several as a set; most keys have one. */
+  readonly #related = new Map<Relation, Map<string, string | Set<string>>>()
   readonly #promised = new Map<string, Promised>()
   readonly #shared = new Map<string, unknown>()
   readonly #hostGeneration = new Map<string, Generation>()
@@ -52,7 +54,9 @@ export class Indexes {
 
   /** Ids of one kind that belong together: instances of a host, ports of a network … */
   of(relation: Relation, key: string): ReadonlySet<string> {
-    return this.#sets.get(`${relation}:${key}`) ?? emptySet
+    const found = this.#related.get(relation)?.get(key)
+    if (found === undefined) return emptySet
+    return typeof found === 'string' ? new Set([found]) : found
   }
 
   promised(host: string): Promised {
@@ -93,7 +97,8 @@ export class Indexes {
     return { ...resource, labels, spec: { ...spec, ...shared } }
   }
 
-  #intern<T>(value: T): T {
+  #intern<T extends object>(value: T): T {
+    if (Array.isArray(value) && value.length === 0) return emptyList as unknown as T
     const text = JSON.stringify(value)
     if (text.length > 256) return value
     const known = this.#shared.get(text)
@@ -105,7 +110,7 @@ export class Indexes {
 
   enter(resource: Resource, before: Resource | undefined): void {
     this.#names.set(subjectOf(resource), resource.id)
-    for (const key of relationsOf(resource)) this.#add(key, resource.id)
+    eachRelation(resource, (relation, key) => this.#add(relation, key, resource.id))
     if (resource.decided && 'deletedAt' in resource.decided && resource.decided.deletedAt) {
       const key = `${resource.kind}/${resource.id}`
       this.going.set(key, this.going.get(key) ?? this.#position)
@@ -119,7 +124,7 @@ export class Indexes {
   }
 
   leave(resource: Resource): void {
-    for (const key of relationsOf(resource)) this.#drop(key, resource.id)
+    eachRelation(resource, (relation, key) => this.#drop(relation, key, resource.id))
     if (resource.kind === 'instance') {
       this.#promise(resource, -1)
       this.unplaced.delete(resource.id)
@@ -159,16 +164,23 @@ export class Indexes {
     })
   }
 
-  #add(key: string, id: string): void {
-    const set = this.#sets.get(key)
-    if (set) set.add(id)
-    else this.#sets.set(key, new Set([id]))
+  #add(relation: Relation, key: string, id: string): void {
+    let keys = this.#related.get(relation)
+    if (!keys) {
+      keys = new Map()
+      this.#related.set(relation, keys)
+    }
+    const found = keys.get(key)
+    if (found === undefined) keys.set(key, id)
+    else if (typeof found !== 'string') found.add(id)
+    else if (found !== id) keys.set(key, new Set([found, id]))
   }
 
-  #drop(key: string, id: string): void {
-    const set = this.#sets.get(key)
-    set?.delete(id)
-    if (set?.size === 0) this.#sets.delete(key)
+  #drop(relation: Relation, key: string, id: string): void {
+    const keys = this.#related.get(relation)
+    const found = keys?.get(key)
+    if (found === id) keys?.delete(key)
+    else if (found instanceof Set && found.delete(id) && found.size === 0) keys?.delete(key)
   }
 }
 
@@ -191,26 +203,30 @@ const hostNameOf = (resource: Resource): string | undefined => {
   return undefined
 }
 
-function* relationsOf(resource: Resource): Iterable<string> {
-  if (resource.tenant !== undefined) yield `tenant-resources:${resource.tenant}`
+/** Tells by what a resource can be found, besides its name. */
+function eachRelation(resource: Resource, tell: (relation: Relation, key: string) => void): void {
+  if (resource.tenant !== undefined) tell('tenant-resources', resource.tenant)
   switch (resource.kind) {
     case 'instance':
-      if (resource.decided.host) yield `host-instances:${resource.decided.host}`
-      for (const volume of resource.decided.volumes) yield `volume-user:${volume}`
+      if (resource.decided.host) tell('host-instances', resource.decided.host)
+      for (const volume of resource.decided.volumes) tell('volume-user', volume)
       return
     case 'volume':
-      if (resource.decided.host) yield `host-volumes:${resource.decided.host}`
-      yield `pool-volumes:${resource.spec.pool}`
-      if (resource.decided.imageId) yield `image-volumes:${resource.decided.imageId}`
+      if (resource.decided.host) tell('host-volumes', resource.decided.host)
+      tell('pool-volumes', resource.spec.pool)
+      if (resource.decided.imageId) tell('image-volumes', resource.decided.imageId)
       return
     case 'port':
-      yield `network-ports:${resource.decided.networkId}`
-      yield `subnet-ports:${resource.decided.subnetId}`
-      yield `port-address:${resource.decided.subnetId}/${resource.decided.address}`
-      yield `port-mac:${resource.decided.mac}`
+      tell('network-ports', resource.decided.networkId)
+      tell('subnet-ports', resource.decided.subnetId)
+      tell('port-address', `${resource.decided.subnetId}/${resource.decided.address}`)
+      tell('port-mac', resource.decided.mac)
       return
     case 'subnet':
-      yield `network-subnets:${subjectOf({ ...resource, kind: 'network', name: resource.spec.network })}`
+      tell(
+        'network-subnets',
+        subjectOf({ ...resource, kind: 'network', name: resource.spec.network })
+      )
       return
     case 'tenant':
     case 'host':

@@ -339,7 +339,11 @@ export class View {
     else if (group === 'notices') this.#noticesKept.set(rest, value as NoticesKept)
     else if (group === 'history') this.#histories.set(rest, value as Recorded[])
     else if (group === 'cloud') this.#cloud = value as Cloud
-    else this.#put(value as Resource)
+    else {
+      const resource = this.indexes.shared(value as Resource)
+      this.#resources.get(resource.kind)!.set(resource.id, resource)
+      this.indexes.enter(resource, undefined)
+    }
   }
 
   /** Says that the loaded values are those of a position. */
