@@ -4,7 +4,7 @@ import { size, tenant, token } from './commands/access.ts'
 import { anyCommands } from './commands/any.ts'
 import { host } from './commands/host.ts'
 import { image } from './commands/image.ts'
-import { instance } from './commands/instance.ts'
+import { instance, shortcuts } from './commands/instance.ts'
 import { agent, completion, doctor, status, version } from './commands/machine.ts'
 import { network, port, subnet } from './commands/network.ts'
 import { pool, volume } from './commands/storage.ts'
@@ -24,6 +24,7 @@ export const sections: readonly Section[] = [
     nouns: [host, instance, image, volume, pool, network, subnet, port, size, tenant, token],
     commands: []
   },
+  { title: 'Shortcuts', nouns: [], commands: shortcuts },
   { title: 'Any resource', nouns: [], commands: anyCommands },
   { title: 'This machine', nouns: [agent], commands: [] }
 ]

@@ -45,8 +45,15 @@ test('where nothing ever ran, it says so, and how to begin', async t => {
   })
   t.is(code, 1)
   t.regex(output, /^fail {2}configuration +there is no state folder \/nonexistent\/remuda$/m)
-  t.regex(output, /^skip {2}journal +no controller answers$/m)
   t.regex(output, /\nthe first broken link is configuration: start Remuda .*npm run up/)
+})
+
+test('what hangs on a broken link is skipped', async t => {
+  const { code, output } = await typeLine('doctor', { server: 'unix:/nonexistent/a.sock' })
+  t.is(code, 1)
+  t.regex(output, /^fail {2}controller +cannot reach the controller: no controller listens on /m)
+  t.regex(output, /^skip {2}journal +no controller answers$/m)
+  t.regex(output, /^skip {2}images +no controller to ask$/m)
 })
 
 test('a cloud in which all is well passes', async t => {
@@ -243,5 +250,5 @@ test('the agent is asked over its own socket, with no controller', async t => {
   t.is(status.output, 'epoch          3\nmemoryFreeMib  2 GiB\nlease\n  leftMs       1.5 s\n')
   const json = await typeLine('agent status -o json', { environment })
   t.like(JSON.parse(json.output) as object, { epoch: 3 })
-  t.is((await typeLine('agent diff', { environment })).output, 'nothing\n')
+  t.is((await typeLine('agent diff', { environment })).output, 'nothing: all is as desired\n')
 })

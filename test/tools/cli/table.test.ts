@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import path from 'node:path'
 import test from 'ava'
 import { kinds } from '#shared/model/index.ts'
 import { readArguments } from '../../../tools/cli/arguments.ts'
@@ -10,6 +11,8 @@ import { allCommands, table } from '../../../tools/cli/table.ts'
 import { cliDoc, cliDocFile } from '../../../tools/docs/cli.ts'
 import { isGolden } from './golden-file.ts'
 import { typeLine } from './type-line.ts'
+
+const root = path.join(import.meta.dirname, '..', '..', '..')
 
 /** Splits an example as a shell would, up to the first pipe or redirection. */
 function wordsOf(line: string): readonly string[] {
@@ -110,6 +113,25 @@ test('remuda alone, --help and help say the same', async t => {
   }
   t.is((await typeLine('help vm create')).output, (await typeLine('vm create --help')).output)
   t.is((await typeLine('instance')).output, (await typeLine('instance --help')).output)
+})
+
+/** What the other parts tell people to type, such as in the `next` of a fault. */
+const advice = fs
+  .globSync('{shared,controller,agent,bootd,tools/up}/**/*.ts', { cwd: root })
+  .flatMap(file => {
+    const text = fs.readFileSync(path.join(root, file), 'utf8')
+    const lines = text.matchAll(/['"`](?:[^'"`\n]*: )?remuda ([a-z]+)(?: ([a-z]+))?/g)
+    return [...lines].map(([, first = '', second]) => ({ file, first, second }))
+  })
+
+test('what the other parts of the house advise can be typed', t => {
+  t.true(advice.length > 10)
+  for (const { file, first, second } of advice) {
+    if (table.alone.some(command => command.verb === first)) continue
+    const noun = table.nouns.find(one => one.noun === first)
+    const verbs = noun?.commands.map(command => command.verb) ?? []
+    t.true(verbs.includes(second ?? ''), `${file}: remuda ${first} ${second ?? ''}`)
+  }
 })
 
 test('docs/cli.md is what the table says', t => {

@@ -1,5 +1,5 @@
 import type { Noun } from '../command.ts'
-import { listCommand, nameOfOne, showCommand } from './common.ts'
+import { deleteCommand, listCommand, nameOfOne, showCommand } from './common.ts'
 
 /** Commands of hosts. */
 export const host: Noun = {
@@ -17,6 +17,13 @@ export const host: Noun = {
       positionals: [nameOfOne('host')],
       examples: [{ line: 'remuda host approve h2', doc: 'from now on it may carry instances' }],
       run: () => import('../run/host.ts').then(module => module.approveHost)
-    }
+    },
+    deleteCommand('host', {
+      example: 'h2',
+      details: [
+        'For a host that will not come back: nothing may be placed on it any more. One whose agent ' +
+          'still runs knocks again, and waits to be approved.'
+      ]
+    })
   ]
 }

@@ -245,6 +245,22 @@ const resize: Command = {
   run: () => import('../run/instance-resize.ts').then(module => module.resizeInstance)
 }
 
+const alone = (command: Command): Command => {
+  const { noun, ...rest } = command
+  const inFull = `${noun} ${rest.verb}`
+  return {
+    ...rest,
+    details: [...(rest.details ?? []), `The same as "${inFull}".`],
+    examples: rest.examples.map(({ line, doc }) => ({
+      line: line.replace(inFull, rest.verb),
+      doc
+    }))
+  }
+}
+
+/** Commands of instances that are typed so often that their noun may be left out. */
+export const shortcuts: readonly Command[] = [alone(consoleCommand), alone(log)]
+
 /** Commands of instances. */
 export const instance: Noun = {
   noun: 'instance',

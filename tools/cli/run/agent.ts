@@ -38,7 +38,7 @@ export const askAgent =
 
 function describe({ paint }: Invocation, said: unknown): string {
   if (Array.isArray(said)) {
-    if (said.length === 0) return 'nothing\n'
+    if (said.length === 0) return 'nothing: all is as desired\n'
     return describeObject({ steps: said }, Date.now(), paint)
   }
   if (typeof said === 'object' && said !== null) return describeObject(said, Date.now(), paint)
