@@ -43,6 +43,8 @@ export const lookMs: Ms = 2_000
 export const roundApartMs: Ms = 10
 /** How often the machine's facts are gathered anew. Unit: ms. */
 export const factsMs: Ms = 60_000
+/** And so soon while libvirt, which may still be starting, has said nothing of itself. Unit: ms. */
+export const factsAgainMs: Ms = 1_000
 /** How long the end of steps is waited for when the agent ends. Unit: ms. */
 export const stopMsMax: Ms = 8_000
 
@@ -360,7 +362,7 @@ export class AgentLoop {
     const { clock, hardware, log } = this.#options
     while (!signal.aborted) {
       try {
-        await clock.sleep(factsMs, signal)
+        await clock.sleep(this.#facts.libvirt === undefined ? factsAgainMs : factsMs, signal)
         this.#facts = await hardware.facts()
       } catch (thrown) {
         if (!signal.aborted) log.warn('facts not gathered', { because: sentence(thrown) })
