@@ -177,7 +177,9 @@ export const typed: Rule = finds(
 /** Packages whose words are the language of a whole part of the house. */
 const languages: Readonly<Record<string, RegExp>> = {
   // Schemas are types: the model, the messages, and whatever else crosses a border are written so.
-  typebox: /^(shared\/(model|wire)|(controller|agent|bootd)\/io)\//
+  typebox: /^(shared\/(model|wire)|(controller|agent|bootd)\/io)\//,
+  // A console has two ends: the API's and the command line's.
+  ws: /^(controller\/io\/api\/console|tools\/cli\/websocket)\.ts$/
 }
 
 /** Each package is imported in one file of ours, which speaks our words. */
