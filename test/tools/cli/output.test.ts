@@ -69,6 +69,8 @@ for (const [field, value, text] of [
   ['delayMsMax', 60_000, '60 s'],
   ['createdAt', '2026-11-20T09:57:00Z', '3 min'],
   ['shared', false, 'no'],
+  ['controllerHeardMsAgo', 471.87053500000184, '472 ms'],
+  ['load', 0.30000000000000004, '0.3'],
   ['vcpus', 4, '4'],
   ['host', undefined, ''],
   ['addresses', ['10.0.0.1', '10.0.0.2'], '10.0.0.1, 10.0.0.2']

@@ -21,8 +21,8 @@ export const host: Noun = {
     deleteCommand('host', {
       example: 'h2',
       details: [
-        'For a host that will not come back: nothing may be placed on it any more. One whose agent ' +
-          'still runs knocks again, and waits to be approved.'
+        'For a host that will not come back: nothing may be placed on it any more. One whose ' +
+          'agent still runs knocks again, and waits to be approved.'
       ]
     })
   ]

@@ -221,7 +221,7 @@ function findColumn(kind: Kind, word: string): Column {
   })
 }
 
-/** What lists are sorted by where nothing is asked for: what happens by its time, things by name. */
+/** What lists are sorted by where nothing is asked for: what happens by time, things by name. */
 const usualOrder = (kind: Kind): string => {
   if (kind === 'event') return 'status.lastAt'
   return kind === 'job' ? 'createdAt' : 'name'

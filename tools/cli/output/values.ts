@@ -13,7 +13,7 @@ const listItemsMax = 12
 export function typeOfField(field: string): ValueType {
   if (field.endsWith('Mib')) return 'mib'
   if (field.endsWith('Bytes')) return 'bytes'
-  if (/Ms(Min|Max)?$/.test(field)) return 'ms'
+  if (/Ms(Min|Max|Ago)?$/.test(field)) return 'ms'
   if (/[a-z]At$/.test(field)) return 'moment'
   return 'text'
 }
@@ -60,7 +60,7 @@ function writeNumber(value: number, type: ValueType): string {
       return `${value} %`
     case 'text':
     case 'moment':
-      return String(value)
+      return String(Math.round(value * 1000) / 1000)
     default:
       return type satisfies never
   }
