@@ -16,6 +16,7 @@ import { hardwareOf, type OwnDomain } from './metadata.ts'
 import { isAlive, type SortedDomains } from './own-domains.ts'
 import { failureOf, type Matter, type Situation, wishFor } from './situation.ts'
 import type { Step } from './steps.ts'
+import { counted } from './words.ts'
 
 export type InstanceVerdict = Matter & {
   readonly instance: OrderInstance
@@ -125,13 +126,13 @@ function hardwareChanges(instance: OrderInstance, own: OwnDomain, about: Surroun
     const { memoryMib, vcpus } = own.domain
     const { metadata } = own
     if (memoryMib !== instance.memoryMib) parts.push(`${instance.memoryMib} MiB, has ${memoryMib}`)
-    if (vcpus !== instance.vcpus) parts.push(`${instance.vcpus} vcpus, has ${vcpus}`)
+    if (vcpus !== instance.vcpus) parts.push(`${counted(instance.vcpus, 'vcpu')}, has ${vcpus}`)
     if (differ(metadata.volumes, instance.volumes)) {
-      parts.push(`${instance.volumes.length} volumes, has ${metadata.volumes.length}`)
+      parts.push(`${counted(instance.volumes.length, 'volume')}, has ${metadata.volumes.length}`)
     }
     const ports = instance.ports.map(port => port.id)
     if (differ(metadata.ports, ports))
-      parts.push(`${ports.length} ports, has ${metadata.ports.length}`)
+      parts.push(`${counted(ports.length, 'port')}, has ${metadata.ports.length}`)
     if (parts.length === 0) parts.push('other features of its processor, ports or volumes')
   }
   return parts.length === 0 ? '' : `; with its next start: ${parts.join(', ')}`

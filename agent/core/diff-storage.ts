@@ -4,6 +4,7 @@ import type { OrderImage, OrderPool } from '#shared/wire/order.ts'
 import { fingerprint } from './fingerprint.ts'
 import type { ObservedPool } from './observed.ts'
 import { failureOf, type Matter, type Situation, wishFor } from './situation.ts'
+import { counted } from './words.ts'
 
 export type PoolVerdict = Matter & {
   readonly pool: OrderPool
@@ -81,7 +82,7 @@ export function diffLeftImages(situation: Situation): Matter {
   const volumes = observed.pools.flatMap(pool => pool.volumes.map(volume => volume.id))
   const tidied = fingerprint([ids, left.toSorted(), volumes.toSorted()])
   if (memory.tidied === tidied) return { settled: true }
-  const because = `${left.length} images are here that the order does not name`
+  const because = `the order does not name ${counted(left.length, 'image')} that ${left.length === 1 ? 'is' : 'are'} here`
   return {
     wish: wishFor({ type: 'keep-images', ids, tidied, because }, situation),
     settled: false

@@ -2,6 +2,7 @@ import type { Mib } from '#shared/units.ts'
 import type { OrderInstance, OrderPort, OrderVolume } from '#shared/wire/order.ts'
 import type { Acceleration, DomainMetadata } from './metadata.ts'
 import type { Driver, HypervisorAbilities } from './ports.ts'
+import { counted } from './words.ts'
 
 /** What the agent must know of its host to describe a domain. */
 export type HostContext = {
@@ -74,4 +75,4 @@ export const metadataOf = (plan: DomainPlan, startedAt: string): DomainMetadata 
 
 /** What is asked of a host for one instance, in words. */
 export const shapeOf = (shape: { readonly vcpus: number; readonly memoryMib: Mib }): string =>
-  `${shape.vcpus} vcpus and ${shape.memoryMib} MiB`
+  `${counted(shape.vcpus, 'vcpu')} and ${shape.memoryMib} MiB`

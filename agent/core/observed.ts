@@ -87,6 +87,7 @@ export function withResult(
       }
     }
     case 'keep-images':
+      return { ...observed, images: result.images ?? observed.images }
     case 'create-domain':
     case 'shutdown':
     case 'destroy':

@@ -10,6 +10,7 @@ import type { OrderImage, OrderNetwork, OrderPool, OrderVolume } from '#shared/w
 import { type DomainPlan, shapeOf } from './domain-plan.ts'
 import { fingerprint } from './fingerprint.ts'
 import type { DomainKey, NamedPort, StandingNetwork, StoredPool, StoredVolume } from './ports.ts'
+import { counted } from './words.ts'
 
 export type Step = { readonly because: string } & (
   | { readonly type: 'open-pool'; readonly pool: OrderPool }
@@ -62,6 +63,7 @@ export type InstanceName = {
 export type StepResult = {
   readonly pool?: StoredPool
   readonly poolVolumes?: readonly StoredVolume[]
+  readonly images?: readonly string[]
   readonly volume?: StoredVolume
   readonly networks?: readonly StandingNetwork[]
 }
@@ -120,7 +122,7 @@ export function stepSentence(step: Step): string {
     case 'fetch-image':
       return `fetch image ${step.image.name}, ${step.image.sizeBytes} bytes`
     case 'keep-images':
-      return `keep ${step.ids.length} images, remove the others that no volume is backed by`
+      return `keep ${counted(step.ids.length, 'image')}, remove others that no volume is backed by`
     case 'create-volume':
       return `create volume ${step.volume.name} with ${formatMib(step.volume.sizeMib)}`
     case 'grow-volume':
@@ -128,7 +130,7 @@ export function stepSentence(step: Step): string {
     case 'remove-volume':
       return `remove volume ${step.volume.name}`
     case 'apply-networks':
-      return `bring about ${step.networks.length} networks with ${step.ports.length} ports`
+      return `bring about ${networksWith(step.networks.length, step.ports.length)}`
     case 'create-domain':
       return `start ${nameOf(step.plan.instance)} with ${shapeOf(step.plan.instance)}`
     case 'forget-instance':
@@ -143,6 +145,9 @@ export function stepSentence(step: Step): string {
       return step satisfies never
   }
 }
+
+const networksWith = (networks: number, ports: number): string =>
+  `${counted(networks, 'network')} with ${counted(ports, 'port')}`
 
 /** An instance as people call it. */
 export const nameOf = (instance: Pick<InstanceName, 'tenant' | 'name'>): string =>

@@ -111,7 +111,7 @@ async function perform(step: Step, hands: Hands, signal: AbortSignal): Promise<S
       return {}
     case 'keep-images':
       await storage.keepOnlyImages(step.ids)
-      return {}
+      return { images: await storage.images() }
     case 'create-volume':
     case 'grow-volume': {
       const { volume, pool, image } = step
