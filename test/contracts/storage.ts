@@ -2,8 +2,9 @@
 import test, { type ExecutionContext } from 'ava'
 import { isFault } from '#shared/fault.ts'
 import type { VolumeFormat } from '#shared/model/volume.ts'
-import type { OrderImage, OrderPool, OrderVolume } from '#shared/wire/order.ts'
+import type { OrderImage } from '#shared/wire/order.ts'
 import type { StorageDriver } from '../../agent/core/ports.ts'
+import { samplePool, sampleVolume } from './storage-samples.ts'
 
 export type StorageRig = AsyncDisposable & {
   readonly storage: StorageDriver
@@ -12,23 +13,6 @@ export type StorageRig = AsyncDisposable & {
   /** An image that can be fetched: a disk of 1 MiB, or an archive with the file etc/hay. */
   readonly offer: (format: OrderImage['format']) => Promise<OrderImage>
 }
-
-export const samplePool: OrderPool = { name: 'local', driver: 'directory', shared: false }
-
-/** Describes a volume; the number sets its id. */
-export const sampleVolume = (
-  number: number,
-  format: VolumeFormat,
-  change: Partial<OrderVolume> = {}
-): OrderVolume => ({
-  id: `v-01980000-0000-7000-8000-0000000000${String(number).padStart(2, '0')}`,
-  name: `volume${number}`,
-  pool: samplePool.name,
-  format,
-  sizeMib: 4,
-  desired: 'present',
-  ...change
-})
 
 const formats: readonly VolumeFormat[] = ['qcow2', 'raw', 'tree']
 const never = new AbortController().signal

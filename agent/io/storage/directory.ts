@@ -17,7 +17,16 @@ import type { Mib, Ms } from '#shared/units.ts'
 import type { OrderImage, OrderPool, OrderVolume } from '#shared/wire/order.ts'
 import type { StorageDriver, StoredPool, StoredVolume } from '../../core/ports.ts'
 import { Lanes } from '../lanes.ts'
-import { attempt, codeOf, discard, place, removeTree, temporaryIn, writeWhole } from './files.ts'
+import {
+  attempt,
+  codeOf,
+  discard,
+  makeFolder,
+  place,
+  removeTree,
+  temporaryIn,
+  writeWhole
+} from './files.ts'
 import { ImageFolder } from './images.ts'
 import { growVolume, makeVolume, type Source } from './make-volume.ts'
 import { PoolBook } from './pools.ts'
@@ -77,7 +86,7 @@ export class DirectoryStorage implements StorageDriver {
   static async open(options: DirectoryStorageOptions): Promise<DirectoryStorage> {
     return attempt('open the storage', async () => {
       const folder = join(options.state, 'agent')
-      await fs.mkdir(folder, { recursive: true, mode: 0o711 })
+      await makeFolder(folder, 0o711)
       const storage = new DirectoryStorage(options, await readMark(join(folder, 'storage-mark')))
       await storage.#images.open()
       await storage.#trees.open()

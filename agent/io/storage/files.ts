@@ -33,6 +33,12 @@ export async function place(temporary: string, path: string): Promise<void> {
   await syncFile(dirname(path))
 }
 
+/** Makes a folder of ours with this mode, whatever the umask. */
+export async function makeFolder(path: string, mode: number): Promise<void> {
+  await fs.mkdir(path, { recursive: true, mode })
+  await fs.chmod(path, mode)
+}
+
 /** Flushes one file or folder to the disk. */
 export async function syncFile(path: string): Promise<void> {
   const file = await fs.open(path, 'r')

@@ -15,6 +15,7 @@ import type { OrderImage } from '#shared/wire/order.ts'
 import { qcow2HeaderBytes, qcow2Refusal } from '../../core/qcow2-header.ts'
 import { download } from './download.ts'
 import {
+  makeFolder,
   pathIn,
   place,
   removeLeftovers,
@@ -50,8 +51,8 @@ export class ImageFolder {
 
   /** Makes the folders and removes what was left unfinished. */
   async open(): Promise<void> {
-    await fs.mkdir(this.#options.folder, { recursive: true, mode: 0o711 })
-    await fs.mkdir(this.#records, { recursive: true, mode: 0o700 })
+    await makeFolder(this.#options.folder, 0o711)
+    await makeFolder(this.#records, 0o700)
     await removeLeftovers(this.#options.folder)
     await removeLeftovers(this.#records)
   }

@@ -1,4 +1,5 @@
 import fs from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { Fault } from '#shared/fault.ts'
 import { run } from '#shared/process.ts'
 import { formatMib, type Mib } from '#shared/units.ts'
@@ -101,7 +102,7 @@ async function makeRaw({ volume, source, path, signal }: Making): Promise<void> 
       source.image.format === 'qcow2'
         ? ['qemu-img', 'convert', '-q', '-f', 'qcow2', '-O', 'raw', source.path, path]
         : ['cp', '--sparse=always', '--reflink=auto', '--', source.path, path]
-    await withinRoom(source.path, signal, end =>
+    await withinRoom(dirname(path), signal, end =>
       run(command!, args, { deadlineMs: copyMsMax, signal: end })
     )
   }

@@ -13,7 +13,7 @@ import type { Log } from '#shared/log.ts'
 import type { Mib } from '#shared/units.ts'
 import type { OrderPool } from '#shared/wire/order.ts'
 import type { StoredPool } from '../../core/ports.ts'
-import { codeOf, pathIn, removeLeftovers, writeWhole } from './files.ts'
+import { codeOf, makeFolder, pathIn, removeLeftovers, writeWhole } from './files.ts'
 import { roomOf } from './room.ts'
 
 export type PoolBookOptions = {
@@ -41,16 +41,18 @@ export class PoolBook {
 
   /** Makes the folders. */
   async open(): Promise<void> {
-    await fs.mkdir(this.#options.folder, { recursive: true, mode: 0o711 })
-    await fs.mkdir(this.#options.book, { recursive: true, mode: 0o700 })
+    await makeFolder(this.#options.folder, 0o711)
+    await makeFolder(this.#options.book, 0o700)
     await removeLeftovers(this.#options.book)
   }
 
   /** Where a pool is. */
   pathOf(pool: OrderPool): string {
-    const { path = pathIn(this.#options.folder, pool.name) } = pool
-    if (path.startsWith('/') && normalize(path) === path && path !== '/') return path
-    throw new Fault('storage', `cannot use pool ${pool.name}: "${path}" is no plain absolute path`)
+    if (pool.path === undefined) return pathIn(this.#options.folder, pool.name)
+    const path = pool.path.replace(/\/$/, '')
+    if (path.startsWith('/') && normalize(path) === path) return path
+    const message = `cannot use pool ${pool.name}: "${pool.path}" is no plain absolute path`
+    throw new Fault('storage', message)
   }
 
   /** Where the volumes of a pool are. */
@@ -120,7 +122,7 @@ export class PoolBook {
     const { mark, log } = this.#options
     for (const name of ['volumes', 'images']) {
       const folder = join(path, name)
-      await fs.mkdir(folder, { recursive: true, mode: 0o711 })
+      await makeFolder(folder, 0o711)
       await removeLeftovers(folder, pool.shared ? mark : undefined)
     }
     this.#tidied.add(path)

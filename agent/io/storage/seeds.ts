@@ -7,7 +7,15 @@ import fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { Fault } from '#shared/fault.ts'
 import { run } from '#shared/process.ts'
-import { pathIn, place, removeLeftovers, removeTree, syncFile, temporaryIn } from './files.ts'
+import {
+  makeFolder,
+  pathIn,
+  place,
+  removeLeftovers,
+  removeTree,
+  syncFile,
+  temporaryIn
+} from './files.ts'
 
 const deadlineMs = 60_000
 /** The time in every seed. */
@@ -25,7 +33,7 @@ export class SeedFolder {
 
   /** Makes the folder, which qemu must be able to enter, and removes what was left unfinished. */
   async open(): Promise<void> {
-    await fs.mkdir(this.#folder, { recursive: true, mode: 0o711 })
+    await makeFolder(this.#folder, 0o711)
     await removeLeftovers(this.#folder)
   }
 

@@ -7,8 +7,18 @@
  * unpacked tree may hold set-user-ID programs, so only root can enter the folder of trees.
  */
 import fs from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { run } from '#shared/process.ts'
-import { pathIn, place, removeLeftovers, removeTree, syncFileSystem, temporaryIn } from './files.ts'
+import {
+  discard,
+  makeFolder,
+  pathIn,
+  place,
+  removeLeftovers,
+  removeTree,
+  syncFileSystem,
+  temporaryIn
+} from './files.ts'
 import { withinRoom } from './room.ts'
 import { SharedWork } from './shared-work.ts'
 
@@ -20,6 +30,8 @@ export class TreeFolder {
   readonly #folder: string
   readonly #mark: string
   readonly #unpacks = new SharedWork()
+  /** How many copies are being made of each tree. */
+  readonly #copies = new Map<string, number>()
 
   constructor(folder: string, mark: string) {
     this.#folder = folder
@@ -28,8 +40,7 @@ export class TreeFolder {
 
   /** Makes the folder and removes what was left unfinished. */
   async open(): Promise<void> {
-    await fs.mkdir(this.#folder, { recursive: true, mode: 0o700 })
-    await fs.chmod(this.#folder, 0o700)
+    await makeFolder(this.#folder, 0o700)
     await removeLeftovers(this.#folder)
   }
 
@@ -40,21 +51,26 @@ export class TreeFolder {
     signal: AbortSignal
   ): Promise<void> {
     const tree = pathIn(this.#folder, archive.sha256)
-    await this.#unpacks.join(tree, signal, end => this.#unpack(archive.path, tree, end))
-    await withinRoom(this.#folder, signal, end =>
-      run('cp', ['--archive', '--reflink=auto', '--', tree, path], {
-        deadlineMs: copyMsMax,
-        signal: end
-      })
-    )
+    this.#copies.set(tree, (this.#copies.get(tree) ?? 0) + 1)
+    try {
+      await this.#unpacks.join(tree, signal, end => this.#unpack(archive.path, tree, end))
+      const args = ['--archive', '--reflink=auto', '--', tree, path]
+      await withinRoom(dirname(path), signal, end =>
+        run('cp', args, { deadlineMs: copyMsMax, signal: end })
+      )
+    } finally {
+      const left = this.#copies.get(tree)! - 1
+      if (left === 0) this.#copies.delete(tree)
+      else this.#copies.set(tree, left)
+    }
   }
 
   /** Removes the trees of all archives but these. */
   async keepOnly(hashes: ReadonlySet<string>): Promise<void> {
     for (const entry of await fs.readdir(this.#folder)) {
       const path = pathIn(this.#folder, entry)
-      if (!/^[0-9a-f]{64}$/.test(entry) || hashes.has(entry) || this.#unpacks.isBusy(path)) continue
-      await removeTree(path)
+      if (!/^[0-9a-f]{64}$/.test(entry) || hashes.has(entry) || this.#copies.has(path)) continue
+      await discard(path, this.#mark)
     }
   }
 

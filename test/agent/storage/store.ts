@@ -33,16 +33,21 @@ export class Store implements AsyncDisposable {
     })
   }
 
-  static async make(): Promise<Store> {
+  /** Opens a storage whose fetches may stand still for so long. */
+  static async make(stallMsMax = 60_000): Promise<Store> {
     const state = await fs.mkdtemp(join(os.tmpdir(), 'remuda-storage-'))
     await fs.chmod(state, 0o711)
-    const store = new Store(state, await Store.#open(state))
+    const store = new Store(state, await Store.#open(state, stallMsMax))
     await new Promise<void>(resolve => store.server.listen(0, '127.0.0.1', resolve))
     return store
   }
 
-  static #open(state: string): Promise<DirectoryStorage> {
-    return DirectoryStorage.open({ state, log: silentLog, stallMsMax: 1_000 })
+  static #open(state: string, stallMsMax?: number): Promise<DirectoryStorage> {
+    return DirectoryStorage.open({
+      state,
+      log: silentLog,
+      ...(stallMsMax !== undefined && { stallMsMax })
+    })
   }
 
   async reopen(): Promise<DirectoryStorage> {
