@@ -10,6 +10,8 @@ import { parseArgs } from 'node:util'
 import { stopDaemon } from '#shared/daemon.ts'
 import { Fault, sentence } from '#shared/fault.ts'
 import { silentLog } from '#shared/log.ts'
+import type { Order } from '#shared/wire/order.ts'
+import { domainName } from '../../agent/core/domain-plan.ts'
 import type { OwnDomain } from '../../agent/core/metadata.ts'
 import { isAlive, sortDomains } from '../../agent/core/own-domains.ts'
 import { makeLibvirt } from '../../agent/io/libvirt/hypervisor.ts'
@@ -33,6 +35,7 @@ async function main(): Promise<void> {
   await say.step('the agent', async () => await stopDaemon(layout.agent))
   await say.step('the controller', async () => await stopDaemon(layout.controller))
   await say.step('instances', async tell => await stopInstances(layout, tell))
+  await removeLogs(layout)
   await say.step('networks', async () => {
     await removeAll({ state: layout.state, log: silentLog })
   })
@@ -55,7 +58,7 @@ async function main(): Promise<void> {
 
 /** Shuts the instances of this cloud down; whatever else runs in libvirt is not touched. */
 async function stopInstances(layout: Layout, tell: Tell): Promise<void> {
-  const cloud = await cloudOf(layout)
+  const cloud = (await lastOrder(layout))?.cloud
   if (cloud === undefined || !(await answers(layout.libvirtd.readyFile))) {
     tell('none run')
     return
@@ -76,10 +79,6 @@ async function stopInstances(layout: Layout, tell: Tell): Promise<void> {
     left = await ours()
   }
   for (const { domain } of left) await quietly(hypervisor.destroy(domain))
-  for (const { domain } of first) {
-    const folder = domain.driver === 'qemu' ? 'qemu' : 'lxc'
-    await rm(join('/var/log/libvirt', folder, `${domain.name}.log`), { force: true })
-  }
   tell(first.length === 0 ? 'none run' : `${first.length} stopped, ${left.length} by force`)
 }
 
@@ -92,11 +91,19 @@ async function quietly(work: Promise<void>): Promise<void> {
   }
 }
 
-/** The cloud that this machine's agent belongs to, by its last order. */
-async function cloudOf(layout: Layout): Promise<string | undefined> {
+/** libvirt keeps a log of each domain that it has started. */
+async function removeLogs(layout: Layout): Promise<void> {
+  for (const instance of (await lastOrder(layout))?.instances ?? []) {
+    for (const driver of ['qemu', 'lxc']) {
+      await rm(join('/var/log/libvirt', driver, `${domainName(instance)}.log`), { force: true })
+    }
+  }
+}
+
+/** What this machine's agent was last ordered. */
+async function lastOrder(layout: Layout): Promise<Order | undefined> {
   const text = await readFile(join(layout.state, 'agent', 'order.json'), 'utf8').catch(() => '{}')
-  const kept = JSON.parse(text) as { readonly order?: { readonly cloud?: string } }
-  return kept.order?.cloud
+  return (JSON.parse(text) as { readonly order?: Order }).order
 }
 
 try {

@@ -2,8 +2,9 @@
  * Sees to it that libvirtd runs: the one that is there, or systemd's, or one that we start and stop
  * ourselves where there is no systemd.
  */
-import { readFile } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startDaemon, stopDaemon } from '#shared/daemon.ts'
 import { Fault } from '#shared/fault.ts'
@@ -25,21 +26,40 @@ export async function ensureLibvirt(layout: Layout): Promise<string> {
     await untilAnswers(layout.libvirtd.readyFile)
     return 'started by systemd'
   }
-  await noteOutside(layout, { libvirtd: true })
+  const before = await stat(runFolder).catch(() => undefined)
+  const { madeRun } = await readOutside(layout)
+  await noteOutside(layout, { libvirtd: true, madeRun: madeRun ?? before === undefined })
   // A device that libvirt may see but not open costs it a minute of probing at each start.
   await openDevice(layout, '/dev/kvm')
   await startDaemon(layout.virtlogd)
-  await startDaemon(layout.libvirtd)
+  await startDaemon({ ...layout.libvirtd, prefix: await ownView() })
   await untilAnswers(layout.libvirtd.readyFile)
   return 'started, as there is no systemd'
 }
 
+/** Where libvirtd has its sockets and what it remembers until the next boot. */
+const runFolder = '/run/libvirt'
+const cgroupRoot = '/sys/fs/cgroup'
+
+/**
+ * libvirt's containers cannot start where versions 1 and 2 of cgroups are mounted side by side, as
+ * some machines without systemd have them: there libvirtd gets a view of its own without version 2.
+ */
+async function ownView(): Promise<readonly string[]> {
+  const side = join(cgroupRoot, 'unified')
+  if (!(await stat(side).catch(() => undefined))) return []
+  const script = `umount -l ${side}; exec "$@"`
+  const shell = ['/bin/sh', '-c', script, 'libvirtd']
+  return ['/usr/bin/unshare', '--mount', '--propagation', 'slave', ...shell]
+}
+
 /** Stops the libvirtd that we started; another one is left alone. */
 export async function stopLibvirt(layout: Layout): Promise<boolean> {
-  const { libvirtd } = await readOutside(layout)
+  const { libvirtd, madeRun } = await readOutside(layout)
   if (!libvirtd) return false
   await stopDaemon(layout.libvirtd)
   await stopDaemon(layout.virtlogd)
+  if (madeRun) await rm(runFolder, { recursive: true, force: true })
   return true
 }
 

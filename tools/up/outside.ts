@@ -8,6 +8,8 @@ import type { Layout } from './layout.ts'
 export type Outside = {
   /** Whether libvirtd was started by us. */
   readonly libvirtd?: boolean
+  /** Whether its folder below /run was not there before. */
+  readonly madeRun?: boolean
   /** Mode that a device had before we opened it. */
   readonly modes?: Readonly<Record<string, number>>
 }
