@@ -214,6 +214,12 @@ test('deleting asks on a terminal, and nowhere else', async t => {
   })
   t.is(no.code, 1)
   t.regex(no.errors, /Delete instance\/web \(running on h1\) with its root volume\? \[y\/N\]/)
+  for (const typed of ['\u0003', '\u0004', '\n']) {
+    const terminal = { columns: 80, typed }
+    const left = await typeLine('instance delete web', { server: api.url, terminal })
+    t.is(left.code, 1)
+    t.regex(left.errors, /it was not confirmed, and nothing was done/)
+  }
   t.deepEqual(written(api), [])
   const yes = await typeLine('instance delete web', {
     server: api.url,

@@ -95,8 +95,8 @@ test('on a terminal Ctrl-] q leaves, and the terminal is as it was', async t => 
   t.is(code, 0)
   t.deepEqual(raw, [true, false])
   t.is(process.listenerCount('exit'), exitListeners)
-  t.true(shown.startsWith('attached to instance/web; Ctrl-] then q leaves\r\n'))
-  t.regex(shown, /login: ls\r\r\nleft instance\/web; it goes on\r\n/)
+  t.true(shown.startsWith('attached to instance/web; Ctrl-] then q leaves\n'))
+  t.regex(shown, /login: ls\r\nleft instance\/web; it goes on\n/)
 })
 
 test('a log is written as it is to a file, and harmless on a terminal', async t => {

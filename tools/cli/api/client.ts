@@ -17,6 +17,8 @@ import { noTrace, type Trace } from './trace.ts'
 const connectMsMax = 5_000
 /** Time for a whole answer, where the request does not say otherwise. */
 const answerMsMax = 15_000
+/** An upload in which nothing moves for so long, in either direction, is given up. */
+const stallMsMax = 300_000
 /** A larger answer is refused: it cannot be from our API. Unit: bytes. */
 const answerBytesMax = 256 * 1024 * 1024
 
@@ -175,7 +177,10 @@ export class Api implements AsyncDisposable {
       request.once('response', resolve)
       request.once('error', reject)
       if (!ask.content) request.end(body)
-      else pipeline(ask.content.stream, request, { signal }).catch(reject)
+      else {
+        request.setTimeout(stallMsMax, () => request.destroy(stalled(ask.doing)))
+        pipeline(ask.content.stream, request, { signal }).catch(reject)
+      }
     })
   }
 
@@ -206,6 +211,11 @@ function limitConnecting(request: http.ClientRequest): void {
     socket.once('close', () => clearTimeout(timer))
   })
 }
+
+const stalled = (doing: string): Fault =>
+  new Fault('deadline', `cannot ${doing}: nothing has moved for ${formatMs(stallMsMax)}`, {
+    next: ['give the same command again']
+  })
 
 async function readAll(response: http.IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []

@@ -19,11 +19,17 @@ export async function confirm(invocation: Invocation, question: string): Promise
     })
   }
   const dialogue = createInterface({ input: terminal.input, output: terminal.errors })
+  const closed = new AbortController()
+  dialogue.once('close', () => closed.abort())
   try {
-    const answer = await dialogue.question(`${oneLine(question)} [y/N] `, { signal })
+    const answer = await dialogue.question(`${oneLine(question)} [y/N] `, {
+      signal: AbortSignal.any([signal, closed.signal])
+    })
     if (/^y(es)?$/i.test(answer.trim())) return
   } catch (error) {
-    if (!signal.aborted) throw error
+    // Ctrl-C and Ctrl-D say no as well.
+    if (!(error instanceof Error && error.name === 'AbortError')) throw error
+    terminal.errors.write('\n')
   } finally {
     dialogue.close()
   }

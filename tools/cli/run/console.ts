@@ -27,7 +27,7 @@ export async function openConsole(invocation: Invocation): Promise<void> {
   })
   const isTerminal = terminal.input.isTTY === true
   if (isTerminal) {
-    invocation.note(`attached to ${writeReference(reference)}; Ctrl-] then q leaves\r\n`)
+    invocation.note(`attached to ${writeReference(reference)}; Ctrl-] then q leaves\n`)
   }
   const leave = () => channel.close()
   signal.addEventListener('abort', leave, { once: true })
@@ -38,7 +38,7 @@ export async function openConsole(invocation: Invocation): Promise<void> {
     const typing = isTerminal ? type(channel, terminal) : feed(channel, { terminal, lingerMs })
     const closed = await channel.closed
     await Promise.all([showing, typing])
-    if (isTerminal) invocation.note(`\r\nleft ${writeReference(reference)}; it goes on\r\n`)
+    if (isTerminal) invocation.note(`\nleft ${writeReference(reference)}; it goes on\n`)
     const fault = signal.aborted ? undefined : faultOfClosing(closed, doing)
     if (fault) throw fault
   } finally {

@@ -23,7 +23,7 @@ export async function showLive(
   }
   for await (const text of follow(api, { ...options, signal, away })) {
     if (text === before) continue
-    if (isTerminal) invocation.write(`\u001b[H\u001b[2J\u001b[3J${text}`)
+    if (isTerminal) invocation.write(`\u001b[H\u001b[2J${text}`)
     else invocation.write(before === undefined ? text : `\n${text}`)
     before = text
   }
