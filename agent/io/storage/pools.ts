@@ -107,7 +107,7 @@ export class PoolBook {
 
   /** The first time: only a pool of this host alone may be made where there is nothing. */
   async #found(pool: OrderPool, path: string): Promise<void> {
-    if (!pool.shared) await fs.mkdir(path, { recursive: true, mode: 0o711 })
+    if (!pool.shared && !(await exists(path))) await makeFolder(path, 0o711)
     const marker = randomUUID()
     try {
       await fs.writeFile(join(path, markerName), `${marker}\n`, { flag: 'wx', mode: 0o644 })
@@ -151,6 +151,12 @@ export class PoolBook {
     }
   }
 }
+
+const exists = (path: string): Promise<boolean> =>
+  fs.access(path).then(
+    () => true,
+    () => false
+  )
 
 async function readMarker(path: string): Promise<string | undefined> {
   try {
