@@ -1,0 +1,97 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { makeLog, silentLog } from '#shared/log.ts'
+import { nothingSeen } from '../../agent/core/acceptance.ts'
+import { KeptOrder } from '../../agent/io/kept-order.ts'
+import { idOf, order } from './samples.ts'
+
+async function makeFolder(t: ExecutionContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'remuda-kept-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+const keeper = (folder: string, bootId = 'boot-1') =>
+  new KeptOrder({ folder, bootId, log: silentLog })
+
+test('without any files nothing has been seen', async t => {
+  t.deepEqual(await keeper(await makeFolder(t)).recall(), {
+    seen: nothingSeen,
+    order: undefined,
+    origin: 'fresh',
+    marks: {}
+  })
+})
+
+test('an order comes back whole, with what was seen and the boot that it is from', async t => {
+  const folder = await makeFolder(t)
+  const given = order({ epoch: 3, generation: 12 })
+  await keeper(folder).keepOrder(given)
+  const same = await keeper(folder).recall()
+  t.deepEqual(same.order, given)
+  t.is(same.origin, 'same-boot')
+  t.deepEqual(same.seen, { cloud: given.cloud, epoch: 3, generation: 12 })
+  t.is((await keeper(folder, 'boot-2').recall()).origin, 'other-boot')
+})
+
+test('an order of before the last boot is of this boot once a controller has sent it again', async t => {
+  const folder = await makeFolder(t)
+  await keeper(folder).keepOrder(order())
+  const next = keeper(folder, 'boot-2')
+  await next.recall()
+  await next.keepOrder(order())
+  t.is((await keeper(folder, 'boot-2').recall()).origin, 'same-boot')
+})
+
+test('only its owner may read what is kept', async t => {
+  const folder = await makeFolder(t)
+  await keeper(folder).keepOrder(order())
+  await keeper(folder).keepMarks({ [idOf('i', 1)]: { restarts: 0, state: 'done' } })
+  for (const name of await readdir(folder)) {
+    t.is((await stat(join(folder, name))).mode & 0o777, 0o600)
+  }
+})
+
+test('an order that differs only in what notices are kept is not written again', async t => {
+  const folder = await makeFolder(t)
+  const kept = keeper(folder)
+  await kept.keepOrder(order({ noticesKept: 1 }))
+  const before = await readFile(join(folder, 'order.json'), 'utf8')
+  await kept.keepOrder(order({ noticesKept: 2 }))
+  t.is(await readFile(join(folder, 'order.json'), 'utf8'), before)
+})
+
+test('marks come back', async t => {
+  const folder = await makeFolder(t)
+  const marks = { [idOf('i', 1)]: { restarts: 2, state: 'running' as const } }
+  await keeper(folder).keepMarks(marks)
+  t.deepEqual((await keeper(folder).recall()).marks, marks)
+})
+
+for (const [what, text] of [
+  ['torn', '{"version":1,"bootId":"b","order":{"typ'],
+  ['empty', ''],
+  ['of another kind', '{"version":1,"bootId":"b","order":{"type":"report"}}'],
+  ['of a later version', '{"version":2}']
+] as const) {
+  test(`a file that is ${what} is put aside and said loudly`, async t => {
+    const folder = await makeFolder(t)
+    const path = join(folder, 'order.json')
+    await writeFile(path, text)
+    const lines: string[] = []
+    const log = makeLog('agent', { write: line => void lines.push(line) })
+    const recalled = await new KeptOrder({ folder, bootId: 'b', log }).recall()
+    t.is(recalled.order, undefined)
+    t.deepEqual(await readdir(folder), ['order.json.unusable'])
+    t.regex(lines[0] ?? '', /"level":"error".*kept file cannot be used/)
+  })
+}
+
+test('a write that fails says so, and leaves the earlier order as it was', async t => {
+  const folder = await makeFolder(t)
+  const kept = keeper(folder)
+  await kept.keepOrder(order())
+  await rm(folder, { recursive: true })
+  await t.throwsAsync(kept.keepOrder(order({ generation: 2 })), { code: 'storage' })
+})
