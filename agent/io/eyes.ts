@@ -13,6 +13,8 @@ import type { Domain, Hypervisor, HypervisorAbilities, StorageDriver } from '../
 
 /** How long libvirt may take to name its domains before the agent goes on without. Unit: ms. */
 export const domainsMsMax: Ms = 2_000
+/** How long libvirt may take to examine its emulators. Unit: ms. */
+export const abilitiesMsMax: Ms = 60_000
 /** How long one part of the storage may take to say what it holds. Unit: ms. */
 export const storageMsMax: Ms = 20_000
 
@@ -85,11 +87,10 @@ export class Eyes {
 
   /** What libvirt can do; undefined when it does not say. */
   async abilities(signal: AbortSignal): Promise<HypervisorAbilities | undefined> {
-    const options = { deadlineMs: domainsMsMax, signal }
+    const options = { deadlineMs: abilitiesMsMax, signal }
     try {
       return await this.#questions.ask('abilities', () => this.#hypervisor.abilities(), options)
     } catch {
-      signal.throwIfAborted()
       return undefined
     }
   }

@@ -67,6 +67,7 @@ export type LoopOptions = {
 export class AgentLoop {
   readonly #options: LoopOptions
   readonly #bell = new Bell()
+  readonly #factsBell = new Bell()
   readonly #eyes: Eyes
   readonly #works: Works
   readonly #storage: StorageWatch
@@ -265,11 +266,7 @@ export class AgentLoop {
   async #look(signal: AbortSignal): Promise<void> {
     const domains = await this.#eyes.domains(this.#observed.domains, signal)
     this.#observed = { ...this.#observed, domains }
-    if (this.#abilitiesAreOld && domains.state === 'fresh') {
-      const abilities = await this.#eyes.abilities(signal)
-      this.#abilities = abilities ?? this.#abilities
-      this.#abilitiesAreOld = abilities === undefined
-    }
+    if (this.#abilitiesAreOld && domains.state === 'fresh') this.#learnAbilities(signal)
     const found = this.#storage.take()
     if (found !== undefined) {
       const { memoryFreeMib = this.#observed.memoryFreeMib, ...storage } = found
@@ -278,6 +275,17 @@ export class AgentLoop {
     const open = new Set(this.#observed.pools.map(pool => pool.name))
     const pools = this.#order?.order.pools.filter(pool => open.has(pool.name)) ?? []
     this.#storage.lookWhenDue(pools, this.#observed, signal)
+  }
+
+  /** Asks what libvirt can do, beside the loop: where it examines its emulators that takes seconds. */
+  #learnAbilities(signal: AbortSignal): void {
+    this.#abilitiesAreOld = false
+    void this.#eyes.abilities(signal).then(abilities => {
+      this.#abilities = abilities ?? this.#abilities
+      this.#abilitiesAreOld = abilities === undefined
+      this.#factsBell.ring()
+      this.#bell.ring()
+    })
   }
 
   #decide(): Plan | undefined {
@@ -362,8 +370,10 @@ export class AgentLoop {
     const { clock, hardware, log } = this.#options
     while (!signal.aborted) {
       try {
-        await clock.sleep(this.#facts.libvirt === undefined ? factsAgainMs : factsMs, signal)
+        const atMostMs = this.#facts.libvirt === undefined ? factsAgainMs : factsMs
+        await this.#factsBell.heard(atMostMs, { clock, signal })
         this.#facts = await hardware.facts()
+        this.#bell.ring()
       } catch (thrown) {
         if (!signal.aborted) log.warn('facts not gathered', { because: sentence(thrown) })
       }
