@@ -25,13 +25,14 @@ import type { OwnDomain } from '../core/metadata.ts'
 import type { Moment } from '../core/moment.ts'
 import { domainsOf, nothingObserved, type Observed, withResult } from '../core/observed.ts'
 import { sortDomains } from '../core/own-domains.ts'
-import type { DomainEvent, Hardware, HypervisorAbilities } from '../core/ports.ts'
+import type { DomainEvent, Hardware } from '../core/ports.ts'
 import type { Reporter } from '../core/report.ts'
 import { mayAct, type OrderOrigin, type Situation } from '../core/situation.ts'
 import { nameOf, type Step, stepSentence } from '../core/steps.ts'
 import { act, classOf, type Hands } from './act.ts'
 import { Bell } from './bell.ts'
 import { Eyes } from './eyes.ts'
+import { HostKnowledge } from './host-knowledge.ts'
 import type { OrderKeeper } from './kept-order.ts'
 import { Reports } from './reports.ts'
 import { StorageWatch } from './storage-watch.ts'
@@ -41,10 +42,6 @@ import { type Ended, Works } from './works.ts'
 export const lookMs: Ms = 2_000
 /** Two rounds are at least so far apart: what happens meanwhile is looked at together. Unit: ms. */
 export const roundApartMs: Ms = 10
-/** How often the machine's facts are gathered anew. Unit: ms. */
-export const factsMs: Ms = 60_000
-/** And so soon while libvirt, which may still be starting, has said nothing of itself. Unit: ms. */
-export const factsAgainMs: Ms = 1_000
 /** How long the end of steps is waited for when the agent ends. Unit: ms. */
 export const stopMsMax: Ms = 8_000
 
@@ -67,20 +64,17 @@ export type LoopOptions = {
 export class AgentLoop {
   readonly #options: LoopOptions
   readonly #bell = new Bell()
-  readonly #factsBell = new Bell()
   readonly #eyes: Eyes
   readonly #works: Works
   readonly #storage: StorageWatch
   readonly #reports: Reports
+  readonly #host: HostKnowledge
   readonly #said = new Map<string, string>()
   #seen: Seen = nothingSeen
   #order: { readonly order: Order; readonly origin: OrderOrigin } | undefined
   #incoming: Order | undefined
   #observed: Observed = nothingObserved
   #memory: fold.Memory = fold.freshMemory
-  #facts: HostFacts
-  #abilities: HypervisorAbilities | undefined
-  #abilitiesAreOld = true
   #plan: Plan | undefined
   #settledGeneration = 0
 
@@ -93,15 +87,22 @@ export class AgentLoop {
 
   private constructor(options: LoopOptions) {
     this.#options = options
-    const { hands, hardware, clock, log } = options
-    const onFound = (): void => this.#bell.ring()
-    this.#facts = options.facts
+    const { hands, hardware, facts, clock, log } = options
+    const ring = (): void => this.#bell.ring()
     this.#eyes = new Eyes(hands)
     this.#works = new Works({
       act: (step, signal) => act(step, hands, signal),
-      onEnded: () => this.#bell.ring()
+      onEnded: ring
     })
-    this.#storage = new StorageWatch({ eyes: this.#eyes, hardware, clock, log, onFound })
+    this.#storage = new StorageWatch({ eyes: this.#eyes, hardware, clock, log, onFound: ring })
+    this.#host = new HostKnowledge({
+      eyes: this.#eyes,
+      hardware,
+      facts,
+      clock,
+      log,
+      onChanged: ring
+    })
     this.#reports = new Reports({ clock, send: report => this.#send(report) })
   }
 
@@ -159,14 +160,14 @@ export class AgentLoop {
   /** Notes what libvirt says, for the loop to look. */
   takeEvent(event: DomainEvent): void {
     this.#memory = fold.rememberEvent(this.#memory, event)
-    if (event.event === 'reconnected') this.#abilitiesAreOld = true
+    if (event.event === 'reconnected') this.#host.doubtAbilities()
     this.#bell.ring()
   }
 
   /** Runs until the signal aborts. What runs on the host goes on. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options
-    const beside = [this.#readEvents(signal), this.#gatherFacts(signal)]
+    const beside = [this.#readEvents(signal), this.#host.keepFresh(signal)]
     try {
       while (!signal.aborted) {
         const begunAt = clock.monotonic()
@@ -208,7 +209,7 @@ export class AgentLoop {
       observed: this.#observed,
       memory: this.#memory,
       plan,
-      facts: this.#facts
+      facts: this.#host.facts
     })
   }
 
@@ -266,7 +267,7 @@ export class AgentLoop {
   async #look(signal: AbortSignal): Promise<void> {
     const domains = await this.#eyes.domains(this.#observed.domains, signal)
     this.#observed = { ...this.#observed, domains }
-    if (this.#abilitiesAreOld && domains.state === 'fresh') this.#learnAbilities(signal)
+    if (domains.state === 'fresh') this.#host.learnAbilities(signal)
     const found = this.#storage.take()
     if (found !== undefined) {
       const { memoryFreeMib = this.#observed.memoryFreeMib, ...storage } = found
@@ -275,17 +276,6 @@ export class AgentLoop {
     const open = new Set(this.#observed.pools.map(pool => pool.name))
     const pools = this.#order?.order.pools.filter(pool => open.has(pool.name)) ?? []
     this.#storage.lookWhenDue(pools, this.#observed, signal)
-  }
-
-  /** Asks what libvirt can do, beside the loop: where it examines its emulators that takes seconds. */
-  #learnAbilities(signal: AbortSignal): void {
-    this.#abilitiesAreOld = false
-    void this.#eyes.abilities(signal).then(abilities => {
-      this.#abilities = abilities ?? this.#abilities
-      this.#abilitiesAreOld = abilities === undefined
-      this.#factsBell.ring()
-      this.#bell.ring()
-    })
   }
 
   #decide(): Plan | undefined {
@@ -308,12 +298,13 @@ export class AgentLoop {
     now: Moment
   ): Situation {
     const { consoleFolder } = this.#options
-    const { hostname, kvm } = this.#facts
+    const { facts, abilities } = this.#host
+    const { hostname, kvm } = facts
     return {
       ...desired,
       observed: this.#observed,
       memory: this.#memory,
-      host: { hostname, kvm: kvm.works, abilities: this.#abilities, consoleFolder },
+      host: { hostname, kvm: kvm.works, abilities, consoleFolder },
       inFlight: this.#works.steps,
       now
     }
@@ -364,20 +355,6 @@ export class AgentLoop {
 
   async #readEvents(signal: AbortSignal): Promise<void> {
     for await (const event of this.#options.hands.hypervisor.events(signal)) this.takeEvent(event)
-  }
-
-  async #gatherFacts(signal: AbortSignal): Promise<void> {
-    const { clock, hardware, log } = this.#options
-    while (!signal.aborted) {
-      try {
-        const atMostMs = this.#facts.libvirt === undefined ? factsAgainMs : factsMs
-        await this.#factsBell.heard(atMostMs, { clock, signal })
-        this.#facts = await hardware.facts()
-        this.#bell.ring()
-      } catch (thrown) {
-        if (!signal.aborted) log.warn('facts not gathered', { because: sentence(thrown) })
-      }
-    }
   }
 
   #waitMs(begunAt: Ms): Ms {
