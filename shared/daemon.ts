@@ -125,9 +125,13 @@ export async function signalDaemon(daemon: Daemon, signal: NodeJS.Signals): Prom
   }
 }
 
-/** Ends it if it runs, by force after a while, and forgets it. */
+/**
+ * Ends it if it runs, by force after a while, and forgets it. Where no record is left it is looked
+ * for by its arguments.
+ */
 export async function stopDaemon(spec: DaemonSpec): Promise<void> {
-  const daemon = await findDaemon(spec)
+  const isRecorded = (await readRecord(spec)) !== undefined
+  const daemon = isRecorded ? await findDaemon(spec) : await search(spec)
   if (daemon) await end(spec, daemon)
   await fs.rm(spec.recordFile, { force: true })
 }

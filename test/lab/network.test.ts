@@ -1,9 +1,9 @@
 import fs from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { silentLog } from '#shared/log.ts'
+import { makeLog, silentLog } from '#shared/log.ts'
 import { bridgeOf, interfaceOf } from '../../agent/core/network-layout.ts'
-import { removeAll } from '../../agent/io/network/flat.ts'
+import { FlatNetworks, removeAll } from '../../agent/io/network/flat.ts'
 import { networkSuite, sampleNetwork, samplePort } from '../contracts/network.ts'
 import { Client } from './netns.ts'
 import { eventually, NetworkHost } from './network-host.ts'
@@ -293,6 +293,21 @@ test.serial("an uplink that carries the host's address is left alone", async t =
   t.regex(standing[0]!.failure!, /its uplink eth0 carries 192\.0\.2\.1\/24, which the host would/)
   t.is(standing[1]!.failure, undefined)
   t.deepEqual(await host.bridges(), [bridgeOf(two.id)])
+})
+
+test.serial('a filter of others that drops what ours lets pass is warned of', async t => {
+  await using host = await NetworkHost.make()
+  const drop = 'type filter hook forward priority 0; policy drop;'
+  await host.netns.run('nft', ['-f', '-'], `table ip filter { chain FORWARD { ${drop} }; }`)
+  const lines: string[] = []
+  const log = makeLog('agent', { level: 'warn', write: line => void lines.push(line) })
+  await using networks = new FlatNetworks({ state: host.state, log, netns: host.netns.name })
+  await networks.apply([one], [])
+  await networks.apply([one], [])
+  t.is(lines.length, 1)
+  const { message, chain } = JSON.parse(lines[0]!)
+  t.is(message, 'another packet filter drops what it does not know')
+  t.is(chain, 'ip filter FORWARD')
 })
 
 test.serial('removal leaves nothing, and can be repeated', async t => {

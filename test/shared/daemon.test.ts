@@ -81,6 +81,14 @@ test('one of which no record is left makes way for its successor', async t => {
   t.true(await daemonRuns(daemon))
 })
 
+test('one of which no record is left is stopped nevertheless', async t => {
+  const spec = await makeSpec(t)
+  const stray = await startDaemon(spec)
+  await fs.rm(spec.recordFile)
+  await stopDaemon(spec)
+  t.false(await daemonRuns(stray))
+})
+
 test('one that ends at once is a failure with its last words', async t => {
   const spec = await makeSpec(t, ['lock'])
   await fs.writeFile(spec.args[2]!, 'foreign')
