@@ -90,6 +90,8 @@ const instances = (verdicts: Verdicts, memory: Memory): Report['instances'] => [
     message: cut(message),
     restartNeeded,
     ...ownFacts(own),
+    // What was judged is this wish; whether the running one has all of it, restartNeeded says.
+    generation: instance.generation,
     startCount: startCount(memory, instance.id)
   })),
   ...verdicts.leaving.map(({ id, own, message }) => ({

@@ -122,7 +122,7 @@ export const observedPowers = [
 
 export const ReportInstance = Strict({
   id: Text(),
-  /** Generation of the instance that what is observed was made from; 0: none. */
+  /** Generation of the wish that this speaks of; 0: it is no longer wished. */
   generation: Count(),
   power: Words(observedPowers, { description: 'What is observed.' }),
   /** One word for programs: running, no-image, no-volume, restart-wait, hypervisor-refused … */
