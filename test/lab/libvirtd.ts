@@ -5,8 +5,8 @@
  * libvirt-daemon-driver-lxc and qemu-system-x86.
  *
  * The first process of the pid namespace is a shell that takes orders from its standard input.
- * When that ends, for whatever reason, the shell ends too, and with it all that runs in there:
- * nothing survives a test run, not even one that was killed. What it took to get there:
+ * When that ends, for whatever reason, the shell ends too, and with it all that runs in there, and
+ * another shell outside clears away: nothing is left of a test run, not even of one that was killed. What it took to get there:
  *  - That shell must reap orphans, or libvirt waits 40 s for each emulator that it has killed.
  *  - libvirt's LXC driver cannot live with version 1 and 2 of cgroups mounted side by side: the
  *    container's init fails on /sys/fs/cgroup/unified. So it gets plain version 1 here.
@@ -18,8 +18,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync, readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,23 +31,36 @@ const deadlineMs = 90_000
 
 const cgroupRoot = '/sys/fs/cgroup'
 
+/** Makes the cgroups and the namespaces, and takes all away again when they end. */
 const outside = `
 set -eu
-name=$1
+directory=$1
+group=$2
+controllers=
 if [ ! -e ${cgroupRoot}/cgroup.controllers ]; then
-  for controllers in $(cut -d: -f2 /proc/self/cgroup); do
-    case $controllers in name=*) continue ;; esac
-    top=${cgroupRoot}/$controllers
-    mkdir -p "$top/$name"
-    if [ -e "$top/cpuset.mems" ]; then
-      cat "$top/cpuset.cpus" >"$top/$name/cpuset.cpus"
-      cat "$top/cpuset.mems" >"$top/$name/cpuset.mems"
-    fi
-    echo $$ >"$top/$name/cgroup.procs"
+  for names in $(cut -d: -f2 /proc/self/cgroup); do
+    case $names in name=*) ;; *) controllers="$controllers $names" ;; esac
   done
 fi
-shift
-exec unshare --mount --uts --ipc --net --pid --cgroup --fork --kill-child bash -c "$@"
+for names in $controllers; do
+  cd "${cgroupRoot}/$names"
+  mkdir "$group"
+  if [ -e cpuset.mems ]; then
+    cat cpuset.cpus >"$group/cpuset.cpus"
+    cat cpuset.mems >"$group/cpuset.mems"
+  fi
+  echo $$ >"$group/cgroup.procs"
+done
+cd /
+unshare --mount --uts --ipc --net --pid --cgroup --fork --kill-child \
+  bash -c "$3" inside "$directory" "$controllers" || code=$?
+for names in $controllers; do
+  cd "${cgroupRoot}/$names"
+  echo $$ >cgroup.procs
+  find "$group" -depth -type d -delete
+done
+rm -rf "$directory"
+exit "\${code-0}"
 `
 
 const inside = `
@@ -60,13 +73,12 @@ mount --bind "$directory/lib" /var/lib/libvirt
 mount --bind "$directory/log" /var/log/libvirt
 mount --bind "$directory/cache" /var/cache/libvirt
 mount --bind "$directory/etc" /etc/libvirt
-if [ ! -e ${cgroupRoot}/cgroup.controllers ]; then
+if [ "$2" ]; then
   umount -R -l ${cgroupRoot}
   mount -t tmpfs cgroups ${cgroupRoot}
-  for controllers in $(cut -d: -f2 /proc/self/cgroup); do
-    case $controllers in name=*) continue ;; esac
-    mkdir "${cgroupRoot}/$controllers"
-    mount -t cgroup -o "$controllers" cgroup "${cgroupRoot}/$controllers"
+  for names in $2; do
+    mkdir "${cgroupRoot}/$names"
+    mount -t cgroup -o "$names" cgroup "${cgroupRoot}/$names"
   done
 fi
 ip link set lo up
@@ -110,19 +122,17 @@ class PrivateLibvirtd implements AsyncDisposable {
   /** A directory of the test's own, at the same path inside and outside; removed at the end. */
   readonly directory: string
   readonly socketPath: string
-  readonly #logPath: string
-  readonly #cgroup: string
+  readonly #log: number
   readonly #shell: ChildProcess
 
   constructor(directory: string) {
     this.directory = directory
     this.socketPath = join(directory, 'run/libvirt/libvirt-sock')
-    this.#logPath = join(directory, 'libvirtd.log')
-    this.#cgroup = `remuda-test-${directory.slice(-6)}`
-    const log = openSync(this.#logPath, 'a')
-    const args = ['-c', outside, 'outside', this.#cgroup, inside, 'inside', directory]
+    this.#log = openSync(join(directory, 'libvirtd.log'), 'a+')
+    const group = `remuda-test-${directory.slice(-6)}`
+    const args = ['-c', outside, 'outside', directory, group, inside]
     this.#shell = spawn('bash', args, {
-      stdio: ['pipe', log, log],
+      stdio: ['pipe', this.#log, this.#log],
       env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }
     })
     this.#shell.stdin!.on('error', () => {}) // it has ended: whoever waits for it says so
@@ -174,10 +184,7 @@ class PrivateLibvirtd implements AsyncDisposable {
       await exit
       clearTimeout(timer)
     }
-    await rm(this.directory, { recursive: true, force: true })
-    for (const name of await readdir(cgroupRoot)) {
-      await removeCgroup(join(cgroupRoot, name, this.#cgroup))
-    }
+    closeSync(this.#log)
   }
 
   async #pid(): Promise<number | undefined> {
@@ -193,7 +200,7 @@ class PrivateLibvirtd implements AsyncDisposable {
         const why = ended
           ? `its shell ended (${exitCode ?? signalCode})`
           : `${deadlineMs} ms passed`
-        const log = readFileSync(this.#logPath, 'utf8').slice(-2_000)
+        const log = endOf(this.#log, 2_000)
         throw new Fault('unavailable', `cannot ${verb} the test's libvirtd: ${why}\n${log}`, {
           next: ['run the tests as root', 'install libvirt-daemon-system and qemu-system-x86']
         })
@@ -204,6 +211,13 @@ class PrivateLibvirtd implements AsyncDisposable {
 }
 
 export type { PrivateLibvirtd }
+
+/** The last bytes of an open file, which may have no name any more. */
+function endOf(file: number, length: number): string {
+  const bytes = Buffer.alloc(length)
+  const start = Math.max(0, fstatSync(file).size - length)
+  return bytes.toString('utf8', 0, readSync(file, bytes, 0, length, start))
+}
 
 function answers(socketPath: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
@@ -219,21 +233,5 @@ async function readOrEmpty(path: string): Promise<string> {
   } catch (thrown) {
     if (thrown instanceof Error) return '' // the process ended meanwhile
     throw thrown
-  }
-}
-
-/** Removes a cgroup and those below it; they are empty once the namespace is gone. */
-async function removeCgroup(path: string): Promise<void> {
-  const entries = await readdir(path, { withFileTypes: true }).catch(() => undefined)
-  if (entries === undefined) return
-  for (const entry of entries) if (entry.isDirectory()) await removeCgroup(join(path, entry.name))
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await rmdir(path)
-    } catch (thrown) {
-      const busy = thrown instanceof Error && 'code' in thrown && thrown.code === 'EBUSY'
-      if (!busy || attempt === 50) throw thrown
-      await sleep(20)
-    }
   }
 }
