@@ -53,6 +53,7 @@ export class Server {
   #files: ServerFiles | undefined
   #attempts = 0
   #turnsToPass = 0
+  #isStopped = false
 
   constructor(options: ServerOptions) {
     const { folder, role, name, prefix } = options
@@ -71,6 +72,7 @@ export class Server {
   /** Has a process run that knows these files. Fault `network`. */
   async serve(files: ServerFiles): Promise<void> {
     this.#files = files
+    this.#isStopped = false
     try {
       this.#daemon ??= await findDaemon(this.#spec)
       if (this.#daemon && !(await daemonRuns(this.#daemon))) this.#daemon = undefined
@@ -108,11 +110,13 @@ export class Server {
     }
   }
 
-  /** Ends it. */
+  /** Ends it, unless it was ended already. */
   async stop(): Promise<void> {
+    if (this.#isStopped) return
     this.#files = undefined
     this.#daemon = undefined
     await stopDaemon(this.#spec)
+    this.#isStopped = true
   }
 
   async #start(files: ServerFiles): Promise<void> {
