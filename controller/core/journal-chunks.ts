@@ -8,10 +8,11 @@
  * their count doubles and all are written once more; it never falls, since an empty chunk costs
  * nothing.
  *
- * The index below knows which keys are in which chunk and which chunks have changed. It is mutable:
- * half a million keys cannot be copied for each change. Values are not in it; `takeDirty` collects
- * them at one moment, so that they can be encoded slice by slice while the state goes on changing.
- * That is sound only if a value is replaced when it changes, never altered in place.
+ * The index below holds the entries by chunk and knows which chunks have changed. It is mutable:
+ * half a million entries cannot be copied for each change. `takeDirty` takes all that must be
+ * written as of one moment, in a few milliseconds, so that it can be encoded slice by slice while
+ * the state goes on changing. That is sound only if a value is replaced when it changes, never
+ * altered in place; it also lets the index share the state's values instead of copying them.
  */
 import assert from 'node:assert/strict'
 import { Fault } from '#shared/fault.ts'
@@ -32,11 +33,11 @@ export type DirtyChunks = {
   readonly gone: readonly string[]
 }
 
-/** Which keys are in which chunk, and which chunks differ from what is stored. Mutable. */
+/** The entries by chunk, and which chunks differ from what is stored. Mutable. */
 export type ChunkIndex = {
   count: number
-  /** Keys of each chunk. */
-  members: Set<string>[]
+  /** Entries of each chunk. */
+  members: Map<string, unknown>[]
   /** Numbers of the chunks to be written. */
   readonly dirty: Set<number>
   /** The chunks that the journal holds, by their names. */
@@ -46,10 +47,13 @@ export type ChunkIndex = {
 
 type StoredSize = { readonly keys: number; readonly bytes: number }
 
+const emptyMaps = (count: number): Map<string, unknown>[] =>
+  Array.from({ length: count }, () => new Map<string, unknown>())
+
 /** An index of nothing, for a journal without a checkpoint. */
 export const emptyChunkIndex = (): ChunkIndex => ({
   count: 1,
-  members: [new Set()],
+  members: emptyMaps(1),
   dirty: new Set(),
   stored: new Map(),
   keys: 0
@@ -69,43 +73,42 @@ export function chunkOf(key: string, count: number): number {
 export const chunkName = (number: number, count: number): string =>
   `${String(count).padStart(5, '0')}/${String(number).padStart(5, '0')}`
 
-/** Notes that the value of a key has changed; `present` says whether there is one now. */
-export function noteKey(index: ChunkIndex, key: string, present: boolean): void {
+/** Notes the value that a key has now; undefined: there is none any more. */
+export function noteKey(index: ChunkIndex, key: string, value: unknown): void {
   const number = chunkOf(key, index.count)
   const members = index.members[number]!
-  if (present && !members.has(key)) {
-    members.add(key)
-    index.keys += 1
-  } else if (!present && members.delete(key)) {
-    index.keys -= 1
-  }
+  index.keys -= members.size
+  if (value === undefined) members.delete(key)
+  else members.set(key, value)
+  index.keys += members.size
   index.dirty.add(number)
 }
 
 /** Notes a chunk that was read from the journal. The first one says how many there are. */
 export function noteLoaded(
   index: ChunkIndex,
-  loaded: { readonly name: string; readonly keys: readonly string[]; readonly bytes: number }
+  loaded: { readonly name: string; readonly chunk: Chunk; readonly bytes: number }
 ): void {
   const { count, number } = placeOf(loaded.name)
   if (index.stored.size === 0) {
     index.count = count
-    index.members = emptySets(count)
+    index.members = emptyMaps(count)
   }
   if (count !== index.count) {
     throw new Fault('corrupt', `cannot place the chunk ${loaded.name} among ${index.count} chunks`)
   }
+  const { keys, values } = loaded.chunk
   const members = index.members[number]!
-  for (const key of loaded.keys) members.add(key)
-  index.keys += loaded.keys.length
-  index.stored.set(loaded.name, { keys: loaded.keys.length, bytes: loaded.bytes })
+  for (const [at, key] of keys.entries()) members.set(key, values[at])
+  index.keys += keys.length
+  index.stored.set(loaded.name, { keys: keys.length, bytes: loaded.bytes })
 }
 
 /**
  * Takes what must be written so that the journal holds the state as it is now; no chunk counts as
  * dirty after that. When the write fails, give it back to `putBack`.
  */
-export function takeDirty(index: ChunkIndex, read: (key: string) => unknown): DirtyChunks {
+export function takeDirty(index: ChunkIndex): DirtyChunks {
   const chunks: { name: string; chunk: Chunk }[] = []
   const gone: string[] = []
   for (const name of index.stored.keys()) {
@@ -113,8 +116,9 @@ export function takeDirty(index: ChunkIndex, read: (key: string) => unknown): Di
   }
   for (const number of index.dirty) {
     const name = chunkName(number, index.count)
-    const keys = [...index.members[number]!]
-    if (keys.length > 0) chunks.push({ name, chunk: { keys, values: keys.map(read) } })
+    const members = index.members[number]!
+    const chunk = { keys: [...members.keys()], values: [...members.values()] }
+    if (members.size > 0) chunks.push({ name, chunk })
     else if (index.stored.has(name)) gone.push(name)
   }
   index.dirty.clear()
@@ -130,11 +134,11 @@ export function* growToFit(index: ChunkIndex): Generator<void> {
   const bytes = index.keys * bytesPerKey(index)
   while (count < countMax && bytes > count * chunkBytesMean) count *= 2
   if (count === index.count) return
-  const members = emptySets(count)
+  const members = emptyMaps(count)
   let done = 0
   for (const before of index.members) {
-    for (const key of before) {
-      members[chunkOf(key, count)]!.add(key)
+    for (const [key, value] of before) {
+      members[chunkOf(key, count)]!.set(key, value)
       done += 1
       if (done % keysPerYield === 0) yield
     }
@@ -186,9 +190,6 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true })
-
-const emptySets = (count: number): Set<string>[] =>
-  Array.from({ length: count }, () => new Set<string>())
 
 /** How long an entry is, as the stored chunks say. */
 function bytesPerKey(index: ChunkIndex): number {

@@ -7,6 +7,7 @@ import { setImmediate as breathe } from 'node:timers/promises'
 import type { Log } from '#shared/log.ts'
 import {
   type ChunkIndex,
+  type DirtyChunks,
   decodeChunk,
   emptyChunkIndex,
   encodeChunk,
@@ -24,6 +25,8 @@ import type { View } from '../core/view.ts'
 export const commitsPerCheckpoint = 2_000
 /** Chunks that are encoded between two breaths of the event loop. */
 const chunksPerSlice = 2
+/** Keys that are noted between two of them. */
+const keysPerSlice = 5_000
 
 export class Keeper {
   readonly #journal: Journal
@@ -48,8 +51,10 @@ export class Keeper {
       this.#view.indexes.at(checkpoint.position)
       for await (const { key: name, bytes } of checkpoint.chunks) {
         const { keys, values } = decodeChunk(bytes)
-        noteLoaded(this.#index, { name, keys, bytes: bytes.length })
         for (const [at, key] of keys.entries()) this.#view.load(key, values[at])
+        // The view may hold a value in its own way; were ours kept, there would be two of each.
+        const chunk = { keys, values: keys.map(key => this.#view.valueOf(key)) }
+        noteLoaded(this.#index, { name, chunk, bytes: bytes.length })
       }
       this.#view.loaded(checkpoint.position)
     }
@@ -83,39 +88,55 @@ export class Keeper {
 
   /** Writes what has changed since the last checkpoint; `durable` says that the view is recorded. */
   async write(durable: () => Promise<void>): Promise<void> {
-    this.#note()
+    await this.#noteSlowly()
     for (const _ of growToFit(this.#index)) await breathe()
     this.#note()
-    // From here to the end of takeDirty it is one moment: the values are those of the position.
+    // With the last note it is one moment: what is taken is the view at this position.
     const position = this.#view.position
-    const taken = takeDirty(this.#index, key => this.#view.valueOf(key))
+    const taken = takeDirty(this.#index)
+    const sizes = new Map<string, number>()
     try {
-      const changed = new Map<string, Uint8Array | undefined>()
-      for (const name of taken.gone) changed.set(name, undefined)
-      for (const [at, { name, chunk }] of taken.chunks.entries()) {
-        changed.set(name, encodeChunk(chunk))
-        if (at % chunksPerSlice === 0) await breathe()
-      }
       await durable()
-      await this.#journal.writeCheckpoint({ position, changed })
-      const sizes = [...changed].map(([name, bytes]) => [name, bytes?.length ?? 0] as const)
-      noteStored(this.#index, taken, new Map(sizes))
-      this.#written = position
-      await this.#journal.prune(position)
+      await this.#journal.writeCheckpoint({ position, changed: encoded(taken, sizes) })
     } catch (thrown) {
       putBack(this.#index, taken)
       throw thrown
+    }
+    noteStored(this.#index, taken, sizes)
+    this.#written = position
+    await this.#journal.prune(position)
+  }
+
+  /** Notes what may be a great many keys; they are not of one moment. */
+  async #noteSlowly(): Promise<void> {
+    for (const [at, key] of this.#view.takeDirty().entries()) {
+      noteKey(this.#index, key, this.#view.valueOf(key))
+      if (at % keysPerSlice === keysPerSlice - 1) await breathe()
     }
   }
 
   #note(): void {
     for (const key of this.#view.takeDirty()) {
-      noteKey(this.#index, key, this.#view.valueOf(key) !== undefined)
+      noteKey(this.#index, key, this.#view.valueOf(key))
     }
   }
 
   /** Waits for a checkpoint that is being written. */
   async idle(): Promise<void> {
     await this.#writing
+  }
+}
+
+/** Encodes chunk after chunk as the journal takes them, so that never all are in memory. */
+async function* encoded(
+  taken: DirtyChunks,
+  sizes: Map<string, number>
+): AsyncIterable<readonly [string, Uint8Array | undefined]> {
+  for (const name of taken.gone) yield [name, undefined]
+  for (const [at, { name, chunk }] of taken.chunks.entries()) {
+    const bytes = encodeChunk(chunk)
+    sizes.set(name, bytes.length)
+    yield [name, bytes]
+    if (at % chunksPerSlice === 0) await breathe()
   }
 }

@@ -127,9 +127,7 @@ export class FakeJournal implements Journal {
     return new Promise((resolve, reject) => {
       this.#assertTaking()
       this.#waiting.push({ commit: structuredClone(commit), epoch, resolve, reject })
-      this.#writing ??= this.#writeWaiting().finally(() => {
-        this.#writing = undefined
-      })
+      this.#writing ??= this.#writeWaiting()
     })
   }
 
@@ -216,6 +214,8 @@ export class FakeJournal implements Journal {
       this.#waiting = []
       await this.#writeTogether(taken)
     }
+    // At once, not when the promise has settled: until then another append could come and wait.
+    this.#writing = undefined
   }
 
   async #writeTogether(taken: readonly Waiting[]): Promise<void> {

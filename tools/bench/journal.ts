@@ -7,12 +7,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import type { Commit } from '../../controller/core/commit.ts'
-import { emptyChunkIndex } from '../../controller/core/journal-chunks.ts'
-import type { Journal, Position } from '../../controller/core/ports.ts'
+import type { Epoch } from '#shared/ids.ts'
+import { silentLog } from '#shared/log.ts'
+import type { Change, Commit } from '../../controller/core/commit.ts'
+import type { Journal } from '../../controller/core/ports.ts'
+import { View } from '../../controller/core/view.ts'
 import { openLevelJournal } from '../../controller/io/journal/level.ts'
 import { openLevelStore } from '../../controller/io/journal/level-store.ts'
-import { loadState, saveState } from '../../controller/io/journal/state-store.ts'
+import { Keeper } from '../../controller/io/keeper.ts'
 import { sampleResources } from './sample-resources.ts'
 
 const commitBytes = 1024
@@ -21,6 +23,7 @@ const roundMs = 250
 const rounds = 8
 const callersMany = 64
 const instances = 100_000
+const instancesPerCommit = 100
 
 /** Runs the journal's measurements; each line is one figure, with the machine's own limit. */
 export const journalBench = async (print: (line: string) => void): Promise<void> => {
@@ -95,36 +98,42 @@ const sampleCommit: Commit = {
 }
 
 async function measureState(folder: string, print: (line: string) => void): Promise<void> {
-  const state = new SampleState()
-  state.fill()
   await using journal = await openLevelJournal(folder)
-  state.position = await journal.append(sampleCommit, { epoch: await journal.raiseEpoch() })
-  await measureSaving(journal, state, print)
-  await measureLoading(journal, print)
+  const epoch = await journal.raiseEpoch()
+  await measureSaving(journal, epoch, print)
+  const view = new View()
+  const keeper = new Keeper({ journal, view, log: silentLog })
+  const ms = await msOf(() => keeper.load())
+  print(`journal: read back ${view.indexes.count()} resources: ${ms} ms`)
 }
 
 async function measureSaving(
   journal: Journal,
-  state: SampleState,
+  epoch: Epoch,
   print: (line: string) => void
 ): Promise<void> {
-  const index = emptyChunkIndex()
+  const view = new View()
+  const keeper = new Keeper({ journal, view, log: silentLog })
+  const commit = async (commit: Commit) => {
+    const position = await journal.append(commit, { epoch })
+    view.fold({ type: 'commit', position, commit })
+  }
+  for (let from = 0; from < instances; from += instancesPerCommit) {
+    await commit({ changes: samplePuts(from, from + instancesPerCommit), decisions: [] })
+  }
   using delay = stopped(monitorEventLoopDelay({ resolution: 1 }))
-  const whole = await msOf(() => saveState(journal, state, index))
+  const whole = await msOf(() => keeper.write(async () => {}))
   const worstMs = Math.round(delay.histogram.max / 1e6)
-  const mib = [...index.stored.values()].reduce((sum, { bytes }) => sum + bytes, 0) / 2 ** 20
-  const size = `${state.values.size} resources, ${Math.round(mib)} MiB, ${index.count} chunks`
-  print(`journal: checkpoint of ${size}: ${whole} ms, event loop held ${worstMs} ms at most`)
-  for (const key of [...state.values.keys()].slice(0, 30)) state.changed.add(key)
-  const few = await msOf(() => saveState(journal, state, index))
-  print(`journal: checkpoint after 30 changes: ${few} ms`)
+  const resources = `checkpoint of ${view.indexes.count()} resources`
+  print(`journal: ${resources}: ${whole} ms, event loop held ${worstMs} ms at most`)
+  await commit({ changes: samplePuts(0, 10), decisions: [] })
+  print(`journal: after ten more instances: ${await msOf(() => keeper.write(async () => {}))} ms`)
 }
 
-async function measureLoading(journal: Journal, print: (line: string) => void): Promise<void> {
-  const state = new SampleState()
-  const ms = await msOf(() => loadState(journal, state))
-  print(`journal: read back ${state.values.size} resources: ${ms} ms`)
-}
+const samplePuts = (from: number, to: number): readonly Change[] =>
+  Array.from({ length: to - from }, (_, at) => sampleResources(from + at))
+    .flat()
+    .map(resource => ({ op: 'put', resource }))
 
 async function msOf(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now()
@@ -135,35 +144,4 @@ async function msOf(work: () => Promise<unknown>): Promise<number> {
 function stopped(histogram: ReturnType<typeof monitorEventLoopDelay>) {
   histogram.enable()
   return { histogram, [Symbol.dispose]: () => void histogram.disable() }
-}
-
-/** A cloud's resources by key, as the controller would hold them. */
-class SampleState {
-  position: Position = 0
-  readonly values = new Map<string, unknown>()
-  readonly changed = new Set<string>()
-
-  fill(): void {
-    for (let number = 0; number < instances; number++) {
-      for (const resource of sampleResources(number)) {
-        this.values.set(`${resource.kind}/${resource.id}`, resource)
-        this.changed.add(`${resource.kind}/${resource.id}`)
-      }
-    }
-  }
-  takeDirty(): readonly string[] {
-    const keys = [...this.changed]
-    this.changed.clear()
-    return keys
-  }
-  valueOf(key: string): unknown {
-    return this.values.get(key)
-  }
-  load(key: string, value: unknown): void {
-    this.values.set(key, value)
-  }
-  loaded(position: Position): void {
-    this.position = position
-  }
-  fold(): void {}
 }

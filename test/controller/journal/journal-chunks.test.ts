@@ -34,9 +34,9 @@ function load(stored: ReadonlyMap<string, Uint8Array>) {
   const index = emptyChunkIndex()
   const values = new Map<string, unknown>()
   for (const [name, bytes] of stored) {
-    const { keys, values: read } = decodeChunk(bytes)
-    noteLoaded(index, { name, keys, bytes: bytes.length })
-    for (const [at, key] of keys.entries()) values.set(key, read[at])
+    const chunk = decodeChunk(bytes)
+    noteLoaded(index, { name, chunk, bytes: bytes.length })
+    for (const [at, key] of chunk.keys.entries()) values.set(key, chunk.values[at])
   }
   return { index, values }
 }
@@ -68,28 +68,17 @@ test('keys spread evenly over the chunks, also ids that were made in a row', t =
 
 test('only chunks with a changed key are written', t => {
   const index = emptyChunkIndex()
-  const values = new Map<string, unknown>()
   const stored = new Map<string, Uint8Array>()
-  for (let number = 0; number < 5_000; number++) {
-    values.set(`key-${number}`, 'x'.repeat(600))
-    noteKey(index, `key-${number}`, true)
-  }
+  for (let number = 0; number < 5_000; number++) noteKey(index, `key-${number}`, 'x'.repeat(600))
   grow(index)
   t.is(index.count, 16, '5,000 entries of 600 bytes are 2.9 MiB')
-  store(
-    stored,
-    index,
-    takeDirty(index, key => values.get(key))
-  )
+  store(stored, index, takeDirty(index))
   t.is(stored.size, 16)
-  t.deepEqual(
-    takeDirty(index, key => values.get(key)),
-    { chunks: [], gone: [] }
-  )
+  t.deepEqual(takeDirty(index), { chunks: [], gone: [] })
 
-  noteKey(index, 'key-7', true)
-  noteKey(index, 'key-7', true)
-  const taken = takeDirty(index, key => values.get(key))
+  noteKey(index, 'key-7', 'y')
+  noteKey(index, 'key-7', 'y')
+  const taken = takeDirty(index)
   t.deepEqual(
     taken.chunks.map(({ name }) => name),
     [chunkName(chunkOf('key-7', 16), 16)]
@@ -99,39 +88,34 @@ test('only chunks with a changed key are written', t => {
 test('when chunks get too long their count doubles, and those of the old count go', t => {
   const index = emptyChunkIndex()
   const stored = new Map<string, Uint8Array>()
-  noteKey(index, 'a', true)
-  store(
-    stored,
-    index,
-    takeDirty(index, () => 'x'.repeat(chunkBytesMean - 100))
-  )
+  noteKey(index, 'a', 'x'.repeat(chunkBytesMean - 100))
+  store(stored, index, takeDirty(index))
   t.deepEqual([...stored.keys()], ['00001/00000'])
-  for (const key of ['b', 'c', 'd']) noteKey(index, key, true)
+  for (const key of ['a', 'b', 'c', 'd']) noteKey(index, key, 'short')
   grow(index)
   t.is(index.count, 4)
-  store(
-    stored,
-    index,
-    takeDirty(index, () => 'short')
-  )
+  store(stored, index, takeDirty(index))
   t.true([...stored.keys()].every(name => name.startsWith('00004/')))
   t.deepEqual([...load(stored).values.keys()].sort(), ['a', 'b', 'c', 'd'])
+})
+
+test('what was taken is of one moment, whatever changes afterwards', t => {
+  const index = emptyChunkIndex()
+  noteKey(index, 'a', 'before')
+  const taken = takeDirty(index)
+  noteKey(index, 'a', 'after')
+  noteKey(index, 'b', 'after')
+  t.deepEqual(taken.chunks[0]?.chunk, { keys: ['a'], values: ['before'] })
+  t.deepEqual(takeDirty(index).chunks[0]?.chunk.values, ['after', 'after'])
 })
 
 test('a chunk whose last key is gone is removed', t => {
   const index = emptyChunkIndex()
   const stored = new Map<string, Uint8Array>()
-  noteKey(index, 'a', true)
-  store(
-    stored,
-    index,
-    takeDirty(index, () => 1)
-  )
-  noteKey(index, 'a', false)
-  t.deepEqual(
-    takeDirty(index, () => 1),
-    { chunks: [], gone: ['00001/00000'] }
-  )
+  noteKey(index, 'a', 1)
+  store(stored, index, takeDirty(index))
+  noteKey(index, 'a', undefined)
+  t.deepEqual(takeDirty(index), { chunks: [], gone: ['00001/00000'] })
 })
 
 type Step =
@@ -166,10 +150,10 @@ test('whatever is put, removed, saved, failed and restarted, the chunks hold the
     for (const step of [...steps, { do: 'save', fails: false } as const]) {
       if (step.do === 'put') {
         values.set(step.key, long(step.value))
-        noteKey(index, step.key, true)
+        noteKey(index, step.key, long(step.value))
       } else if (step.do === 'remove') {
         values.delete(step.key)
-        noteKey(index, step.key, false)
+        noteKey(index, step.key, undefined)
       } else if (step.do === 'restart') {
         const loaded = load(stored)
         t.deepEqual(loaded.values, saved)
@@ -178,7 +162,7 @@ test('whatever is put, removed, saved, failed and restarted, the chunks hold the
         for (const [key, value] of saved) values.set(key, value)
       } else {
         grow(index)
-        const taken = takeDirty(index, key => values.get(key))
+        const taken = takeDirty(index)
         if (step.fails) {
           putBack(index, taken)
         } else {
@@ -212,7 +196,7 @@ for (const { bytes, because } of noChunks) {
 
 for (const name of ['', 'a', '00003/00001', '00004/00004', '99999/00000', '0004/00000']) {
   test(`the chunk name "${name}" is refused`, t => {
-    const loaded = { name, keys: [], bytes: 0 }
+    const loaded = { name, chunk: { keys: [], values: [] }, bytes: 0 }
     const fault = t.throws(() => noteLoaded(emptyChunkIndex(), loaded), { instanceOf: Fault })
     t.is(fault?.code, 'corrupt')
   })
