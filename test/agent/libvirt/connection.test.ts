@@ -202,7 +202,7 @@ test('a server that says nothing any more is found out by its unanswered pings',
   await using setting = await setUp({ answers, onPacket: packet => pings.push(packet) }, { limits })
   t.is((await faultOf(t, hostname(setting.connection))).code, 'closed')
   t.regex((await setting.connection.ended).message, /libvirt is silent: 3 pings in 80 ms/)
-  t.is(pings.length, 3)
+  t.true(pings.length >= 3, `${pings.length} pings came`)
   t.like(pings[0], { ...ping, procedure: keepalive.ping })
 })
 
