@@ -38,7 +38,7 @@ export async function setMarker(places: Places): Promise<void> {
 
 /** Makes the Fault for a journal that cannot be opened for reasons outside of it. */
 export async function cannotOpen(path: string, thrown: unknown): Promise<Fault> {
-  if (isFault(thrown, 'locked')) return locked(path, await ownerOf(path), thrown)
+  if (isFault(thrown, 'locked')) return locked(path, await guessOwner(path), thrown)
   return diskRefused(`cannot open the journal in ${path}`, path, thrown)
 }
 
@@ -61,8 +61,13 @@ export function locked(path: string, owner: string | undefined, cause?: unknown)
   })
 }
 
+/** Names the process that has a journal open, if it can be seen. */
 export const ownerOf = (path: string): Promise<string | undefined> =>
   lockOwner(join(path, 'store', 'LOCK'))
+
+/** As `ownerOf`, when it is known already that there is one. */
+const guessOwner = async (path: string): Promise<string | undefined> =>
+  (await ownerOf(path)) ?? lockOwner(join(path, 'store', 'LOCK'), { anyDevice: true })
 
 /** Room with which LevelDB can certainly reopen: its log once more as a table, and a new log. */
 const roomMibNeeded = 32

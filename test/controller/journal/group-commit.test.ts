@@ -41,7 +41,7 @@ test('a write holds no more than its limits', async t => {
 test('a disk that does not answer fails all that wait, and a full queue says so', async t => {
   await using folder = await makeFolder()
   const stores = new FaultyStores(openLevelStore)
-  const options = { openStore: stores.open, writeMsMax: 300 }
+  const options = { openStore: stores.open, writeMsMax: 3_000 }
   await using journal = await openLevelJournal(folder.path, options)
   const epoch = await journal.raiseEpoch()
   stores.failNext('hanging')
@@ -59,7 +59,7 @@ test('a disk that does not answer fails all that wait, and a full queue says so'
 
   const faults = (await Promise.all(outcomes)) as Fault[]
   t.deepEqual(new Set(faults.map(fault => fault.code)), new Set(['unavailable']))
-  t.deepEqual(faults[0]?.reasons, ['the disk has not answered for 300 ms'])
+  t.deepEqual(faults[0]?.reasons, ['the disk has not answered for 3000 ms'])
   stores.heal()
   t.is(await journal.recover(), 1, 'the disk had written the first one after all')
   t.is((await read(journal)).length, 1)

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { lookAtFiles, readLog } from '../../../controller/io/journal/level-files.ts'
-import { pidIn } from '../../../controller/io/journal/lock-owner.ts'
+import { writerIn } from '../../../controller/io/journal/lock-owner.ts'
 import { makeFolder } from './folder.ts'
 
 /** A record of LevelDB's log: checksum (not looked at), length, type (1 full, 2 first, 4 last). */
@@ -145,13 +145,17 @@ for (const { files, ...expected } of folders) {
   })
 }
 
-test('the writer among the holders of locks is found by the inode', t => {
+test('the writer among the holders of locks is found by device and inode', t => {
   const locks = [
     '1: OFDLCK ADVISORY  READ -1 fe:00:77 203 203',
     '2: POSIX  ADVISORY  READ 11 fe:00:77 0 EOF',
     '3: POSIX  ADVISORY  WRITE 12 fe:00:78 0 EOF',
-    '4: POSIX  ADVISORY  WRITE 13 fe:00:77 0 EOF'
+    '4: POSIX  ADVISORY  WRITE 13 00:1a:77 0 EOF',
+    '5: POSIX  ADVISORY  WRITE 14 fe:00:77 0 EOF',
+    '6: POSIX  ADVISORY  WRITE 15 103:102:177 0 EOF'
   ].join('\n')
-  t.is(pidIn(locks, 77), 13)
-  t.is(pidIn(locks, 79), undefined)
+  t.is(writerIn(locks, { ino: 77, dev: 0xfe00 }), 14)
+  t.is(writerIn(locks, { ino: 77 }), 13, 'of any device')
+  t.is(writerIn(locks, { ino: 79, dev: 0xfe00 }), undefined)
+  t.is(writerIn(locks, { ino: 177, dev: 0x110_302 }), 15)
 })
