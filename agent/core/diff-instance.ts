@@ -39,6 +39,17 @@ export type Surroundings = {
 /** A paused instance that pauses again is resumed no more often than this. Unit: ms. */
 const resumeAgainMs: Ms = 5_000
 
+/** Why libvirt itself pauses a domain, and lets it go on by itself. */
+const transient: ReadonlySet<string> = new Set([
+  'starting up',
+  'migration',
+  'save',
+  'dump',
+  'snapshot',
+  'postcopy',
+  'shutting down'
+])
+
 /** Says where an ordered instance stands, and what comes next. */
 export function diffInstance(instance: OrderInstance, about: Surroundings): InstanceVerdict {
   const driver = driverOf(instance)
@@ -92,6 +103,10 @@ function living(instance: OrderInstance, own: OwnDomain, about: Surroundings): I
   if (state === 'running' && instance.desiredPower === 'paused') {
     const because = 'it is wished to be paused'
     return wished({ type: 'suspend', instance, domain: key, because }, 'running', because)
+  }
+  if (state === 'paused' && transient.has(reason)) {
+    const message = `is held by libvirt for a moment (${reason})`
+    return { ...base, power: 'starting', reason: 'starting', message, settled: false }
   }
   if (state === 'paused' && instance.desiredPower === 'running') {
     const because = `it is paused (${reason}) and wished to run`

@@ -179,8 +179,16 @@ export class AgentLoop {
       if (!signal.aborted) throw thrown
     } finally {
       const over = Promise.all([this.#works.stop(), this.#storage.ended(), ...beside])
-      if (signal.aborted) await Promise.race([over, clock.sleep(stopMsMax)])
+      if (signal.aborted) await this.#patiently(over)
     }
+  }
+
+  /** Waits for the last steps to end, but not for ever. */
+  async #patiently(over: Promise<unknown>): Promise<void> {
+    const enough = new AbortController()
+    const late = this.#options.clock.sleep(stopMsMax, enough.signal).catch(() => {})
+    await Promise.race([over, late])
+    enough.abort()
   }
 
   async #recall(): Promise<void> {

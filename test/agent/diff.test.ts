@@ -67,7 +67,7 @@ test('an instance that was destroyed behind the agent is started again after its
   t.is(world.look().steps[0]?.because, 'it ended by itself, its restart policy is always')
 })
 
-test('a stop asks first, asks again after 5 s, and pulls the plug when the grace is over', t => {
+test('a stop asks first, asks again after 3 s, and pulls the plug when the grace is over', t => {
   const world = running()
   world.obedient = false
   const asked: [number, string][] = []
@@ -83,8 +83,9 @@ test('a stop asks first, asks again after 5 s, and pulls the plug when the grace
   }
   t.deepEqual(asked, [
     [0, 'shutdown'],
-    [5_000, 'shutdown'],
-    [10_000, 'shutdown'],
+    [3_000, 'shutdown'],
+    [6_000, 'shutdown'],
+    [9_000, 'shutdown'],
     [12_000, 'destroy']
   ])
   t.is(world.done.at(-1)?.because.endsWith('it did not shut down within 12 s'), true)
@@ -361,6 +362,15 @@ test('an instance that pauses by itself again is resumed every 5 s at most', t =
   world.pass(5_000)
   t.deepEqual(types(world.look()), ['resume'])
 })
+
+for (const reason of ['starting up', 'migration', 'save', 'dump', 'snapshot']) {
+  test(`a domain that libvirt holds for a moment (${reason}) is not resumed`, t => {
+    const world = running()
+    world.domains = world.domains.map(each => ({ ...each, state: 'paused' as const, reason }))
+    t.deepEqual(world.look().steps, [])
+    t.is(first(world.look()).power, 'starting')
+  })
+}
 
 test('a host without the driver says so', t => {
   const world = new ModelWorld()
