@@ -1,0 +1,257 @@
+/**
+ * A whole cloud in virtual time: a controller and as many agents as one likes, all their own code,
+ * over a mesh, a journal, hypervisors and disks in memory. Nothing happens but what the test does
+ * and what follows from it.
+ */
+import type { Clock } from '#shared/clock.ts'
+import type { HostId } from '#shared/ids.ts'
+import { silentLog } from '#shared/log.ts'
+import { type Kind, kinds } from '#shared/model/index.ts'
+import { withDefaults } from '#shared/model/validate.ts'
+import { ConsoleRelay } from '../../agent/io/console/relay.ts'
+import { hear } from '../../agent/io/hearing.ts'
+import { sendHeartbeats as agentHeartbeats } from '../../agent/io/heartbeats.ts'
+import { AgentLoop } from '../../agent/io/loop.ts'
+import type { Intent } from '../../controller/core/admission/admit.ts'
+import type { Commit } from '../../controller/core/commit.ts'
+import { firstCommit } from '../../controller/core/first-commit.ts'
+import { Announcer } from '../../controller/io/announcer.ts'
+import { soloElection } from '../../controller/io/election/solo.ts'
+import { Feed } from '../../controller/io/feed.ts'
+import { sendHeartbeats } from '../../controller/io/heartbeats.ts'
+import { Keeper } from '../../controller/io/keeper.ts'
+import { Ledger } from '../../controller/io/ledger.ts'
+import { Reign } from '../../controller/io/reign.ts'
+import { FakeKeeper } from '../agent/loop-rig.ts'
+import { FakeClock } from './fake-clock.ts'
+import { FakeHardware } from './fake-hardware.ts'
+import { FakeHypervisor } from './fake-hypervisor.ts'
+import { FakeJournalDisk } from './fake-journal.ts'
+import { FakeNet } from './fake-mesh.ts'
+import { FakeNetwork } from './fake-network.ts'
+import { FakeStorage } from './fake-storage.ts'
+
+export type HostWish = {
+  readonly name: string
+  readonly memoryMib: number
+  readonly threads?: number
+}
+
+/** Ends a program: nothing of it runs when this has resolved. */
+type End = () => Promise<void>
+
+/** A machine: its hardware, libvirt and disks outlive its agent. */
+export class WorldHost {
+  readonly name: string
+  readonly id: HostId
+  readonly hypervisor = new FakeHypervisor()
+  readonly storage = new FakeStorage()
+  readonly network = new FakeNetwork()
+  readonly hardware: FakeHardware
+  readonly keeper = new FakeKeeper()
+  #end: End | undefined
+  #runs = 0
+
+  constructor(wish: HostWish, number: number) {
+    this.name = wish.name
+    const uuid = `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`
+    this.id = uuid as HostId
+    const threads = wish.threads ?? 4
+    this.hardware = new FakeHardware({
+      hostname: wish.name,
+      uuid,
+      memoryMib: wish.memoryMib,
+      cpu: { model: 'Test', vendor: 'Test', sockets: 1, cores: threads, threads, features: [] }
+    })
+  }
+
+  /** Starts the agent; gives what the controller dials. */
+  async start(world: { readonly net: FakeNet; readonly clock: Clock }) {
+    const { net, clock } = world
+    const seat = await net.agent(this.id)
+    const end = new AbortController()
+    const { signal } = end
+    this.#runs += 1
+    const loop = await AgentLoop.open({
+      hands: {
+        hypervisor: this.hypervisor,
+        storage: this.storage,
+        networks: this.network,
+        forgetConsole: async () => {},
+        clock
+      },
+      hardware: this.hardware,
+      kept: this.keeper,
+      reporter: {
+        host: this.id,
+        hostname: this.name,
+        agentVersion: '0',
+        bootId: 'boot',
+        agentRun: `run-${this.#runs}`
+      },
+      facts: this.hardware.said,
+      consoleFolder: '/console',
+      send: report => seat.mesh.send(report),
+      onDomains: () => {},
+      clock,
+      log: silentLog
+    })
+    const hub = { attach: () => Promise.reject(new Error('no consoles here')) }
+    const relay = new ConsoleRelay({ hub: hub as never, send: message => seat.mesh.send(message) })
+    const answer = () => Promise.reject(new Error('no questions here'))
+    const tasks = [
+      loop.run(signal),
+      hear({ mesh: seat.mesh, loop, relay, answer, log: silentLog }, signal),
+      agentHeartbeats({ mesh: seat.mesh, clock, values: { seen: () => loop.seen } }, signal)
+    ]
+    this.#end = async () => {
+      end.abort()
+      await seat.mesh[Symbol.asyncDispose]()
+      await Promise.all(tasks)
+    }
+    return seat.peer
+  }
+
+  /** Ends the agent; what runs on the host goes on. */
+  async stop(): Promise<void> {
+    await this.#end?.()
+    this.#end = undefined
+  }
+}
+
+type Reigning = { readonly reign: Reign; readonly ledger: Ledger; readonly end: End }
+
+export class WholeCloud implements AsyncDisposable {
+  readonly clock = new FakeClock({ now: 0 })
+  readonly net = new FakeNet()
+  readonly disk = new FakeJournalDisk()
+  readonly hosts = new Map<string, WorldHost>()
+  readonly #onCommit: (commit: Commit, epoch: number) => void
+  #reigning: Reigning | undefined
+  #number = 0
+
+  constructor(onCommit: (commit: Commit, epoch: number) => void = () => {}) {
+    this.#onCommit = onCommit
+  }
+
+  get reign(): Reign {
+    if (!this.#reigning) throw new Error('no controller runs')
+    return this.#reigning.reign
+  }
+
+  /** Starts a controller on the journal as it is. */
+  async startController(): Promise<void> {
+    const { clock } = this
+    const end = new AbortController()
+    const { signal } = end
+    const journal = this.disk.open()
+    const feed = new Feed()
+    const ledger: Ledger = new Ledger({
+      journal,
+      clock,
+      log: silentLog,
+      signal,
+      onDurable: (_, commit) => {
+        announcer.recorded(commit)
+        this.#onCommit(commit, ledger.epoch)
+      }
+    })
+    const now = () => ({ monotonic: clock.monotonic(), wall: clock.wall() })
+    const announcer = new Announcer({ view: ledger.view, feed, now })
+    await new Keeper({ journal, view: ledger.view, log: silentLog }).load()
+    const epoch = await journal.raiseEpoch()
+    await ledger.open(epoch)
+    feed.start(epoch)
+    if (!ledger.view.cloud) await this.#found(ledger)
+    const mesh = this.net.controller(() => ledger.epoch)
+    const reign = new Reign({
+      ledger,
+      announcer,
+      mesh,
+      election: soloElection(),
+      clock,
+      log: silentLog,
+      imageUrl: ({ id }) => `http://controller/${id}`,
+      onReply: () => {}
+    })
+    const hosts = function* () {
+      for (const host of ledger.view.all('host').values()) {
+        const generation = ledger.view.indexes.hostGeneration(host.name)
+        yield { host: host.decided.uuid as HostId, generation }
+      }
+    }
+    const values = { epoch: () => ledger.epoch, hosts }
+    const tasks = [reign.run(signal), sendHeartbeats({ mesh, clock, values }, signal)]
+    this.#reigning = {
+      reign,
+      ledger,
+      end: async () => {
+        end.abort()
+        await mesh[Symbol.asyncDispose]()
+        const over = Promise.all(tasks)
+        await clock.pass(1_000)
+        await over
+        await journal[Symbol.asyncDispose]()
+      }
+    }
+    await clock.settle()
+  }
+
+  async stopController(): Promise<void> {
+    await this.#reigning?.end()
+    this.#reigning = undefined
+  }
+
+  /** A machine is switched on and its agent lets itself in. */
+  async addHost(wish: HostWish): Promise<void> {
+    this.#number += 1
+    const host = new WorldHost(wish, this.#number)
+    this.hosts.set(wish.name, host)
+    const { endpoint, publicKey } = await host.start(this)
+    const join = { uuid: host.id, hostname: host.name, publicKey, endpoint, trusted: true }
+    await this.wish({ verb: 'join', wish: join }, `host/${host.name}`)
+  }
+
+  host(name: string): WorldHost {
+    const host = this.hosts.get(name)
+    if (!host) throw new Error(`there is no host ${name}`)
+    return host
+  }
+
+  async wish(intent: Intent, by = 'user/admin'): Promise<void> {
+    const done = this.reign.submit(intent, by)
+    await this.clock.settle()
+    await done
+  }
+
+  /** A spec as it is once its defaults are filled in. */
+  specOf = (kind: Kind, spec: object): object => withDefaults(kinds[kind].spec, spec) as object
+
+  /** Gives the cloud an image with content. */
+  async addImage(name: string, spec: object): Promise<void> {
+    await this.wish({ verb: 'create', kind: 'image', name, spec: this.specOf('image', spec) })
+    const { id } = this.reign.view.named('image', name, 'default')!
+    const content = { sha256: 'a'.repeat(64), sizeBytes: 1_000, virtualMib: 64 }
+    await this.wish({ verb: 'fill-image', id, content })
+  }
+
+  async #found(ledger: Ledger): Promise<void> {
+    let count = 0
+    const newId = (prefix: string): string => {
+      count += 1
+      return `${prefix}-00000000-0000-7000-9000-${String(count).padStart(12, '0')}`
+    }
+    const createdAt = new Date(this.clock.wall()).toISOString()
+    const adminToken = { id: 'tk', name: 'admin', sha256: '0', role: 'admin' as const, createdAt }
+    const now = { monotonic: this.clock.monotonic(), wall: this.clock.wall() }
+    await ledger.commit(firstCommit({ cloudId: 'c', adminToken }, { by: 'controller', now, newId }))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ending = [...this.hosts.values()].map(host => host.stop())
+    await this.clock.pass(20_000)
+    await Promise.all(ending)
+    await this.stopController()
+    await this.net[Symbol.asyncDispose]()
+  }
+}
