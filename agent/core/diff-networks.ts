@@ -44,7 +44,7 @@ export function diffNetworks(situation: Situation, own: readonly OwnDomain[]): N
   const wish =
     dueAt > now.monotonic || isEmpty
       ? undefined
-      : wishFor({ type: 'apply-networks', ...wanted, because }, situation)
+      : wishFor({ type: 'apply-networks', ...wanted, because, isRoutine: isCurrent }, situation)
   const failure = wish === undefined ? undefined : failureOf(wish, now)
   return {
     each: order.networks.map(network => judge(network, { isCurrent, failure, situation })),

@@ -12,7 +12,11 @@ import { fingerprint } from './fingerprint.ts'
 import type { DomainKey, NamedPort, StandingNetwork, StoredPool, StoredVolume } from './ports.ts'
 import { counted } from './words.ts'
 
-export type Step = { readonly because: string } & (
+export type Step = {
+  readonly because: string
+  /** Whether it is done again and again while nothing changes; then it is no news. */
+  readonly isRoutine?: boolean
+} & (
   | { readonly type: 'open-pool'; readonly pool: OrderPool }
   | { readonly type: 'fetch-image'; readonly image: OrderImage }
   | { readonly type: 'keep-images'; readonly ids: readonly string[]; readonly tidied: string }
@@ -101,7 +105,7 @@ export const keyOf = (step: Step): string => `${step.type} ${laneOf(step)}`
 
 /** Stands for all of a step but its reason: two steps with the same one do the same. */
 export function stepFingerprint(step: Step): string {
-  const { because: _, ...rest } = step
+  const { because: _, isRoutine: __, ...rest } = step
   return fingerprint(rest)
 }
 

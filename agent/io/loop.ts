@@ -239,7 +239,7 @@ export class AgentLoop {
     const what = stepSentence(step)
     if (classOf[step.type] === 'storage' || step.type === 'fetch-image') this.#storage.change()
     if (ended.state === 'done') {
-      log.info('step done', { step: what })
+      log[step.isRoutine ? 'debug' : 'info']('step done', { step: what })
       const { result } = ended
       this.#observed = withResult(this.#observed, { step, result, now: now.monotonic })
       this.#memory = foldStep.rememberDone(this.#memory, step, now)
@@ -323,7 +323,8 @@ export class AgentLoop {
     this.#works.withdrawAllBut(plan.steps)
     for (const step of plan.steps) {
       if (!this.#works.begin(step)) continue
-      log.info('step begun', { step: stepSentence(step), because: step.because })
+      const level = step.isRoutine ? 'debug' : 'info'
+      log[level]('step begun', { step: stepSentence(step), because: step.because })
       this.#memory = foldStep.rememberBegun(this.#memory, step, this.#now())
     }
     if (plan.settled && this.#works.steps.length === 0) {
