@@ -22,6 +22,16 @@ export type Layout = {
   readonly virtlogd: DaemonSpec
 }
 
+/**
+ * Under an init that reaps at once: libvirt waits for each qemu that has ended to be gone from the
+ * list of processes, and what is process 1 in a container may take seconds for that.
+ */
+const reaped = (spec: DaemonSpec): DaemonSpec => ({
+  ...spec,
+  command: '/usr/bin/tini',
+  args: ['-s', '--', spec.command, ...spec.args]
+})
+
 /** Says where things are for a state folder. */
 export function layoutOf(state: string): Layout {
   const run = join(state, 'run')
@@ -54,7 +64,7 @@ export function layoutOf(state: string): Layout {
     images: join(state, 'demo-images'),
     controller: ours('controller', 'the controller'),
     agent: ours('agent', 'the agent'),
-    libvirtd: libvirts('libvirtd', '/run/libvirt/libvirt-sock'),
+    libvirtd: reaped(libvirts('libvirtd', '/run/libvirt/libvirt-sock')),
     virtlogd: libvirts('virtlogd', '/run/libvirt/virtlogd-sock')
   }
 }
