@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { realClock } from '#shared/clock.ts'
 import { silentLog } from '#shared/log.ts'
+import type { ResourceDocument } from '#shared/model/index.ts'
 import { readPrivateFile } from '#shared/private-file.ts'
+import type { Problem } from '../../controller/io/api/problem.ts'
 import { readConfig } from '../../controller/io/config.ts'
 import { type Running, startController } from '../../controller/io/controller.ts'
 import { makeJoinToken } from '../../controller/io/doorkeeper.ts'
@@ -25,8 +27,34 @@ export type Answered = {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly text: string
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into documents of every form
-  readonly json: any
+  /** The body as whatever the test knows it to be. */
+  readonly json: SeenDocument
+  readonly list: SeenList
+  readonly problem: Problem
+}
+
+/** A resource, a token, a dry run or a summary, as far as tests look into it. */
+export type SeenDocument = Readonly<Omit<ResourceDocument, 'status'>> & {
+  readonly status: {
+    readonly phase: string
+    readonly addresses?: readonly string[]
+    readonly memoryMib?: number
+    readonly sha256?: string
+    readonly sizeBytes?: number
+  }
+  readonly hosts: Readonly<Record<string, number>>
+  readonly token: string
+  readonly dryRun: boolean
+  readonly changed: boolean
+  readonly decision: {
+    readonly changes: readonly { readonly name: string }[]
+    readonly placement: { readonly chosen: string }
+  }
+}
+export type SeenList = {
+  readonly items: readonly (SeenDocument & { readonly verb: string })[]
+  readonly next?: string
+  readonly revision: string
 }
 
 export type WorldController = AsyncDisposable & {
@@ -129,12 +157,9 @@ async function ask(to: object, asked: Asked): Promise<Answered> {
           const isJson = /json/.test(answer.headers['content-type'] ?? '') && text !== ''
           const { statusCode = 0, headers: got } = answer
           const ndjson = /ndjson/.test(answer.headers['content-type'] ?? '')
-          resolve({
-            status: statusCode,
-            headers: got,
-            text,
-            json: isJson && !ndjson ? JSON.parse(text) : undefined
-          })
+          const parsed = isJson && !ndjson ? JSON.parse(text) : undefined
+          const body = { json: parsed, list: parsed, problem: parsed }
+          resolve({ status: statusCode, headers: got, text, ...body })
         })
       }
     )

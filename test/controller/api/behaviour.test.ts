@@ -43,7 +43,7 @@ test('a created instance is answered whole, and with wait once it runs', t =>
     t.is(made.json.status.phase, 'running')
     t.deepEqual(made.json.status.addresses, ['10.66.0.2'])
     t.is(made.json.observedGeneration, 1)
-    t.is(made.json.conditions.find(({ type }: { type: string }) => type === 'ready').status, 'true')
+    t.is(made.json.conditions.find(({ type }) => type === 'ready')?.status, 'true')
   }))
 
 test('power verbs, a patch and a deletion each reach the host and come back', t =>
@@ -61,25 +61,25 @@ test('power verbs, a patch and a deletion each reach the host and come back', t 
       t.is(status, 200)
       t.is(json.status.phase, phase, verb)
     }
-    const any = { ...wait, 'if-match': '*' }
+    const whatever = { ...wait, 'if-match': '*' }
     const path = '/v1/instances/web'
     const grown = await world.ask({
       method: 'PATCH',
       path,
       body: { spec: { memoryMib: 64 } },
-      headers: any
+      headers: whatever
     })
     t.is(grown.json.status.memoryMib, 64)
-    const gone = await world.ask({ method: 'DELETE', path, headers: any })
+    const gone = await world.ask({ method: 'DELETE', path, headers: whatever })
     t.is(gone.status, 204, gone.text)
-    const { json } = await world.ask({ path: `${path}/history` })
+    const { list } = await world.ask({ path: `${path}/history` })
     t.deepEqual(
-      json.items.slice(-2).map(({ verb }: { verb: string }) => verb),
+      list.items.slice(-2).map(({ verb }) => verb),
       ['deleting', 'deleted']
     )
     const after = await world.ask({ path })
     t.is(after.status, 404)
-    t.regex(after.json.reasons[0], /last heard of at .*deleted/)
+    t.regex(after.problem.reasons[0] ?? '', /last heard of at .*deleted/)
   }))
 
 test('the same request with the same Idempotency-Key is done once', t =>
@@ -95,7 +95,7 @@ test('the same request with the same Idempotency-Key is done once', t =>
     t.is(third.headers['idempotency-replayed'], 'true')
     const other = await world.ask(create('other', {}, headers))
     t.is(other.status, 422)
-    t.regex(other.json.reasons[0], /used at .* with another body/)
+    t.regex(other.problem.reasons[0] ?? '', /used at .* with another body/)
   }))
 
 test('a dry run says what would be recorded, and records nothing', t =>
@@ -105,7 +105,7 @@ test('a dry run says what would be recorded, and records nothing', t =>
     t.is(status, 200)
     t.true(json.dryRun && json.changed)
     t.deepEqual(
-      json.decision.changes.map(({ name }: { name: string }) => name),
+      json.decision.changes.map(({ name }) => name),
       ['web', 'web-root', 'web-0']
     )
     t.is(json.decision.placement.chosen, 'h1')
@@ -120,9 +120,9 @@ test('a list is paged by a cursor, filtered, sorted and cut to fields', t =>
     const names: string[] = []
     let next = ''
     do {
-      const { json } = await world.ask({ path: `/v1/instances?limit=7&sort=-name${next}` })
-      names.push(...json.items.map(({ name }: { name: string }) => name))
-      next = json.next === undefined ? '' : `&next=${encodeURIComponent(json.next)}`
+      const { list } = await world.ask({ path: `/v1/instances?limit=7&sort=-name${next}` })
+      names.push(...list.items.map(({ name }) => name))
+      next = list.next === undefined ? '' : `&next=${encodeURIComponent(list.next)}`
     } while (next !== '')
     t.deepEqual(
       names,
@@ -132,14 +132,14 @@ test('a list is paged by a cursor, filtered, sorted and cut to fields', t =>
     )
     const filter = encodeURIComponent('name~w1 and spec.memoryMib=16')
     const some = await world.ask({ path: `/v1/instances?filter=${filter}&fields=status.host` })
-    t.is(some.json.items.length, 11)
-    t.deepEqual(Object.keys(some.json.items[0]).sort(), ['id', 'kind', 'name', 'status'])
+    t.is(some.list.items.length, 11)
+    t.deepEqual(Object.keys(some.list.items[0] ?? {}).sort(), ['id', 'kind', 'name', 'status'])
     const lines = await world.ask({
       path: '/v1/instances',
       headers: { accept: 'application/x-ndjson' }
     })
     t.is(lines.text.trim().split('\n').length, 25)
-    t.regex(some.json.revision, /^1\.\d+$/)
+    t.regex(some.list.revision, /^1\.\d+$/)
   }))
 
 test('a resource that was read is not sent again', t =>
@@ -165,9 +165,9 @@ test('without a token nothing is told or done over TCP, and a reader cannot writ
       ['GET', '/v1/events'],
       ['GET', '/metrics']
     ] as const) {
-      const { status, json } = await world.askTcp({ method, path })
+      const { status, problem } = await world.askTcp({ method, path })
       t.is(status, 401, `${method} ${path}`)
-      t.true(json.next.length > 0)
+      t.true(problem.next.length > 0)
     }
     t.is((await world.askTcp({ path: '/healthz' })).status, 200)
     t.is((await world.askTcp({ path: '/readyz' })).status, 200)
@@ -180,7 +180,7 @@ test('without a token nothing is told or done over TCP, and a reader cannot writ
     t.is((await world.askTcp({ path: '/v1/instances', headers })).status, 200)
     const refused = await world.askTcp({ ...create('x'), headers })
     t.is(refused.status, 403)
-    t.regex(refused.json.reasons[0], /r has the role reader, admin is needed/)
+    t.regex(refused.problem.reasons[0] ?? '', /r has the role reader, admin is needed/)
     t.is((await world.ask({ method: 'DELETE', path: '/v1/tokens/r' })).status, 204)
     t.is((await world.askTcp({ path: '/v1/instances', headers })).status, 401)
     t.notRegex(JSON.stringify([...world.running.service.reign.view.tokens().values()]), /rmd_/)
@@ -286,7 +286,7 @@ test('when the journal cannot be written the change is refused, and goes through
     )
     const refused = all.filter(({ status }) => status === 503)
     t.true(refused.length > 0)
-    for (const { json } of refused) t.regex(json.detail, /cannot record the change/)
+    for (const { problem } of refused) t.regex(problem.detail, /cannot record the change/)
     world.disk.heal()
     const { ledger, reign } = world.running.service
     await ledger.recovered()
