@@ -6,16 +6,15 @@
  */
 import type { Ms } from '#shared/units.ts'
 import type { OrderInstance, ReportInstance } from '#shared/wire/order.ts'
-import type { NetworkVerdict } from './diff-networks.ts'
 import { startVerdict } from './diff-start.ts'
 import { stopMatter } from './diff-stop.ts'
-import type { VolumeUsers, VolumeVerdict } from './diff-volumes.ts'
 import { driverOf } from './domain-plan.ts'
 import { stopWish } from './memory.ts'
 import { hardwareOf, type OwnDomain } from './metadata.ts'
-import { isAlive, type SortedDomains } from './own-domains.ts'
-import { failureOf, type Matter, type Situation, wishFor } from './situation.ts'
+import { isAlive } from './own-domains.ts'
+import { failureOf, type Matter, wishFor } from './situation.ts'
 import type { Step } from './steps.ts'
+import { indexKey, type Surroundings } from './surroundings.ts'
 import { counted } from './words.ts'
 
 export type InstanceVerdict = Matter & {
@@ -25,15 +24,6 @@ export type InstanceVerdict = Matter & {
   readonly reason: string
   readonly message: string
   readonly restartNeeded: boolean
-}
-
-/** All that an instance stands in. */
-export type Surroundings = {
-  readonly situation: Situation
-  readonly sorted: SortedDomains
-  readonly volumes: ReadonlyMap<string, VolumeVerdict>
-  readonly users: VolumeUsers
-  readonly networks: ReadonlyMap<string, NetworkVerdict>
 }
 
 /** A paused instance that pauses again is resumed no more often than this. Unit: ms. */
@@ -53,9 +43,7 @@ const transient: ReadonlySet<string> = new Set([
 /** Says where an ordered instance stands, and what comes next. */
 export function diffInstance(instance: OrderInstance, about: Surroundings): InstanceVerdict {
   const driver = driverOf(instance)
-  const own = about.sorted.own.find(
-    each => each.metadata.id === instance.id && each.domain.driver === driver
-  )
+  const own = about.indexes.own.get(indexKey(driver, instance.id))
   const base = { instance, own, restartNeeded: false, settled: false }
   if (own === undefined || !isAlive(own.domain)) {
     if (instance.desiredPower !== 'stopped') return startVerdict(instance, about)
@@ -132,12 +120,11 @@ function living(instance: OrderInstance, own: OwnDomain, about: Surroundings): I
 
 /** What a next start would change, as the end of a sentence; empty: nothing. */
 function hardwareChanges(instance: OrderInstance, own: OwnDomain, about: Surroundings): string {
-  const formats = new Map(about.situation.order.volumes.map(volume => [volume.id, volume.format]))
   const parts = instance.volumes.flatMap(id => {
     const verdict = about.volumes.get(id)
     return verdict?.growthPending === true ? [verdict.message] : []
   })
-  if (hardwareOf(instance, formats) !== own.metadata.hardware) {
+  if (hardwareOf(instance, about.indexes.formats) !== own.metadata.hardware) {
     const { memoryMib, vcpus } = own.domain
     const { metadata } = own
     if (memoryMib !== instance.memoryMib) parts.push(`${instance.memoryMib} MiB, has ${memoryMib}`)

@@ -6,15 +6,20 @@
 import { uuidOf } from '#shared/ids.ts'
 import type { OrderInstance } from '#shared/wire/order.ts'
 import { seedFiles, seedFolder } from './cloud-init.ts'
-import type { InstanceVerdict, Surroundings } from './diff-instance.ts'
+import type { InstanceVerdict } from './diff-instance.ts'
 import type { VolumeVerdict } from './diff-volumes.ts'
 import { type DomainPlan, domainName, driverOf } from './domain-plan.ts'
 import { type Acceleration, hardwareOf } from './metadata.ts'
 import { isAlive } from './own-domains.ts'
-import type { HypervisorAbilities } from './ports.ts'
+import type { Driver, HypervisorAbilities } from './ports.ts'
 import { doneSentence, waitSentence } from './restart.ts'
 import { failureOf, wishFor } from './situation.ts'
 import { nameOf, type Step } from './steps.ts'
+import { indexKey, type Surroundings } from './surroundings.ts'
+
+const drivers: readonly Driver[] = ['qemu', 'lxc']
+/** Of a network that the order does not name; one that it needs is waited for. Unit: bytes. */
+const mtuElse = 1500
 
 /** Why it does not run yet: everything of the verdict but what is the same for all. */
 type Standing = Pick<InstanceVerdict, 'power' | 'reason' | 'message'> &
@@ -40,13 +45,11 @@ const starting = (reason: string, message: string): Standing => ({
 })
 const failed = (reason: string, message: string): Standing => ({ power: 'failed', reason, message })
 
-function foreignInTheWay(instance: OrderInstance, { sorted }: Surroundings): Standing | undefined {
+function foreignInTheWay(instance: OrderInstance, { indexes }: Surroundings): Standing | undefined {
   const name = domainName(instance)
   const uuid = uuidOf(instance.id)
   const driver = driverOf(instance)
-  const other = sorted.foreign.find(
-    domain => domain.uuid === uuid || (domain.driver === driver && domain.name === name)
-  )
+  const other = indexes.foreign.get(uuid) ?? indexes.foreign.get(indexKey(driver, name))
   if (other === undefined) return undefined
   const same = other.uuid === uuid ? `UUID ${uuid}` : `name ${name}`
   return failed(
@@ -119,18 +122,14 @@ function lacksNetwork(instance: OrderInstance, about: Surroundings): Standing | 
   return undefined
 }
 
-// A deleted instance of the same name may still be shutting down.
-function waitsForName(instance: OrderInstance, { sorted }: Surroundings): Standing | undefined {
-  const name = domainName(instance)
-  const driver = driverOf(instance)
-  const taken = sorted.own.some(
-    ({ domain, metadata }) =>
-      isAlive(domain) &&
-      (metadata.id === instance.id || (domain.name === name && domain.driver === driver))
-  )
-  return taken
-    ? starting('name-taken', `waits for an earlier ${nameOf(instance)} to end`)
-    : undefined
+// A deleted instance of the same name may still be shutting down; or this one, as another type.
+function waitsForName(instance: OrderInstance, { indexes }: Surroundings): Standing | undefined {
+  const bearers = [
+    indexes.names.get(indexKey(driverOf(instance), domainName(instance))),
+    ...drivers.map(driver => indexes.own.get(indexKey(driver, instance.id)))
+  ]
+  if (!bearers.some(own => own !== undefined && isAlive(own.domain))) return undefined
+  return starting('name-taken', `waits for an earlier ${nameOf(instance)} to end`)
 }
 
 function waitsForRestart(
@@ -177,12 +176,11 @@ function whyStart(instance: OrderInstance, { situation }: Surroundings): string 
 
 function seedOf(
   instance: OrderInstance,
-  { situation }: Surroundings
+  { situation, indexes }: Surroundings
 ): Readonly<Record<string, string>> {
-  const mtus = new Map(situation.order.networks.map(network => [network.id, network.mtu]))
   const files = seedFiles(instance, {
     hostname: situation.host.hostname,
-    mtuOf: id => mtus.get(id) ?? 1500
+    mtuOf: id => indexes.mtus.get(id) ?? mtuElse
   })
   if (instance.type === 'vm') return { ...files }
   const inTree = Object.entries(files).map(([name, text]) => [`${seedFolder}/${name}`, text])
@@ -192,9 +190,7 @@ function seedOf(
 function planOf(instance: OrderInstance, about: Surroundings): DomainPlan {
   const { order, host } = about.situation
   const { abilities } = host
-  const formats = new Map(order.volumes.map(volume => [volume.id, volume.format]))
-  const shared = new Set(order.pools.filter(pool => pool.shared).map(pool => pool.name))
-  const mtus = new Map(order.networks.map(network => [network.id, network.mtu]))
+  const { formats, mtus, sharedPools } = about.indexes
   return {
     cloud: order.cloud,
     instance,
@@ -208,10 +204,10 @@ function planOf(instance: OrderInstance, about: Surroundings): DomainPlan {
         id,
         path: stored!.path,
         format: volume.format,
-        shared: shared.has(volume.pool)
+        shared: sharedPools.has(volume.pool)
       }
     }),
-    ports: instance.ports.map(port => ({ ...port, mtu: mtus.get(port.networkId) ?? 1500 })),
+    ports: instance.ports.map(port => ({ ...port, mtu: mtus.get(port.networkId) ?? mtuElse })),
     consoleLog: `${host.consoleFolder}/${instance.id}.log`,
     hardware: hardwareOf(instance, formats)
   }

@@ -23,6 +23,7 @@ import { domainsOf } from './observed.ts'
 import { type SortedDomains, sortDomains } from './own-domains.ts'
 import { type Matter, mayAct, type Situation } from './situation.ts'
 import { keyOf, laneOf, type Step } from './steps.ts'
+import { indexesOf } from './surroundings.ts'
 
 export type Verdicts = {
   readonly sorted: SortedDomains
@@ -97,7 +98,8 @@ function judge(situation: Situation): Verdicts {
     sorted,
     users,
     volumes: new Map(volumes.map(each => [each.volume.id, each])),
-    networks: new Map(networks.each.map(each => [each.network.id, each]))
+    networks: new Map(networks.each.map(each => [each.network.id, each])),
+    indexes: indexesOf(situation, sorted)
   }
   return {
     sorted,

@@ -142,7 +142,10 @@ export function rememberEvent(memory: Memory, event: DomainEvent): Memory {
   return { ...memory, lastEvents }
 }
 
-/** All domains were seen: finds what has started, ended or come from elsewhere since last time. */
+/**
+ * All domains were seen: finds what has started, ended or come from elsewhere since last time. It is
+ * asked at every look, of all instances: so the parts are collected in a draft, not copied each time.
+ */
 export function rememberDomains(
   memory: Memory,
   sorted: SortedDomains,
@@ -152,22 +155,31 @@ export function rememberDomains(
   const alive = new Map(
     sorted.own.filter(own => isAlive(own.domain)).map(own => [own.metadata.id, own])
   )
-  let next = withForeign(memory, sorted.foreign, now)
-  for (const own of alive.values()) next = withAlive(next, own, ordered.get(own.metadata.id), now)
-  for (const [id, each] of next.instances) {
-    if (!alive.has(id)) next = withAbsent(next, each, now)
+  const draft: Draft = {
+    instances: new Map(memory.instances),
+    lastEvents: new Map(memory.lastEvents),
+    notices: memory.notices
   }
-  return next
+  const foreign = noteForeign(draft, memory.foreign, sorted.foreign, now)
+  for (const own of alive.values()) noteAlive(draft, own, ordered.get(own.metadata.id), now)
+  for (const [id, each] of memory.instances) if (!alive.has(id)) noteAbsent(draft, each, now)
+  return { ...memory, ...draft, foreign }
 }
 
-function withAlive(
-  memory: Memory,
+type Draft = {
+  readonly instances: Map<string, InstanceMemory>
+  readonly lastEvents: Map<string, LastEvent>
+  notices: Notices
+}
+
+function noteAlive(
+  draft: Draft,
   own: OwnDomain,
   instance: OrderInstance | undefined,
   now: Moment
-): Memory {
+): void {
   const { id, tenant, name, startedAt, restarts } = own.metadata
-  const last = memory.instances.get(id) ?? {
+  const last = draft.instances.get(id) ?? {
     instance: { id, tenant, name },
     policy: unorderedPolicy,
     restarts,
@@ -183,7 +195,7 @@ function withAlive(
       : adopted(last.history, now.monotonic - ranMs)
   const over = last.stop !== undefined && now.monotonic - last.stop.askedAt > stopForgottenMs(own)
   const stop = over && stopWish(own, instance) === undefined ? undefined : last.stop
-  return withInstance(memory, { ...last, history, stop })
+  draft.instances.set(id, { ...last, history, stop })
 }
 
 /** A domain that no order names is only ever ended; the policy is never asked. */
@@ -197,35 +209,38 @@ const unorderedPolicy: RestartPolicy = {
 // A guest that was asked to shut down, and is then wished to run, may still do as it was asked.
 const stopForgottenMs = (own: OwnDomain): Ms => Math.max(60_000, own.metadata.stopGraceMs)
 
-function withAbsent(before: Memory, last: InstanceMemory, now: Moment): Memory {
+function noteAbsent(draft: Draft, last: InstanceMemory, now: Moment): void {
+  const { id } = last.instance
   if (last.history.now.state !== 'running') {
-    return last.stop === undefined ? before : withInstance(before, { ...last, stop: undefined })
+    if (last.stop !== undefined) draft.instances.set(id, { ...last, stop: undefined })
+    return
   }
-  const memory = withoutEvent(before, last.instance.id)
-  const event = lastEventOf(before, last.instance.id)
+  const event = takeLastEvent(draft, id)
   const name = nameOf(last.instance)
   if (last.stop !== undefined || !last.ordered) {
     const message = `${name} has ended: ${last.stop?.because ?? 'no order names it'}`
-    const text = { subject: last.instance.id, reason: 'instance-stopped', message } as const
-    const notices = note(memory.notices, { ...text, severity: 'notice' }, now)
+    const text = { subject: id, reason: 'instance-stopped', message } as const
+    draft.notices = note(draft.notices, { ...text, severity: 'notice' }, now)
     const history = setFree({ ...last.history, now: { state: 'idle' } })
-    return withInstance({ ...memory, notices }, { ...last, history, stop: undefined })
+    draft.instances.set(id, { ...last, history, stop: undefined })
+    return
   }
   const ending = endingOf(event)
   const ranMs = now.monotonic - last.history.now.since
   const history = ended(last.history, { now: now.monotonic, ending, policy: last.policy })
   const message = `${name} ${endingSentence(event, ranMs)}`
-  const notices = note(
-    memory.notices,
-    {
-      subject: last.instance.id,
-      reason: 'instance-ended',
-      message,
-      severity: ending === 'orderly' ? 'notice' : 'warning'
-    },
-    now
-  )
-  return withInstance({ ...memory, notices }, { ...last, history })
+  const severity = ending === 'orderly' ? 'notice' : 'warning'
+  const text = { subject: id, reason: 'instance-ended', message, severity } as const
+  draft.notices = note(draft.notices, text, now)
+  draft.instances.set(id, { ...last, history })
+}
+
+/** Gives libvirt's last words about a domain, once: they say nothing of its next run. */
+function takeLastEvent(draft: Draft, id: string): LastEvent | undefined {
+  const keys = drivers.map(driver => domainKeyText({ driver, uuid: uuidOf(id) }))
+  const found = keys.map(key => draft.lastEvents.get(key)).find(event => event !== undefined)
+  for (const key of keys) draft.lastEvents.delete(key)
+  return found
 }
 
 /** Why a domain of ours should end, or undefined when it should not. */
@@ -235,22 +250,6 @@ export function stopWish(own: OwnDomain, instance: OrderInstance | undefined): s
   if (instance.desiredPower === 'stopped') return 'it is wished to be stopped'
   if (instance.restarts !== own.metadata.restarts) return `restart ${instance.restarts} is wished`
   return undefined
-}
-
-const eventKeys = (id: string): readonly string[] =>
-  drivers.map(driver => domainKeyText({ driver, uuid: uuidOf(id) }))
-
-const lastEventOf = (memory: Memory, id: string): LastEvent | undefined =>
-  eventKeys(id)
-    .map(key => memory.lastEvents.get(key))
-    .find(event => event !== undefined)
-
-// Said and done: how this run ended says nothing of the next.
-function withoutEvent(memory: Memory, id: string): Memory {
-  if (lastEventOf(memory, id) === undefined) return memory
-  const gone = new Set(eventKeys(id))
-  const lastEvents = new Map([...memory.lastEvents].filter(([key]) => !gone.has(key)))
-  return { ...memory, lastEvents }
 }
 
 function endingOf(event: LastEvent | undefined): Ending {
@@ -268,18 +267,22 @@ function endingSentence(event: LastEvent | undefined, ranMs: Ms): string {
     : `broke down ${after} ${words}`
 }
 
-function withForeign(memory: Memory, domains: readonly Domain[], now: Moment): Memory {
+function noteForeign(
+  draft: Draft,
+  known: ReadonlySet<string>,
+  domains: readonly Domain[],
+  now: Moment
+): ReadonlySet<string> {
   const foreign = new Set(domains.map(domain => `${domain.driver}/${domain.name}`))
-  let notices = memory.notices
   for (const domain of domains) {
-    if (memory.foreign.has(`${domain.driver}/${domain.name}`)) continue
+    if (known.has(`${domain.driver}/${domain.name}`)) continue
     const message =
       `found the ${domain.driver} domain ${domain.name} with ${domain.memoryMib} MiB, which is ` +
       'not of this cloud; it is left alone'
     const text = { subject: domain.uuid, reason: 'foreign-domain', message } as const
-    notices = note(notices, { ...text, severity: 'notice' }, now)
+    draft.notices = note(draft.notices, { ...text, severity: 'notice' }, now)
   }
-  return { ...memory, foreign, notices }
+  return foreign
 }
 
 /** The memory with one instance as it is now. */

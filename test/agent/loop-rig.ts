@@ -1,6 +1,8 @@
 /** An agent's loop in virtual time, with fakes for all that it stands on. */
+import assert from 'node:assert/strict'
 import { silentLog } from '#shared/log.ts'
-import type { Order, Report } from '#shared/wire/order.ts'
+import { validator } from '#shared/model/validate.ts'
+import { type Order, Report } from '#shared/wire/order.ts'
 import { nothingSeen } from '../../agent/core/acceptance.ts'
 import type { OwnDomain } from '../../agent/core/metadata.ts'
 import type { Domain } from '../../agent/core/ports.ts'
@@ -11,6 +13,8 @@ import { FakeHardware } from '../world/fake-hardware.ts'
 import { FakeHypervisor } from '../world/fake-hypervisor.ts'
 import { FakeNetwork } from '../world/fake-network.ts'
 import { FakeStorage } from '../world/fake-storage.ts'
+
+const checkReport = validator(Report)
 
 /** What a restart of the agent finds again. */
 export class FakeKeeper implements OrderKeeper {
@@ -123,7 +127,10 @@ export class LoopRig implements AsyncDisposable {
       },
       facts: hardware.said,
       consoleFolder: '/state/console',
-      send: report => void this.reports.push(report),
+      send: report => {
+        assert.deepEqual(checkReport(report), [], 'a report that a controller would refuse')
+        this.reports.push(report)
+      },
       onDomains: own => {
         this.watched = own
       },
