@@ -1,8 +1,8 @@
 /**
  * The door: a socket apart from the mesh at which hosts that are not known yet ask to be let in. It
  * admits any key and speaks nothing but `join`, so it is made for strangers: small messages, few at
- * a time, so many from one address, so many about one host, so many in all. What exceeds a limit is
- * not answered; who knocks tries again later.
+ * a time, so many from one address, so many about one host, so many in all, and so much memory. What
+ * exceeds a limit is not answered; who knocks tries again later.
  *
  * Whom to let in is not judged here but by the doorkeeper. That the key in a `join` is the host's
  * own is shown when the controller dials the host: nobody without the secret key can answer there.
@@ -35,6 +35,8 @@ export type DoorLimits = {
   readonly judgingMax: number
   /** Connections that are open; when there are more, all are closed. */
   readonly connectionsMax: number
+  /** How far this program may grow while strangers are connected before all are closed. */
+  readonly growthBytesMax: number
 }
 
 /** Far above what a rack that comes up at once needs, and far below what would hurt. */
@@ -43,11 +45,14 @@ export const doorLimits: DoorLimits = {
   host: { perSecond: 0.5, burst: 5 },
   total: { perSecond: 100, burst: 400 },
   judgingMax: 16,
-  connectionsMax: 1_024
+  connectionsMax: 1_024,
+  growthBytesMax: 128 * 1024 * 1024
 }
 
 /** How long the doorkeeper may take. Unit: ms. */
 export const judgeMsMax: Ms = 4_000
+/** How often it is looked whether the program has grown. Unit: ms. */
+export const guardMs: Ms = 200
 const warnEveryMs = 10_000
 
 /** Where to listen, and who judges. */
@@ -60,6 +65,8 @@ export type DoorOptions = {
   readonly clock: Clock
   readonly log: Log
   readonly limits?: DoorLimits
+  /** How much memory this program takes up. Unit: bytes. */
+  readonly memory?: () => number
 }
 
 /** Answers those who knock. Made by `open`; its loops end when it is disposed of. */
@@ -128,13 +135,34 @@ export class Door implements AsyncDisposable {
     return false
   }
 
-  /** Serves; when too many connections are open, closes all of them and listens again. */
+  /** Serves; when strangers are too much to bear, closes all connections and listens again. */
   async #serve(): Promise<void> {
+    const { signal } = this.#closing
     for (;;) {
-      await Promise.all([this.#read(), this.#watch()])
-      if (this.#closing.signal.aborted) return
+      const quiet = new AbortController()
+      if (signal.aborted) this.#socket.close()
+      const watching = this.#watch().finally(() => quiet.abort())
+      await Promise.all([this.#read(), watching, this.#guard(quiet.signal)])
+      if (signal.aborted) return
       this.#counters.add('emptied')
+      this.#warn('closed all connections at the door', { because: 'strangers were too much' })
       await this.#listen(this.#socket.endpoint)
+    }
+  }
+
+  /**
+   * The library gathers a message of many frames until its last, however many there are: a stranger
+   * who never sends the last could fill the memory. So when this program grows while strangers are
+   * connected, all are sent away, and what was gathered goes with them.
+   */
+  async #guard(quiet: AbortSignal): Promise<void> {
+    const { clock, memory = process.memoryUsage.rss } = this.#options
+    const socket = this.#socket
+    let usual = memory()
+    while (!quiet.aborted) {
+      await clock.sleep(guardMs, quiet).catch(() => {})
+      if (this.#connections === 0) usual = memory()
+      else if (memory() - usual > this.#limits.growthBytesMax) socket.close()
     }
   }
 

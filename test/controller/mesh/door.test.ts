@@ -61,7 +61,8 @@ type Opened = { readonly door: Door; readonly address: DoorAddress; readonly joi
 async function open(
   t: ExecutionContext,
   answers: readonly (Joined | Fault | 'silence')[],
-  limits = doorLimits
+  limits = doorLimits,
+  memory = () => 0
 ): Promise<Opened> {
   const keys = makeKeys()
   const joins: Join[] = []
@@ -79,6 +80,7 @@ async function open(
     sender,
     doorkeeper,
     limits,
+    memory,
     clock: realClock,
     log: silentLog
   })
@@ -286,6 +288,18 @@ test.serial(
     t.is(door.endpoint, address.endpoint)
   }
 )
+
+test.serial('when the program grows while strangers are connected, all are closed', async t => {
+  let bytes = 1_000_000_000
+  const { address, door } = await open(t, [approved], doorLimits, () => bytes)
+  const raw = await RawSocket.dialling(makeKeys(), address)
+  t.teardown(() => raw[Symbol.asyncDispose]())
+  bytes += doorLimits.growthBytesMax + 1
+  await until(() => counted(door, 'emptied') === 1)
+  await until(() => raw.events.filter(event => event.type === 'connected').length === 2)
+  t.is((await knockOnce(address, stranger([]), never)).verdict, 'approved')
+  t.is(counted(door, 'emptied'), 1)
+})
 
 async function folder(t: ExecutionContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'remuda-door-'))
