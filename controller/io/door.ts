@@ -1,8 +1,8 @@
 /**
  * The door: a socket apart from the mesh at which hosts that are not known yet ask to be let in. It
  * admits any key and speaks nothing but `join`, so it is made for strangers: small messages, few at
- * a time, so many from one address, so many about one host, so many in all, and so much memory. What
- * exceeds a limit is not answered; who knocks tries again later.
+ * a time, so many from one address, so many about one host, so many in all, and so much memory.
+ * What exceeds a limit is not answered; who knocks tries again later.
  *
  * Whom to let in is not judged here but by the doorkeeper. That the key in a `join` is the host's
  * own is shown when the controller dials the host: nobody without the secret key can answer there.
