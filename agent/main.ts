@@ -2,14 +2,15 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { realClock } from '#shared/clock.ts'
+import { type Clock, realClock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
 import { type Log, makeLog } from '#shared/log.ts'
 import { version } from '#shared/version.ts'
-import { loadKeys } from '#shared/wire/keys.ts'
+import { type CurveKeys, loadKeys } from '#shared/wire/keys.ts'
+import type { Question } from '#shared/wire/messages.ts'
 import type { Hypervisor } from './core/ports.ts'
 import { reachableEndpoint } from './io/address.ts'
-import { readAdmission } from './io/admission.ts'
+import { type Admission, readAdmission } from './io/admission.ts'
 import { answer } from './io/answers.ts'
 import { type AgentConfig, readConfig } from './io/config.ts'
 import { ConsoleHub } from './io/console/hub.ts'
@@ -47,42 +48,23 @@ async function main(): Promise<void> {
 async function serve(config: AgentConfig, log: Log, stop: AbortController): Promise<void> {
   const clock = realClock
   const { signal } = stop
-  const { state } = config
-  const own = join(state, 'agent')
-  const consoleFolder = join(own, 'console')
-  await mkdir(state, { recursive: true, mode: 0o711 })
-  await mkdir(own, { recursive: true, mode: 0o711 })
-  await mkdir(consoleFolder, { recursive: true, mode: 0o700 })
-  await mkdir(join(state, 'run'), { recursive: true, mode: 0o711 })
-  const bootId = await bootIdOf(config)
-  const sender = { bootId, run: randomUUID() }
-  const keys = await loadKeys(join(own, 'mesh.key'))
-  const admissionFile = join(own, 'admission.json')
-  const admission = await readAdmission(admissionFile)
+  const { state, netns } = config
+  const ground = await prepare(config)
+  const { own, consoleFolder, sender, keys } = ground
 
   await using hypervisor = makeLibvirt({ log, clock, ...socketsOf(config) })
   const hardware = hardwareOf(config, { hypervisor, folder: own, log, signal })
   const facts = await hardware.facts()
   const storage = await DirectoryStorage.open({ state, log, clock })
-  await using networks = new FlatNetworks({
-    state,
-    log,
-    clock,
-    ...(config.netns === undefined ? {} : { netns: config.netns })
-  })
+  await using networks = new FlatNetworks({ state, log, clock, ...(netns && { netns }) })
   await using consoles = new ConsoleHub({ hypervisor, folder: consoleFolder, clock, log })
-  const forgetConsole = (id: string): Promise<void> => consoles.forget(id)
+  const { uuid: host, hostname } = facts
+  const { bootId, run: agentRun } = sender
   const loop = await AgentLoop.open({
-    hands: { hypervisor, storage, networks, forgetConsole, clock },
+    hands: { hypervisor, storage, networks, forgetConsole: id => consoles.forget(id), clock },
     hardware,
     kept: new KeptOrder({ folder: own, bootId, log }),
-    reporter: {
-      host: facts.uuid,
-      hostname: facts.hostname,
-      agentVersion: version,
-      bootId,
-      agentRun: sender.run
-    },
+    reporter: { host, hostname, agentVersion: version, bootId, agentRun },
     facts,
     consoleFolder,
     send: report => mesh.send(report),
@@ -94,51 +76,31 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     endpoint: `tcp://${config.address}:${config.port}`,
     keys,
     sender,
-    admitted: admission?.controllerKeys ?? [],
+    admitted: (await readAdmission(ground.admissionFile))?.controllerKeys ?? [],
     seen: () => loop.seen,
     clock,
     log
   })
   const relay = new ConsoleRelay({ hub: consoles, send: message => mesh.send(message) })
-  const introduction = new Introduction(config, log)
-  await introduction.refresh()
   await using _socket = await LocalSocket.open(
     join(state, 'run', 'agent.sock'),
     pagesOf({ loop, mesh, relay, facts, sender, clock })
   )
   const readyFile = join(state, 'run', 'agent.ready')
   await writeFile(readyFile, `${process.pid}\n`)
-  log.info('ready', { host: facts.uuid, hostname: facts.hostname, endpoint: mesh.endpoint })
-  const introduce = () => ({
-    type: 'join' as const,
-    uuid: facts.uuid,
-    hostname: facts.hostname,
-    publicKey: keys.publicKey,
-    endpoint: reachableEndpoint(mesh.endpoint),
-    ...(introduction.token === undefined ? {} : { token: introduction.token })
-  })
+  log.info('ready', { host, hostname, endpoint: mesh.endpoint })
+  const heard = {
+    mesh,
+    loop,
+    relay,
+    answer: (asked: Question) => answer(asked, { hypervisor, consoles }),
+    log
+  }
   const tasks = [
     loop.run(signal),
-    hear(
-      { mesh, loop, relay, answer: asked => answer(asked, { hypervisor, consoles }), log },
-      signal
-    ),
+    hear(heard, signal),
     sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen } }, signal),
-    introduction.keepFresh({ clock, isNeeded: () => mesh.heardAt === undefined }, signal),
-    stayAdmitted(
-      {
-        path: admissionFile,
-        doors: introduction.doors,
-        keys,
-        sender,
-        join: introduce,
-        heardAt: () => mesh.heardAt,
-        admitted: ({ controllerKeys }) => mesh.admit(controllerKeys),
-        clock,
-        log
-      },
-      signal
-    )
+    joinIn(config, { ...ground, mesh, host, hostname, clock, log }, signal)
   ]
   try {
     await Promise.all(tasks)
@@ -148,6 +110,76 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     await Promise.allSettled(tasks)
     await rm(readyFile, { force: true })
   }
+}
+
+type Ground = {
+  readonly own: string
+  readonly consoleFolder: string
+  readonly admissionFile: string
+  readonly sender: { readonly bootId: string; readonly run: string }
+  readonly keys: CurveKeys
+}
+
+/** Makes the folders, and what tells this agent from all others. */
+async function prepare(config: AgentConfig): Promise<Ground> {
+  const { state } = config
+  const own = join(state, 'agent')
+  const consoleFolder = join(own, 'console')
+  await mkdir(state, { recursive: true, mode: 0o711 })
+  await mkdir(own, { recursive: true, mode: 0o711 })
+  await mkdir(consoleFolder, { recursive: true, mode: 0o700 })
+  await mkdir(join(state, 'run'), { recursive: true, mode: 0o711 })
+  return {
+    own,
+    consoleFolder,
+    admissionFile: join(own, 'admission.json'),
+    sender: { bootId: await bootIdOf(config), run: randomUUID() },
+    keys: await loadKeys(join(own, 'mesh.key'))
+  }
+}
+
+/** A controller that was silent for so long may have another door by now. Unit: ms. */
+const quietMs = 10_000
+
+/** Sees to it that a controller lets this host in, and finds it again. */
+async function joinIn(
+  config: AgentConfig,
+  given: Pick<Ground, 'admissionFile' | 'sender' | 'keys'> & {
+    readonly mesh: AgentSocket
+    readonly host: string
+    readonly hostname: string
+    readonly clock: Clock
+    readonly log: Log
+  },
+  signal: AbortSignal
+): Promise<void> {
+  const { mesh, sender, keys, host, hostname, clock, log } = given
+  const introduction = new Introduction(config, log)
+  await introduction.refresh()
+  const join = () => ({
+    type: 'join' as const,
+    uuid: host,
+    hostname,
+    publicKey: keys.publicKey,
+    endpoint: reachableEndpoint(mesh.endpoint),
+    ...(introduction.token !== undefined && { token: introduction.token })
+  })
+  const isNeeded = (): boolean => clock.monotonic() - (mesh.heardAt ?? -Infinity) > quietMs
+  const stay = {
+    path: given.admissionFile,
+    doors: introduction.doors,
+    keys,
+    sender,
+    join,
+    heardAt: () => mesh.heardAt,
+    admitted: ({ controllerKeys }: Admission) => mesh.admit(controllerKeys),
+    clock,
+    log
+  }
+  await Promise.all([
+    introduction.keepFresh({ clock, isNeeded }, signal),
+    stayAdmitted(stay, signal)
+  ])
 }
 
 const bootIdOf = async ({ bootIdFile }: AgentConfig): Promise<string> =>

@@ -9,6 +9,7 @@ export const waitingBytesMax = 256 * 1024
 /** No message carries more. Unit: bytes. */
 export const chunkBytesMax = 32 * 1024
 
+/** What may be sent on a channel, and what waits. */
 export type ChannelWindow = {
   /** So much may be sent before the receiver says that it has taken some. */
   readonly creditBytes: number

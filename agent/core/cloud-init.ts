@@ -10,6 +10,7 @@ export const seedLabel = 'cidata'
 /** Where a container finds the same files in its tree. */
 export const seedFolder = 'var/lib/cloud/seed/nocloud'
 
+/** The four files of a seed, by name. */
 export type SeedFiles = {
   readonly 'meta-data': string
   readonly 'user-data': string

@@ -1,7 +1,7 @@
 /**
  * One instance: what it is, what it should be, and the one step that comes next.
  *
- *   its domain lives:  should end ──► diff-stop      else ──► suspend, resume, or all is well
+ *   its domain lives:  should end ──► diff-stop   else ──► suspend, resume, or all is well
  *   its domain is gone: should be off ──► all is well   else ──► diff-start
  */
 import type { Ms } from '#shared/units.ts'
@@ -17,6 +17,7 @@ import type { Step } from './steps.ts'
 import { indexKey, type Surroundings } from './surroundings.ts'
 import { counted } from './words.ts'
 
+/** Where an ordered instance stands, why, and what is to be done about it. */
 export type InstanceVerdict = Matter & {
   readonly instance: OrderInstance
   readonly own: OwnDomain | undefined
@@ -114,7 +115,8 @@ function living(instance: OrderInstance, own: OwnDomain, about: Surroundings): I
     }
   }
   const power = state === 'paused' ? 'paused' : 'running'
-  const message = `${power === 'paused' ? 'is paused, started' : 'runs since'} ${own.metadata.startedAt}${changes}`
+  const since = `${power === 'paused' ? 'is paused, started' : 'runs since'} `
+  const message = `${since}${own.metadata.startedAt}${changes}`
   return { ...base, power, reason: power, message, settled: true }
 }
 

@@ -11,10 +11,12 @@ import { isAlive } from './own-domains.ts'
 import type { NamedPort } from './ports.ts'
 import { failureOf, type Matter, type Situation, stepInLane, wishFor } from './situation.ts'
 
-/** How old the last application may be: when all was well, and when something failed. Unit: ms. */
+/** How old the last application may be when all was well. Unit: ms. */
 export const networksCheckedMs = 15_000
+/** How old it may be when something failed. Unit: ms. */
 export const networksRetriedMs = 2_000
 
+/** Where an ordered network stands. */
 export type NetworkVerdict = {
   readonly network: OrderNetwork
   readonly phase: 'ready' | 'opening' | 'failed'
@@ -23,6 +25,7 @@ export type NetworkVerdict = {
   readonly stands: boolean
 }
 
+/** Where all ordered networks stand, and what is to be done about them. */
 export type NetworksVerdict = Matter & { readonly each: readonly NetworkVerdict[] }
 
 /** Says where the ordered networks stand. */

@@ -54,8 +54,9 @@ function foreignInTheWay(instance: OrderInstance, { indexes }: Surroundings): St
   const same = other.uuid === uuid ? `UUID ${uuid}` : `name ${name}`
   return failed(
     'foreign-in-the-way',
-    `cannot start ${nameOf(instance)}: a ${other.driver} domain that is not of this cloud has its ` +
-      `${same}; remove or rename that domain (virsh -c ${other.driver}:///system dominfo ${other.uuid})`
+    `cannot start ${nameOf(instance)}: a ${other.driver} domain that is not of this cloud has ` +
+      `its ${same}; remove or rename that domain ` +
+      `(virsh -c ${other.driver}:///system dominfo ${other.uuid})`
   )
 }
 
@@ -87,8 +88,8 @@ function lacksVolume(instance: OrderInstance, about: Surroundings): Standing | u
     const isTree = verdict.volume.format === 'tree'
     if (isTree !== (instance.type === 'container' && index === 0)) {
       const { name, format } = verdict.volume
-      const message = `cannot start: a ${instance.type} cannot use the ${format} volume ${name} there`
-      return failed('wrong-format', message)
+      const unfit = `a ${instance.type} cannot use the ${format} volume ${name} there`
+      return failed('wrong-format', `cannot start: ${unfit}`)
     }
     const user = about.users.get(id)?.find(each => each.instanceId !== instance.id)
     if (user !== undefined) {

@@ -6,6 +6,7 @@ import type { ObservedPool } from './observed.ts'
 import { failureOf, type Matter, type Situation, wishFor } from './situation.ts'
 import { counted } from './words.ts'
 
+/** Where an ordered pool stands. */
 export type PoolVerdict = Matter & {
   readonly pool: OrderPool
   readonly observed: ObservedPool | undefined
@@ -39,6 +40,7 @@ function judgePool(pool: OrderPool, situation: Situation): PoolVerdict {
   return { pool, observed, phase: 'ready', message, settled: true }
 }
 
+/** Where an ordered image stands. */
 export type ImageVerdict = Matter & {
   readonly image: OrderImage
   readonly phase: 'ready' | 'fetching' | 'failed'
@@ -82,7 +84,8 @@ export function diffLeftImages(situation: Situation): Matter {
   const volumes = observed.pools.flatMap(pool => pool.volumes.map(volume => volume.id))
   const tidied = fingerprint([ids, left.toSorted(), volumes.toSorted()])
   if (memory.tidied === tidied) return { settled: true }
-  const because = `the order does not name ${counted(left.length, 'image')} that ${left.length === 1 ? 'is' : 'are'} here`
+  const are = left.length === 1 ? 'is' : 'are'
+  const because = `the order does not name ${counted(left.length, 'image')} that ${are} here`
   return {
     wish: wishFor({ type: 'keep-images', ids, tidied, because }, situation),
     settled: false

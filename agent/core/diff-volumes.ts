@@ -12,6 +12,7 @@ import type { StoredVolume } from './ports.ts'
 import { failureOf, type Matter, type Situation, stepInLane, wishFor } from './situation.ts'
 import { nameOf, type Step } from './steps.ts'
 
+/** Where an ordered volume stands. */
 export type VolumeVerdict = Matter & {
   readonly volume: OrderVolume
   readonly stored: StoredVolume | undefined
@@ -25,6 +26,7 @@ export type VolumeVerdict = Matter & {
 
 /** Who uses which volume, in words, by the id of the volume. */
 export type VolumeUsers = ReadonlyMap<string, readonly VolumeUser[]>
+/** An instance whose domain uses a volume. */
 export type VolumeUser = { readonly instanceId: string; readonly name: string }
 
 /** Finds the users of all volumes: domains that live, and starts that are under way. */
@@ -128,7 +130,8 @@ function judgeMissing(
   const { volume } = base
   const image = volume.imageId === undefined ? undefined : images.get(volume.imageId)
   if (volume.imageId !== undefined && image === undefined) {
-    const message = `volume ${volume.name} is made from image ${volume.imageId}, which is not ordered`
+    const wanted = `image ${volume.imageId}, which is not ordered`
+    const message = `volume ${volume.name} is made from ${wanted}`
     return { ...base, phase: 'failed', message }
   }
   if (image !== undefined && image.phase !== 'ready') {

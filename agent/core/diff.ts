@@ -1,9 +1,9 @@
 /**
  * The agent's one decision: what should be, against what is, gives the steps that come next. It is
- * level-triggered and keeps nothing: each step is wished as long as what it brings about is missing,
- * so one that was lost, failed or was undone is wished again. A step is only wished when all that it
- * needs stands ready; so images come before volumes and volumes before domains, with no order of
- * steps written down anywhere.
+ * level-triggered and keeps nothing: each step is wished as long as what it brings about is
+ * missing, so one that was lost, failed or was undone is wished again. A step is only wished when
+ * all that it needs stands ready; so images come before volumes and volumes before domains, with no
+ * order of steps written down anywhere.
  *
  * The verdicts that say what to do also say, for the report, why it is not done yet.
  */
@@ -25,6 +25,7 @@ import { type Matter, mayAct, type Situation } from './situation.ts'
 import { keyOf, laneOf, type Step } from './steps.ts'
 import { indexesOf } from './surroundings.ts'
 
+/** What is said of each thing that is ordered, and of what is there besides. */
 export type Verdicts = {
   readonly sorted: SortedDomains
   readonly pools: readonly PoolVerdict[]
@@ -35,6 +36,7 @@ export type Verdicts = {
   readonly leaving: readonly LeavingVerdict[]
 }
 
+/** What the agent has decided at one look. */
 export type Plan = {
   readonly verdicts: Verdicts
   /** What to do now, at most one step of a lane; steps that are under way are among them. */
@@ -127,14 +129,16 @@ function withoutSight(verdict: InstanceVerdict, { observed, origin }: Situation)
   }
   if (verdict.own === undefined && !mayAct(origin)) {
     const message =
-      'is not started from an order of before the last boot of this host: it may run elsewhere by ' +
-      'now; it waits for a controller'
+      'is not started from an order of before the last boot of this host: it may run elsewhere ' +
+      'by now; it waits for a controller'
     return { ...verdict, power: 'stopped', reason: 'order-old', message, settled: false }
   }
   return verdict
 }
 
-/** Nothing is done on an order of before the last boot, and nothing to domains that are not seen. */
+/**
+ * Nothing is done on an order of before the last boot, and nothing to domains that are not seen.
+ */
 function isAllowed(step: Step, { origin, observed }: Situation): boolean {
   if (!mayAct(origin)) return false
   switch (step.type) {

@@ -3,6 +3,7 @@ import type { Plan } from './diff.ts'
 import type { Matter } from './situation.ts'
 import { keyOf, nameOf, type Step, stepSentence } from './steps.ts'
 
+/** One thing that is not as ordered. */
 export type Difference = {
   /** What it is about, such as instance acme/web. */
   readonly subject: string

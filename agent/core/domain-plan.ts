@@ -24,6 +24,7 @@ export type PlannedVolume = {
   readonly shared: boolean
 }
 
+/** A port with what its network says of it. */
 export type PlannedPort = OrderPort & { readonly mtu: number }
 
 /** All that a start needs, found and ready: what is written into the domain's XML. */

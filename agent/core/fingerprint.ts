@@ -1,6 +1,7 @@
 /**
  * A short name for a value: equal values have equal fingerprints. It tells whether something has
- * changed, it keeps nobody out: two FNV-1a sums of 32 bits side by side are not made against forgers.
+ * changed, it keeps nobody out: two FNV-1a sums of 32 bits side by side are not made against
+ * forgers.
  */
 
 /** Gives 16 hexadecimal digits that stand for the value; the order of keys does not matter. */

@@ -8,8 +8,8 @@ import { failedAgain } from './retry.ts'
 import { keyOf, nameOf, type Step, stepFingerprint } from './steps.ts'
 
 /**
- * A step is begun. That a domain is asked to end must be known before it can have ended: its end may
- * be seen before the answer to our question is.
+ * A step is begun. That a domain is asked to end must be known before it can have ended: its end
+ * may be seen before the answer to our question is.
  */
 export function rememberBegun(memory: Memory, step: Step, now: Moment): Memory {
   const isStop = step.type === 'shutdown' || (step.type === 'destroy' && !step.crashed)

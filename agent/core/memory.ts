@@ -30,6 +30,7 @@ import { type InstanceName, nameOf } from './steps.ts'
 /** That we have asked a domain to end. */
 export type Stop = { readonly askedAt: Ms; readonly lastAskedAt: Ms; readonly because: string }
 
+/** What is remembered of one instance. */
 export type InstanceMemory = {
   readonly instance: InstanceName
   readonly policy: RestartPolicy
@@ -47,6 +48,7 @@ const drivers: readonly Driver[] = ['qemu', 'lxc']
 /** libvirt's last words about a domain. */
 type LastEvent = { readonly event: string; readonly detail: string }
 
+/** All that is remembered. */
 export type Memory = {
   readonly instances: ReadonlyMap<string, InstanceMemory>
   /** By the key of the step. */
@@ -59,6 +61,7 @@ export type Memory = {
   readonly tidied: string | undefined
 }
 
+/** What an agent remembers that has just been started. */
 export const freshMemory: Memory = {
   instances: new Map(),
   retries: new Map(),
@@ -143,8 +146,9 @@ export function rememberEvent(memory: Memory, event: DomainEvent): Memory {
 }
 
 /**
- * All domains were seen: finds what has started, ended or come from elsewhere since last time. It is
- * asked at every look, of all instances: so the parts are collected in a draft, not copied each time.
+ * All domains were seen: finds what has started, ended or come from elsewhere since last time. It
+ * is asked at every look, of all instances: so the parts are collected in a draft, not copied each
+ * time.
  */
 export function rememberDomains(
   memory: Memory,

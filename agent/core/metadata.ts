@@ -9,8 +9,10 @@ import type { Domain } from './ports.ts'
 /** Namespace of our element `remuda:instance`. */
 export const metadataNamespace = 'https://remuda.dev/domain/1'
 
+/** How an instance's processor runs; a container's is the host's own: none. */
 export type Acceleration = 'kvm' | 'tcg' | 'none'
 
+/** What our element says. */
 export type DomainMetadata = {
   readonly version: 1
   readonly cloud: string
@@ -50,6 +52,7 @@ export const hardwareOf = (
     ports: instance.ports.map(port => [port.id, port.networkId, port.mac])
   })
 
+/** Writes our element's text. */
 export const writeMetadata = (metadata: DomainMetadata): string => JSON.stringify(metadata)
 
 /** Reads our element's text; undefined when it is not what this version writes. */

@@ -12,10 +12,12 @@ import { type Moment, timestamp } from './moment.ts'
 export const noticesKeptMax = 256
 /** Of one sort about one subject, so many pass in a window. */
 export const noticesPerWindowMax = 4
+/** How long a window is. Unit: ms. */
 export const noticeWindowMs = 60_000
 
 type Flow = { readonly since: Ms; readonly passed: number; readonly suppressed: number }
 
+/** Notices that wait to be kept, and what passed lately. */
 export type Notices = {
   /** Oldest first. */
   readonly waiting: readonly Notice[]
@@ -23,8 +25,10 @@ export type Notices = {
   readonly flows: ReadonlyMap<string, Flow>
 }
 
+/** A notice without its number and time. */
 export type NoticeText = Pick<Notice, 'subject' | 'reason' | 'message' | 'severity'>
 
+/** The notices of an agent that has just been started. */
 export const noNotices: Notices = { waiting: [], lastNumber: 0, flows: new Map() }
 
 /** Adds a notice, or counts it where too many of its sort have passed. */

@@ -28,6 +28,7 @@ export type ObservedDomains =
   | { readonly state: 'fresh'; readonly list: readonly Domain[] }
   | { readonly state: 'old'; readonly list: readonly Domain[]; readonly because: string }
 
+/** All that was observed. */
 export type Observed = {
   readonly domains: ObservedDomains
   readonly pools: readonly ObservedPool[]

@@ -7,6 +7,7 @@ import { uuidOf } from '#shared/ids.ts'
 import { type OwnDomain, readMetadata } from './metadata.ts'
 import type { Domain } from './ports.ts'
 
+/** The domains of a host, parted. */
 export type SortedDomains = {
   readonly own: readonly OwnDomain[]
   readonly foreign: readonly Domain[]

@@ -1,17 +1,17 @@
 /**
  * When an instance that ended by itself is started again.
  *
- *                 started                        ended, and the policy says no
- *      ┌──────┐ ──────────► ┌─────────┐ ──────────────────────────────► ┌──────┐
- *      │ idle │             │ running │                                 │ done │
- *      └──────┘ ◄────────── └─────────┘ ──────────┐                     └──────┘
- *          ▲   ended at our     ▲                 │ ended, and the policy   │
- *          │   wish             │ started         │ says again              │
- *          │                    │                 ▼                         │
- *          │                    │           ┌─────────┐                     │
- *          │                    └────────── │ waiting │                     │
- *          │                                └─────────┘                     │
- *          └── set free: a stop is wished, or another restart ◄─────────────┘
+ *               started                     ended, and the policy says no
+ *    ┌──────┐ ──────────► ┌─────────┐ ─────────────────────────────► ┌──────┐
+ *    │ idle │             │ running │                                │ done │
+ *    └──────┘ ◄────────── └─────────┘ ────────┐                      └──────┘
+ *        ▲  ended at our      ▲               │ ended, and the           │
+ *        │  wish              │ started       │ policy says again        │
+ *        │                    │               ▼                          │
+ *        │                    │          ┌─────────┐                     │
+ *        │                    └───────── │ waiting │                     │
+ *        │                               └─────────┘                     │
+ *        └── set free: a stop is wished, or another restart ◄────────────┘
  *
  * The wait doubles with each ending and is the first one again after a long enough run. It is
  * counted on the monotonic clock. What ended at our own wish is no ending: it starts at once.
@@ -19,17 +19,20 @@
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { OrderInstance } from '#shared/wire/order.ts'
 
+/** What the order says about starting again. */
 export type RestartPolicy = OrderInstance['restart']
 
 /** How a run ended: by an orderly shutdown, by a crash or force, or while nobody looked. */
 export type Ending = 'orderly' | 'by-force' | 'unseen'
 
+/** Where an instance stands between its runs. */
 export type RestartState =
   | { readonly state: 'idle' }
   | { readonly state: 'running'; readonly since: Ms }
   | { readonly state: 'waiting'; readonly until: Ms; readonly waitMs: Ms }
   | { readonly state: 'done'; readonly ending: Ending }
 
+/** How an instance fared so far. */
 export type RestartHistory = {
   readonly now: RestartState
   /** Starts since the agent began. */
@@ -46,6 +49,7 @@ export const endingsKeptMax = 32
 /** A second wait of a policy whose first is 0 is counted from this. Unit: ms. */
 const doublingFloorMs = 10
 
+/** The history of an instance that was never started. */
 export const freshHistory: RestartHistory = {
   now: { state: 'idle' },
   startCount: 0,
@@ -139,5 +143,6 @@ export function doneSentence(ending: Ending, policy: RestartPolicy): string {
     'by-force': 'ended by a crash or by force',
     unseen: 'ended while the agent was away'
   }[ending]
-  return `${how}, and its restart policy is ${policy.policy}; raise restarts by one to start it again`
+  const next = 'raise restarts by one to start it again'
+  return `${how}, and its restart policy is ${policy.policy}; ${next}`
 }

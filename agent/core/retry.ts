@@ -5,6 +5,7 @@
 import type { FaultCode } from '#shared/fault.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 
+/** A failure that a step waits after. */
 export type Retry = {
   /** Fingerprint of the step that failed. */
   readonly fingerprint: string
@@ -15,8 +16,9 @@ export type Retry = {
   readonly message: string
 }
 
-/** The wait after a first failure, and the longest one. Unit: ms. */
+/** The wait after a first failure. Unit: ms. */
 export const retryMsMin = 500
+/** The longest wait. Unit: ms. */
 export const retryMsMax = 30_000
 
 /** A step has failed, again or for the first time. */

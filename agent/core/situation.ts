@@ -34,7 +34,10 @@ export type Situation = {
   readonly now: Moment
 }
 
-/** A step that is wished, and whether it is its time: one that failed waits before it is tried again. */
+/**
+ * A step that is wished, and whether it is its time: one that failed waits before it is tried
+ * again.
+ */
 export type Wish =
   | { readonly state: 'due'; readonly step: Step }
   | { readonly state: 'later'; readonly step: Step; readonly retry: Retry }

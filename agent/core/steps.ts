@@ -12,6 +12,7 @@ import { fingerprint } from './fingerprint.ts'
 import type { DomainKey, NamedPort, StandingNetwork, StoredPool, StoredVolume } from './ports.ts'
 import { counted } from './words.ts'
 
+/** One thing to do, and why. */
 export type Step = {
   readonly because: string
   /** Whether it is done again and again while nothing changes; then it is no news. */
@@ -54,6 +55,7 @@ export type Step = {
     }
   | { readonly type: 'forget-instance'; readonly instance: InstanceName }
 )
+/** The sorts of steps. */
 export type StepType = Step['type']
 
 /** Enough to speak of an instance that no order may name any more. */
@@ -110,8 +112,8 @@ export function stepFingerprint(step: Step): string {
 }
 
 /**
- * Stands for what a step is to bring about. A step under way goes on while this is the same: that an
- * image may be fetched with a new ticket is no reason to give up the fetching.
+ * Stands for what a step is to bring about. A step under way goes on while this is the same: that
+ * an image may be fetched with a new ticket is no reason to give up the fetching.
  */
 export function purposeOf(step: Step): string {
   if (!('image' in step) || step.image === undefined) return stepFingerprint(step)

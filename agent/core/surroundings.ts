@@ -16,6 +16,7 @@ export type Surroundings = {
   readonly indexes: Indexes
 }
 
+/** What is looked up by name or id, made once for all instances. */
 export type Indexes = {
   /** Our domains, by driver and id of the instance. */
   readonly own: ReadonlyMap<string, OwnDomain>

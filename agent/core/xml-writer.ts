@@ -1,5 +1,6 @@
 import { Fault } from '#shared/fault.ts'
 
+/** An element with its attributes and what is in it. */
 export type XmlElement = {
   readonly name: string
   readonly attributes: Readonly<Record<string, string | number>>

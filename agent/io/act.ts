@@ -42,6 +42,7 @@ const deadlineMs: Readonly<Record<StepType, Ms>> = {
 
 /** Sorts of work that do not get into each other's way, and how much of each goes on at once. */
 export type WorkClass = 'fetch' | 'storage' | 'network' | 'domain'
+/** So many steps of one sort are under way at once. */
 export const workAtOnceMax: Readonly<Record<WorkClass, number>> = {
   fetch: 2,
   storage: 4,

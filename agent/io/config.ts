@@ -15,6 +15,7 @@ export const stateDefault = '/var/lib/remuda'
 const Path = (description: string) =>
   Type.String({ pattern: '^/[^\\0]*$', maxLength: 1024, description })
 
+/** What an agent can be told. */
 export const AgentConfig = Strict({
   state: Type.String({
     pattern: '^/[^\\0]*$',

@@ -51,6 +51,7 @@ export type StorageFindings = {
   readonly images: readonly string[] | undefined
 }
 
+/** Looks when it is told to, and keeps nothing. */
 export class Eyes {
   readonly #hypervisor: Hypervisor
   readonly #storage: StorageDriver

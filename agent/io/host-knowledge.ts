@@ -12,10 +12,12 @@ import type { Hardware, HypervisorAbilities } from '../core/ports.ts'
 import { Bell } from './bell.ts'
 import type { Eyes } from './eyes.ts'
 
-/** How often the machine's facts are gathered anew, and while libvirt says nothing. Unit: ms. */
+/** How often the machine's facts are gathered anew. Unit: ms. */
 export const factsMs: Ms = 60_000
+/** How often while libvirt has said nothing of itself. Unit: ms. */
 export const factsAgainMs: Ms = 1_000
 
+/** Keeps facts and abilities, and says when they have changed. */
 export class HostKnowledge {
   readonly #eyes: Pick<Eyes, 'abilities'>
   readonly #hardware: Hardware

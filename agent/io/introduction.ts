@@ -1,6 +1,6 @@
 /**
- * What the agent needs to be let in: the doors and the join token. On a controller's own machine the
- * controller writes both down; they may come later than the agent, and change, so they are read
+ * What the agent needs to be let in: the doors and the join token. On a controller's own machine
+ * the controller writes both down; they may come later than the agent, and change, so they are read
  * again and again while there is no controller.
  */
 import { readFile } from 'node:fs/promises'
@@ -17,6 +17,7 @@ import type { DoorAddress } from './door.ts'
 /** How often the files are looked at. Unit: ms. */
 const lookMs: Ms = 1_000
 
+/** Keeps the doors and the token as they were last read. */
 export class Introduction {
   readonly #config: Pick<AgentConfig, 'state' | 'door' | 'doorKey' | 'tokenFile'>
   readonly #log: Log

@@ -63,7 +63,9 @@ export class KeptOrder implements OrderKeeper {
     this.#log = given.log
   }
 
-  /** Reads what an earlier run has kept. A file that cannot be used is put aside, and said loudly. */
+  /**
+   * Reads what an earlier run has kept. A file that cannot be used is put aside, and said loudly.
+   */
   async recall(): Promise<Recalled> {
     const kept = (await this.#read(this.#orderFile, checkKept)) as
       | { readonly bootId: string; readonly order: Order }

@@ -13,6 +13,7 @@ const connectionsMax = 64
 /** What each path shows, worked out when it is asked for. */
 export type Pages = Readonly<Record<`/${string}`, () => unknown>>
 
+/** The socket, for as long as it is not disposed of. */
 export class LocalSocket implements AsyncDisposable {
   readonly #server: Server
   readonly #path: string
@@ -67,11 +68,12 @@ function reply(request: IncomingMessage, response: ServerResponse, pages: Pages)
     write(response, said.status, said.body)
     return
   }
+  const known = Object.keys(pages).join(', ')
   write(response, 404, {
     type: 'urn:remuda:not-found',
     title: 'There is no such thing',
     status: 404,
-    detail: `cannot ${request.method} ${path}: the agent shows only ${Object.keys(pages).join(', ')}`,
+    detail: `cannot ${request.method} ${path}: the agent shows only ${known}`,
     instance: path,
     reasons: [],
     next: ['remuda agent status']

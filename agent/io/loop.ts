@@ -45,6 +45,7 @@ export const roundApartMs: Ms = 10
 /** How long the end of steps is waited for when the agent ends. Unit: ms. */
 export const stopMsMax: Ms = 8_000
 
+/** What the loop stands on. */
 export type LoopOptions = {
   readonly hands: Hands
   readonly hardware: Hardware
@@ -222,8 +223,9 @@ export class AgentLoop {
   }
 
   /**
-   * The order that the report speaks of. One that is only for looking at counts as none; and so does
-   * any while our domains have never been seen: what a report does not list would be taken for gone.
+   * The order that the report speaks of. One that is only for looking at counts as none; and so
+   * does any while our domains have never been seen: what a report does not list would be taken for
+   * gone.
    */
   #actedOn(): Pick<Seen, 'epoch' | 'generation'> {
     const isSeen = this.#observed.domains.state !== 'unknown'

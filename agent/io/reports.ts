@@ -12,10 +12,12 @@ export const reportEveryMs: Ms = 2_000
 /** Facts are large and rarely change: they are in a report so often, and for each new epoch. */
 export const factsEveryMs: Ms = 60_000
 
+/** What a report is written from. */
 export type ReportParts = Omit<Parameters<typeof writeReport>[0], 'number' | 'facts'> & {
   readonly facts: HostFacts
 }
 
+/** Sends reports; asked at the end of each round. */
 export class Reports {
   readonly #clock: Clock
   readonly #send: (report: Report) => void

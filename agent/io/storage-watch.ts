@@ -13,8 +13,10 @@ import type { Eyes, StorageFindings } from './eyes.ts'
 /** How long after a look the next one begins. Unit: ms. */
 export const storageLookMs: Ms = 5_000
 
+/** What a look at the storage found, and how much memory was free then. */
 export type Findings = StorageFindings & { readonly memoryFreeMib: Mib | undefined }
 
+/** One look at a time; asked in each round. */
 export class StorageWatch {
   readonly #eyes: Eyes
   readonly #hardware: Hardware

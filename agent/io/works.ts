@@ -16,6 +16,7 @@ type Work = {
   ended: Ended | undefined
 }
 
+/** Keeps the lanes. */
 export class Works {
   readonly #act: (step: Step, signal: AbortSignal) => Promise<StepResult>
   readonly #onEnded: () => void

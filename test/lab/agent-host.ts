@@ -1,6 +1,7 @@
 /**
  * A whole agent on a real host of its own: real libvirt, storage and networks, and the loop between
- * them; only the controller is the test itself. Nothing meets the machine's own libvirt or networks.
+ * them; only the controller is the test itself. Nothing meets the machine's own libvirt or
+ * networks.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'

@@ -1,6 +1,6 @@
 /**
- * Time that passes only when a test says so. Between two moments at which somebody wakes, everything
- * that can go on without waiting is let go on.
+ * Time that passes only when a test says so. Between two moments at which somebody wakes,
+ * everything that can go on without waiting is let go on.
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Clock } from '#shared/clock.ts'

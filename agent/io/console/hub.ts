@@ -9,7 +9,9 @@ import type { Hypervisor } from '../../core/ports.ts'
 import { Line, type Viewer } from './line.ts'
 import { capLog, LogFile, readLog, removeLog } from './log-file.ts'
 
-/** A container's console that ended while it lives is opened again after so long; doubles. Unit: ms. */
+/**
+ * A container's console that ended while it lives is opened again after so long; doubles. Unit: ms.
+ */
 const reopenMsMin: Ms = 1_000
 const reopenMsMax: Ms = 30_000
 /** A console that held so long begins with the first wait again. Unit: ms. */
@@ -33,6 +35,7 @@ type Console = {
   readonly waitMs: Ms
 }
 
+/** Keeps the consoles; fed by the loop with what lives. */
 export class ConsoleHub implements AsyncDisposable {
   readonly #hypervisor: Pick<Hypervisor, 'console'>
   readonly #folder: string
@@ -59,7 +62,9 @@ export class ConsoleHub implements AsyncDisposable {
     this.#log = given.log
   }
 
-  /** Takes in which of our domains live: attaches to new containers, lets go of those that ended. */
+  /**
+   * Takes in which of our domains live: attaches to new containers, lets go of those that ended.
+   */
   watch(own: readonly OwnDomain[]): void {
     const alive = own.filter(({ domain }) => isAlive(domain))
     this.#own = new Map(alive.map(each => [each.metadata.id, each]))

@@ -14,6 +14,7 @@ export type Viewer = {
   readonly ended: (because: string) => void
 }
 
+/** One console: opened when it is needed, ended once. */
 export class Line {
   readonly #open: () => Promise<Duplex>
   readonly #log: LogFile | undefined

@@ -60,8 +60,8 @@ export async function removeLog(folder: string, instanceId: string): Promise<voi
 }
 
 /**
- * Cuts a log that grew beyond all bounds: its end is kept as the earlier part. QEMU appends, so that
- * what it writes next is at the new beginning. What it writes in between is lost.
+ * Cuts a log that grew beyond all bounds: its end is kept as the earlier part. QEMU appends, so
+ * that what it writes next is at the new beginning. What it writes in between is lost.
  */
 export async function capLog(folder: string, instanceId: string): Promise<void> {
   const path = pathOf(folder, instanceId)

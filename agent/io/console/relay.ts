@@ -23,6 +23,7 @@ type ChannelMessage = Extract<
 
 type Channel = { seat: Seat | undefined; window: ChannelWindow; inputBytes: number }
 
+/** Keeps the channels of one agent. */
 export class ConsoleRelay {
   readonly #hub: ConsoleHub
   readonly #send: (message: ToController) => void
