@@ -1,7 +1,7 @@
 /**
  * Whatever is ordered, in whatever sequence, and whatever happens to domains meanwhile: the steps
- * bring the world to where the order wants it, then nothing is left to do; and on the way nothing is
- * touched that is not ours or still in use.
+ * bring the world to where the order wants it, then nothing is left to do; and on the way nothing
+ * is touched that is not ours or still in use.
  */
 import test from 'ava'
 import fc from 'fast-check'

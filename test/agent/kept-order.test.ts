@@ -35,7 +35,7 @@ test('an order comes back whole, with what was seen and the boot that it is from
   t.is((await keeper(folder, 'boot-2').recall()).origin, 'other-boot')
 })
 
-test('an order of before the last boot is of this boot once a controller has sent it again', async t => {
+test('an order of an earlier boot is of this one once it has come again', async t => {
   const folder = await makeFolder(t)
   await keeper(folder).keepOrder(order())
   const next = keeper(folder, 'boot-2')

@@ -200,7 +200,7 @@ test('a failing instance does not stop the others and is tried again', async t =
   t.is((await rig.domains()).length, 6)
 })
 
-test('a fetch that is no longer wanted is given up, and the order after it brought about', async t => {
+test('a fetch that is no longer wanted is given up, and the next order done', async t => {
   await using rig = new LoopRig()
   await rig.start()
   rig.storage.hold('fetchImage')

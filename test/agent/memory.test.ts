@@ -163,7 +163,7 @@ const recalled = [
   ['on-failure', 'done', 'done']
 ] as const
 for (const [policy, mark, state] of recalled) {
-  test(`after a restart of the agent one marked ${mark} under ${policy} that is gone is ${state}`, t => {
+  test(`an instance marked ${mark} under ${policy} that a new agent misses is ${state}`, t => {
     const given = order({ instances: [instance({ restart: restart(policy) })] })
     const world = new ModelWorld(given)
     const marks = { [idOf('i', 1)]: { restarts: 0, state: mark } }

@@ -26,7 +26,7 @@ test('notices are numbered from 1 and carry the time', t => {
   )
 })
 
-test(`of one sort about one subject ${noticesPerWindowMax} pass in a minute, the rest is counted`, t => {
+test(`of one sort about one subject ${noticesPerWindowMax} pass in a minute`, t => {
   let notices = noNotices
   for (let at = 0; at < 50; at++) notices = say(notices, at * 1_000)
   t.is(notices.waiting.length, noticesPerWindowMax)

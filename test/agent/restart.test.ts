@@ -95,6 +95,7 @@ test('what is set free starts with the first wait again', t => {
 test('the sentence of what stays off says how to start it', t => {
   t.is(
     doneSentence('orderly', policy({ policy: 'on-failure' })),
-    'shut itself down, and its restart policy is on-failure; raise restarts by one to start it again'
+    'shut itself down, and its restart policy is on-failure; ' +
+      'raise restarts by one to start it again'
   )
 })
