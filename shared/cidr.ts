@@ -10,6 +10,7 @@ export function parseIpv4(text: string): number | undefined {
   return octets.reduce((sum, octet) => sum * 256 + octet, 0)
 }
 
+/** Writes an address as four octets; the counterpart of `parseIpv4`. */
 export const formatIpv4 = (address: number): string =>
   [24, 16, 8, 0].map(shift => (address >>> shift) & 255).join('.')
 
@@ -24,7 +25,9 @@ export function parseCidr(text: string): Cidr | undefined {
   return { first: address, last: address + size - 1, prefix }
 }
 
+/** Says whether two ranges have an address in common; one inside the other has. */
 export const overlaps = (a: Cidr, b: Cidr): boolean => a.first <= b.last && b.first <= a.last
 
+/** Says whether an address is in a range, its first and last one included. */
 export const contains = (range: Cidr, address: number): boolean =>
   address >= range.first && address <= range.last

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ms } from './units.ts'
 
-/** Time as a part may see it: a wall clock to write down, a monotonic one to measure with, a wait. */
+/** Time as a part may see it: a wall clock to write down, a monotonic one to measure by, a wait. */
 export interface Clock {
   /** Milliseconds since 1970, for records that people read. It may jump. */
   wall(): Ms
@@ -11,6 +11,7 @@ export interface Clock {
   sleep(durationMs: number, signal?: AbortSignal): Promise<void>
 }
 
+/** The clocks of the machine; a wait that is aborted rejects with an `AbortError`. */
 export const realClock: Clock = {
   wall: () => Date.now() as Ms,
   monotonic: () => performance.now() as Ms,

@@ -4,9 +4,9 @@
  * The next run of the agent must find again what an earlier one started, and must never signal a
  * process that merely got the same number. So a record beside the configuration says which process
  * it was, when the kernel started it and in which boot; the process counts as ours only when all of
- * this still holds and its arguments are ours. Before the start the record says that one is about to
- * be: should we die before the process id is in it, the process is looked for by its arguments, which
- * name files that only we use.
+ * this still holds and its arguments are ours. Before the start the record says that one is about
+ * to be: should we die before the process id is in it, the process is looked for by its arguments,
+ * which name files that only we use.
  */
 import fs from 'node:fs/promises'
 import { basename } from 'node:path'

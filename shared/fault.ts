@@ -19,6 +19,7 @@ export type FaultCode =
   | 'storage'
   | 'network'
 
+/** What a Fault may say besides its sentence; `cause` is what was thrown by others. */
 export type FaultOptions = ErrorOptions & {
   /** Why, one sentence with numbers each. */
   readonly reasons?: readonly string[]

@@ -1,13 +1,9 @@
 import { randomUUIDv7 } from 'node:crypto'
 
-/** A resource's id: the prefix of its kind, a dash, a UUIDv7. Sorting ids sorts by creation time. */
+/** A resource's id: the prefix of its kind, a dash, a UUIDv7; sorted, ids stand in order of age. */
 export type Id = string & { readonly brand?: 'Id' }
+/** On the mesh a host is known by its SMBIOS UUID, which is its own before it has joined. */
 export type HostId = string & { readonly brand?: 'HostId' }
-export type InstanceId = string & { readonly brand?: 'InstanceId' }
-export type VolumeId = string & { readonly brand?: 'VolumeId' }
-export type NetworkId = string & { readonly brand?: 'NetworkId' }
-export type PortId = string & { readonly brand?: 'PortId' }
-export type ImageId = string & { readonly brand?: 'ImageId' }
 
 /** Which controller's reign: starts at 1, raised by each election. */
 export type Epoch = number & { readonly brand?: 'Epoch' }

@@ -1,5 +1,7 @@
 /** Log levels, in rising order of urgency. */
 export type Level = 'debug' | 'info' | 'warn' | 'error'
+
+/** What a line says besides its sentence; never a secret. */
 export type Fields = Readonly<Record<string, unknown>>
 
 /** Writes one JSON line per call; `message` is in words that an operator can search for. */

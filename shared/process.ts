@@ -11,6 +11,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants, existsSync } from 'node:fs'
 import { Fault } from './fault.ts'
 
+/** How long a program may run, what it reads, and what counts as its success. */
 export type RunOptions = {
   /** What it reads on its standard input; nothing when left out. */
   readonly input?: string | Uint8Array
@@ -28,8 +29,8 @@ export type Output = { readonly stdout: string; readonly stderr: string }
 
 /**
  * Runs a program to its end. Faults: `command` (not installed, exit code that is a failure, too
- * much output), `deadline`, `aborted`. Secrets belong into `input`: arguments are visible to all and
- * stand in the Fault's sentence.
+ * much output), `deadline`, `aborted`. Secrets belong into `input`: arguments are visible to all
+ * and stand in the Fault's sentence.
  */
 export async function run(
   command: string,

@@ -3,6 +3,7 @@ import { HostFacts } from './host-facts.ts'
 import { type KindDefinition, mib, type Stored, Strict, Timestamp, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
+/** What an operator may set of a host; all else is found out by its agent. */
 export const HostSpec = Strict({
   schedulable: Type.Boolean({
     default: true,
@@ -17,6 +18,8 @@ export const HostSpec = Strict({
   })
 })
 export type HostSpec = DeepReadonly<Type.Static<typeof HostSpec>>
+
+/** Who the host is and whether it is let in, as it introduced itself at the door. */
 export type HostDecided = {
   readonly approval: 'approved' | 'pending'
   /** SMBIOS UUID, lower case. */
@@ -27,9 +30,14 @@ export type HostDecided = {
   readonly endpoint: string
   readonly deletedAt?: string
 }
+
+/** A host in the journal; its name is made of the hostname that it first knocked with. */
 export type Host = Stored<'host', HostSpec, HostDecided>
 
+/** `pending`: not let in yet; `unknown`: not heard since this controller leads; see liveness. */
 export const hostPhases = ['pending', 'online', 'late', 'silent', 'unknown'] as const
+
+/** How a host stands, with the facts that its agent last reported. */
 export const HostStatus = Strict({
   phase: Words(hostPhases, { description: 'Where it stands now.' }),
   lastHeardAt: Type.Optional(Timestamp('When its agent was last heard.')),
@@ -44,6 +52,7 @@ export const HostStatus = Strict({
   facts: Type.Optional(HostFacts)
 })
 
+/** Hosts are not created: they join, and wait for approval unless they bring a valid token. */
 export const hostKind: KindDefinition = {
   kind: 'host',
   plural: 'hosts',

@@ -2,8 +2,10 @@ import Type from 'typebox'
 import { type KindDefinition, type Stored, Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
+/** How an image's content may be laid out: a disk in two ways, or a root directory. */
 export const imageFormats = ['qcow2', 'raw', 'tar'] as const
 
+/** What an image holds and where its content comes from; `type` and `format` never change. */
 export const ImageSpec = Strict({
   type: Words(['vm', 'container'], {
     description: 'What can start from it.',
@@ -29,6 +31,8 @@ export const ImageSpec = Strict({
   shared: Type.Boolean({ default: false, description: 'Whether other tenants may start from it.' })
 })
 export type ImageSpec = DeepReadonly<Type.Static<typeof ImageSpec>>
+
+/** What became of the content. It is set once: images never change. */
 export type ImageDecided = {
   /** Set once the whole content is stored and verified. */
   readonly content?: {
@@ -41,8 +45,11 @@ export type ImageDecided = {
   readonly failure?: string
   readonly deletedAt?: string
 }
+
+/** An image in the journal; its content lies in the controller's image folder. */
 export type Image = Stored<'image', ImageSpec, ImageDecided>
 
+/** How far an image is, and on how many hosts volumes can be made from it. */
 export const ImageStatus = Strict({
   phase: Words(['pending', 'ready', 'failed', 'deleting'], {
     description: 'Where it stands now.'
@@ -53,6 +60,7 @@ export const ImageStatus = Strict({
   hosts: Type.Integer({ description: 'Hosts that hold a copy. Unit: count.' })
 })
 
+/** Images are made by import from an address, or created first and filled by an upload. */
 export const imageKind: KindDefinition = {
   kind: 'image',
   plural: 'images',

@@ -36,8 +36,11 @@ export type ResourceOf = {
   readonly event: Event
   readonly job: Job
 }
+
+/** Any resource, told apart by `kind`. */
 export type Resource = ResourceOf[Kind]
 
+/** Every kind by its name; a new kind is added here and in `ResourceOf`. */
 export const kinds: { readonly [K in Kind]: KindDefinition } = {
   tenant: tenantKind,
   host: hostKind,

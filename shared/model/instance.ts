@@ -2,6 +2,7 @@ import Type from 'typebox'
 import { type KindDefinition, mib, Name, type Stored, Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
+/** When and how soon an instance that ended by itself is started again. */
 export const RestartPolicy = Strict(
   {
     policy: Words(['always', 'on-failure', 'never'], {
@@ -32,6 +33,7 @@ export const RestartPolicy = Strict(
   { default: {}, description: 'What happens when the instance ends by itself.' }
 )
 
+/** A VM or container of a tenant, as wished. */
 export const InstanceSpec = Strict({
   type: Words(['vm', 'container'], {
     description: 'A virtual machine, or a container that shares the kernel of its host.',
@@ -110,10 +112,9 @@ export const InstanceSpec = Strict({
   }),
   host: Type.Optional(Name('The only host that it may run on.'))
 })
-
-/** A VM or container of a tenant, as wished. */
 export type InstanceSpec = DeepReadonly<Type.Static<typeof InstanceSpec>>
 
+/** Where an instance is, how large, and which volumes and ports it was given. */
 export type InstanceDecided = {
   /** Name of the host that it was given. */
   readonly host?: string
@@ -128,8 +129,11 @@ export type InstanceDecided = {
   /** RFC 3339; set once it was asked to go. */
   readonly deletedAt?: string
 }
+
+/** An instance in the journal; its id's UUID is also that of its libvirt domain. */
 export type Instance = Stored<'instance', InstanceSpec, InstanceDecided>
 
+/** What an instance may be found to be; `waiting`: it ended and its next start is due later. */
 export const instancePhases = [
   'pending',
   'starting',
@@ -142,8 +146,14 @@ export const instancePhases = [
   'unknown',
   'deleting'
 ] as const
+
+/**
+ * `pending`, `unknown` and `deleting` are the controller's own judgement, all others the host's
+ * word.
+ */
 export type InstancePhase = (typeof instancePhases)[number]
 
+/** How an instance is; where its host is silent, the phase is `unknown`. */
 export const InstanceStatus = Strict({
   phase: Words(instancePhases, { description: 'Where it stands now.' }),
   host: Type.Optional(Name('Host that it is placed on.')),
@@ -161,6 +171,7 @@ export const InstanceStatus = Strict({
 })
 export type InstanceStatus = DeepReadonly<Type.Static<typeof InstanceStatus>>
 
+/** Instances are created with their root volume and ports, and take those with them. */
 export const instanceKind: KindDefinition = {
   kind: 'instance',
   plural: 'instances',

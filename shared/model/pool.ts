@@ -1,7 +1,15 @@
 import Type from 'typebox'
-import { type KindDefinition, mib, type Stored, Strict, Words } from './resource.ts'
+import {
+  type KindDefinition,
+  mib,
+  type NothingDecided,
+  type Stored,
+  Strict,
+  Words
+} from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
+/** Where volumes are kept on each host, or on storage that all hosts share; fixed once made. */
 export const PoolSpec = Strict({
   driver: Words(['directory'], {
     description: 'How volumes are kept: directory, as files below a path.',
@@ -20,9 +28,11 @@ export const PoolSpec = Strict({
   })
 })
 export type PoolSpec = DeepReadonly<Type.Static<typeof PoolSpec>>
-export type PoolDecided = { readonly deletedAt?: string }
-export type Pool = Stored<'pool', PoolSpec, PoolDecided>
 
+/** A pool in the journal; each order names all pools. */
+export type Pool = Stored<'pool', PoolSpec, NothingDecided>
+
+/** What the hosts that are heard report of a pool, added up unless they share it. */
 export const PoolStatus = Strict({
   phase: Words(['ready', 'failed', 'unknown'], { description: 'Where it stands now.' }),
   capacityMib: mib('Room that the hosts report, in all.', 0, Number.MAX_SAFE_INTEGER),
@@ -30,6 +40,7 @@ export const PoolStatus = Strict({
   promisedMib: mib('Sum of the sizes of its volumes.', 0, Number.MAX_SAFE_INTEGER)
 })
 
+/** Pools belong to the cloud, so that tenants need not know where their volumes are. */
 export const poolKind: KindDefinition = {
   kind: 'pool',
   plural: 'pools',

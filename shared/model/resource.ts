@@ -10,9 +10,14 @@ import type { Generation, Id } from '../ids.ts'
 /** The pattern of every name: a DNS label, so that it can be a host name. */
 export const namePattern = '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
 
+/** The schema of a field that names a resource, as `namePattern` says. */
 export const Name = (description: string, options: { readonly default?: string } = {}) =>
   Type.String({ pattern: namePattern, maxLength: 63, description, ...options })
 
+/**
+ * The schema of labels: keys as in DNS, with dots and slashes; at most 64 of at most 253
+ * characters.
+ */
 export const Labels = Type.Record(
   Type.String({ pattern: '^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$' }),
   Type.String({ maxLength: 253 }),
@@ -24,6 +29,7 @@ export const Labels = Type.Record(
   }
 )
 
+/** One thing that is or is not so of a resource, and why, worked out when somebody looks. */
 export const Condition = Type.Object(
   {
     type: Type.String({ description: 'What is said: placed, running, volumes-ready, reachable.' }),
@@ -46,6 +52,7 @@ export type Condition = {
 export const Timestamp = (description: string) =>
   Type.String({ format: 'date-time', description: `${description} RFC 3339, UTC.` })
 
+/** In the order in which they are listed, those that others refer to first. */
 export const kindNames = [
   'tenant',
   'host',
@@ -60,6 +67,8 @@ export const kindNames = [
   'event',
   'job'
 ] as const
+
+/** The name of a kind, as in paths, references and the journal. */
 export type Kind = (typeof kindNames)[number]
 
 /** A resource as the journal keeps it. `generation` is raised by each change of `spec`. */
@@ -75,6 +84,9 @@ export type Stored<K extends Kind, Spec, Decided> = {
   /** RFC 3339, UTC. */
   readonly createdAt: string
 }
+
+/** What is decided of kinds of which nothing is: their wish is all that there is. */
+export type NothingDecided = Readonly<Record<string, never>>
 
 /** How a kind is called, who owns it, and the schemas of its parts. */
 export type KindDefinition = {
@@ -102,5 +114,6 @@ export const Words = <const Values extends readonly string[]>(
   options: { readonly description: string; readonly default?: Values[number] }
 ) => Type.Unsafe<Values[number]>(Type.Enum([...values], options))
 
+/** The schema of a size in whole MiB, with its bounds. */
 export const mib = (description: string, minimum: number, maximum: number) =>
   Type.Integer({ minimum, maximum, description: `${description} Unit: MiB.` })

@@ -1,7 +1,15 @@
 import Type from 'typebox'
-import { type KindDefinition, mib, type Stored, Strict, Words } from './resource.ts'
+import {
+  type KindDefinition,
+  mib,
+  type NothingDecided,
+  type Stored,
+  Strict,
+  Words
+} from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
+/** A change of a size concerns only instances that are created or changed after it. */
 export const SizeSpec = Strict({
   vcpus: Type.Integer({
     minimum: 1,
@@ -11,13 +19,16 @@ export const SizeSpec = Strict({
   memoryMib: mib('Memory.', 16, 16 * 1024 * 1024)
 })
 export type SizeSpec = DeepReadonly<Type.Static<typeof SizeSpec>>
-export type SizeDecided = { readonly deletedAt?: string }
-export type Size = Stored<'size', SizeSpec, SizeDecided>
 
+/** A size in the journal. */
+export type Size = Stored<'size', SizeSpec, NothingDecided>
+
+/** A size can always be used. */
 export const SizeStatus = Strict({
   phase: Words(['ready'], { description: 'Always ready.' })
 })
 
+/** Sizes belong to the cloud; instances of all tenants name them. */
 export const sizeKind: KindDefinition = {
   kind: 'size',
   plural: 'sizes',

@@ -2,6 +2,7 @@ import Type from 'typebox'
 import { type KindDefinition, type Stored, Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
+/** A tenant is its name; there is only a description to set. */
 export const TenantSpec = Strict({
   description: Type.String({
     maxLength: 1024,
@@ -10,15 +11,20 @@ export const TenantSpec = Strict({
   })
 })
 export type TenantSpec = DeepReadonly<Type.Static<typeof TenantSpec>>
+
+/** What is decided of a tenant; it can go once it has no resources. */
 export type TenantDecided = { readonly deletedAt?: string }
+
+/** A tenant in the journal; its resources carry its name, which never changes. */
 export type Tenant = Stored<'tenant', TenantSpec, TenantDecided>
 
+/** How many instances a tenant has, whatever their state. */
 export const TenantStatus = Strict({
   phase: Words(['active', 'deleting'], { description: 'Where it stands now.' }),
   instances: Type.Integer({ description: 'Instances that it has. Unit: count.' })
 })
 
-/** Whoever shares the cloud: its instances, volumes, images and networks have names of their own. */
+/** Tenants belong to the cloud: everything that is a tenant's own carries its name. */
 export const tenantKind: KindDefinition = {
   kind: 'tenant',
   plural: 'tenants',

@@ -2,9 +2,13 @@ import Type from 'typebox'
 import { type KindDefinition, mib, Name, type Stored, Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
+/** How a volume is kept: as a file that grows, a file of full size, or a directory. */
 export const volumeFormats = ['qcow2', 'raw', 'tree'] as const
+
+/** One of `volumeFormats`; VMs use the first two, containers `tree`. */
 export type VolumeFormat = (typeof volumeFormats)[number]
 
+/** What a volume is; only its size may change, and only grow. */
 export const VolumeSpec = Strict({
   pool: Name('Pool that it lives in.', { default: 'local' }),
   format: Words(volumeFormats, {
@@ -15,6 +19,8 @@ export const VolumeSpec = Strict({
   image: Type.Optional(Name('Image that it starts as a copy of.'))
 })
 export type VolumeSpec = DeepReadonly<Type.Static<typeof VolumeSpec>>
+
+/** Where a volume is and what it was made from and for. */
 export type VolumeDecided = {
   /** Name of the host that holds it, where its pool is not shared. */
   readonly host?: string
@@ -24,8 +30,11 @@ export type VolumeDecided = {
   readonly ownerId?: string
   readonly deletedAt?: string
 }
+
+/** A volume in the journal; hosts remove one only when the order says so of that very volume. */
 export type Volume = Stored<'volume', VolumeSpec, VolumeDecided>
 
+/** `pending`: no host makes it yet; `unknown`: its host has said nothing of it. */
 export const volumePhases = [
   'pending',
   'creating',
@@ -34,6 +43,8 @@ export const volumePhases = [
   'unknown',
   'deleting'
 ] as const
+
+/** How a volume is on its host, and which instance uses it. */
 export const VolumeStatus = Strict({
   phase: Words(volumePhases, { description: 'Where it stands now.' }),
   host: Type.Optional(Name('Host that holds it, where its pool is not shared.')),
@@ -41,6 +52,7 @@ export const VolumeStatus = Strict({
   usedMib: Type.Optional(mib('Room that it takes up.', 0, Number.MAX_SAFE_INTEGER))
 })
 
+/** Volumes are created by users, or as the root of an instance, with which they then go. */
 export const volumeKind: KindDefinition = {
   kind: 'volume',
   plural: 'volumes',
