@@ -4,9 +4,10 @@
  * and tests may stop, kill and restart it. It needs root, and Debian's libvirt-daemon-system,
  * libvirt-daemon-driver-lxc and qemu-system-x86.
  *
- * The first process of the pid namespace is a shell that takes orders from its standard input.
- * When that ends, for whatever reason, the shell ends too, and with it all that runs in there, and
- * another shell outside clears away: nothing is left of a test run, not even of one that was killed. What it took to get there:
+ * The first process of the pid namespace is a shell that takes orders from its standard input. When
+ * that ends, for whatever reason, the shell ends too, and with it all that runs in there, and
+ * another shell outside clears away: nothing is left of a test run, not even of one that was
+ * killed. What it took to get there:
  *  - That shell must reap orphans, or libvirt waits 40 s for each emulator that it has killed.
  *  - libvirt's LXC driver cannot live with version 1 and 2 of cgroups mounted side by side: the
  *    container's init fails on /sys/fs/cgroup/unified. So it gets plain version 1 here.

@@ -45,8 +45,8 @@ const createMs = 60_000
  * How a domain is asked to shut down. For a machine libvirt chooses, agent or ACPI. For a container
  * it must be told to send SIGTERM: left to choose (measured with 9.0), it looks for an initctl
  * pipe, finds none, and reports success without having done anything. And now and then it never
- * learns a container's init and refuses the wish for good: whoever wants it to end has to destroy it
- * when its time is over.
+ * learns a container's init and refuses the wish for good: whoever wants it to end has to destroy
+ * it when its time is over.
  */
 const shutdownFlags: Readonly<Record<Driver, number>> = { qemu: 0, lxc: shutdownSignal }
 

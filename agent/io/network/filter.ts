@@ -1,9 +1,9 @@
 /**
  * Puts the packet filter in place, and only when it is not there already.
  *
- * A ruleset as written and as listed by the kernel differ, so the two cannot be compared. Instead we
- * remember by their hashes what we wrote and what the kernel listed right after. As long as the text
- * is the same and the listing too, nobody has touched the rules, and neither do we.
+ * A ruleset as written and as listed by the kernel differ, so the two cannot be compared. Instead
+ * we remember by their hashes what we wrote and what the kernel listed right after. As long as the
+ * text is the same and the listing too, nobody has touched the rules, and neither do we.
  */
 import { createHash } from 'node:crypto'
 import fs from 'node:fs/promises'

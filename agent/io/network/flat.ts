@@ -2,9 +2,9 @@
  * Flat networks: a bridge each, with DHCP and DNS on it and a packet filter around all of them.
  *
  * Everything is named so that it is known to be ours: bridges `rb…`, ports `rp…`, filter tables
- * `remuda`. What stands is read from the kernel each time, compared with what should stand, and only
- * the difference is carried out; so an agent that starts anew touches nothing that runs. Files live
- * below /run, since nothing of all this outlives the host's boot.
+ * `remuda`. What stands is read from the kernel each time, compared with what should stand, and
+ * only the difference is carried out; so an agent that starts anew touches nothing that runs. Files
+ * live below /run, since nothing of all this outlives the host's boot.
  */
 import { createHash } from 'node:crypto'
 import fs from 'node:fs/promises'

@@ -2,10 +2,10 @@
  * Storage in folders: volumes as files and trees below a pool's path, images and seeds below the
  * agent's state.
  *
- * A volume from a disk image is a thin file over the image's content, which stays and never changes;
- * a container's tree is copied from an archive that was unpacked once. Whatever is made gets its name
- * only when it is whole and on the disk, so a crash leaves nothing behind but unfinished files, which
- * the next start removes.
+ * A volume from a disk image is a thin file over the image's content, which stays and never
+ * changes; a container's tree is copied from an archive that was unpacked once. Whatever is made
+ * gets its name only when it is whole and on the disk, so a crash leaves nothing behind but
+ * unfinished files, which the next start removes.
  */
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs/promises'

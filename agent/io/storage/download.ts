@@ -21,8 +21,8 @@ const reportMs = 10_000
 
 /**
  * Fetches a file over HTTP, and knows at its end that every byte is as it should be. It may take as
- * long as it wants, but not stand still. Faults: `unavailable` (no or bad answer, stood still, ended
- * early), `corrupt` (too long, or another hash), `aborted`.
+ * long as it wants, but not stand still. Faults: `unavailable` (no or bad answer, stood still,
+ * ended early), `corrupt` (too long, or another hash), `aborted`.
  */
 export async function download(what: Download, signal: AbortSignal): Promise<void> {
   const stall = new Stall(what.stallMsMax)

@@ -1,7 +1,7 @@
 /**
- * Makes files appear whole or not at all: written under a temporary name in the same folder, flushed
- * to the disk, then renamed, and the folder flushed too. What a crash leaves behind has a name that
- * says so.
+ * Makes files appear whole or not at all: written under a temporary name in the same folder,
+ * flushed to the disk, then renamed, and the folder flushed too. What a crash leaves behind has a
+ * name that says so.
  */
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs/promises'

@@ -1,8 +1,8 @@
 /**
  * Keeps images: each content once, under its hash, and a record for each image id that it serves.
  *
- * A record is written when the content is there and verified, so what is recorded is whole. Contents
- * never change; volumes are backed by them in place.
+ * A record is written when the content is there and verified, so what is recorded is whole.
+ * Contents never change; volumes are backed by them in place.
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'

@@ -2,8 +2,8 @@
  * Opens pools: folders, often mount points.
  *
  * A mount point with nothing mounted looks like an empty pool, and an empty pool like lost volumes.
- * So each pool gets a marker when it is first opened, and the agent remembers it. Where the marker is
- * missing later, or is another one, the pool is not what it was, and is not used.
+ * So each pool gets a marker when it is first opened, and the agent remembers it. Where the marker
+ * is missing later, or is another one, the pool is not what it was, and is not used.
  */
 import { randomUUID } from 'node:crypto'
 import fs from 'node:fs/promises'

@@ -1,7 +1,7 @@
 /**
  * Seeds for cloud-init: small ISO images with the label cidata. They hold secrets, so they are made
- * in a folder that only root can enter, and nothing of them stands on a command line. The same files
- * give the same bytes, so that a seed that is there already is left alone.
+ * in a folder that only root can enter, and nothing of them stands on a command line. The same
+ * files give the same bytes, so that a seed that is there already is left alone.
  */
 import fs from 'node:fs/promises'
 import { join } from 'node:path'

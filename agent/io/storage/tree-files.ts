@@ -1,7 +1,8 @@
 /**
- * Puts files into a container's tree, which its tenant owns: any folder of it may be a symbolic link
- * to the host's own files, or become one while we work. So each folder is opened by itself, without
- * following links, and the next name is looked up in the folder that is open, through /proc/self/fd.
+ * Puts files into a container's tree, which its tenant owns: any folder of it may be a symbolic
+ * link to the host's own files, or become one while we work. So each folder is opened by itself,
+ * without following links, and the next name is looked up in the folder that is open, through
+ * /proc/self/fd.
  */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'

@@ -2,9 +2,10 @@
  * Root directories of containers, unpacked from archives.
  *
  * An archive is hostile: tenants bring it, and root unpacks it. GNU tar keeps inside the folder: it
- * strips leading slashes, refuses names with `..`, and sets up symbolic links that point outside only
- * after everything else. Device files are taken away again, since a container gets its own /dev. The
- * unpacked tree may hold set-user-ID programs, so only root can enter the folder of trees.
+ * strips leading slashes, refuses names with `..`, and sets up symbolic links that point outside
+ * only after everything else. Device files are taken away again, since a container gets its own
+ * /dev. The unpacked tree may hold set-user-ID programs, so only root can enter the folder of
+ * trees.
  */
 import fs from 'node:fs/promises'
 import { dirname } from 'node:path'
