@@ -50,7 +50,9 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
   const instance: Instance =
     host === undefined ? unplaced : { ...unplaced, decided: { ...unplaced.decided, host } }
   const made: readonly (Volume | Port)[] = [
-    ...volumes.made.map(volume => onHost(view, volume, host)),
+    ...volumes.all
+      .map(volume => onHost(view, volume, host))
+      .filter(volume => view.get('volume', volume.id) !== volume),
     ...ports
   ]
   return {
@@ -68,7 +70,9 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
 
 /** A volume of a pool that is not shared belongs to the host that makes it. */
 export const onHost = (view: View, volume: Volume, host: string | undefined): Volume =>
-  host === undefined || view.named('pool', volume.spec.pool)?.spec.shared
+  host === undefined ||
+  volume.decided.host === host ||
+  view.named('pool', volume.spec.pool)?.spec.shared
     ? volume
     : { ...volume, decided: { ...volume.decided, host } }
 
