@@ -77,7 +77,7 @@ export async function waitUntil(
   const { judge, timeoutMs, expected } = options
   const api = await invocation.connect()
   const subject = writeReference(reference)
-  const signal = AbortSignal.any([invocation.signal, AbortSignal.timeout(timeoutMs)])
+  const signal = AbortSignal.any([invocation.signal, AbortSignal.timeout(Math.ceil(timeoutMs))])
   const progress = makeProgress(invocation.terminal.errors, {
     quiet: invocation.settings.quiet,
     now: () => performance.now()
