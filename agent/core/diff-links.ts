@@ -34,8 +34,9 @@ export function diffBridge(
   const present = links.get(bridge)
   const lines: string[] = []
   if (!present) {
+    const settings = 'forward_delay 0 stp_state 0 mcast_snooping 0'
     lines.push(
-      `link add name ${bridge} address ${mac} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`,
+      `link add name ${bridge} address ${mac} type bridge ${settings}`,
       `link set dev ${bridge} addrgenmode none`
     )
   } else if (present.mac !== mac) {

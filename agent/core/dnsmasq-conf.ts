@@ -2,12 +2,12 @@
  * The files that dnsmasq reads for one network.
  *
  * Two processes serve a network, one for DHCP and one for DNS, because they forget differently. A
- * lease stays in the DHCP server's memory after its line is gone, and as long as it does, its address
- * is refused to the next holder; only a new process knows nothing. So the DHCP server starts anew
- * when a line changes or goes, while name resolution, which nobody may miss, goes on: the DNS server
- * knows names only from its hosts file and reads that again on SIGHUP. It never learns a name from
- * a lease, so that no instance can give itself another's name. No line carries a tag: SIGHUP with
- * tagged lines and a lease crashes dnsmasq 2.90.
+ * lease stays in the DHCP server's memory after its line is gone, and as long as it does, its
+ * address is refused to the next holder; only a new process knows nothing. So the DHCP server
+ * starts anew when a line changes or goes, while name resolution, which nobody may miss, goes on:
+ * the DNS server knows names only from its hosts file and reads that again on SIGHUP. It never
+ * learns a name from a lease, so that no instance can give itself another's name. No line carries a
+ * tag: SIGHUP with tagged lines and a lease crashes dnsmasq 2.90.
  */
 import { type Layout, siteAddress } from './network-layout.ts'
 
@@ -20,6 +20,7 @@ export type NamedAddress = {
 
 /** Where the two processes find and leave their files. */
 export type DhcpPaths = { readonly hostsFile: string; readonly readyFile: string }
+/** The DNS server reads a further file, which says whom it asks about the outside. */
 export type DnsPaths = DhcpPaths & { readonly serversFile: string }
 
 const leaseSeconds = 3600
@@ -92,7 +93,7 @@ export const dhcpHosts = (ports: readonly NamedAddress[]): string =>
 /** dnsmasq takes some words of a line for settings: `ignore` would deny the instance an address. */
 const isKeyword = (name: string): boolean => /^(ignore|infinite|\d+[smhdw]?)$/i.test(name)
 
-/** Which address has which names, the full one first, since that is what a reverse look-up gives. */
+/** Which address has which names, the full one first: a reverse look-up gives that. */
 export const dnsHosts = (layout: Layout, ports: readonly NamedAddress[]): string =>
   text(
     ports

@@ -4,14 +4,15 @@
  * There are three kinds, by two settings. Without an uplink the network ends at the host. With
  * `nat` the host is the instances' gateway and DNS server: it carries the gateway's address on the
  * bridge, as each other host does on its own, and keeps frames about it off the uplink, so that
- * every instance talks to the gateway of its own host. With an uplink and without NAT the network is
- * that of the site: the gateway is the site's router, and the host has only a link-local address on
- * the bridge, to give the instances their addresses by DHCP.
+ * every instance talks to the gateway of its own host. With an uplink and without NAT the network
+ * is that of the site: the gateway is the site's router, and the host has only a link-local address
+ * on the bridge, to give the instances their addresses by DHCP.
  */
 import { type Cidr, formatIpv4, overlaps, parseCidr, parseIpv4 } from '#shared/cidr.ts'
 import { shortName } from '#shared/ids.ts'
 import type { OrderNetwork } from '#shared/wire/order.ts'
 
+/** A subnet in the forms in which the kernel, dnsmasq and the packet filter want it. */
 export type Subnet = {
   /** The range, such as 10.66.0.0/24. */
   readonly cidr: string
@@ -24,6 +25,7 @@ export type Subnet = {
   readonly dns: readonly string[]
 }
 
+/** What a network is on this host, worked out of its order; two hosts with one order agree. */
 export type Layout = {
   readonly id: string
   readonly name: string

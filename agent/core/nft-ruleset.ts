@@ -1,15 +1,16 @@
 /**
  * The packet filter of a host, as text for nft(8).
  *
- * Two tables, both named remuda, replaced as a whole in one transaction. The bridge table sees every
- * frame that leaves an instance before anything else does: its hardware and IP addresses must be
- * those of its port, it may not play DHCP server, and nothing but IPv4 and ARP passes. An interface
- * that is named like a port of ours, but that no order knows, is mute. The inet table keeps networks
- * apart, guards the host, and hides instances of NAT networks behind the host's address.
+ * Two tables, both named remuda, replaced as a whole in one transaction. The bridge table sees
+ * every frame that leaves an instance before anything else does: its hardware and IP addresses must
+ * be those of its port, it may not play DHCP server, and nothing but IPv4 and ARP passes. An
+ * interface that is named like a port of ours, but that no order knows, is mute. The inet table
+ * keeps networks apart, guards the host, and hides instances of NAT networks behind the host's
+ * address.
  *
  * An uplink joins the bridges of several hosts, each of which gives addresses to its own instances
- * and, with NAT, is their gateway under the same address. So DHCP never crosses an uplink, nor does a
- * frame from or about the gateway.
+ * and, with NAT, is their gateway under the same address. So DHCP never crosses an uplink, nor does
+ * a frame from or about the gateway.
  */
 import { interfaceOf, type Layout } from './network-layout.ts'
 

@@ -17,6 +17,7 @@ import type {
 /** libvirt's two drivers: virtual machines and containers. */
 export type Driver = 'qemu' | 'lxc'
 
+/** libvirt's states in our words; what waits for a device counts as `running`. */
 export type DomainState = 'running' | 'paused' | 'stopping' | 'stopped' | 'crashed'
 
 /** One libvirt domain, ours or foreign. */
@@ -84,8 +85,10 @@ export interface Hypervisor extends AsyncDisposable {
   abilities(): Promise<HypervisorAbilities>
 }
 
+/** Which domain a call means; the driver says on which of libvirt's connections it is. */
 export type DomainKey = { readonly driver: Driver; readonly uuid: string }
 
+/** What libvirt says that it can run here; a driver that cannot be used is false. */
 export type HypervisorAbilities = {
   /** Such as 9.0.0. */
   readonly libvirtVersion: string
@@ -108,6 +111,7 @@ export type StoredVolume = {
   readonly usedMib: Mib
 }
 
+/** A pool as its host finds it, full or not to be used. */
 export type StoredPool = {
   readonly name: string
   readonly path: string
@@ -188,10 +192,10 @@ export interface Hardware {
  */
 export interface AgentMesh extends AsyncDisposable {
   /**
-   * Hands a message over for the controller. A report, heartbeat or refusal replaces an unsent older
-   * one and never fails; while there is no controller the latest report is kept, the others are
-   * dropped. Other messages wait in a bounded queue: Fault `unavailable` when that is full or there
-   * is no controller. When another controller takes over, they are dropped.
+   * Hands a message over for the controller. A report, heartbeat or refusal replaces an unsent
+   * older one and never fails; while there is no controller the latest report is kept, the others
+   * are dropped. Other messages wait in a bounded queue: Fault `unavailable` when that is full or
+   * there is no controller. When another controller takes over, they are dropped.
    */
   send(message: ToController): void
   /** What the controller says. An order or heartbeat replaces an unread older one. One reader. */

@@ -1,11 +1,12 @@
 /**
  * The header of a qcow2 file, as far as it decides what other files it makes qemu open.
  *
- * An image comes from a tenant. One that names a backing file or an external data file would let its
- * instance read whatever file of the host it names; so such an image is refused before it is kept.
- * Layout after docs/interop/qcow2.txt of QEMU; all numbers are big-endian.
+ * An image comes from a tenant. One that names a backing file or an external data file would let
+ * its instance read whatever file of the host it names; so such an image is refused before it is
+ * kept. Layout after docs/interop/qcow2.txt of QEMU; all numbers are big-endian.
  */
 
+/** What the header says of the disk and of other files. */
 export type Qcow2Header = {
   readonly sizeBytes: number
   /** Where the name of its backing file stands; undefined: it has none. */
@@ -18,7 +19,7 @@ export type Qcow2Header = {
 export const qcow2HeaderBytes = 80
 
 const magic = 0x514649fb
-const externalDataBit = 1n << 2n
+const externalFileBit = 1n << 2n
 const backingNameBytesMax = 1023
 /** qemu refuses larger disks than this with the default cluster size. Unit: bytes. */
 const sizeBytesMax = 2 ** 53
@@ -39,7 +40,7 @@ export function readQcow2Header(bytes: Uint8Array): Qcow2Header | undefined {
     sizeBytes,
     backing: offset === 0 ? undefined : { offset, length },
     encrypted: view.getUint32(32) !== 0,
-    externalDataFile: (features & externalDataBit) !== 0n
+    externalDataFile: (features & externalFileBit) !== 0n
   }
 }
 

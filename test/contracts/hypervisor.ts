@@ -308,17 +308,17 @@ function listen(t: ExecutionContext, hypervisor: Hypervisor): Listener {
 }
 
 /**
- * Types at a console until it comes back: a guest that is not there yet may swallow the first. A
+ * Types at a console until it comes back: a system that is not up yet may swallow the first. A
  * failure of the console or of our patience ends the wait with it.
  */
 async function hearsFrom(console: Duplex, word: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   let heard = ''
-  const onData = (chunk: Buffer): void => {
+  const listen = (chunk: Buffer): void => {
     heard += chunk.toString()
     if (heard.includes(word)) resolve()
   }
-  console.on('data', onData)
+  console.on('data', listen)
   console.once('error', reject)
   const typing = setInterval(() => console.write(`${word}\n`), 100)
   const patience = setTimeout(() => reject(new Error(`heard only ${heard}`)), patienceMs)
@@ -327,7 +327,7 @@ async function hearsFrom(console: Duplex, word: string): Promise<void> {
   } finally {
     clearInterval(typing)
     clearTimeout(patience)
-    console.off('data', onData)
+    console.off('data', listen)
   }
 }
 

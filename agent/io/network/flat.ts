@@ -31,6 +31,7 @@ import { changeLinks, readLinks } from './links.ts'
 import { NameServers } from './name-servers.ts'
 import { type Place, placeIn } from './place.ts'
 
+/** Where the driver acts; only the lab and tests set more than the first two. */
 export type FlatNetworksOptions = {
   /** The agent's state folder; it tells the agents of one machine apart. */
   readonly state: string
@@ -47,6 +48,7 @@ const watchMs = 1_000
 
 type Wish = { readonly networks: readonly OrderNetwork[]; readonly ports: readonly NamedPort[] }
 
+/** The network driver of hosts; made without touching anything: `apply` and its watch do. */
 export class FlatNetworks implements NetworkDriver {
   readonly #options: FlatNetworksOptions
   readonly #place: Place

@@ -13,11 +13,12 @@ import type { Layout } from '../../core/network-layout.ts'
 import type { Place } from './place.ts'
 import { Server } from './server.ts'
 
+/** Which bridge is served, and from which namespace the servers see it. */
 export type NameServersOptions = {
   readonly bridge: string
   /** Name of the network, for messages. */
   readonly network: string
-  /** Where the files of all networks are; those of this one are in a folder of the bridge's name. */
+  /** Where the files of all networks are, each network's in a folder of its bridge's name. */
   readonly folder: string
   readonly place: Place
   readonly log: Log

@@ -29,6 +29,7 @@ export type ServerFiles = {
   readonly tables: Readonly<Record<string, string>>
 }
 
+/** Which of a network's two servers it is, and how it takes in changed files. */
 export type ServerOptions = {
   /** For messages, such as: DNS of network default. */
   readonly name: string
@@ -46,6 +47,7 @@ const logBytesMax = 1024 * 1024
 /** So many turns of revival pass at most between two attempts. */
 const turnsToPassMax = 30
 
+/** Holds no process of its own: one that runs when the agent ends is found again by the next. */
 export class Server {
   readonly #options: ServerOptions
   readonly #spec: DaemonSpec

@@ -42,6 +42,7 @@ import {
   volumePath
 } from './volume-files.ts'
 
+/** Where the storage is, and how patient it is with a server of images. */
 export type DirectoryStorageOptions = {
   /** The agent's state folder. */
   readonly state: string
@@ -57,6 +58,7 @@ const measureAgeMsMax = 60_000
 /** So many volumes are measured at the same time. */
 const measuresMax = 16
 
+/** Does one thing at a time for each volume, pool and seed; different ones go side by side. */
 export class DirectoryStorage implements StorageDriver {
   readonly #mark: string
   readonly #log: Log

@@ -4,6 +4,7 @@ import { Fault } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import { formatMib, type Mib } from '#shared/units.ts'
 
+/** What is fetched, what it must turn out to be, and where it goes. */
 export type Download = {
   /** For messages. */
   readonly name: string

@@ -27,6 +27,7 @@ import {
 import { needRoom } from './room.ts'
 import { SharedWork } from './shared-work.ts'
 
+/** `mark` tells this host's unfinished files; a fetch that stands still is given up. */
 export type ImageFolderOptions = {
   readonly folder: string
   readonly mark: string
@@ -39,6 +40,7 @@ const copyMsMax = 60 * 60_000
 
 type Content = Pick<OrderImage, 'sha256' | 'format' | 'sizeBytes'>
 
+/** Fetches each content once, however many ask for it at the same time. */
 export class ImageFolder {
   readonly #options: ImageFolderOptions
   readonly #records: string

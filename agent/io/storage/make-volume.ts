@@ -15,6 +15,7 @@ export type Source = {
   readonly path: string
 }
 
+/** What a volume is made of, and where. */
 export type Making = {
   readonly volume: OrderVolume
   readonly source: Source | undefined

@@ -16,6 +16,7 @@ import type { StoredPool } from '../../core/ports.ts'
 import { codeOf, makeFolder, pathIn, removeLeftovers, writeWhole } from './files.ts'
 import { roomOf } from './room.ts'
 
+/** `mark` tells this host's unfinished files in a pool that others share. */
 export type PoolBookOptions = {
   /** Where pools without a path of their own are. */
   readonly folder: string
@@ -30,6 +31,7 @@ type Known = { readonly path: string; readonly marker: string }
 
 const markerName = '.remuda-pool'
 
+/** Remembers by their markers which pools were opened; a pool may be used while it is the same. */
 export class PoolBook {
   readonly #options: PoolBookOptions
   /** Pools that this run has tidied already, by path. */

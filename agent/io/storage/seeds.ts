@@ -22,6 +22,7 @@ const deadlineMs = 60_000
 const epoch = new Date('2000-01-01T00:00:00Z')
 const stamp = '2000010100000000'
 
+/** One seed for each instance; `write` does nothing where the same files are in it already. */
 export class SeedFolder {
   readonly #folder: string
   readonly #mark: string
