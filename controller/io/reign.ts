@@ -187,7 +187,9 @@ export class Reign {
       const silenceMs = heard.heardAt === undefined ? 0 : Math.round(monotonic - heard.heardAt)
       const because =
         phase === 'online'
-          ? `heard again, was ${before}`
+          ? before === 'unknown'
+            ? 'heard for the first time by this controller'
+            : `heard again, was ${before}`
           : `was ${before}, its agent has not been heard for ${silenceMs} ms`
       this.#options.log.info('host changed', { host: host.name, from: before, to: phase, because })
       const at = new Date(wall).toISOString()

@@ -5,7 +5,7 @@ import { isRefusal, type Refusal, refuse } from '../refusal.ts'
 import { defaultTenant } from '../subject.ts'
 import type { View } from '../view.ts'
 import { admitted, type Context, unchanged, type Verdict } from './context.ts'
-import { attachedVolumes, shapeOf } from './instance-create.ts'
+import { attachedVolumes, onHost, shapeOf } from './instance-create.ts'
 import { placeInstance } from './instance-place.ts'
 
 /** What is fixed once an instance is made, and what one does instead. */
@@ -121,7 +121,6 @@ function refuseNoRoom(
   if (more.memoryMib <= 0 && more.vcpus <= 0) return undefined
   const probe: Instance = {
     ...after,
-    spec: { ...after.spec, host },
     decided: {
       ...after.decided,
       memoryMib: Math.max(0, more.memoryMib),
@@ -130,7 +129,8 @@ function refuseNoRoom(
   }
   const only = view.named('host', host)
   if (!only || !view.heard(host).report?.facts) return undefined
-  const placement = placeInstance(view, { instance: probe, volumes: [] }, context.now)
+  const bonds = [{ host, because: 'it is placed there' }]
+  const placement = placeInstance(view, { instance: probe, volumes: [], bonds }, context.now)
   return isRefusal(placement) ? placement : undefined
 }
 
@@ -146,9 +146,11 @@ function volumesAfter(
   const attached = attachedVolumes(view, { name: instance.name, id: instance.id, tenant, spec })
   if (isRefusal(attached)) return attached
   const ids = [...owned, ...attached.volumes].map(volume => volume.id)
+  const bound = boundTo(view, instance, attached.volumes)
+  if (isRefusal(bound)) return bound
   const [root] = owned
   if (spec.rootMib === undefined || !root || spec.rootMib === root.spec.sizeMib) {
-    return { ids, changes: [] }
+    return { ids, changes: bound }
   }
   if (spec.rootMib < root.spec.sizeMib) {
     return refuse('invalid', `cannot make the root volume of ${instance.name} smaller`, {
@@ -162,7 +164,29 @@ function volumesAfter(
     spec: { ...root.spec, sizeMib: spec.rootMib },
     generation: root.generation + 1
   }
-  return { ids, changes: [{ op: 'put', resource }] }
+  return { ids, changes: [...bound, { op: 'put', resource }] }
+}
+
+/** Volumes that come to a placed instance come to its host; one that is elsewhere cannot. */
+function boundTo(
+  view: View,
+  instance: Instance,
+  volumes: readonly Volume[]
+): readonly Change[] | Refusal {
+  const { host } = instance.decided
+  if (host === undefined) return []
+  const elsewhere = volumes.find(({ decided }) => (decided.host ?? host) !== host)
+  if (elsewhere) {
+    return refuse('conflict', `instance ${instance.name} cannot use volume ${elsewhere.name}`, {
+      pointer: '/spec/volumes',
+      reasons: [`the instance is on ${host}, the volume on ${elsewhere.decided.host}`],
+      next: [`create an instance with volume ${elsewhere.name}: it will be placed there`]
+    })
+  }
+  return volumes
+    .map(volume => onHost(view, volume, host))
+    .filter(volume => view.get('volume', volume.id) !== volume)
+    .map(resource => ({ op: 'put', resource }))
 }
 
 /** What has changed, field by field, for the history. */

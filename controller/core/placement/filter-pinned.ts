@@ -1,7 +1,7 @@
 import type { Filter } from './pipeline.ts'
 
-/** Keeps the one host that the instance is bound to, where it is bound to one. */
-export const filterPinned: Filter = ({ host }, { only }) =>
-  only === undefined || only.host === host.name
-    ? undefined
-    : `the instance is bound to ${only.host}: ${only.because}`
+/** Keeps the hosts that everything agrees with that the instance is bound to. */
+export const filterPinned: Filter = ({ host }, { bonds }) => {
+  const bond = bonds.find(one => one.host !== host.name)
+  return bond && `the instance is bound to ${bond.host}: ${bond.because}`
+}

@@ -25,8 +25,8 @@ export type Demand = {
   readonly vcpus: number
   /** Names of the pools that it needs, with how much of each must be free at the start. */
   readonly pools: ReadonlyMap<string, Mib>
-  /** Name of the only host that it may run on, and why. */
-  readonly only?: { readonly host: string; readonly because: string }
+  /** Names of hosts that it is bound to, and why; with two different ones none can take it. */
+  readonly bonds: readonly { readonly host: string; readonly because: string }[]
   /** Whether it needs memory and processors now; a stopped one does not. */
   readonly running: boolean
 }

@@ -276,6 +276,47 @@ test('an instance waits unplaced while a host has not been heard, and is not ref
   t.true(cloud.view.indexes.unplaced.has(web(cloud).id))
 })
 
+test('a free volume comes to the host of the instance that takes it', t => {
+  const cloud = sampleCloud({ h1: { memoryMib: 4_608 }, h2: { memoryMib: 1_024 } })
+  cloud.done(create('volume', 'early', { sizeMib: 10 }))
+  cloud.done(create('volume', 'late', { sizeMib: 10 }))
+  cloud.done(instanceIntent('web', { volumes: ['early'] }))
+  const hostOf = (name: string) => cloud.view.named('volume', name, 'default')?.decided.host
+  t.is(hostOf('early'), 'h1')
+  t.is(hostOf('late'), undefined)
+  cloud.done(changed(cloud, { volumes: ['early', 'late'] }))
+  t.is(hostOf('late'), 'h1')
+})
+
+test('volumes on two hosts cannot come together in one instance', t => {
+  const cloud = sampleCloud({ h1: { memoryMib: 4_608 }, h2: { memoryMib: 4_000 } })
+  for (const [name, host] of [
+    ['one', 'h1'],
+    ['two', 'h2']
+  ] as const) {
+    cloud.done(create('volume', name, { sizeMib: 10 }))
+    cloud.done(instanceIntent(`on-${host}`, { volumes: [name], host }))
+    const { id } = cloud.view.named('instance', `on-${host}`, 'default')!
+    const spec = { ...cloud.view.get('instance', id)!.spec, volumes: [] }
+    cloud.done({ verb: 'change', kind: 'instance', id, labels: {}, spec })
+  }
+  const both = cloud.judged(instanceIntent('web', { volumes: ['one', 'two'] }))
+  t.true(isRefusal(both))
+  t.regex(JSON.stringify(both), /h1: the instance is bound to h2: volume two is there/)
+  cloud.done(instanceIntent('web', { volumes: ['one'] }))
+  const later = cloud.judged(changed(cloud, { volumes: ['one', 'two'] }))
+  t.regex(JSON.stringify(later), /the instance is on h1, the volume on h2/)
+})
+
+test('more memory is judged on its own host, whatever another host has or may have', t => {
+  const cloud = sampleCloud({ h1: { memoryMib: 4_608 }, h2: { memoryMib: 4_000 } })
+  withWeb(cloud)
+  const wish = { uuid: 'u', hostname: 'h3', publicKey: 'k', endpoint: 'tcp://x:1', trusted: true }
+  cloud.done({ verb: 'join', wish })
+  const verdict = cloud.judged(changed(cloud, { memoryMib: 5_000 }))
+  t.regex(JSON.stringify(verdict), /h2: the instance is bound to h1: it is placed there/)
+})
+
 test('the same wish again changes nothing', t => {
   const cloud = sampleCloud()
   withWeb(cloud)
