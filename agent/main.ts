@@ -9,6 +9,7 @@ import { version } from '#shared/version.ts'
 import { type CurveKeys, loadKeys } from '#shared/wire/keys.ts'
 import type { Question } from '#shared/wire/messages.ts'
 import type { Hypervisor } from './core/ports.ts'
+import type { InstanceName } from './core/steps.ts'
 import { reachableEndpoint } from './io/address.ts'
 import { type Admission, readAdmission } from './io/admission.ts'
 import { answer } from './io/answers.ts'
@@ -23,6 +24,7 @@ import { Introduction } from './io/introduction.ts'
 import { KeptOrder } from './io/kept-order.ts'
 import { tryKvm } from './io/kvm.ts'
 import { defaultSocketPaths, makeLibvirt } from './io/libvirt/hypervisor.ts'
+import { removeLibvirtLog } from './io/libvirt-log.ts'
 import { LocalSocket } from './io/local-socket.ts'
 import { AgentLoop } from './io/loop.ts'
 import { AgentSocket } from './io/mesh.ts'
@@ -60,8 +62,12 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   await using consoles = new ConsoleHub({ hypervisor, folder: consoleFolder, clock, log })
   const { uuid: host, hostname } = facts
   const { bootId, run: agentRun } = sender
+  const forgetConsole = async (instance: InstanceName): Promise<void> => {
+    await consoles.forget(instance.id)
+    await removeLibvirtLog(instance)
+  }
   const loop = await AgentLoop.open({
-    hands: { hypervisor, storage, networks, forgetConsole: id => consoles.forget(id), clock },
+    hands: { hypervisor, storage, networks, forgetConsole, clock },
     hardware,
     kept: new KeptOrder({ folder: own, bootId, log }),
     reporter: { host, hostname, agentVersion: version, bootId, agentRun },

@@ -6,7 +6,14 @@ import type { Ms } from '#shared/units.ts'
 import { domainXml } from '../core/domain-xml.ts'
 import { timestamp } from '../core/moment.ts'
 import type { Hypervisor, NetworkDriver, StorageDriver } from '../core/ports.ts'
-import { laneOf, type Step, type StepResult, type StepType, stepSentence } from '../core/steps.ts'
+import {
+  type InstanceName,
+  laneOf,
+  type Step,
+  type StepResult,
+  type StepType,
+  stepSentence
+} from '../core/steps.ts'
 
 /** What the agent acts with. */
 export type Hands = {
@@ -14,7 +21,7 @@ export type Hands = {
   readonly storage: StorageDriver
   readonly networks: NetworkDriver
   /** Forgets the console log of an instance. */
-  readonly forgetConsole: (instanceId: string) => Promise<void>
+  readonly forgetConsole: (instance: InstanceName) => Promise<void>
   readonly clock: Clock
 }
 
@@ -134,7 +141,7 @@ async function perform(step: Step, hands: Hands, signal: AbortSignal): Promise<S
       return {}
     case 'forget-instance':
       await storage.removeSeed(step.instance.id)
-      await hands.forgetConsole(step.instance.id)
+      await hands.forgetConsole(step.instance)
       return {}
     default:
       return step satisfies never

@@ -113,7 +113,7 @@ export class LoopRig implements AsyncDisposable {
         hypervisor,
         storage,
         networks: network,
-        forgetConsole: async id => void this.forgotten.push(id),
+        forgetConsole: async ({ id }) => void this.forgotten.push(id),
         clock
       },
       hardware,

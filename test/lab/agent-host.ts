@@ -96,7 +96,7 @@ export class AgentHost implements AsyncDisposable {
         hypervisor,
         storage: await DirectoryStorage.open({ state, log }),
         networks: this.#networks,
-        forgetConsole: id => this.consoles.forget(id),
+        forgetConsole: ({ id }) => this.consoles.forget(id),
         clock: realClock
       },
       hardware,
