@@ -44,8 +44,8 @@ export function generateProcedures(): string {
   const text = structs.map(writeStruct).join('\n')
   return [
     '/**',
-    " * The part of libvirt's remote protocol that we speak, under the protocol's own names. Written",
-    ' * by tools/libvirt-rpc.ts from tools/libvirt-rpc.json: change those.',
+    " * The part of libvirt's remote protocol that we speak, under the protocol's own names.",
+    ' * Written by tools/libvirt-rpc.ts from tools/libvirt-rpc.json: change those.',
     ' */',
     writeImports(text),
     '',

@@ -19,14 +19,16 @@ import { run } from './run.ts'
 import { tar } from './tar.ts'
 import { guestFile, initramfsTree, sharedTree, virtualMachineTree } from './userland.ts'
 
+/** One of the two images; both hold the same userland. */
 export type ImageKind = 'vm' | 'container'
 
+/** Where the images go and what is made; nothing is told where `progress` is left out. */
 export type ImageOptions = {
   /** The folder for the images; it is made if need be. */
   readonly out: string
   /** Builds this one alone. */
   readonly only?: ImageKind | undefined
-  /** Where downloaded packages are kept: `remuda/packages` in the user's cache folder by default. */
+  /** Where downloads are kept: `remuda/packages` in the user's cache folder by default. */
   readonly cache?: string | undefined
   /** Is told what goes on, a sentence each. */
   readonly progress?: (line: string) => void
@@ -45,6 +47,7 @@ export type Image = {
   readonly packages: readonly string[]
 }
 
+/** Paths of both images, and what is in those that were asked for. */
 export type Images = {
   /** Where the images are; with `only`, the other one may not exist. */
   readonly vm: string
@@ -55,7 +58,10 @@ export type Images = {
 
 const fileNames = { vm: 'tiny-vm.qcow2', container: 'tiny-container.tar.gz' } as const
 
-/** Builds what is not there yet. Faults: `command`, `unavailable`, `not-found`, `deadline`, `aborted`. */
+/**
+ * Builds what is not there yet. Faults: `command`, `unavailable`, `not-found`, `deadline`,
+ * `aborted`.
+ */
 export async function buildImages(options: ImageOptions): Promise<Images> {
   const out = resolve(options.out)
   const progress = options.progress ?? (() => {})

@@ -34,6 +34,7 @@ const rootUuid = '74696e79-0000-4000-8000-000000000001'
 const hashSeed = '74696e79-0000-4000-8000-000000000002'
 const buildTime = 1_700_000_000
 
+/** What is put on the disk: three files of the boot partition, and the tree of the root. */
 export type DiskParts = {
   readonly kernel: Buffer
   readonly initramfs: Buffer
@@ -41,6 +42,7 @@ export type DiskParts = {
   readonly root: readonly Entry[]
 }
 
+/** Where the disk is made; equal parts give equal bytes wherever that is. */
 export type DiskOptions = {
   /** A folder for files in between; the caller removes it. */
   readonly work: string

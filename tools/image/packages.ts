@@ -31,12 +31,13 @@ const userlandPackages = ['busybox-static', 'e2fsprogs', 'libc6', 'libcom-err2',
 
 const downloadDeadlineMs = 300_000
 
+/** Debian's packages whose files are in the images, in the versions that apt has now. */
 export type GuestPackages = {
   readonly kernel: Package
   readonly userland: readonly Package[]
 }
 
-/** Asks apt which packages the images are made of today. Fault `unavailable` when it has no lists. */
+/** Asks apt which packages the images are made of today. Fault `unavailable`: it has no lists. */
 export async function guestPackages(signal?: AbortSignal): Promise<GuestPackages> {
   const [meta] = await show([kernelMetaPackage], signal)
   const kernelName = /\blinux-image-\S+/.exec(meta!.depends)?.[0]
@@ -72,6 +73,7 @@ async function show(names: readonly string[], signal?: AbortSignal): Promise<rea
   })
 }
 
+/** Where packages are kept between builds, and where their files go. */
 export type UnpackOptions = {
   /** Where downloaded packages are kept. */
   readonly cache: string

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { Fault } from '#shared/fault.ts'
 
+/** Limits and surroundings of a program; a minute is the limit when none is given. */
 export type RunOptions = {
   readonly deadlineMs?: number
   readonly signal?: AbortSignal | undefined

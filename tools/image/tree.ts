@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 
+/** One file, folder or link of a tree; paths are relative to its root, without a leading slash. */
 export type Entry =
   | { readonly type: 'directory'; readonly path: string; readonly mode: number }
   | {
@@ -23,8 +24,10 @@ export const file = (path: string, content: Buffer | string, mode = 0o644): Entr
   content: typeof content === 'string' ? Buffer.from(content) : content
 })
 
+/** A folder; those above what a tree holds are added by `complete` where they are left out. */
 export const directory = (path: string, mode = 0o755): Entry => ({ type: 'directory', path, mode })
 
+/** A symbolic link; its target is text that is kept as it is, and may point to nothing. */
 export const symlink = (path: string, target: string): Entry => ({ type: 'symlink', path, target })
 
 /**

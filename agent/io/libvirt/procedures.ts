@@ -1,6 +1,6 @@
 /**
- * The part of libvirt's remote protocol that we speak, under the protocol's own names. Written
- * by tools/libvirt-rpc.ts from tools/libvirt-rpc.json: change those.
+ * The part of libvirt's remote protocol that we speak, under the protocol's own names.
+ * Written by tools/libvirt-rpc.ts from tools/libvirt-rpc.json: change those.
  */
 import {
   array,
