@@ -14,10 +14,10 @@ import { constants, gzipSync } from 'node:zlib'
 import { cpio } from './cpio.ts'
 import { makeDisk } from './disk.ts'
 import { moduleFiles } from './modules.ts'
-import { type GuestPackages, guestPackages, unpack } from './packages.ts'
+import { type ImagePackages, imagePackages, unpack } from './packages.ts'
 import { run } from './run.ts'
 import { tar } from './tar.ts'
-import { guestFile, initramfsTree, sharedTree, virtualMachineTree } from './userland.ts'
+import { initramfsTree, insideFile, sharedTree, virtualMachineTree } from './userland.ts'
 
 /** One of the two images; both hold the same userland. */
 export type ImageKind = 'vm' | 'container'
@@ -67,7 +67,7 @@ export async function buildImages(options: ImageOptions): Promise<Images> {
   const progress = options.progress ?? (() => {})
   const kinds: readonly ImageKind[] = options.only ? [options.only] : ['vm', 'container']
   await mkdir(out, { recursive: true })
-  const packages = await guestPackages(options.signal)
+  const packages = await imagePackages(options.signal)
   const sources = await sourceHash()
   const found = await Promise.all(
     kinds.map(kind => present(join(out, fileNames[kind]), keyOf(kind, packages, sources)))
@@ -110,7 +110,7 @@ async function present(path: string, key: string): Promise<Image | undefined> {
   return builtKey === key && image.bytes === file.size ? { ...image, path } : undefined
 }
 
-/** The hash of all files of the builder, guest files and tools alike. */
+/** The hash of all files of the builder, those inside the images and tools alike. */
 async function sourceHash(): Promise<string> {
   const folder = import.meta.dirname
   const hash = createHash('sha256')
@@ -121,13 +121,13 @@ async function sourceHash(): Promise<string> {
   return hash.digest('hex')
 }
 
-const keyOf = (kind: ImageKind, packages: GuestPackages, sources: string): string =>
+const keyOf = (kind: ImageKind, packages: ImagePackages, sources: string): string =>
   createHash('sha256')
     .update(JSON.stringify([kind, sources, partsOf(kind, packages)]))
     .digest('hex')
 
 /** A container has its host's kernel and no file system of its own to grow. */
-const partsOf = (kind: ImageKind, packages: GuestPackages): GuestPackages['userland'] =>
+const partsOf = (kind: ImageKind, packages: ImagePackages): ImagePackages['userland'] =>
   kind === 'vm'
     ? [packages.kernel, ...packages.userland]
     : packages.userland.filter(each => each.name === 'busybox-static')
@@ -136,7 +136,7 @@ type Workshop = {
   readonly out: string
   readonly work: string
   readonly cache?: string | undefined
-  readonly packages: GuestPackages
+  readonly packages: ImagePackages
   readonly progress: (line: string) => void
   readonly signal?: AbortSignal | undefined
 }
@@ -200,7 +200,7 @@ async function makeVirtualMachine(into: string, job: Job): Promise<string> {
     {
       kernel: await readFile(join(root, `boot/vmlinuz-${release}`)),
       initramfs: await readFile(`${archive}.lz4`),
-      bootConfig: await guestFile('syslinux.cfg'),
+      bootConfig: await insideFile('syslinux.cfg'),
       root: await virtualMachineTree(shared, { root, release, modules })
     },
     { work, into, signal }

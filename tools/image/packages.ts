@@ -32,13 +32,13 @@ const userlandPackages = ['busybox-static', 'e2fsprogs', 'libc6', 'libcom-err2',
 const downloadDeadlineMs = 300_000
 
 /** Debian's packages whose files are in the images, in the versions that apt has now. */
-export type GuestPackages = {
+export type ImagePackages = {
   readonly kernel: Package
   readonly userland: readonly Package[]
 }
 
 /** Asks apt which packages the images are made of today. Fault `unavailable`: it has no lists. */
-export async function guestPackages(signal?: AbortSignal): Promise<GuestPackages> {
+export async function imagePackages(signal?: AbortSignal): Promise<ImagePackages> {
   const [meta] = await show([kernelMetaPackage], signal)
   const kernelName = /\blinux-image-\S+/.exec(meta!.depends)?.[0]
   if (!kernelName) {

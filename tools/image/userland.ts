@@ -1,11 +1,11 @@
-/** What is in the images: three trees, made of the guest files beside this and of Debian's. */
+/** What is in the images: three trees, made of our files in `inside` and of Debian's. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ModuleFiles, moduleEntries } from './modules.ts'
 import { run } from './run.ts'
 import { complete, directory, type Entry, file, symlink } from './tree.ts'
 
-const guestFolder = new URL('./guest/', import.meta.url)
+const insideFolder = new URL('./inside/', import.meta.url)
 
 /** What the initramfs loads to reach the root disk. */
 const rootDiskModules = ['virtio_pci', 'virtio_blk']
@@ -33,8 +33,8 @@ const resizeFiles: readonly (readonly [path: string, from: string])[] = [
   ['lib/x86_64-linux-gnu/libext2fs.so.2', 'lib/x86_64-linux-gnu/libext2fs.so.2']
 ]
 
-/** Reads one of the guest files. */
-export const guestFile = (name: string): Promise<Buffer> => readFile(new URL(name, guestFolder))
+/** Reads one of our own files in the images. */
+export const insideFile = (name: string): Promise<Buffer> => readFile(new URL(name, insideFolder))
 
 /** The userland that virtual machine and container share. `root` holds the unpacked packages. */
 export async function sharedTree(root: string): Promise<readonly Entry[]> {
@@ -43,12 +43,12 @@ export async function sharedTree(root: string): Promise<readonly Entry[]> {
   return complete([
     ...applets.map(path => symlink(path, '/bin/busybox')),
     file('bin/busybox', await readFile(busybox), 0o755),
-    file('sbin/init', await guestFile('init'), 0o755),
-    file('usr/lib/tiny/dhcp', await guestFile('dhcp'), 0o755),
-    file('usr/lib/tiny/console', await guestFile('console'), 0o755),
-    file('usr/lib/tiny/seed.awk', await guestFile('seed.awk')),
-    file('srv/www/cgi-bin/index.cgi', await guestFile('index.cgi'), 0o755),
-    file('etc/profile', await guestFile('profile')),
+    file('sbin/init', await insideFile('init'), 0o755),
+    file('usr/lib/tiny/dhcp', await insideFile('dhcp'), 0o755),
+    file('usr/lib/tiny/console', await insideFile('console'), 0o755),
+    file('usr/lib/tiny/seed.awk', await insideFile('seed.awk')),
+    file('srv/www/cgi-bin/index.cgi', await insideFile('index.cgi'), 0o755),
+    file('etc/profile', await insideFile('profile')),
     file('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'),
     file('etc/group', 'root:x:0:\nnogroup:x:65534:\n'),
     file('etc/os-release', 'NAME=tiny\nID=tiny\nPRETTY_NAME="tiny, a demonstration image"\n'),
@@ -86,7 +86,7 @@ export async function initramfsTree(options: {
   const { root, release, modules } = options
   return complete([
     file('bin/busybox', await readFile(join(root, 'bin/busybox')), 0o755),
-    file('init', await guestFile('stage1'), 0o755),
+    file('init', await insideFile('stage1'), 0o755),
     ...['dev', 'proc', 'root', 'sys'].map(path => directory(path)),
     ...(await moduleEntries(modules, release, rootDiskModules))
   ])
