@@ -1,5 +1,5 @@
 /**
- * How a domain of ours is ended: asked to shut down, asked again now and then (a guest that boots
+ * How a domain of ours is ended: asked to shut down, asked again now and then (one that boots
  * does not listen yet), and when its grace is over its plug is pulled. No grace: at once.
  */
 import type { Ms } from '#shared/units.ts'

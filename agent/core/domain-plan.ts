@@ -9,7 +9,7 @@ export type HostContext = {
   readonly hostname: string
   /** undefined: libvirt has not been asked yet. */
   readonly abilities: HypervisorAbilities | undefined
-  /** Whether guests were seen running under KVM. */
+  /** Whether KVM was seen to work. */
   readonly kvm: boolean
   /** Absolute path of the folder that console logs are in. */
   readonly consoleFolder: string

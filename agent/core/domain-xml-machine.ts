@@ -3,7 +3,7 @@ import type { DomainPlan, PlannedVolume } from './domain-plan.ts'
 import type { DomainSurroundings } from './domain-xml.ts'
 import { element, type XmlElement } from './xml-writer.ts'
 
-/** How often the guest's balloon driver is asked how much memory is in use. Unit: s. */
+/** How often an instance's balloon driver is asked how much memory is in use. Unit: s. */
 const balloonPeriodS = 10
 
 /** What describes a VM outside of its devices. */

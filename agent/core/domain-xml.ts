@@ -5,7 +5,7 @@
  *   `vme`, which some AMD parts hide; `check='none'` since QEMU leaves out what the host lacks
  *   rather than not start. `host` is the host's own under KVM, and all that TCG can do otherwise.
  * - Cache. `none` where other hosts see the volume: what one writes, the next reads. `writeback`
- *   elsewhere: it honours the guest's flushes and works on file systems without O_DIRECT.
+ *   elsewhere: it honours the instance's flushes and works on file systems without O_DIRECT.
  * - Seed. A read-only virtio disk after all volumes, found by its label. Not a SATA CD-ROM: cloud
  *   kernels such as Debian's have no AHCI driver.
  * - Console. A serial line that libvirt also writes to a file, so that it can be read afterwards.

@@ -210,7 +210,7 @@ const unorderedPolicy: RestartPolicy = {
   resetMs: 1_000
 }
 
-// A guest that was asked to shut down, and is then wished to run, may still do as it was asked.
+// An instance that was asked to shut down, and is then wished to run, may still do as it was asked.
 const stopForgottenMs = (own: OwnDomain): Ms => Math.max(60_000, own.metadata.stopGraceMs)
 
 function noteAbsent(draft: Draft, last: InstanceMemory, now: Moment): void {

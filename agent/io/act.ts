@@ -79,7 +79,7 @@ const asksOnly: ReadonlySet<StepType> = new Set(['shutdown', 'suspend', 'resume'
 
 /**
  * Does a step. The signal withdraws it where that makes sense: fetching and copying stop, a request
- * to a guest is no longer waited for; everything else is brought to its end.
+ * to an instance is no longer waited for; everything else is brought to its end.
  */
 export async function act(step: Step, hands: Hands, signal: AbortSignal): Promise<StepResult> {
   const { clock } = hands

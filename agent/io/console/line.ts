@@ -56,7 +56,7 @@ export class Line {
     if (this.#viewers.size === 0 && this.#log === undefined) this.end('nobody looks at it')
   }
 
-  /** Passes input on; resolves once the guest's side has taken it. */
+  /** Passes input on; resolves once the instance's side has taken it. */
   async write(bytes: Uint8Array): Promise<void> {
     const stream = await this.#stream?.catch(() => undefined)
     if (stream === undefined || stream.destroyed) return

@@ -1,6 +1,6 @@
 /**
  * Carries consoles over the mesh: a channel for each viewer, with a window in each direction, so
- * that a slow viewer holds up neither the guest nor anybody else.
+ * that a slow viewer holds up neither the instance nor anybody else.
  */
 import { isFault, sentence } from '#shared/fault.ts'
 import { channelWindowBytes, type ToAgent, type ToController } from '#shared/wire/messages.ts'
