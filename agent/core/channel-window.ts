@@ -1,7 +1,7 @@
 /**
  * What waits to be sent on one channel. The receiver grants a window; what it has not taken yet
- * counts against it. An instance is never made to wait for a viewer: when more waits than is kept, the
- * oldest is left out, and a line says how much.
+ * counts against it. An instance is never made to wait for a viewer: when more waits than is kept,
+ * the oldest is left out, and a line says how much.
  */
 
 /** So much waits for one viewer at most. Unit: bytes. */
