@@ -94,6 +94,13 @@ for (const [rule, path, text, broken] of [
   [rules.documented, 'shared/a.ts', 'export const a = 1', true],
   [rules.documented, 'shared/a.ts', '/** Is one. */\nexport const a = 1', false],
   [rules.documented, 'shared/a.ts', '/** Is. */\nexport const A = 1\nexport type A = 1', false],
+  [rules.documented, 'shared/a.ts', '/** The file. */\n\nexport const a = 1', true],
+  [
+    rules.documented,
+    'shared/a.ts',
+    '/** Is one. */\n// biome-ignore lint/a/b: so be it\nexport const a = 1',
+    false
+  ],
   [rules.documented, 'test/a.ts', 'export const a = 1', false]
 ] as const) {
   const short = text.length > 60 ? `${text.slice(0, 20).trim()} … (${text.length})` : text
