@@ -2,8 +2,9 @@ import { Fault } from '#shared/fault.ts'
 import type { Epoch } from '#shared/ids.ts'
 import type { Position } from '../../core/ports.ts'
 
-/** Commits that may wait for a write, and their bytes. */
+/** Commits that may wait for a write; more are refused. */
 export const waitingMax = 8192
+/** Bytes of all commits that may wait, as they are encoded. */
 export const waitingBytesMax = 64 * 2 ** 20
 /** Commits that share one write, and their bytes; one commit goes always. */
 const sharedMax = 1024

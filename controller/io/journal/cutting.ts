@@ -24,6 +24,7 @@ export type Tail = {
   readonly logs: readonly HeldLog[]
 }
 
+/** One of LevelDB's logs as it was before LevelDB made a table of it. */
 export type HeldLog = {
   readonly name: string
   readonly bytes: Buffer

@@ -15,6 +15,7 @@ import type { Epoch } from '#shared/ids.ts'
 import type { Position } from '../../core/ports.ts'
 import { positionOf } from './entry-codec.ts'
 
+/** `empty`: a new store may be made here; `damaged`: opening it would lose what is left. */
 export type StoreFiles =
   | { readonly state: 'empty' }
   | { readonly state: 'whole' }
@@ -54,6 +55,7 @@ export async function holdAll(folder: string, into: string): Promise<void> {
   }
 }
 
+/** What a log says of itself, read without LevelDB. */
 export type LogReading = {
   /** whole: ends with a record. torn: its last record is cut off. damaged: neither. */
   readonly end: 'whole' | 'torn' | 'damaged'

@@ -35,6 +35,7 @@ import { diskRefused } from './places.ts'
 import { type Manifest, putRecord } from './records.ts'
 import type { OpenStore, Store, Write } from './store.ts'
 
+/** What a journal is opened with; left out, nothing is logged and LevelDB is used. */
 export type LevelJournalOptions = {
   readonly log?: Log
   /** Opens what the bytes are kept in: LevelDB, unless a test puts something before it. */

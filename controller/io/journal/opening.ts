@@ -53,6 +53,7 @@ export type Opened = {
   readonly cut: Cut | undefined
 }
 
+/** How a journal is opened, at the start or again after a failed write. */
 export type OpeningOptions = {
   readonly log: Log
   readonly openStore: OpenStore

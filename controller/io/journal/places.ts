@@ -5,6 +5,7 @@ import { Fault, isFault, sentence } from '#shared/fault.ts'
 import { lockOwner } from './lock-owner.ts'
 import { roomOf, syncFolder, writeDurably } from './quarantine.ts'
 
+/** Where the parts of one journal are, as absolute paths without symbolic links. */
 export type Places = {
   readonly path: string
   /** LevelDB's folder. */
@@ -30,6 +31,7 @@ const marker = 'journal.txt'
 export const hasMarker = async ({ path }: Places): Promise<boolean> =>
   (await readdir(path)).includes(marker)
 
+/** Leaves word that there is a journal here; resolves once that would survive a power cut. */
 export async function setMarker(places: Places): Promise<void> {
   if (await hasMarker(places)) return
   const text = 'The truth of a cloud is kept in the folder "store" beside this file.\n'

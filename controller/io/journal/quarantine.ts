@@ -63,6 +63,7 @@ export async function syncFolder(folder: string): Promise<void> {
   await handle.sync()
 }
 
+/** Free is what a process that is not root may still use; total counts what is reserved too. */
 export type Room = { readonly freeMib: number; readonly totalMib: number }
 
 /** Says how full the file system is that holds a folder; undefined where it does not say. */

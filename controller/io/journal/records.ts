@@ -66,6 +66,7 @@ export async function readRecords(store: Store): Promise<FoundRecords> {
   return found as FoundRecords
 }
 
+/** Where a chunk is stored that a checkpoint has written; later ones may list it still. */
 export const chunkKey = (serial: number, name: string): string => `${chunksOf(serial)}${name}`
 
 /** What the keys of all chunks start with that one checkpoint has written. */

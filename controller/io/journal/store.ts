@@ -8,6 +8,7 @@ export type Write =
   | { readonly op: 'put'; readonly key: string; readonly bytes: Uint8Array }
   | { readonly op: 'remove'; readonly key: string }
 
+/** A key with the bytes that were last put under it. */
 export type StoredPair = { readonly key: string; readonly bytes: Uint8Array }
 
 /**

@@ -7,7 +7,7 @@ import { worldController } from '../../world/world-controller.ts'
 const content = Buffer.alloc(300_000, 7)
 const sha256 = createHash('sha256').update(content).digest('hex')
 
-test('an image with a source is fetched, checked and told of by a job; a bad one says why', async t => {
+test('a job tells of an image that is fetched from its source, or why it was refused', async t => {
   t.timeout(60_000)
   const server = createServer((request, answer) => {
     if (request.url === '/disk.raw') answer.end(content)

@@ -167,7 +167,7 @@ async function tablesOfHalves(path: string): Promise<readonly string[]> {
   return names.map(name => join(path, 'store', name))
 }
 
-test('with the table of the newest entries lost, the older ones are kept and it is said', async t => {
+test('with the table of the newest entries lost, older ones are kept and it is said', async t => {
   await using folder = await makeFolder()
   const tables = await tablesOfHalves(folder.path)
   t.is(tables.length, 2)
