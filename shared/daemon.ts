@@ -12,6 +12,7 @@ import fs from 'node:fs/promises'
 import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault } from './fault.ts'
+import { exists } from './files.ts'
 import { startDetached } from './process.ts'
 
 /** What is to run. The arguments must name a file that is this daemon's alone. */
@@ -211,9 +212,3 @@ async function readRecord(spec: DaemonSpec): Promise<Daemon | 'starting' | undef
   }
   return 'starting'
 }
-
-const exists = (path: string): Promise<boolean> =>
-  fs.access(path).then(
-    () => true,
-    () => false
-  )

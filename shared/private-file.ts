@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto'
 import { type FileHandle, link, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Fault } from './fault.ts'
+import { codeOf, syncFile } from './files.ts'
 
 /** No such file is longer. Unit: bytes. */
 export const privateFileBytesMax = 64 * 1024
@@ -69,7 +70,7 @@ async function placePrivateFile(
     await mkdir(folder, { recursive: true, mode: 0o700 })
     await writeSynced(temporary, text)
     await place(temporary)
-    await syncFolder(folder)
+    await syncFile(folder)
   } catch (thrown) {
     throw cannot('write', path, thrown)
   } finally {
@@ -87,17 +88,6 @@ async function writeSynced(path: string, text: string): Promise<void> {
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
-}
-
 const octal = (mode: number): string => `0${mode.toString(8)}`
-const codeOf = (thrown: unknown): string | undefined =>
-  (thrown as { readonly code?: string } | undefined)?.code
 const cannot = (verb: string, path: string, thrown: unknown): Fault =>
   new Fault('storage', `cannot ${verb} ${path}`, { cause: thrown })

@@ -6,6 +6,7 @@
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import { build, type Metafile } from 'esbuild'
+import { exists } from '#shared/files.ts'
 import { compiledFolder, launcher } from './build/launcher.ts'
 import { isFresh, writeStamp } from './build/stamp.ts'
 
@@ -75,12 +76,6 @@ async function removeAllBut(dist: string, metafile: Metafile): Promise<void> {
     if (entry.isFile() && /\.js(\.map)?$/.test(file) && !kept.has(file)) await fs.rm(file)
   }
 }
-
-const exists = (file: string): Promise<boolean> =>
-  fs.access(file).then(
-    () => true,
-    () => false
-  )
 
 if (import.meta.main) {
   const startedAt = performance.now()

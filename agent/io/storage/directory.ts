@@ -12,6 +12,7 @@ import fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, realClock } from '#shared/clock.ts'
 import { Fault, sentence } from '#shared/fault.ts'
+import { codeOf } from '#shared/files.ts'
 import type { Log } from '#shared/log.ts'
 import type { Mib, Ms } from '#shared/units.ts'
 import type { OrderImage, OrderPool, OrderVolume } from '#shared/wire/order.ts'
@@ -19,7 +20,6 @@ import type { StorageDriver, StoredPool, StoredVolume } from '../../core/ports.t
 import { Lanes } from '../lanes.ts'
 import {
   attempt,
-  codeOf,
   discard,
   makeFolder,
   place,

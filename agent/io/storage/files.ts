@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Fault } from '#shared/fault.ts'
+import { codeOf, syncFile } from '#shared/files.ts'
 import { run } from '#shared/process.ts'
 
 /** How long the disk may take to take in what was written. */
@@ -37,16 +38,6 @@ export async function place(temporary: string, path: string): Promise<void> {
 export async function makeFolder(path: string, mode: number): Promise<void> {
   await fs.mkdir(path, { recursive: true, mode })
   await fs.chmod(path, mode)
-}
-
-/** Flushes one file or folder to the disk. */
-export async function syncFile(path: string): Promise<void> {
-  const file = await fs.open(path, 'r')
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
-  }
 }
 
 /** Flushes everything of the file system that a path is on, as after copying a tree. */
@@ -92,10 +83,6 @@ export async function discard(path: string, mark: string): Promise<void> {
   }
   await removeTree(temporary)
 }
-
-/** The code of a failure of the operating system, such as ENOENT. */
-export const codeOf = (thrown: unknown): string | undefined =>
-  (thrown as { readonly code?: string } | undefined)?.code
 
 /** Gives the path of something named by an id, which must not lead out of its folder. */
 export function pathIn(folder: string, id: string, ending = ''): string {

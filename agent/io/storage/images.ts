@@ -9,6 +9,7 @@ import { createReadStream } from 'node:fs'
 import fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { Fault, sentence } from '#shared/fault.ts'
+import { syncFile } from '#shared/files.ts'
 import type { Log } from '#shared/log.ts'
 import { run } from '#shared/process.ts'
 import type { OrderImage } from '#shared/wire/order.ts'
@@ -20,7 +21,6 @@ import {
   place,
   removeLeftovers,
   removeTree,
-  syncFile,
   temporaryIn,
   writeWhole
 } from './files.ts'

@@ -9,11 +9,12 @@ import { randomUUID } from 'node:crypto'
 import fs from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { Fault, sentence } from '#shared/fault.ts'
+import { codeOf, exists } from '#shared/files.ts'
 import type { Log } from '#shared/log.ts'
 import type { Mib } from '#shared/units.ts'
 import type { OrderPool } from '#shared/wire/order.ts'
 import type { StoredPool } from '../../core/ports.ts'
-import { codeOf, makeFolder, pathIn, removeLeftovers, writeWhole } from './files.ts'
+import { makeFolder, pathIn, removeLeftovers, writeWhole } from './files.ts'
 import { roomOf } from './room.ts'
 
 /** `mark` tells this host's unfinished files in a pool that others share. */
@@ -153,12 +154,6 @@ export class PoolBook {
     }
   }
 }
-
-const exists = (path: string): Promise<boolean> =>
-  fs.access(path).then(
-    () => true,
-    () => false
-  )
 
 async function readMarker(path: string): Promise<string | undefined> {
   try {

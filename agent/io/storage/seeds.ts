@@ -6,16 +6,9 @@
 import fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { Fault } from '#shared/fault.ts'
+import { syncFile } from '#shared/files.ts'
 import { run } from '#shared/process.ts'
-import {
-  makeFolder,
-  pathIn,
-  place,
-  removeLeftovers,
-  removeTree,
-  syncFile,
-  temporaryIn
-} from './files.ts'
+import { makeFolder, pathIn, place, removeLeftovers, removeTree, temporaryIn } from './files.ts'
 
 const deadlineMs = 60_000
 /** The time in every seed. */

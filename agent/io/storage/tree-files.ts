@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import fs, { type FileHandle } from 'node:fs/promises'
 import { Fault } from '#shared/fault.ts'
-import { codeOf } from './files.ts'
+import { codeOf } from '#shared/files.ts'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants
 

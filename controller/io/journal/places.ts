@@ -2,8 +2,9 @@
 import { access, constants, mkdir, readdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
+import { syncFile } from '#shared/files.ts'
 import { lockOwner } from './lock-owner.ts'
-import { roomOf, syncFolder, writeDurably } from './quarantine.ts'
+import { roomOf, writeDurably } from './quarantine.ts'
 
 /** Where the parts of one journal are, as absolute paths without symbolic links. */
 export type Places = {
@@ -21,7 +22,7 @@ export async function placesOf(given: string): Promise<Places> {
   const path = await realpath(given)
   // Otherwise the first to notice a read-only file system is mkdir, which calls it ENOENT.
   await access(path, constants.W_OK)
-  await syncFolder(path)
+  await syncFile(path)
   return { path, store: join(path, 'store'), held: join(path, 'opening') }
 }
 

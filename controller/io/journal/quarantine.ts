@@ -5,6 +5,7 @@
 import { mkdir, open, readdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Fault } from '#shared/fault.ts'
+import { syncFile } from '#shared/files.ts'
 
 /** torn: the last write, which nobody was told had succeeded. The other kinds may be a loss. */
 export type QuarantineKind = 'torn' | 'corrupt' | 'repaired'
@@ -34,7 +35,7 @@ export async function openQuarantine(
   const folder = join(parent, `${String(number).padStart(4, '0')}-${kind}`)
   await mkdir(folder, { mode: 0o700 })
   await writeDurably(join(folder, 'why.txt'), [`${new Date().toISOString()} ${because}\n`])
-  await syncFolder(parent)
+  await syncFile(parent)
   for (const name of kind === 'torn' ? torn.slice(0, torn.length + 1 - tornKept) : []) {
     await rm(join(parent, name), { recursive: true })
   }
@@ -53,14 +54,8 @@ export async function writeDurably(
     count += 1
   }
   await handle.sync()
-  await syncFolder(join(file, '..'))
+  await syncFile(join(file, '..'))
   return count
-}
-
-/** Makes a folder's new and removed names survive a power cut. */
-export async function syncFolder(folder: string): Promise<void> {
-  await using handle = await open(folder, 'r')
-  await handle.sync()
 }
 
 /** Free is what a process that is not root may still use; total counts what is reserved too. */
