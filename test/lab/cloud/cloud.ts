@@ -41,6 +41,8 @@ export type CloudOptions = {
   readonly agent?: boolean
   /** Whether the images `tiny` and `tiny-container` are imported; true when left out. */
   readonly images?: boolean
+  /** Address range of the network that the cloud begins with; its own default when left out. */
+  readonly cidr?: string
 }
 
 export class Cloud implements AsyncDisposable {
@@ -57,7 +59,7 @@ export class Cloud implements AsyncDisposable {
     try {
       // The first process of the namespaces is the shell below the two that made them.
       const pid = (await libvirtd.pidsOf('bash')).at(-1)!
-      const cloud = new Cloud(libvirtd, pid)
+      const cloud = new Cloud(libvirtd, pid, options)
       await mkdir(join(cloud.state, 'run'), { recursive: true, mode: 0o755 })
       await cloud.controller.start()
       if (options.images ?? true) await cloud.#importImages()
@@ -72,7 +74,7 @@ export class Cloud implements AsyncDisposable {
     }
   }
 
-  private constructor(libvirtd: PrivateLibvirtd, pid: number) {
+  private constructor(libvirtd: PrivateLibvirtd, pid: number, { cidr }: CloudOptions) {
     this.libvirtd = libvirtd
     this.state = join(libvirtd.directory, 'state')
     this.#enter = [
@@ -85,13 +87,14 @@ export class Cloud implements AsyncDisposable {
       '--pid',
       '--'
     ]
-    this.controller = this.#daemon('controller')
-    this.agent = this.#daemon('agent')
+    this.controller = this.#daemon('controller', cidr === undefined ? [] : ['--cidr', cidr])
+    this.agent = this.#daemon('agent', [])
     this.api = new Api({ via: 'socket', path: join(this.state, 'run/admin.sock') })
   }
 
-  #daemon(part: 'controller' | 'agent'): Daemon {
-    const program = [process.execPath, join(home, part, 'main.ts'), '--state', this.state]
+  #daemon(part: 'controller' | 'agent', more: readonly string[]): Daemon {
+    const main = join(home, part, 'main.ts')
+    const program = [process.execPath, main, '--state', this.state, ...more]
     return new Daemon({
       name: `the ${part}`,
       line: [...this.#enter, ...program],
@@ -113,6 +116,17 @@ export class Cloud implements AsyncDisposable {
   async get(path: string): Promise<unknown> {
     const answer = await this.api.ask({ method: 'GET', path, doing: `read ${path}` })
     return JSON.parse(answer.bytes.toString())
+  }
+
+  /** Asks for a new instance, and gives its document as it stands at once. */
+  async create(name: string, spec: Readonly<Record<string, unknown>>): Promise<ResourceDocument> {
+    const answer = await this.api.ask({
+      method: 'POST',
+      path: '/v1/instances',
+      body: { name, spec },
+      doing: `create instance ${name}`
+    })
+    return JSON.parse(answer.bytes.toString()) as ResourceDocument
   }
 
   /** Reads an instance. */
