@@ -1,4 +1,5 @@
 import type { DomainPlan, Link } from './domain-plan.ts'
+import { bridgedInterface } from './domain-xml-interface.ts'
 import { element, type XmlElement } from './xml-writer.ts'
 
 /** The devices of a container: its root directory, its interfaces, a console. */
@@ -17,14 +18,7 @@ export const containerDevices = (
       )
     ),
   ...plan.ports.map((port, index) =>
-    element(
-      'interface',
-      { type: 'bridge' },
-      element('mac', { address: port.mac }),
-      element('source', { bridge: links[index]!.bridge }),
-      element('target', { dev: links[index]!.interface }),
-      element('guest', { dev: `eth${index}` })
-    )
+    bridgedInterface(port, links[index]!, element('guest', { dev: `eth${index}` }))
   ),
   element('console', { type: 'pty' })
 ]

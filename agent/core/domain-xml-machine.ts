@@ -1,6 +1,7 @@
 import { uuidOf } from '#shared/ids.ts'
 import type { DomainPlan, PlannedVolume } from './domain-plan.ts'
 import type { DomainSurroundings } from './domain-xml.ts'
+import { bridgedInterface } from './domain-xml-interface.ts'
 import { element, type XmlElement } from './xml-writer.ts'
 
 /** How often an instance's balloon driver is asked how much memory is in use. Unit: s. */
@@ -60,12 +61,9 @@ export const machineDevices = (
   seedPath === undefined ? undefined : seed(seedPath, plan.volumes.length),
   element('controller', { type: 'usb', model: 'none' }),
   ...plan.ports.map((port, index) =>
-    element(
-      'interface',
-      { type: 'bridge' },
-      element('mac', { address: port.mac }),
-      element('source', { bridge: links[index]!.bridge }),
-      element('target', { dev: links[index]!.interface }),
+    bridgedInterface(
+      port,
+      links[index]!,
       element('model', { type: 'virtio' }),
       element('mtu', { size: port.mtu })
     )
