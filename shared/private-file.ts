@@ -10,7 +10,7 @@ import { Fault } from './fault.ts'
 import { codeOf, syncFile } from './files.ts'
 
 /** No such file is longer. Unit: bytes. */
-export const privateFileBytesMax = 64 * 1024
+const privateFileBytesMax = 64 * 1024
 
 /**
  * Reads a private file; undefined: there is none. Fault `forbidden` when others could read or write

@@ -12,9 +12,9 @@ import type { NamedPort } from './ports.ts'
 import { failureOf, type Matter, type Situation, stepInLane, wishFor } from './situation.ts'
 
 /** How old the last application may be when all was well. Unit: ms. */
-export const networksCheckedMs = 15_000
+const networksCheckedMs = 15_000
 /** How old it may be when something failed. Unit: ms. */
-export const networksRetriedMs = 2_000
+const networksRetriedMs = 2_000
 
 /** Where an ordered network stands. */
 export type NetworkVerdict = {

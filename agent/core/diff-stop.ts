@@ -12,7 +12,7 @@ import { failureOf, type Matter, type Situation, wishFor } from './situation.ts'
 import { nameOf, type Step } from './steps.ts'
 
 /** How long after a request to shut down it is repeated. Unit: ms. */
-export const askAgainMs: Ms = 3_000
+const askAgainMs: Ms = 3_000
 
 /** Says how the end of a domain goes on. */
 export function stopMatter(

@@ -27,7 +27,7 @@ const leaseSeconds = 3600
 const addressesMax = 65_536
 
 /** The last part of every instance's name: name.network.internal. */
-export const domain = 'internal'
+const domain = 'internal'
 
 const common = (layout: Layout, what: string): readonly string[] => [
   `# ${what} of network ${layout.name} (${layout.id}). Written by Remuda; changes are lost.`,

@@ -20,7 +20,7 @@ export function fingerprint(value: unknown): string {
 const hexadecimal = (sum: number): string => (sum >>> 0).toString(16).padStart(8, '0')
 
 /** Writes a value as JSON with sorted keys, without those that are undefined. */
-export function canonical(value: unknown): string {
+function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
   const fields = Object.entries(value)

@@ -41,7 +41,15 @@ export type InstanceMemory = {
   readonly history: RestartHistory
   readonly stop: Stop | undefined
   readonly resumedAt: Ms | undefined
+  /** Since when it is missed while libvirt has not said how it ended. */
+  readonly missingSince?: Ms | undefined
 }
+
+/**
+ * So long libvirt may take to say how a domain ended that is gone already: its event comes a moment
+ * after the domain has left the list. Unit: ms.
+ */
+export const lastWordsMsMax: Ms = 300
 
 const drivers: readonly Driver[] = ['qemu', 'lxc']
 
@@ -72,7 +80,7 @@ export const freshMemory: Memory = {
 }
 
 /** Of so many domains the last event is kept. */
-export const lastEventsMax = 1024
+const lastEventsMax = 1024
 
 /** That an instance was started, or is not to be started again, for one count of restarts. */
 export type Mark = { readonly restarts: number; readonly state: 'running' | 'done' }
@@ -199,7 +207,7 @@ function noteAlive(
       : adopted(last.history, now.monotonic - ranMs)
   const over = last.stop !== undefined && now.monotonic - last.stop.askedAt > stopForgottenMs(own)
   const stop = over && stopWish(own, instance) === undefined ? undefined : last.stop
-  draft.instances.set(id, { ...last, history, stop })
+  draft.instances.set(id, { ...last, history, stop, missingSince: undefined })
 }
 
 /** A domain that no order names is only ever ended; the policy is never asked. */
@@ -221,12 +229,18 @@ function noteAbsent(draft: Draft, last: InstanceMemory, now: Moment): void {
   }
   const event = takeLastEvent(draft, id)
   const name = nameOf(last.instance)
-  if (last.stop !== undefined || !last.ordered) {
+  const missingSince = last.missingSince ?? now.monotonic
+  const ours = last.stop !== undefined || !last.ordered
+  if (!ours && event === undefined && now.monotonic - missingSince < lastWordsMsMax) {
+    draft.instances.set(id, { ...last, missingSince })
+    return
+  }
+  if (ours) {
     const message = `${name} has ended: ${last.stop?.because ?? 'no order names it'}`
     const text = { subject: id, reason: 'instance-stopped', message } as const
     draft.notices = note(draft.notices, { ...text, severity: 'notice' }, now)
     const history = setFree({ ...last.history, now: { state: 'idle' } })
-    draft.instances.set(id, { ...last, history, stop: undefined })
+    draft.instances.set(id, { ...last, history, stop: undefined, missingSince: undefined })
     return
   }
   const ending = endingOf(event)
@@ -236,7 +250,7 @@ function noteAbsent(draft: Draft, last: InstanceMemory, now: Moment): void {
   const severity = ending === 'orderly' ? 'notice' : 'warning'
   const text = { subject: id, reason: 'instance-ended', message, severity } as const
   draft.notices = note(draft.notices, text, now)
-  draft.instances.set(id, { ...last, history })
+  draft.instances.set(id, { ...last, history, missingSince: undefined })
 }
 
 /** Gives libvirt's last words about a domain, once: they say nothing of its next run. */

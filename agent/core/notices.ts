@@ -13,7 +13,7 @@ export const noticesKeptMax = 256
 /** Of one sort about one subject, so many pass in a window. */
 export const noticesPerWindowMax = 4
 /** How long a window is. Unit: ms. */
-export const noticeWindowMs = 60_000
+const noticeWindowMs = 60_000
 
 type Flow = { readonly since: Ms; readonly passed: number; readonly suppressed: number }
 

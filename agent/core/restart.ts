@@ -44,7 +44,7 @@ export type RestartHistory = {
 }
 
 /** So many endings are remembered for the sentence that says how often it ended. */
-export const endingsKeptMax = 32
+const endingsKeptMax = 32
 
 /** A second wait of a policy whose first is 0 is counted from this. Unit: ms. */
 const doublingFloorMs = 10

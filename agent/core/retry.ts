@@ -17,7 +17,7 @@ export type Retry = {
 }
 
 /** The wait after a first failure. Unit: ms. */
-export const retryMsMin = 500
+const retryMsMin = 500
 /** The longest wait. Unit: ms. */
 export const retryMsMax = 30_000
 

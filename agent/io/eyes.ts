@@ -14,9 +14,9 @@ import type { Domain, Hypervisor, HypervisorAbilities, StorageDriver } from '../
 /** How long libvirt may take to name its domains before the agent goes on without. Unit: ms. */
 export const domainsMsMax: Ms = 2_000
 /** How long libvirt may take to examine its emulators. Unit: ms. */
-export const abilitiesMsMax: Ms = 60_000
+const abilitiesMsMax: Ms = 60_000
 /** How long one part of the storage may take to say what it holds. Unit: ms. */
-export const storageMsMax: Ms = 20_000
+const storageMsMax: Ms = 20_000
 
 /** Asks one question at a time, each within a deadline. */
 class Questions {

@@ -36,7 +36,7 @@ export type HardwareOptions = {
 }
 
 /** No source takes longer; together they take some 30 ms on a small machine, 300 on a large. */
-export const sourceMsMax = 2_000
+const sourceMsMax = 2_000
 
 /** The machine as the kernel describes it. */
 export function openHardware(options: HardwareOptions): Hardware {

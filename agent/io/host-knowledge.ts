@@ -13,9 +13,9 @@ import { Bell } from './bell.ts'
 import type { Eyes } from './eyes.ts'
 
 /** How often the machine's facts are gathered anew. Unit: ms. */
-export const factsMs: Ms = 60_000
+const factsMs: Ms = 60_000
 /** How often while libvirt has said nothing of itself. Unit: ms. */
-export const factsAgainMs: Ms = 1_000
+const factsAgainMs: Ms = 1_000
 
 /** Keeps facts and abilities, and says when they have changed. */
 export class HostKnowledge {

@@ -39,11 +39,11 @@ import { StorageWatch } from './storage-watch.ts'
 import { type Ended, Works } from './works.ts'
 
 /** Without any event the loop looks so often. Unit: ms. */
-export const lookMs: Ms = 2_000
+const lookMs: Ms = 2_000
 /** Two rounds are at least so far apart: what happens meanwhile is looked at together. Unit: ms. */
-export const roundApartMs: Ms = 10
+const roundApartMs: Ms = 10
 /** How long the end of steps is waited for when the agent ends. Unit: ms. */
-export const stopMsMax: Ms = 8_000
+const stopMsMax: Ms = 8_000
 
 /** What the loop stands on. */
 export type LoopOptions = {

@@ -6,11 +6,11 @@ import type { Report } from '#shared/wire/order.ts'
 import { reportFingerprint, writeReport } from '../core/report.ts'
 
 /** Two reports are at least so far apart. Unit: ms. */
-export const reportApartMs: Ms = 50
+const reportApartMs: Ms = 50
 /** Without any change a report is sent so often. Unit: ms. */
-export const reportEveryMs: Ms = 2_000
+const reportEveryMs: Ms = 2_000
 /** Facts are large and rarely change: they are in a report so often, and for each new epoch. */
-export const factsEveryMs: Ms = 60_000
+const factsEveryMs: Ms = 60_000
 
 /** What a report is written from. */
 export type ReportParts = Omit<Parameters<typeof writeReport>[0], 'number' | 'facts'> & {

@@ -11,7 +11,7 @@ import type { Hardware } from '../core/ports.ts'
 import type { Eyes, StorageFindings } from './eyes.ts'
 
 /** How long after a look the next one begins. Unit: ms. */
-export const storageLookMs: Ms = 5_000
+const storageLookMs: Ms = 5_000
 
 /** What a look at the storage found, and how much memory was free then. */
 export type Findings = StorageFindings & { readonly memoryFreeMib: Mib | undefined }

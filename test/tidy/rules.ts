@@ -85,8 +85,8 @@ export const purity: Rule = files =>
     )
   )
 
-export const linesMax = 400
-export const columnsMax = 100
+const linesMax = 400
+const columnsMax = 100
 
 /** A file has at most 400 lines of at most 100 columns. */
 export const page: Rule = files =>

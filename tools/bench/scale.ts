@@ -52,7 +52,7 @@ const seconds = (ms: number): string => (ms / 1000).toFixed(2)
 /**
  * Writes a journal of that size at a path, with its checkpoint, as a controller would have left it.
  */
-export async function fill(path: string): Promise<void> {
+async function fill(path: string): Promise<void> {
   await using journal = await openLevelJournal(path)
   const stop = new AbortController()
   const ledger = new Ledger({

@@ -19,7 +19,7 @@ import { join } from 'node:path'
 /** So much of a log is given to who asks. Unit: bytes. */
 export const tailBytesMax = 64 * 1024
 /** A container's log begins a new file at this size; one earlier one is kept. Unit: bytes. */
-export const containerLogBytesMax = 64 * 1024
+const containerLogBytesMax = 64 * 1024
 /** A VM's log that is larger is not looked after by virtlogd. Unit: bytes. */
 export const machineLogBytesMax = 4 * 1024 * 1024
 /** So much output waits to be written; more is left out of the log. Unit: bytes. */

@@ -7,7 +7,7 @@
 import type { DomainEvent, Driver } from '../../core/ports.ts'
 
 /** So many events may wait for a reader. */
-export const eventsWaitingMax = 1_000
+const eventsWaitingMax = 1_000
 
 /** Says that events of a driver may have been missed. */
 export const lookAgain = (driver: Driver, detail: string): DomainEvent => ({

@@ -6,7 +6,7 @@ import { Connection, type ConnectionLimits, type RemoteEvent } from './connectio
 import { authType } from './constants.ts'
 
 /** The bounds that hold when nobody says otherwise. */
-export const connectionLimits: ConnectionLimits = {
+const connectionLimits: ConnectionLimits = {
   openMs: 10_000,
   callMs: 30_000,
   pingMs: 3_000,

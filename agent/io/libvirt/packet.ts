@@ -114,7 +114,7 @@ export class PacketReader {
 }
 
 /** Reads one whole packet; the body shares its memory. */
-export function decodePacket(bytes: Buffer): Packet {
+function decodePacket(bytes: Buffer): Packet {
   if (bytes.length < headerBytes || bytes.readUInt32BE(0) !== bytes.length) {
     throw new Fault('protocol', `cannot read a packet of libvirt: ${bytes.length} bytes are not it`)
   }

@@ -60,7 +60,7 @@ export async function readHeader(path: string): Promise<Qcow2Header | undefined>
 }
 
 /** Reads which file a qcow2 volume is backed by; undefined: by none. */
-export async function readBacking(path: string): Promise<string | undefined> {
+async function readBacking(path: string): Promise<string | undefined> {
   return (await readStart(path)).backing
 }
 
