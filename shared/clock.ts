@@ -16,6 +16,6 @@ export const realClock: Clock = {
   wall: () => Date.now() as Ms,
   monotonic: () => performance.now() as Ms,
   sleep: async (durationMs, signal) => {
-    await sleep(durationMs, undefined, signal ? { signal } : {})
+    await sleep(Math.max(0, durationMs), undefined, signal ? { signal } : {})
   }
 }

@@ -1,7 +1,7 @@
 /**
  * An instance that should run and does not. Whatever it needs is looked for in turn, and the first
- * thing that is missing is the reason that is reported: its name and UUID free, a driver, volumes,
- * networks, the end of its restart wait. With all of them the domain is created, with a new seed.
+ * thing that is missing is the reason that is reported: its name and UUID free, the end of its
+ * restart wait, a driver, volumes, networks. With all of them the domain is created, with a new seed.
  */
 import { uuidOf } from '#shared/ids.ts'
 import type { OrderInstance } from '#shared/wire/order.ts'
@@ -9,6 +9,7 @@ import { seedFiles, seedFolder } from './cloud-init.ts'
 import type { InstanceVerdict } from './diff-instance.ts'
 import type { VolumeVerdict } from './diff-volumes.ts'
 import { type DomainPlan, domainName, driverOf } from './domain-plan.ts'
+import { lastWordsMsMax } from './memory.ts'
 import { type Acceleration, hardwareOf } from './metadata.ts'
 import { isAlive } from './own-domains.ts'
 import type { Driver, HypervisorAbilities } from './ports.ts'
@@ -29,11 +30,11 @@ type Standing = Pick<InstanceVerdict, 'power' | 'reason' | 'message'> &
 export function startVerdict(instance: OrderInstance, about: Surroundings): InstanceVerdict {
   const standing =
     foreignInTheWay(instance, about) ??
+    waitsForRestart(instance, about) ??
     lacksDriver(instance, about) ??
     lacksVolume(instance, about) ??
     lacksNetwork(instance, about) ??
     waitsForName(instance, about) ??
-    waitsForRestart(instance, about) ??
     start(instance, about)
   return { instance, own: undefined, restartNeeded: false, settled: false, ...standing }
 }
@@ -137,9 +138,15 @@ function waitsForRestart(
   instance: OrderInstance,
   { situation }: Surroundings
 ): Standing | undefined {
-  const history = situation.memory.instances.get(instance.id)?.history
-  if (history === undefined) return undefined
+  const last = situation.memory.instances.get(instance.id)
+  if (last === undefined) return undefined
+  const { history, missingSince } = last
   const state = history.now
+  if (state.state === 'running' && missingSince !== undefined) {
+    const lookAgainAt = missingSince + lastWordsMsMax
+    const message = 'has just ended; waits for libvirt to say how'
+    return { ...starting('ended', message), lookAgainAt }
+  }
   if (state.state === 'done') {
     const message = doneSentence(state.ending, instance.restart)
     return { power: 'stopped', reason: 'ended', message, settled: true }
@@ -171,7 +178,7 @@ function start(instance: OrderInstance, about: Surroundings): Standing {
 function whyStart(instance: OrderInstance, { situation }: Surroundings): string {
   const history = situation.memory.instances.get(instance.id)?.history
   return history?.now.state === 'waiting'
-    ? `it ended by itself, its restart policy is ${instance.restart.policy}`
+    ? `it has ended, and its restart policy is ${instance.restart.policy}`
     : 'it is wished to run and does not'
 }
 

@@ -64,7 +64,7 @@ test('an instance that was destroyed behind the agent is started again after its
   t.is(first(waiting).message, 'waits 100 ms before start 2: ended once in the last 60 s')
   world.pass(100)
   t.deepEqual(types(world.look()), ['create-domain'])
-  t.is(world.look().steps[0]?.because, 'it ended by itself, its restart policy is always')
+  t.is(world.look().steps[0]?.because, 'it has ended, and its restart policy is always')
 })
 
 test('a stop asks first, asks again after 3 s, and pulls the plug when the grace is over', t => {

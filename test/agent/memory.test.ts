@@ -3,6 +3,7 @@ import { Fault } from '#shared/fault.ts'
 import { uuidOf } from '#shared/ids.ts'
 import {
   freshMemory,
+  lastWordsMsMax,
   marksOf,
   recallMarks,
   rememberEvent,
@@ -45,12 +46,28 @@ for (const [detail, words] of endings) {
 
 test('an ending of which libvirt said nothing is told as such', t => {
   const world = running()
+  const before = said(world).length
   world.domains = []
+  t.is(world.look().verdicts.instances[0]?.message, 'has just ended; waits for libvirt to say how')
+  t.is(said(world).length, before, 'libvirt may still say how')
+  world.pass(lastWordsMsMax)
   world.look()
   t.is(
     said(world).at(-1),
-    'instance-ended: acme/web is gone after 0 ms; libvirt did not say how it ended'
+    'instance-ended: acme/web is gone after 300 ms; libvirt did not say how it ended'
   )
+})
+
+test('how it ended is known also when libvirt says so a moment after it is gone', t => {
+  const world = running('on-failure')
+  world.domains = []
+  world.look()
+  world.pass(100)
+  const event = { uuid, name: 'acme.web', driver: 'qemu' as const, event: 'stopped' }
+  world.memory = rememberEvent(world.memory, { ...event, detail: 'shutdown' })
+  const plan = world.look()
+  t.regex(said(world).at(-1) ?? '', /^instance-ended: acme\/web shut itself down/)
+  t.is(plan.verdicts.instances[0]?.power, 'stopped', 'an orderly end is no failure')
 })
 
 test('how an earlier run ended says nothing of a later one', t => {
@@ -58,6 +75,8 @@ test('how an earlier run ended says nothing of a later one', t => {
   world.end(uuid, 'destroyed')
   world.run({ forMs: 1_000 })
   world.domains = []
+  world.look()
+  world.pass(lastWordsMsMax)
   world.look()
   t.regex(said(world).at(-1)!, /libvirt did not say how it ended/)
 })
@@ -168,6 +187,8 @@ for (const [policy, mark, state] of recalled) {
     const world = new ModelWorld(given)
     const marks = { [idOf('i', 1)]: { restarts: 0, state: mark } }
     world.memory = recallMarks(world.memory, marks, world.now.monotonic)
+    world.look()
+    world.pass(lastWordsMsMax)
     world.look()
     t.is(world.memory.instances.get(idOf('i', 1))?.history.now.state, state)
   })
@@ -280,7 +301,7 @@ test('the grace runs also when a guest cannot be asked to shut down', t => {
 test('what has crashed and is still there is cleared away, and counts as an ending', t => {
   const world = running()
   world.domains = world.domains.map(each => ({ ...each, state: 'crashed' as const }))
-  world.run()
+  world.run({ forMs: lastWordsMsMax })
   t.is(world.memory.instances.get(idOf('i', 1))?.history.now.state, 'waiting')
   t.is(world.run({ forMs: 100 }).verdicts.instances[0]?.power, 'running')
 })
