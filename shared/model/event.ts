@@ -2,11 +2,11 @@ import Type from 'typebox'
 import { type KindDefinition, type Stored, Strict, Timestamp, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
-/** In rising order of urgency: nothing to do, somebody should look, somebody must act. */
+/**
+ * In rising order of urgency: nothing to do, somebody should look, somebody must act. Those above
+ * `notice` count in `/v1/status`.
+ */
 export const severities = ['notice', 'warning', 'alarm'] as const
-
-/** How urgent a notification is; those above `notice` count in `/v1/status`. */
-export type Severity = (typeof severities)[number]
 
 /** What happened, in the words of the last time; only the controller writes it. */
 export const EventSpec = Strict({

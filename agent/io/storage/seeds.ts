@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { Fault } from '#shared/fault.ts'
 import { syncFile } from '#shared/files.ts'
 import { run } from '#shared/process.ts'
+import { seedLabel } from '../../core/cloud-init.ts'
 import { makeFolder, pathIn, place, removeLeftovers, removeTree, temporaryIn } from './files.ts'
 
 const deadlineMs = 60_000
@@ -67,7 +68,7 @@ async function writeSource(folder: string, name: string, content: string): Promi
 }
 
 async function makeIso(folder: string, path: string): Promise<void> {
-  const names = ['-volid', 'cidata', '-joliet', '-rational-rock']
+  const names = ['-volid', seedLabel, '-joliet', '-rational-rock']
   const dates = [`--modification-date=${stamp}`, '--set_all_file_dates', stamp]
   const args = ['-as', 'mkisofs', '-quiet', '-output', path, ...names, ...dates, folder]
   await run('xorriso', ['-no_rc', ...args], { deadlineMs })
