@@ -4,6 +4,7 @@
  */
 import type { Kind, Resource } from '#shared/model/index.ts'
 
+/** A token as the journal keeps it: enough to know it again, not enough to use it. */
 export type StoredToken = {
   readonly id: string
   readonly name: string
@@ -61,6 +62,7 @@ export type Because = {
   readonly subjects: readonly string[]
 }
 
+/** Recorded as a whole or not at all: changes in order, and the decisions that led to them. */
 export type Commit = {
   readonly changes: readonly Change[]
   readonly decisions: readonly Because[]

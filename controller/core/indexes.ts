@@ -19,6 +19,10 @@ const emptyList: readonly string[] = []
 /** Kinds whose change may concern every host. */
 const cloudWide: ReadonlySet<Kind> = new Set(['image', 'network', 'subnet', 'pool'])
 
+/**
+ * Changed by the view alone: `leave` before a resource is replaced, `enter` after, `gone` at its
+ * end.
+ */
 export class Indexes {
   readonly #names = new Map<string, string>()
   /** By relation and key: one id as it is, several as a set; most keys have one. */
@@ -184,6 +188,7 @@ export class Indexes {
   }
 }
 
+/** What is asked for and by which key; the key is an id, a name, or as `eachRelation` says. */
 export type Relation =
   | 'host-instances'
   | 'host-volumes'

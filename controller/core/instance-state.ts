@@ -11,6 +11,7 @@ import { phaseOf } from './liveness.ts'
 import { isRefusal } from './refusal.ts'
 import type { Moment, View } from './view.ts'
 
+/** How an instance is at one moment; never stored, since silence alone changes it. */
 export type InstanceState = {
   readonly phase: InstancePhase
   readonly conditions: readonly Condition[]

@@ -2,6 +2,7 @@ import type { Host } from '#shared/model/host.ts'
 import type { Ms } from '#shared/units.ts'
 import type { HostHeard } from './view.ts'
 
+/** Counted on the monotonic clock since the host was last heard. */
 export type LivenessLimits = {
   /** Silence after which a host is late, and after which it is silent. */
   readonly lateMs: Ms
@@ -10,6 +11,7 @@ export type LivenessLimits = {
 /** Four and ten heartbeats of half a second. */
 export const livenessLimits: LivenessLimits = { lateMs: 2_000, silentMs: 5_000 }
 
+/** As `hostPhases` of the model, which says what they mean. */
 export type HostPhase = 'pending' | 'online' | 'late' | 'silent' | 'unknown'
 
 /**

@@ -10,6 +10,7 @@ import type { Commit } from './commit.ts'
 /** A place in the journal: the first entry is 1, and none is left out. 0: before the first. */
 export type Position = number
 
+/** One commit as it stands in the journal, with the reign in which it was recorded. */
 export type Entry = {
   readonly position: Position
   readonly epoch: Epoch
@@ -88,6 +89,7 @@ export type Peer = {
   readonly publicKey: string
 }
 
+/** What the mesh tells: what an agent has said, or that a host can be reached or no longer. */
 export type MeshMessage =
   | { readonly type: 'message'; readonly host: HostId; readonly message: ToController }
   | { readonly type: 'connected'; readonly host: HostId }

@@ -13,6 +13,7 @@ export type Refusal = {
   }
 }
 
+/** Makes a refusal; a pointer says at which field of the input the message is aimed. */
 export const refuse = (
   code: FaultCode,
   message: string,
@@ -31,6 +32,7 @@ export const refuse = (
   }
 })
 
+/** Tells a refusal from whatever would be there instead of it. */
 export const isRefusal = (value: object): value is Refusal => 'refused' in value
 
 /** Lists names for a sentence: the first few, and how many more. */

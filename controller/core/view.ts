@@ -40,8 +40,10 @@ export type HostHeard = {
   readonly report: Report | undefined
 }
 
+/** A decision with its place in the journal. */
 export type Recorded = Because & { readonly position: Position }
 
+/** What can be folded: commits change what should be, all others what is known of hosts. */
 export type Fact =
   | { readonly type: 'commit'; readonly position: Position; readonly commit: Commit }
   | { readonly type: 'report'; readonly host: string; readonly report: Report; readonly at: Moment }
@@ -78,6 +80,10 @@ const unheard: HostHeard = {
 /** What an undo needs: the commit's inverse and where the view stood. */
 export type Undo = { readonly changes: readonly Change[]; readonly commit: Commit }
 
+/**
+ * Changed by `fold` and `unfold`, and at the start by `load`; a lookup costs the same however much
+ * there is.
+ */
 export class View {
   #position: Position = 0
   #cloud: Cloud | undefined

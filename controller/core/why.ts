@@ -5,6 +5,7 @@ import { isRefusal } from './refusal.ts'
 import { subjectOf } from './subject.ts'
 import type { Moment, Recorded, View } from './view.ts'
 
+/** What `remuda why` shows of a resource. */
 export type Why = {
   readonly subject: string
   /** The story in sentences: how it stands, why, and what led to it. */

@@ -19,8 +19,11 @@ export type Admitted = {
   readonly resource: Resource
   readonly placement?: Placement
 }
+
+/** Told apart by `isRefusal`; neither has changed anything yet. */
 export type Verdict = Admitted | Refusal
 
+/** The wall clock's moment as records carry it: RFC 3339, UTC, with milliseconds. */
 export const isoOf = (context: Context): string => new Date(context.now.wall).toISOString()
 
 /** One decision about these subjects. */

@@ -2,6 +2,7 @@ import type { Image } from '#shared/model/image.ts'
 import { refuse } from '../refusal.ts'
 import { admitted, type Context, unchanged, type Verdict } from './context.ts'
 
+/** What was found of content that is stored whole: its hash, its size, and what it unpacks to. */
 export type ImageContent = NonNullable<Image['decided']['content']>
 
 /** Judges content that has been stored whole: it must be what the wish says, and the first. */

@@ -39,7 +39,14 @@ export function changeInstance(
       next: [`keep it, or ${instead}`]
     })
   }
-  const shape = shapeOf(view, spec)
+  if (spec.restarts < instance.spec.restarts) {
+    return refuse('invalid', `cannot set restarts of instance ${instance.name} back`, {
+      pointer: '/spec/restarts',
+      reasons: [`it is ${instance.spec.restarts}, ${spec.restarts} is asked for`],
+      next: ['leave restarts out to keep it, or raise it by one to have the instance restarted']
+    })
+  }
+  const shape = shapeAfter(view, instance, spec)
   if (isRefusal(shape)) return shape
   const volumes = volumesAfter(view, instance, spec)
   if (isRefusal(volumes)) return volumes
@@ -57,6 +64,19 @@ export function changeInstance(
     because: differences(instance, after),
     more: volumes.changes
   })
+}
+
+/** A size is looked up only when the wish for it changes: no stop or start shall resize. */
+function shapeAfter(
+  view: View,
+  instance: Instance,
+  spec: InstanceSpec
+): ReturnType<typeof shapeOf> {
+  const fields = ['size', 'vcpus', 'memoryMib'] as const
+  const { vcpus, memoryMib } = instance.decided
+  return fields.every(field => spec[field] === instance.spec[field])
+    ? { vcpus, memoryMib }
+    : shapeOf(view, spec)
 }
 
 /** Judges a wish for another power state. */
@@ -96,6 +116,7 @@ export function restartInstance(view: View, instance: Instance, context: Context
   return changeInstance(view, { instance, labels: instance.labels, spec: after }, context)
 }
 
+/** Refuses whatever is asked of an instance that was asked to go; undefined: it was not. */
 export function refuseGoing(instance: Instance): Refusal | undefined {
   if (!instance.decided.deletedAt) return undefined
   return refuse('conflict', `instance ${instance.name} is being deleted`, {

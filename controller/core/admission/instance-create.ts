@@ -11,6 +11,7 @@ import { born, type Context, decision, nameClash, reference, type Verdict } from
 import { placeInstance } from './instance-place.ts'
 import { portsFor } from './ports.ts'
 
+/** The spec has passed its schema and carries its defaults; the tenant is `default` if unsaid. */
 export type InstanceWish = {
   readonly name: string
   readonly tenant?: string
@@ -76,6 +77,7 @@ export const onHost = (view: View, volume: Volume, host: string | undefined): Vo
     ? volume
     : { ...volume, decided: { ...volume.decided, host } }
 
+/** The decision that tells where an instance was placed, or that it waits for a host. */
 export const placedDecision = (context: Context, instance: Instance, because: string) =>
   instance.decided.host === undefined
     ? decision(context, 'not-placed', `waits for a host: ${because}`, subjectOf(instance))

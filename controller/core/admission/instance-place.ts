@@ -6,7 +6,7 @@ import { rules } from '../placement/rules.ts'
 import { type Refusal, refuse } from '../refusal.ts'
 import type { Moment, View } from '../view.ts'
 
-/** Room that a new volume needs in its pool at once; the rest of its size is a promise. Unit: MiB. */
+/** Room that a new volume needs at once; the rest of its size is a promise. Unit: MiB. */
 const volumeStartMib = 16
 
 type Wanted = {

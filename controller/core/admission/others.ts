@@ -1,6 +1,6 @@
 /** Admission of the kinds that are little more than their spec. */
 import { overlaps, parseCidr } from '#shared/cidr.ts'
-import type { Kind, Resource, ResourceOf } from '#shared/model/index.ts'
+import type { Resource, ResourceOf } from '#shared/model/index.ts'
 import { rangeOf } from '../addresses.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
 import { defaultTenant } from '../subject.ts'
@@ -18,16 +18,8 @@ import { same } from './instance-change.ts'
 
 /** The kinds that this file creates. */
 export type PlainKind = 'tenant' | 'size' | 'pool' | 'network' | 'subnet' | 'image' | 'volume'
-export const plainKinds: readonly Kind[] = [
-  'tenant',
-  'size',
-  'pool',
-  'network',
-  'subnet',
-  'image',
-  'volume'
-]
 
+/** The spec has passed its schema and carries its defaults; the tenant is `default` if unsaid. */
 export type PlainWish<K extends PlainKind> = {
   readonly kind: K
   readonly name: string

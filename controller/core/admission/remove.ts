@@ -7,6 +7,11 @@ import { admitted, type Context, decision, isoOf, unchanged, type Verdict } from
 
 /** Judges a wish that a resource goes: what others need stays, what hosts hold goes first there. */
 export function removeResource(view: View, resource: Resource, context: Context): Verdict {
+  if (resource.kind === 'tenant' && resource.name === defaultTenant) {
+    return refuse('conflict', 'cannot delete tenant default: whoever names no tenant is it', {
+      next: ['delete what it has instead: remuda instance list']
+    })
+  }
   const users = usersOf(view, resource)
   if (users.length > 0) return inUse(resource, users)
   switch (resource.kind) {
@@ -68,11 +73,15 @@ function usersOf(view: View, resource: Resource): readonly string[] {
       return names('volume', view.indexes.of('image-volumes', resource.id))
     case 'network':
       return [
-        ...names('port', view.indexes.of('network-ports', resource.id)),
+        ...pluggedIn(view, view.indexes.of('network-ports', resource.id)),
         ...names('subnet', view.indexes.of('network-subnets', subjectOf(resource)))
       ]
     case 'subnet':
-      return names('port', view.indexes.of('subnet-ports', resource.id))
+      return pluggedIn(view, view.indexes.of('subnet-ports', resource.id))
+    case 'size':
+      return [...view.all('instance').values()]
+        .filter(({ spec }) => spec.size === resource.name)
+        .map(({ name }) => `instance ${name}`)
     case 'pool':
       return names('volume', view.indexes.of('pool-volumes', resource.name))
     case 'host':
@@ -84,7 +93,6 @@ function usersOf(view: View, resource: Resource): readonly string[] {
       return tenantUsers(view, resource.name)
     case 'instance':
     case 'port':
-    case 'size':
     case 'event':
     case 'job':
       return []
@@ -93,8 +101,14 @@ function usersOf(view: View, resource: Resource): readonly string[] {
   }
 }
 
+/** Ports go with their instances, so these are who must go first. */
+const pluggedIn = (view: View, ports: Iterable<string>): readonly string[] => {
+  const instances = [...ports].flatMap(id => view.get('port', id)?.spec.instance ?? [])
+  return [...new Set(instances)].map(name => `instance ${name}`)
+}
+
 function tenantUsers(view: View, name: string): readonly string[] {
-  const users: string[] = name === defaultTenant ? ['cloud itself'] : []
+  const users: string[] = []
   for (const kind of ['instance', 'volume', 'image', 'network', 'subnet', 'port'] as const) {
     for (const id of view.indexes.of('tenant-resources', name)) {
       const resource = view.get(kind, id)

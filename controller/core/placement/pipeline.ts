@@ -35,8 +35,13 @@ export type Demand = {
 export type Filter = (candidate: Candidate, demand: Demand) => string | undefined
 /** The higher the better. */
 export type Score = (candidate: Candidate, demand: Demand) => number
+/**
+ * A host must pass all filters, and the first that refuses it gives the reason; the score orders
+ * the rest.
+ */
 export type Rules = { readonly filters: readonly Filter[]; readonly score: Score }
 
+/** Where it would go and why; for each host that was refused, the first reason. */
 export type Placement = {
   readonly chosen: Host | undefined
   /** Reason by name of the host. */
@@ -45,6 +50,10 @@ export type Placement = {
   readonly because: string
 }
 
+/**
+ * Chooses among the candidates; of two with one score the first by name, so that chance has no
+ * part.
+ */
 export function place(demand: Demand, candidates: readonly Candidate[], rules: Rules): Placement {
   const rejected = new Map<string, string>()
   let best: { readonly candidate: Candidate; readonly score: number } | undefined

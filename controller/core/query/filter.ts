@@ -11,6 +11,7 @@
  */
 import { Fault } from '#shared/fault.ts'
 
+/** Says whether a document fits; whatever the document is, it does not throw. */
 export type Filter = (document: unknown) => boolean
 
 /** Longest expression, and deepest nesting, that are read. */

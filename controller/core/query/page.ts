@@ -6,6 +6,7 @@ import { Fault } from '#shared/fault.ts'
 import type { ResourceDocument } from '#shared/model/index.ts'
 import { type Filter, valueAt } from './filter.ts'
 
+/** A field to sort by; of documents that are equal in all of them the lower id comes first. */
 export type Sort = { readonly path: string; readonly descending: boolean }
 
 /** Reads `-createdAt,name`. */
@@ -21,6 +22,7 @@ export const parseSort = (text: string): readonly Sort[] =>
         : { path: part, descending: false }
     )
 
+/** Which items and how many; `next` is the cursor of the page before, of the same sort. */
 export type PageWish = {
   readonly filter?: Filter
   readonly sort: readonly Sort[]
@@ -28,6 +30,7 @@ export type PageWish = {
   readonly next?: string
 }
 
+/** `next` leads to the following page; undefined: this is the last. */
 export type Page<Item> = {
   readonly items: readonly Item[]
   readonly next: string | undefined
