@@ -26,6 +26,7 @@ const chunkBytesMax = 32 * 1024
 
 type Waiting = { readonly resolve: (answer: Answer) => void }
 
+/** Pairs answers and console bytes with who waits for them; what nobody waits for is dropped. */
 export class AgentLines {
   readonly #mesh: Mesh
   readonly #questions = new Map<number, Waiting>()

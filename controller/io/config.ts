@@ -1,4 +1,4 @@
-/** What a controller is told at its start: flags, then environment, then its file, then defaults. */
+/** What a controller is told at its start: flags, environment, then its file, then defaults. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -14,6 +14,7 @@ export const stateDefault = '/var/lib/remuda'
 const Port = (value: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65_535, default: value, description })
 
+/** Every field can be a flag, a variable `REMUDA_…` or a field of the file. */
 export const ControllerConfig = Strict({
   state: Type.String({ default: stateDefault, description: 'Folder of all state.' }),
   apiAddress: Type.String({ default: '127.0.0.1', description: 'Address of the API.' }),

@@ -43,6 +43,7 @@ export type Parts = {
   readonly controllerKeys: readonly string[]
 }
 
+/** A controller that leads and answers; disposing of it ends its loops and closes its sockets. */
 export type Running = AsyncDisposable & {
   readonly service: Service
   readonly doorkeeper: Doorkeeper
@@ -95,8 +96,10 @@ export async function startController(
     election,
     clock,
     log,
-    imageUrl: image =>
-      `${contentUrl}/v1/images/${image.id}/content?ticket=${ticketFor(ticketSecret, image.id, clock.wall())}`,
+    imageUrl: ({ id }) => {
+      const ticket = ticketFor(ticketSecret, id, clock.wall())
+      return `${contentUrl}/v1/images/${id}/content?ticket=${ticket}`
+    },
     onReply: (_host, message) => lines.heard(message)
   })
   const service: Service = {

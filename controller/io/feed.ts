@@ -5,6 +5,7 @@
  */
 import type { Kind } from '#shared/model/index.ts'
 
+/** One thing that has happened, with what a listener may choose it by. */
 export type FeedItem = {
   readonly id: string
   readonly type: 'change' | 'decision'
@@ -22,6 +23,7 @@ const backlogMax = 5_000
 
 type Listener = { readonly queue: FeedItem[]; lost: boolean; wake: () => void }
 
+/** Publishing never waits for a listener. */
 export class Feed {
   readonly #ring: FeedItem[] = []
   readonly #listeners = new Set<Listener>()

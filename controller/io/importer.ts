@@ -8,7 +8,7 @@ import { Fault, sentence } from '#shared/fault.ts'
 import { newId } from '#shared/ids.ts'
 import type { Image } from '#shared/model/image.ts'
 import type { Job } from '#shared/model/job.ts'
-import { born, decision } from '../core/admission/context.ts'
+import { born } from '../core/admission/context.ts'
 import type { Change } from '../core/commit.ts'
 import { subjectOf } from '../core/subject.ts'
 import type { Service } from './api/service.ts'
@@ -141,13 +141,8 @@ async function end(
   job: Job,
   ended: Pick<Job['decided'], 'phase' | 'percent' | 'message'>
 ): Promise<void> {
-  const context = { by: 'controller', now: service.reign.now(), newId }
-  const endedAt = new Date(context.now.wall).toISOString()
-  const verb = ended.phase === 'done' ? 'imported' : 'import-failed'
-  await service.reign.record({
-    changes: [{ op: 'put', resource: { ...job, decided: { ...ended, endedAt } } }],
-    decisions: [decision(context, verb, ended.message, job.spec.subject)]
-  })
+  const endedAt = new Date(service.clock.wall()).toISOString()
+  await record(service, { ...job, decided: { ...ended, endedAt } })
 }
 
 /** Ended jobs beyond the bound, oldest first. */

@@ -21,13 +21,17 @@ import {
 import type { Journal, Position } from '../core/ports.ts'
 import type { View } from '../core/view.ts'
 
-/** A checkpoint is written after so many commits. */
+/**
+ * A checkpoint is written after so many commits, or a tenth as many as there are resources: in a
+ * large cloud even few commits touch nearly every chunk.
+ */
 export const commitsPerCheckpoint = 2_000
 /** Chunks that are encoded between two breaths of the event loop. */
 const chunksPerSlice = 2
 /** Keys that are noted between two of them. */
 const keysPerSlice = 5_000
 
+/** `load` comes first and once; `write` is for one caller at a time. */
 export class Keeper {
   readonly #journal: Journal
   readonly #view: View
@@ -78,7 +82,8 @@ export class Keeper {
 
   /** Writes a checkpoint when it is due and none is being written. */
   writeIfDue(durable: () => Promise<void>): void {
-    if (this.#writing || this.behind < commitsPerCheckpoint) return
+    const due = Math.max(commitsPerCheckpoint, this.#view.indexes.count() / 10)
+    if (this.#writing || this.behind < due) return
     this.#writing = this.write(durable)
       .catch(thrown => this.#log.warn('cannot write a checkpoint', { because: String(thrown) }))
       .finally(() => {
@@ -86,7 +91,7 @@ export class Keeper {
       })
   }
 
-  /** Writes what has changed since the last checkpoint; `durable` says that the view is recorded. */
+  /** Writes what has changed since the last checkpoint; `durable`: the view is recorded. */
   async write(durable: () => Promise<void>): Promise<void> {
     await this.#noteSlowly()
     for (const _ of growToFit(this.#index)) await breathe()

@@ -9,9 +9,9 @@
  * What the view says may be ahead of the journal for a moment. So whoever lets something out, an
  * order or an answer, waits for `durable` first: then no reader has seen what a crash would undo.
  */
-import assert from 'node:assert/strict'
+import assert, { AssertionError } from 'node:assert/strict'
 import type { Clock } from '#shared/clock.ts'
-import { Fault, sentence } from '#shared/fault.ts'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Epoch } from '#shared/ids.ts'
 import type { Log } from '#shared/log.ts'
 import type { Commit } from '../core/commit.ts'
@@ -23,6 +23,7 @@ const recoverDelaysMs = [50, 200, 1_000, 2_000] as const
 
 type Flight = { readonly position: Position; readonly undo: Undo; readonly done: Promise<void> }
 
+/** What a ledger stands on; recovery is given up when the signal aborts. */
 export type LedgerOptions = {
   readonly journal: Journal
   readonly clock: Clock
@@ -32,6 +33,7 @@ export type LedgerOptions = {
   readonly signal: AbortSignal
 }
 
+/** Commits are written, acknowledged and told in the order in which they were given. */
 export class Ledger {
   readonly view = new View()
   readonly #options: LedgerOptions
@@ -138,6 +140,8 @@ export class Ledger {
         return
       } catch (thrown) {
         if (signal.aborted) return
+        // What was acknowledged is gone: only an opening can judge that, by whoever comes next.
+        if (isFault(thrown, 'corrupt')) throw new AssertionError({ message: sentence(thrown) })
         if (attempt % 10 === 0)
           log.warn('cannot recover the journal', { because: sentence(thrown) })
       }

@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
+/** One metric of the Prometheus text format with its values, one for each set of labels. */
 export type Sample = {
   readonly name: string
   readonly help: string

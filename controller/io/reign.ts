@@ -29,6 +29,7 @@ const restMs = 10
 /** An order that has not been taken on is sent again after so long. Unit: ms. */
 const repeatOrderMs = 1_000
 
+/** What a controller needs while it leads. */
 export type ReignOptions = {
   readonly ledger: Ledger
   readonly announcer: Announcer
@@ -47,6 +48,10 @@ export type Outcome = Admitted & { readonly position: Position; readonly changed
 
 type Sent = { readonly generation: number; readonly noticesKept: number; readonly at: number }
 
+/**
+ * Made once this controller leads; nothing leaves it before `run`, which ends when the signal
+ * aborts.
+ */
 export class Reign {
   readonly #options: ReignOptions
   readonly #sent = new Map<string, Sent>()

@@ -9,8 +9,10 @@ import { Fault } from '#shared/fault.ts'
 /** Connections of one server; more wait. */
 const connectionsMax = 10_000
 
+/** A server that answers; disposing of it cuts its connections. A control socket has port 0. */
 export type Listening = AsyncDisposable & { readonly server: Server; readonly port: number }
 
+/** Listens on an address; TLS where a certificate is given. Fault `unavailable`: it cannot. */
 export async function listenTcp(options: {
   readonly address: string
   readonly port: number

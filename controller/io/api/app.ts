@@ -18,6 +18,7 @@ import type { Service } from './service.ts'
 import { callerOf, tokenRoutes } from './tokens.ts'
 import { nobody, verbRoutes } from './verbs.ts'
 
+/** The API without its sockets: servers hand it their requests. */
 export type App = {
   /** Answers requests of a server; `trusted` is who comes through it without a token. */
   readonly listener: (trusted: Caller | undefined) => RequestListener
@@ -31,6 +32,7 @@ export type App = {
 /** A request that is not answered after so long is cut off; streams may last. Unit: ms. */
 const requestMsMax = 310_000
 
+/** Every route of the API but that of its own description. */
 export const routesOf = (service: Service): readonly Route[] => [
   ...cloudRoutes(service),
   ...resourceRoutes(service),
@@ -42,6 +44,7 @@ export const routesOf = (service: Service): readonly Route[] => [
 /** Whoever comes through a control socket is marked on the request by this name. */
 const trust = new WeakMap<IncomingMessage, Caller>()
 
+/** Binds all routes; resolves once requests can be answered, after which no route can be added. */
 export async function makeApp(service: Service): Promise<App> {
   const app = fastify({
     bodyLimit: bodyBytesMax,
@@ -117,7 +120,7 @@ function bind(app: FastifyInstance, service: Service, route: Route): void {
     },
     handler: async (request, reply) => {
       const caller = admitted(service, route, request)
-      const call = callOf(route, request, caller)
+      const call = callOf(route, { request, reply, caller })
       checkQuery(route, call.query)
       return await send(service, { request, reply, answer: await route.answer(call) })
     }
@@ -145,9 +148,18 @@ function admitted(service: Service, route: Route, request: FastifyRequest): Call
   return caller
 }
 
-function callOf(route: Route, request: FastifyRequest, caller: Caller) {
+function callOf(
+  route: Route,
+  from: {
+    readonly request: FastifyRequest
+    readonly reply: FastifyReply
+    readonly caller: Caller
+  }
+) {
+  const { request, reply, caller } = from
   const gone = new AbortController()
-  request.raw.socket.once('close', () => gone.abort())
+  // Of the response, not of the connection: that one outlives many requests.
+  reply.raw.once('close', () => gone.abort())
   return {
     params: request.params as Readonly<Record<string, string>>,
     query: request.query as Readonly<Record<string, string>>,

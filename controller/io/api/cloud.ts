@@ -39,6 +39,7 @@ const SummaryReply = Strict({
   eventLoopDelay: Strict({ p50Ms: Type.Number(), p99Ms: Type.Number(), maxMs: Type.Number() })
 })
 
+/** `/healthz` and `/readyz` answer without a token, for whoever restarts and balances. */
 export const cloudRoutes = (service: Service): readonly Route[] => [
   {
     method: 'GET',

@@ -18,6 +18,7 @@ const messageBytesMax = 64 * 1024
 const waitingBytesMax = 1024 * 1024
 const pathPattern = /^\/v1\/instances\/([^/]+)\/console$/
 
+/** Answers one upgrade request, as a server emits it; what it refuses gets a problem document. */
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 /** Makes the answer to upgrade requests; `callerOf` says who asks. */

@@ -19,6 +19,7 @@ const EventsQuery = Strict({
   )
 })
 
+/** The stream lasts until the client goes away, or this process ends. */
 export const eventRoutes = (service: Service): readonly Route[] => [
   {
     method: 'GET',

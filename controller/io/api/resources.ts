@@ -40,6 +40,7 @@ const limitMax = 1_000
 /** Resources that are looked at between two breaths of the event loop. */
 const sliceMax = 500
 
+/** The same routes for each kind; kinds that nobody creates still answer why not. */
 export const resourceRoutes = (service: Service): readonly Route[] =>
   kindNames.flatMap(kind => [...readRoutes(service, kind), ...writeRoutes(service, kind)])
 
@@ -150,6 +151,7 @@ async function list(service: Service, kind: Kind, call: Call): Promise<Reply> {
   await service.ledger.durable()
   const { query } = call
   const tenant = kinds[kind].scope === 'tenant' ? (query['tenant'] ?? defaultTenant) : '*'
+  knownTenant(service, tenant)
   const limit = Math.min(limitMax, Math.max(1, Number(query['limit'] ?? limitDefault)))
   const wish: PageWish = {
     limit,
@@ -175,6 +177,12 @@ async function list(service: Service, kind: Kind, call: Call): Promise<Reply> {
       revision
     }
   }
+}
+
+/** A tenant that is not there is no empty list: it is a name that was mistyped. */
+function knownTenant(service: Service, tenant: string): void {
+  if (tenant === '*' || service.reign.view.named('tenant', tenant)) return
+  throw new Fault('not-found', `there is no tenant "${tenant}"`, { next: ['remuda tenant list'] })
 }
 
 /** Resources of one kind that a list is about. */
@@ -267,7 +275,7 @@ async function createOne(service: Service, kind: Kind, call: Call): Promise<Repl
 async function replaceOne(service: Service, kind: Kind, call: Call): Promise<Reply> {
   const resource = found(service, call, kind)
   const generation = ifGeneration(call, resource)
-  const body = checked(replaceSchema(kind), withSpec(call.body)) as {
+  const body = checked(replaceSchema(kind), keepingCount(withSpec(call.body), resource)) as {
     readonly name?: string
     readonly labels?: Readonly<Record<string, string>>
     readonly spec: object
@@ -346,6 +354,14 @@ const withSpec = (body: unknown): unknown =>
   typeof body === 'object' && body !== null && !Array.isArray(body) && !('spec' in body)
     ? { ...body, spec: {} }
     : body
+
+/** The count of restarts is no wish that lasts: who does not name it, does not set it back. */
+function keepingCount(body: unknown, resource: Resource): unknown {
+  if (resource.kind !== 'instance') return body
+  const { spec } = body as { readonly spec?: unknown }
+  if (typeof spec !== 'object' || spec === null || 'restarts' in spec) return body
+  return { ...(body as object), spec: { ...spec, restarts: resource.spec.restarts } }
+}
 
 /** The tenant of the query and of the body must agree. */
 function tenantOf(kind: Kind, call: Call, said: string | undefined): string | undefined {

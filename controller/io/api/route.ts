@@ -4,6 +4,7 @@
 import type { Readable } from 'node:stream'
 import type { TObject, TSchema } from 'typebox'
 
+/** Who asks: the name of a token, or of the control socket that was used. */
 export type Caller = { readonly name: string; readonly role: 'admin' | 'reader' }
 
 /** One request, in our words. */
@@ -19,6 +20,7 @@ export type Call = {
   readonly signal: AbortSignal
 }
 
+/** The status is 200 where none is said. */
 export type Reply = {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
@@ -28,6 +30,7 @@ export type Reply = {
   readonly type?: string
 }
 
+/** What one method on one path does, and all that the API's description says of it. */
 export type Route = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** With `:name` for parameters. */

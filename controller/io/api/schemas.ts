@@ -6,15 +6,18 @@ import { Condition, Labels, Name, Strict, Timestamp } from '#shared/model/resour
 const Flag = (description: string) =>
   Type.String({ enum: ['1', '0', 'true', 'false'], description })
 
+/** Fields of a query, to be spread into one. */
 export const TenantQuery = {
   tenant: Type.Optional(
     Type.String({ maxLength: 63, description: 'Tenant; `default` when left out.' })
   )
 }
+/** Fields of a query, to be spread into that of each write. */
 export const DryRun = {
   dryRun: Type.Optional(Flag('Judge it, and answer what would be done, without doing it.'))
 }
 
+/** What a list is asked with; numbers are text, as everything in a query. */
 export const ListQuery = Strict({
   tenant: Type.Optional(
     Type.String({ maxLength: 63, description: 'Tenant; `default` when left out, `*` for all.' })
@@ -90,6 +93,7 @@ export const PatchBody = Strict({
   spec: Type.Optional(Type.Object({}, { description: 'Fields to set; null removes one.' }))
 })
 
+/** What a dry run would have recorded. */
 export const Decisions = Strict({
   changes: Type.Array(Strict({ op: Type.String(), kind: Type.String(), name: Type.String() }), {
     description: 'What would be recorded.'
@@ -103,6 +107,7 @@ export const Decisions = Strict({
   )
 })
 
+/** What a dry run answers instead of the document itself; `resource` is as it would be. */
 export const DryRunReply = (document: TSchema) =>
   Strict({
     dryRun: Type.Literal(true),
@@ -111,6 +116,7 @@ export const DryRunReply = (document: TSchema) =>
     decision: Decisions
   })
 
+/** One page of a list. */
 export const ListReply = (document: TSchema) =>
   Strict({
     kind: Type.Literal('list'),
@@ -119,6 +125,7 @@ export const ListReply = (document: TSchema) =>
     revision: Type.String({ description: 'Event id that this list stands at.' })
   })
 
+/** Decisions about one subject, oldest first. */
 export const HistoryReply = Strict({
   items: Type.Array(
     Strict({
@@ -132,6 +139,7 @@ export const HistoryReply = Strict({
   )
 })
 
+/** How a resource stands, in sentences and in parts. */
 export const WhyReply = Strict({
   subject: Type.String(),
   summary: Type.Array(Type.String()),
@@ -145,6 +153,7 @@ export const WhyReply = Strict({
   history: HistoryReply.properties.items
 })
 
+/** The body of every answer from 400 on. */
 export const ProblemBody = Type.Object(
   {
     type: Type.String({ description: 'urn:remuda:CODE.' }),

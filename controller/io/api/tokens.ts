@@ -27,6 +27,9 @@ export function makeToken(wish: {
   return { token, stored: { ...wish, id: newId('tk'), sha256: hashOf(token) } }
 }
 
+/**
+ * SHA-256, hexadecimal: a token is random and long, so that a slow hash would protect it no better.
+ */
 export const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex')
 
 /** Says who calls by the token; undefined: nobody that we know. */
@@ -40,6 +43,7 @@ export function callerOf(service: Service, authorization: string | undefined): C
   return undefined
 }
 
+/** A token is shown once, when it is made; the last one with the role admin cannot be deleted. */
 export const tokenRoutes = (service: Service): readonly Route[] => [
   {
     method: 'GET',

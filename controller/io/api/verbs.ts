@@ -17,6 +17,7 @@ import { found, isFlag, write } from './writes.ts'
 /** How long a ticket lets an agent fetch an image. Unit: ms. */
 const ticketMs = 60 * 60 * 1000
 
+/** Power verbs change the wish alone: what they ask for is so once the host says so. */
 export const verbRoutes = (service: Service): readonly Route[] => [
   power(service, 'start', 'running', 'Start an instance, or let it run on.'),
   power(service, 'stop', 'stopped', 'Stop an instance; `force=1` pulls its plug.'),

@@ -61,11 +61,14 @@ async function afterWrite(
   return { status, headers: { ...headers, ...location, etag: etagOf(document) }, body: document }
 }
 
+/** The generation in quotes: status may change as often as it likes, and a write still fits. */
 export const etagOf = ({ generation }: { readonly generation: number }): string => `"${generation}"`
 
+/** The path by id, which stays right whatever the resource is called. */
 export const pathOf = (document: Pick<ResourceDocument, 'kind' | 'id'>): string =>
   `/v1/${kinds[document.kind].plural}/${document.id}`
 
+/** Reads a yes out of a query; everything else is a no. */
 export const isFlag = (text: string | undefined): boolean => text === '1' || text === 'true'
 
 function dryRun(service: Service, intent: Intent, by: string): Reply {

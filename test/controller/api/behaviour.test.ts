@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import { request } from 'node:http'
+import { Agent, request } from 'node:http'
 import test, { type ExecutionContext } from 'ava'
 import WebSocket from 'ws'
 import {
@@ -80,6 +80,38 @@ test('power verbs, a patch and a deletion each reach the host and come back', t 
     const after = await world.ask({ path })
     t.is(after.status, 404)
     t.regex(after.problem.reasons[0] ?? '', /last heard of at .*deleted/)
+  }))
+
+test('a replaced wish that does not name restarts keeps their count', t =>
+  withWorld(t, async world => {
+    const spec = { image: 'tiny', memoryMib: 16 }
+    await world.ask(create('web'))
+    await world.ask({ method: 'POST', path: '/v1/instances/web/restart', body: {} })
+    const path = '/v1/instances/web'
+    const headers = { 'if-match': '*' }
+    const same = await world.ask({ method: 'PUT', path, body: { spec }, headers })
+    t.is(same.json.spec['restarts'], 1)
+    t.is(same.headers['remuda-changed'], 'false')
+  }))
+
+test('many requests on one connection leave nothing behind on it', t =>
+  withWorld(t, async world => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const warnings: string[] = []
+    const warned = (warning: Error): void => void warnings.push(warning.message)
+    process.on('warning', warned)
+    for (let number = 0; number < 30; number += 1) {
+      await new Promise<void>((resolve, reject) => {
+        const options = { socketPath: world.socket('admin'), path: '/v1', agent }
+        request(options, answer => answer.resume().on('end', resolve))
+          .on('error', reject)
+          .end()
+      })
+    }
+    await new Promise(resolve => setImmediate(resolve))
+    process.off('warning', warned)
+    agent.destroy()
+    t.deepEqual(warnings, [])
   }))
 
 test('the same request with the same Idempotency-Key is done once', t =>

@@ -87,7 +87,7 @@ export const cases: readonly Case[] = [
     { method: 'DELETE', path: '/v1/tenants/default', headers: whatever },
     409,
     'conflict',
-    /in use/
+    /whoever names no tenant/
   ],
   [
     'a range that overlaps',
@@ -132,6 +132,13 @@ export const cases: readonly Case[] = [
     /there is no POST/
   ],
   ['resuming what is stopped', post('instances/n0/resume', {}), 409, 'conflict', /it is stopped/],
+  [
+    'a list of a tenant that does not exist',
+    { path: '/v1/instances?tenant=acme' },
+    404,
+    'not-found',
+    /there is no tenant "acme"/
+  ],
   [
     'a filter that cannot be read',
     { path: '/v1/instances?filter=name' },

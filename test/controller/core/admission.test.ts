@@ -200,7 +200,34 @@ const refused: readonly Refused[] = [
     before: withWeb,
     intent: cloud => ({ verb: 'delete', kind: 'network', id: idOf(cloud, 'network', 'default') }),
     code: 'conflict',
-    says: /cannot delete network default: it is in use.*port web-0/
+    says: /cannot delete network default: it is in use.*instance web/
+  },
+  {
+    title: 'the deletion of a size in use',
+    before: cloud => void cloud.done(instanceIntent('web', { size: 'tiny' })),
+    intent: cloud => ({ verb: 'delete', kind: 'size', id: cloud.view.named('size', 'tiny')!.id }),
+    code: 'conflict',
+    says: /cannot delete size tiny: it is in use.*instance web/
+  },
+  {
+    title: 'the deletion of the default tenant',
+    intent: cloud => ({
+      verb: 'delete',
+      kind: 'tenant',
+      id: cloud.view.named('tenant', 'default')!.id
+    }),
+    code: 'conflict',
+    says: /whoever names no tenant is it/
+  },
+  {
+    title: 'a count of restarts that goes back',
+    before: cloud => {
+      withWeb(cloud)
+      cloud.done({ verb: 'restart', id: web(cloud).id })
+    },
+    intent: cloud => changed(cloud, { restarts: 0 }),
+    code: 'invalid',
+    says: /cannot set restarts of instance web back.*it is 1, 0 is asked for/
   },
   {
     title: 'the deletion of the root volume of an instance',
@@ -315,6 +342,19 @@ test('more memory is judged on its own host, whatever another host has or may ha
   cloud.done({ verb: 'join', wish })
   const verdict = cloud.judged(changed(cloud, { memoryMib: 5_000 }))
   t.regex(JSON.stringify(verdict), /h2: the instance is bound to h1: it is placed there/)
+})
+
+test('a size that has changed since resizes nobody who is only stopped and started', t => {
+  const cloud = sampleCloud()
+  const spec = wishOf('instance', { image: 'tiny', size: 'tiny' })
+  cloud.done({ verb: 'create', kind: 'instance', name: 'web', spec })
+  const size = cloud.view.named('size', 'tiny')!
+  const grown = { vcpus: 2, memoryMib: 256 }
+  cloud.done({ verb: 'change', kind: 'size', id: size.id, labels: {}, spec: grown })
+  cloud.done({ verb: 'power', id: web(cloud).id, power: 'stopped' })
+  t.is(web(cloud).decided.memoryMib, 128)
+  cloud.done(changed(cloud, { size: 'small' }))
+  t.is(web(cloud).decided.memoryMib, 512)
 })
 
 test('the same wish again changes nothing', t => {
