@@ -72,11 +72,14 @@ export const InstanceSpec = Strict({
   userData: Type.Optional(
     Type.String({ maxLength: 65_536, description: 'cloud-init user data, as it is.' })
   ),
-  sshKeys: Type.Array(Type.String({ minLength: 16, maxLength: 16_384 }), {
-    maxItems: 64,
-    default: [],
-    description: 'OpenSSH public keys, one line each.'
-  }),
+  sshKeys: Type.Array(
+    Type.String({ minLength: 16, maxLength: 16_384, description: 'An OpenSSH public key.' }),
+    {
+      maxItems: 64,
+      default: [],
+      description: 'OpenSSH public keys, one line each.'
+    }
+  ),
   cpuBaseline: Words(['portable', 'host'], {
     description:
       'portable: features that all hosts have, so that it can move; host: all that its host has.',

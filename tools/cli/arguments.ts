@@ -6,8 +6,9 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { Fault } from '#shared/fault.ts'
 import { parseMib, parseMs } from '#shared/units.ts'
-import { type Command, type Noun, nameOf, type Option, type Positional } from './command.ts'
+import { type Command, type Noun, nameOf, type Option, type Positional, unitOf } from './command.ts'
 import { UsageFault } from './failure.ts'
+import { rangeOf, writeExactly } from './field.ts'
 import { globalOptions } from './options.ts'
 import { closest } from './suggest.ts'
 
@@ -193,6 +194,12 @@ function readValue(
       `it is one of ${option.words.join(', ')}${guess}`
     ])
   }
+  const read = readOrComplain(option, value, rawName!)
+  checkRange(command, option, { read, rawName: rawName! })
+  return read
+}
+
+function readOrComplain(option: Option, value: string, rawName: string): Value {
   try {
     return readTyped(option, value)
   } catch (error) {
@@ -202,6 +209,20 @@ function readValue(
       next: error.next
     })
   }
+}
+
+/** The API judges the same once more; this only spares the way to it. */
+function checkRange(
+  command: Command,
+  option: Option,
+  given: { readonly read: Value; readonly rawName: string }
+): void {
+  const { read, rawName } = given
+  const { minimum = -Infinity, maximum = Infinity } = option
+  if (typeof read !== 'number' || (read >= minimum && read <= maximum)) return
+  const unit = unitOf(option)
+  const range = rangeOf(option, unit)
+  throw wrong(command, `${rawName} must be ${range}, not ${writeExactly(read, unit)}`)
 }
 
 /** Whether a word that stands where a value is due is the next option: the value was forgotten. */

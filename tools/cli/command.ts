@@ -4,6 +4,7 @@
  * when it runs, so that `remuda --help` stays quick however much the commands need.
  */
 import type { Kind } from '#shared/model/index.ts'
+import type { FieldName } from './field.ts'
 import type { Invocation } from './invocation.ts'
 
 /**
@@ -30,6 +31,11 @@ export type Option = {
   readonly required?: true
   /** Completes with the names of this kind. */
   readonly names?: Kind
+  /** The field of a wish that it stands for; see field-option.ts. */
+  readonly field?: FieldName
+  /** Smallest and largest number that it takes, in MiB, ms or a count. */
+  readonly minimum?: number
+  readonly maximum?: number
 }
 
 /** An argument that has its place and no name. */
@@ -44,6 +50,8 @@ export type Positional = {
   readonly words?: readonly string[]
   /** Completes with KIND/NAME. */
   readonly references?: true
+  /** Completes with KIND and with KIND.FIELD. */
+  readonly fields?: true
 }
 
 /** A line that can be typed, and what it is good for. */
@@ -78,6 +86,10 @@ export type Noun = {
   readonly doc: string
   readonly commands: readonly Command[]
 }
+
+/** The unit in which the numbers of an option are given; undefined: they are counts. */
+export const unitOf = ({ type }: Option): string | undefined =>
+  type === 'size' ? 'MiB' : type === 'duration' ? 'ms' : undefined
 
 /** A command as it is typed, such as `instance create`. */
 export const nameOf = (command: Command): string =>

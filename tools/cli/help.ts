@@ -1,7 +1,8 @@
 /** Help texts, all made from the table. */
 import type { Command, Noun, Option, Positional } from './command.ts'
-import { nameOf } from './command.ts'
+import { nameOf, unitOf } from './command.ts'
 import { exitCodes } from './failure.ts'
+import { rangeOf } from './field.ts'
 import { globalOptions } from './options.ts'
 import { type Section, sections } from './table.ts'
 import { type Paint, plain } from './terminal.ts'
@@ -119,10 +120,16 @@ export const optionDoc = (option: Option): string =>
   [
     option.doc,
     ...(option.words ? [`One of ${option.words.join(', ')}.`] : []),
+    ...rangeSentence(option),
     ...(option.repeatable ? ['May be repeated.'] : []),
     ...(option.default === undefined ? [] : [`Default: ${option.default}.`]),
     ...(option.required ? ['Required.'] : [])
   ].join(' ')
+
+function rangeSentence(option: Option): readonly string[] {
+  const range = rangeOf(option, unitOf(option))
+  return range === undefined ? [] : [`${range.charAt(0).toUpperCase()}${range.slice(1)}.`]
+}
 
 const optionLines = (
   title: string,
@@ -149,7 +156,8 @@ function entries(pairs: readonly (readonly [string, string])[]): readonly string
   })
 }
 
-function wrap(text: string, width: number): readonly string[] {
+/** Breaks a text between words into lines of at most so many columns. */
+export function wrap(text: string, width: number): readonly string[] {
   const lines: string[] = []
   let line = ''
   for (const word of text.split(' ')) {

@@ -1,9 +1,7 @@
-/**
- * What the command line must know of every kind before it has loaded anything: loading the model
- * itself takes ten times as long as `remuda --help` may. A test holds this list against the model.
- */
+/** How kinds are called on the command line, and how a resource is written there. */
 import { Fault } from '#shared/fault.ts'
 import type { Kind } from '#shared/model/index.ts'
+import { fieldsOf } from './field.ts'
 import { closest } from './suggest.ts'
 
 /** What a kind is called, and what can be done with it. */
@@ -15,33 +13,23 @@ export type KindWords = {
   readonly aliases: readonly string[]
 }
 
-/** All kinds, those first that others refer to: the order in which `apply` writes. */
-export const kindWords: readonly KindWords[] = [
-  { kind: 'tenant', plural: 'tenants', scope: 'cloud', creatable: true, aliases: [] },
-  { kind: 'host', plural: 'hosts', scope: 'cloud', creatable: false, aliases: [] },
-  { kind: 'size', plural: 'sizes', scope: 'cloud', creatable: true, aliases: [] },
-  { kind: 'pool', plural: 'pools', scope: 'cloud', creatable: true, aliases: [] },
-  { kind: 'image', plural: 'images', scope: 'tenant', creatable: true, aliases: [] },
-  { kind: 'network', plural: 'networks', scope: 'tenant', creatable: true, aliases: ['net'] },
-  { kind: 'subnet', plural: 'subnets', scope: 'tenant', creatable: true, aliases: [] },
-  { kind: 'volume', plural: 'volumes', scope: 'tenant', creatable: true, aliases: ['vol'] },
-  {
-    kind: 'instance',
-    plural: 'instances',
-    scope: 'tenant',
-    creatable: true,
-    aliases: ['vm', 'vms']
-  },
-  { kind: 'port', plural: 'ports', scope: 'tenant', creatable: false, aliases: [] },
-  {
-    kind: 'event',
-    plural: 'notifications',
-    scope: 'cloud',
-    creatable: false,
-    aliases: ['notification']
-  },
-  { kind: 'job', plural: 'jobs', scope: 'cloud', creatable: false, aliases: [] }
+const aliases: { readonly [Each in Kind]?: readonly string[] } = {
+  network: ['net'],
+  volume: ['vol'],
+  instance: ['vm', 'vms'],
+  event: ['notification']
+}
+
+const inOrder = [
+  ...(['tenant', 'host', 'size', 'pool', 'image', 'network', 'subnet', 'volume'] as const),
+  ...(['instance', 'port', 'event', 'job'] as const)
 ]
+
+/** All kinds, those first that others refer to: the order in which `apply` writes. */
+export const kindWords: readonly KindWords[] = inOrder.map(kind => {
+  const { plural, scope, creatable } = fieldsOf(kind)
+  return { kind, plural, scope, creatable, aliases: aliases[kind] ?? [] }
+})
 
 const byWord = new Map(
   kindWords.flatMap(words =>

@@ -1,10 +1,15 @@
-/** `npm run docs`: writes the pages that come from code. */
+/** `npm run docs`: writes what comes from code. */
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { writeApiDocs } from './api.ts'
-import { cliDoc, cliDocFile } from './cli.ts'
+import { writeFields } from './fields.ts'
 
 const root = resolve(import.meta.dirname, '../..')
+writeFields(root)
 await writeApiDocs(root)
-await writeFile(cliDocFile, await cliDoc())
-process.stdout.write('docs/cli.md, docs/api.md and docs/api/openapi.json are written\n')
+// The table of commands is made from the fields, so it is loaded once they are written.
+const { cliDoc, cliDocFile } = await import('./cli.ts')
+await writeFile(cliDocFile, cliDoc())
+process.stdout.write(
+  'tools/cli/fields/, docs/cli.md, docs/api.md, docs/api/openapi.json: written\n'
+)

@@ -57,6 +57,12 @@ const mistakes: readonly (readonly [line: string, message: RegExp, more?: RegExp
   ['vm create a --memory --vcpus 1', /--memory needs a value/],
   ['vm create a --memory lots', /cannot read --memory: cannot read the size "lots"/, /128MiB/],
   ['vm create a --vcpus 1.5', /cannot read --vcpus: "1.5" is not a whole number/],
+  [
+    'vm create a --memory 8',
+    /"remuda instance create": --memory must be between 16 MiB and 16 TiB, not 8 MiB$/
+  ],
+  ['size create s --memory 64 --vcpus 513', /--vcpus must be between 1 and 512, not 513$/],
+  ['vm create a --stop-grace 61m', /--stop-grace must be between 0 ms and 1 h, not 61 m$/],
   ['vm create a --timeout soon', /cannot read --timeout/, /30s or 5m/],
   ['vm create a --label x', /cannot read --label: "x" is not KEY=VALUE/],
   ['vm create a --type wm', /--type cannot be "wm"/, /did you mean vm\?/],

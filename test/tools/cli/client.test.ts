@@ -163,7 +163,7 @@ test('a problem document becomes what, why and next', async t => {
           next: ['mend /spec/memoryMib and send it again']
         })
       : undefined
-  const { code, errors } = await typeLine('instance create web --memory 1', { server: api.url })
+  const { code, errors } = await typeLine('instance create web --memory 16', { server: api.url })
   t.is(code, 1)
   t.is(
     errors,

@@ -20,7 +20,8 @@ const lines: readonly (readonly [line: string, what: string, body: unknown, matc
   ],
   [
     'vm create c --type container --image b --memory 64 --vcpus 2 --size s --root 1g --pool p ' +
-      '--host h --priority 7 --no-ha --power stopped --volume v1 --volume v2',
+      '--host h --priority 7 --no-ha --power stopped --volume v1 --volume v2 ' +
+      '--restart never --stop-grace 1m',
     'POST /v1/instances',
     {
       name: 'c',
@@ -36,7 +37,9 @@ const lines: readonly (readonly [line: string, what: string, body: unknown, matc
         desiredPower: 'stopped',
         priority: 7,
         highlyAvailable: false,
-        host: 'h'
+        host: 'h',
+        restart: { policy: 'never' },
+        stopGraceMs: 60_000
       }
     }
   ],

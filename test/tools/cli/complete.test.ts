@@ -29,6 +29,9 @@ const cases: readonly (readonly [line: string, includes: readonly string[], not?
   ['why vm/', ['vm/instance-a']],
   ['get nonsense/', []],
   ['wait volume/', ['volume/volume-a']],
+  ['explain ', ['instance', 'host'], 'instance/'],
+  ['explain vm.', ['vm.memoryMib', 'vm.ports[].network']],
+  ['explain nonsense.', []],
   ['completion ', ['bash', 'zsh', 'fish']],
   ['apply -f ', [':files']],
   ['nonsense ', []]

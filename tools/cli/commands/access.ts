@@ -1,4 +1,5 @@
 import type { Noun } from '../command.ts'
+import { fieldOption } from '../field-option.ts'
 import { dryRunOption, labelOption, yesOption } from '../options.ts'
 import { deleteCommand, listCommand, newName, showCommand } from './common.ts'
 
@@ -15,20 +16,8 @@ export const size: Noun = {
       doc: 'Creates a named shape.',
       positionals: [newName('size')],
       options: [
-        {
-          name: 'vcpus',
-          type: 'count',
-          value: 'COUNT',
-          required: true,
-          doc: 'Virtual processors. Unit: count.'
-        },
-        {
-          name: 'memory',
-          type: 'size',
-          value: 'SIZE',
-          required: true,
-          doc: 'Memory, such as 2GiB. Unit: MiB unless given.'
-        },
+        fieldOption({ field: 'size.vcpus', name: 'vcpus' }),
+        fieldOption({ field: 'size.memoryMib', name: 'memory', adds: 'Such as 2GiB.' }),
         labelOption,
         dryRunOption
       ],
@@ -56,7 +45,7 @@ export const tenant: Noun = {
       doc: 'Creates a tenant.',
       positionals: [newName('tenant')],
       options: [
-        { name: 'description', type: 'text', value: 'TEXT', doc: 'Who this is, for people.' },
+        fieldOption({ field: 'tenant.description', name: 'description', value: 'TEXT' }),
         labelOption,
         dryRunOption
       ],

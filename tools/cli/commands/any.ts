@@ -86,6 +86,24 @@ const exportCommand: Command = {
   run: () => import('../run/export.ts').then(module => module.exportResources)
 }
 
+const explain: Command = {
+  verb: 'explain',
+  doc: 'Explains the fields of a kind: what may stand in the spec of a file for apply.',
+  details: [
+    'Of one field it also says which option sets it. With -o wide the meaning stands in the same ' +
+      'line. No controller is needed: it is what this program knows.'
+  ],
+  positionals: [
+    { name: 'KIND[.FIELD]', doc: 'A kind, or one field of it with those within.', fields: true }
+  ],
+  examples: [
+    { line: 'remuda explain instance', doc: 'all that can be wished of an instance' },
+    { line: 'remuda explain instance.restart', doc: 'a part of it' },
+    { line: 'remuda explain volume.sizeMib -o json', doc: 'for an editor' }
+  ],
+  run: () => import('../run/explain.ts').then(module => module.explainFields)
+}
+
 const why: Command = {
   verb: 'why',
   doc: 'Says why a resource is as it is.',
@@ -204,6 +222,7 @@ export const anyCommands: readonly Command[] = [
   apply,
   diff,
   exportCommand,
+  explain,
   why,
   history,
   events,

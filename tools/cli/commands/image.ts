@@ -1,4 +1,5 @@
 import type { Command, Noun } from '../command.ts'
+import { fieldOption } from '../field-option.ts'
 import { dryRunOption, labelOption, waitOptions } from '../options.ts'
 import { deleteCommand, listCommand, newName, showCommand } from './common.ts'
 
@@ -14,31 +15,21 @@ const importCommand: Command = {
   positionals: [newName('image')],
   options: [
     { name: 'file', type: 'text', value: 'PATH', doc: 'File to upload.' },
-    { name: 'url', type: 'text', value: 'URL', doc: 'Where the controller fetches it.' },
-    {
+    fieldOption({ field: 'image.source', name: 'url' }),
+    fieldOption({
+      field: 'image.sha256',
       name: 'sha256',
-      type: 'text',
       value: 'HASH',
-      doc: 'What the content must hash to, 64 hexadecimal digits.',
+      adds: '64 hexadecimal digits.',
       default: 'that of the file'
-    },
-    {
-      name: 'type',
-      type: 'text',
-      value: 'TYPE',
-      words: ['vm', 'container'],
-      doc: 'What can start from it.',
-      default: 'container for tar, else vm'
-    },
-    {
+    }),
+    fieldOption({ field: 'image.type', name: 'type', default: 'container for tar, else vm' }),
+    fieldOption({
+      field: 'image.format',
       name: 'format',
-      type: 'text',
-      value: 'FORMAT',
-      words: ['qcow2', 'raw', 'tar'],
-      doc: 'How the content is laid out.',
       default: 'what the content looks like; by its name for --url'
-    },
-    { name: 'shared', type: 'flag', doc: 'Lets other tenants start from it.' },
+    }),
+    fieldOption({ field: 'image.shared', name: 'shared' }),
     labelOption,
     dryRunOption,
     ...waitOptions

@@ -1,4 +1,5 @@
 import type { Command, Noun, Option } from '../command.ts'
+import { fieldOption } from '../field-option.ts'
 import { dryRunOption, labelOption, waitOptions } from '../options.ts'
 import {
   deleteCommand,
@@ -9,25 +10,12 @@ import {
   showCommand
 } from './common.ts'
 
-const memory: Option = {
-  name: 'memory',
-  type: 'size',
-  value: 'SIZE',
-  doc: 'Memory, such as 128MiB or 2GiB. Unit: MiB unless given.'
-}
-const vcpus: Option = {
-  name: 'vcpus',
-  type: 'count',
-  value: 'COUNT',
-  doc: 'Virtual processors. Unit: count.'
-}
-const size: Option = {
-  name: 'size',
-  type: 'text',
-  value: 'NAME',
-  names: 'size',
-  doc: 'Named shape that gives vcpus and memory where these are left out.'
-}
+/** What `create` and `resize` share. */
+const shape: readonly Option[] = [
+  fieldOption({ field: 'instance.memoryMib', name: 'memory', adds: 'Such as 128MiB or 2GiB.' }),
+  fieldOption({ field: 'instance.vcpus', name: 'vcpus' }),
+  fieldOption({ field: 'instance.size', name: 'size', names: 'size' })
+]
 
 const create: Command = {
   noun: 'instance',
@@ -40,103 +28,43 @@ const create: Command = {
   ],
   positionals: [newName('instance')],
   options: [
-    {
-      name: 'image',
-      type: 'text',
-      value: 'NAME',
-      names: 'image',
-      doc: 'Image that the root volume is made from; without one, the first --volume is the root.'
-    },
-    memory,
-    vcpus,
-    size,
-    {
-      name: 'type',
-      type: 'text',
-      value: 'TYPE',
-      words: ['vm', 'container'],
-      doc: 'A virtual machine, or a container that shares the kernel of its host.',
-      default: 'vm'
-    },
-    {
+    fieldOption({ field: 'instance.image', name: 'image', names: 'image' }),
+    ...shape,
+    fieldOption({ field: 'instance.type', name: 'type' }),
+    fieldOption({
+      field: 'instance.ports[].network',
       name: 'network',
-      type: 'text',
-      value: 'NAME',
       names: 'network',
-      repeatable: true,
-      doc: 'Network to plug into; several give several ports; "none": no port.',
+      adds: 'Several give several ports; "none": no port.',
       default: 'default'
-    },
-    {
+    }),
+    fieldOption({
+      field: 'instance.ports[].address',
       name: 'address',
-      type: 'text',
-      value: 'IP',
-      repeatable: true,
-      doc: 'Fixed address of the port; the first goes with the first network, and so on.'
-    },
-    {
-      name: 'volume',
-      type: 'text',
-      value: 'NAME',
-      names: 'volume',
-      repeatable: true,
-      doc: 'A further volume, in the order in which the instance sees them.'
-    },
-    {
+      adds: 'The first goes with the first network, and so on.'
+    }),
+    fieldOption({ field: 'instance.volumes', name: 'volume', names: 'volume' }),
+    fieldOption({
+      field: 'instance.sshKeys',
       name: 'ssh-key',
-      type: 'text',
       value: 'FILE|TEXT',
-      repeatable: true,
-      doc: 'OpenSSH public key that may log in: the file that holds it, or the key itself.'
-    },
-    {
+      adds: 'The file that holds them, or a key itself.'
+    }),
+    fieldOption({
+      field: 'instance.userData',
       name: 'user-data',
-      type: 'text',
       value: 'FILE',
-      doc: 'cloud-init user data; - reads standard input.'
-    },
-    {
-      name: 'root',
-      type: 'size',
-      value: 'SIZE',
-      doc: 'Size of the root volume. Unit: MiB unless given.',
-      default: "the image's own"
-    },
-    {
-      name: 'pool',
-      type: 'text',
-      value: 'NAME',
-      names: 'pool',
-      doc: 'Pool of the root volume.',
-      default: 'local'
-    },
-    {
-      name: 'host',
-      type: 'text',
-      value: 'NAME',
-      names: 'host',
-      doc: 'The only host that it may run on.'
-    },
-    {
-      name: 'priority',
-      type: 'count',
-      value: 'COUNT',
-      doc: 'Who goes first when room is short, 0 to 1000; higher goes first. Unit: count.',
-      default: '500'
-    },
-    {
-      name: 'no-ha',
-      type: 'flag',
-      doc: 'Does not start it elsewhere when its host is proven dead.'
-    },
-    {
-      name: 'power',
-      type: 'text',
-      value: 'STATE',
-      words: ['running', 'stopped'],
-      doc: 'The power state that it should be in.',
-      default: 'running'
-    },
+      adds: 'The file that holds it; - reads standard input.'
+    }),
+    fieldOption({ field: 'instance.rootMib', name: 'root' }),
+    fieldOption({ field: 'instance.pool', name: 'pool', names: 'pool' }),
+    fieldOption({ field: 'instance.host', name: 'host', names: 'host' }),
+    fieldOption({ field: 'instance.priority', name: 'priority' }),
+    fieldOption({ field: 'instance.highlyAvailable', name: 'no-ha' }),
+    fieldOption({ field: 'instance.desiredPower', name: 'power', value: 'STATE' }),
+    fieldOption({ field: 'instance.restart.policy', name: 'restart', value: 'POLICY' }),
+    fieldOption({ field: 'instance.stopGraceMs', name: 'stop-grace' }),
+    fieldOption({ field: 'instance.cpuBaseline', name: 'cpu-baseline' }),
     labelOption,
     dryRunOption,
     ...waitOptions
@@ -237,7 +165,7 @@ const resize: Command = {
     'A running instance takes on its new size at its next start: "instance restart" does it.'
   ],
   positionals: [nameOfOne('instance')],
-  options: [memory, vcpus, size, dryRunOption],
+  options: [...shape, dryRunOption],
   examples: [
     { line: 'remuda instance resize web --memory 1GiB', doc: 'more memory' },
     { line: 'remuda instance resize web --size large', doc: 'a named shape instead' }

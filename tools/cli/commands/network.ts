@@ -1,22 +1,12 @@
 import type { Noun, Option } from '../command.ts'
+import { fieldOption } from '../field-option.ts'
 import { dryRunOption, labelOption, waitOptions } from '../options.ts'
 import { deleteCommand, listCommand, newName, showCommand } from './common.ts'
 
-const gateway: Option = {
-  name: 'gateway',
-  type: 'text',
-  value: 'IP',
-  doc: "The hosts' own address in it.",
-  default: 'the first one'
-}
-const dns: Option = {
-  name: 'dns',
-  type: 'text',
-  value: 'IP',
-  repeatable: true,
-  doc: 'Name server to offer.',
-  default: 'the gateway'
-}
+const addressing: readonly Option[] = [
+  fieldOption({ field: 'subnet.gateway', name: 'gateway' }),
+  fieldOption({ field: 'subnet.dns', name: 'dns' })
+]
 
 /** Commands of networks. */
 export const network: Noun = {
@@ -31,34 +21,17 @@ export const network: Noun = {
       doc: 'Creates a network, and with --cidr a subnet of the same name on it.',
       positionals: [newName('network')],
       options: [
-        {
+        fieldOption({
+          field: 'subnet.cidr',
           name: 'cidr',
-          type: 'text',
-          value: 'CIDR',
-          doc: 'Address range of its subnet, such as 10.66.0.0/24.'
-        },
-        gateway,
-        dns,
-        {
-          name: 'uplink',
-          type: 'text',
-          value: 'INTERFACE',
-          doc: "Hosts' interface that it reaches the outside by.",
-          default: 'none: host only'
-        },
-        {
-          name: 'mtu',
-          type: 'count',
-          value: 'COUNT',
-          doc: 'Largest packet. Unit: bytes.',
-          default: '1500'
-        },
-        {
-          name: 'no-nat',
-          type: 'flag',
-          doc: "Instances do not reach the outside under their host's address."
-        },
-        { name: 'shared', type: 'flag', doc: 'Lets other tenants plug in.' },
+          adds: 'Without one there is no subnet.',
+          required: false
+        }),
+        ...addressing,
+        fieldOption({ field: 'network.uplink', name: 'uplink', value: 'INTERFACE' }),
+        fieldOption({ field: 'network.mtu', name: 'mtu' }),
+        fieldOption({ field: 'network.nat', name: 'no-nat' }),
+        fieldOption({ field: 'network.shared', name: 'shared' }),
         labelOption,
         dryRunOption
       ],
@@ -87,37 +60,11 @@ export const subnet: Noun = {
       doc: 'Creates a subnet on a network.',
       positionals: [newName('subnet')],
       options: [
-        {
-          name: 'network',
-          type: 'text',
-          value: 'NAME',
-          names: 'network',
-          required: true,
-          doc: 'Network that it is an address range of.'
-        },
-        {
-          name: 'cidr',
-          type: 'text',
-          value: 'CIDR',
-          required: true,
-          doc: 'Address range, such as 10.66.0.0/24.'
-        },
-        gateway,
-        dns,
-        {
-          name: 'first',
-          type: 'text',
-          value: 'IP',
-          doc: 'First address to give.',
-          default: 'the one after the gateway'
-        },
-        {
-          name: 'last',
-          type: 'text',
-          value: 'IP',
-          doc: 'Last address to give.',
-          default: 'the last but broadcast'
-        },
+        fieldOption({ field: 'subnet.network', name: 'network', names: 'network' }),
+        fieldOption({ field: 'subnet.cidr', name: 'cidr' }),
+        ...addressing,
+        fieldOption({ field: 'subnet.first', name: 'first' }),
+        fieldOption({ field: 'subnet.last', name: 'last' }),
         labelOption,
         dryRunOption,
         ...waitOptions

@@ -1,6 +1,9 @@
-import type { Noun } from '../command.ts'
+import type { Noun, Option } from '../command.ts'
+import { fieldOption } from '../field-option.ts'
 import { dryRunOption, labelOption, waitOptions } from '../options.ts'
 import { deleteCommand, listCommand, nameOfOne, newName, showCommand } from './common.ts'
+
+const size: Option = fieldOption({ field: 'volume.sizeMib', name: 'size', adds: 'Such as 10GiB.' })
 
 /** Commands of volumes. */
 export const volume: Noun = {
@@ -15,36 +18,10 @@ export const volume: Noun = {
       doc: 'Creates a volume, empty or as a copy of an image.',
       positionals: [newName('volume')],
       options: [
-        {
-          name: 'size',
-          type: 'size',
-          value: 'SIZE',
-          required: true,
-          doc: 'Size, such as 10GiB; it may grow, never shrink. Unit: MiB unless given.'
-        },
-        {
-          name: 'pool',
-          type: 'text',
-          value: 'NAME',
-          names: 'pool',
-          doc: 'Pool that it lives in.',
-          default: 'local'
-        },
-        {
-          name: 'format',
-          type: 'text',
-          value: 'FORMAT',
-          words: ['qcow2', 'raw', 'tree'],
-          doc: 'qcow2 or raw for VMs; tree, a directory, for the root of a container.',
-          default: 'qcow2'
-        },
-        {
-          name: 'image',
-          type: 'text',
-          value: 'NAME',
-          names: 'image',
-          doc: 'Image that it starts as a copy of.'
-        },
+        size,
+        fieldOption({ field: 'volume.pool', name: 'pool', names: 'pool' }),
+        fieldOption({ field: 'volume.format', name: 'format' }),
+        fieldOption({ field: 'volume.image', name: 'image', names: 'image' }),
         labelOption,
         dryRunOption,
         ...waitOptions
@@ -65,17 +42,7 @@ export const volume: Noun = {
       verb: 'resize',
       doc: 'Makes a volume larger.',
       positionals: [nameOfOne('volume')],
-      options: [
-        {
-          name: 'size',
-          type: 'size',
-          value: 'SIZE',
-          required: true,
-          doc: 'The new size, not less than the old one. Unit: MiB unless given.'
-        },
-        dryRunOption,
-        ...waitOptions
-      ],
+      options: [size, dryRunOption, ...waitOptions],
       examples: [{ line: 'remuda volume resize archive --size 20GiB', doc: 'grows it' }],
       run: () => import('../run/volume.ts').then(module => module.resizeVolume)
     },
@@ -99,26 +66,9 @@ export const pool: Noun = {
       doc: 'Creates a pool on all hosts.',
       positionals: [newName('pool')],
       options: [
-        {
-          name: 'driver',
-          type: 'text',
-          value: 'DRIVER',
-          words: ['directory'],
-          doc: 'How volumes are kept: directory, as files below a path.',
-          default: 'directory'
-        },
-        {
-          name: 'path',
-          type: 'text',
-          value: 'PATH',
-          doc: 'Absolute path on the hosts.',
-          default: "a folder in the agent's state"
-        },
-        {
-          name: 'shared',
-          type: 'flag',
-          doc: 'All hosts see the same volumes at this path, as on NFS.'
-        },
+        fieldOption({ field: 'pool.driver', name: 'driver' }),
+        fieldOption({ field: 'pool.path', name: 'path' }),
+        fieldOption({ field: 'pool.shared', name: 'shared', adds: 'As on NFS.' }),
         labelOption,
         dryRunOption,
         ...waitOptions

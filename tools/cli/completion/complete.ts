@@ -6,6 +6,7 @@
 import type { Kind, ResourceDocument } from '#shared/model/index.ts'
 import { readGlobals } from '../arguments.ts'
 import type { Command, Option, Positional } from '../command.ts'
+import { fieldsOf } from '../field.ts'
 import { kindWords, readKind } from '../kinds.ts'
 import { globalOptions } from '../options.ts'
 import { readSettings } from '../settings.ts'
@@ -114,6 +115,7 @@ async function argumentsOf(
   const next: Positional | undefined = all[positionals.length] ?? all.find(one => one.many)
   if (next?.words) return next.words.map(word => ({ word, doc: '' }))
   if (next?.references) return references(last, namesOf)
+  if (next?.fields) return fieldsFor(last)
   if (!next?.names) return []
   const names = await namesOf(next.names)
   return describeNames(
@@ -132,6 +134,21 @@ async function references(last: string, namesOf: NamesOf): Promise<readonly Cand
   } catch {
     return []
   }
+}
+
+/** The kinds and, once one is typed, its fields. */
+function fieldsFor(last: string): readonly Candidate[] {
+  const dot = last.indexOf('.')
+  if (dot < 0) return kindWords.map(({ kind }) => ({ word: kind, doc: fieldsOf(kind).doc }))
+  const typed = last.slice(0, dot)
+  const words = kindWords.find(({ kind, plural, aliases }) =>
+    [kind, plural, ...aliases].includes(typed)
+  )
+  if (words === undefined) return []
+  return Object.entries(fieldsOf(words.kind).spec).map(([path, { doc }]) => ({
+    word: `${typed}.${path}`,
+    doc
+  }))
 }
 
 /** Asks the API for the names of a kind, with the settings that stand on the line itself. */

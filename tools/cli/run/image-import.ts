@@ -22,6 +22,7 @@ import { unreadable } from './files.ts'
 import { formatOfName, type ImageFormat, sniffFormat } from './image-format.ts'
 import { given as present, referenceTo, tellOutcome } from './outcome.ts'
 import { waitMsOf } from './settle.ts'
+import { specOf } from './spec.ts'
 
 /** How long the controller may take to check an upload once it has all of it. */
 const uploadMsMax = 6 * 3_600_000
@@ -43,7 +44,7 @@ async function importUrl(invocation: Invocation, url: string): Promise<void> {
   if (!parsed || !/^https?:$/.test(parsed.protocol)) {
     throw new UsageFault(`cannot fetch from "${url}"`, { next: ['give an http or https address'] })
   }
-  const spec = specOf(invocation, formatOfName(parsed.pathname), { source: url })
+  const spec = wishFor(invocation, formatOfName(parsed.pathname), { source: url })
   const started = performance.now()
   const { reference, written } = await create(invocation, spec)
   const waitMs = waitMsOf(invocation)
@@ -61,7 +62,7 @@ async function importFile(invocation: Invocation, file: string): Promise<void> {
       reasons: [`it hashes to ${sha256}, not to ${claimed}`]
     })
   }
-  const spec = specOf(invocation, sniffFormat(head), { sha256 })
+  const spec = wishFor(invocation, sniffFormat(head), { sha256 })
   const { reference, written } = await createOrTakeUp(invocation, spec, sha256)
   const isThere = written.document?.status['phase'] === 'ready'
   if (written.dryRun || isThere) {
@@ -89,18 +90,18 @@ async function openImage(file: string): Promise<{ readonly bytes: number; readon
   }
 }
 
-function specOf(
+function wishFor(
   invocation: Invocation,
   seemingFormat: ImageFormat,
   rest: Readonly<Record<string, unknown>>
 ): Record<string, unknown> {
-  const { text, flag } = invocation.given
+  const { text } = invocation.given
   const format = text('format') ?? seemingFormat
   return present({
-    type: text('type') ?? (format === 'tar' ? 'container' : 'vm'),
+    type: format === 'tar' ? 'container' : 'vm',
+    ...specOf(invocation, 'image'),
     format,
     sha256: text('sha256')?.toLowerCase(),
-    shared: flag('shared') ? true : undefined,
     ...rest
   })
 }

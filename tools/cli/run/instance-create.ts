@@ -2,30 +2,20 @@ import { UsageFault } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
 import { readText } from './files.ts'
 import { createAndWait, given } from './outcome.ts'
+import { specOf } from './spec.ts'
 
 /** Creates an instance from the options of `instance create`. */
 export async function createInstance(invocation: Invocation): Promise<void> {
-  const { text, texts, number, flag } = invocation.given
+  const { text, texts } = invocation.given
   const sshKeys = (
     await Promise.all(texts('ssh-key').map(key => readSshKeys(invocation, key)))
   ).flat()
   const userDataFile = text('user-data')
   const spec = given({
-    type: text('type'),
-    size: text('size'),
-    vcpus: number('vcpus'),
-    memoryMib: number('memory'),
-    image: text('image'),
-    rootMib: number('root'),
-    pool: text('pool'),
-    volumes: texts('volume').length === 0 ? undefined : texts('volume'),
+    ...specOf(invocation, 'instance'),
     ports: portsOf(texts('network'), texts('address')),
     userData: userDataFile === undefined ? undefined : await readText(invocation, userDataFile),
-    sshKeys: sshKeys.length === 0 ? undefined : sshKeys,
-    desiredPower: text('power'),
-    priority: number('priority'),
-    highlyAvailable: flag('no-ha') ? false : undefined,
-    host: text('host')
+    sshKeys: sshKeys.length === 0 ? undefined : sshKeys
   })
   await createAndWait(invocation, 'instance', spec)
 }

@@ -1,7 +1,8 @@
 import { patchResource } from '../api/resources.ts'
 import { UsageFault } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
-import { given as present, referenceTo, tellOutcome } from './outcome.ts'
+import { referenceTo, tellOutcome } from './outcome.ts'
+import { specOf } from './spec.ts'
 
 /**
  * Changes the shape of an instance. A named size takes the place of numbers that were given
@@ -9,12 +10,8 @@ import { given as present, referenceTo, tellOutcome } from './outcome.ts'
  */
 export async function resizeInstance(invocation: Invocation): Promise<void> {
   const { given, signal } = invocation
-  const [size, memoryMib, vcpus] = [
-    given.text('size'),
-    given.number('memory'),
-    given.number('vcpus')
-  ]
-  if (size === undefined && memoryMib === undefined && vcpus === undefined) {
+  const numbers = specOf(invocation, 'instance')
+  if (Object.keys(numbers).length === 0) {
     throw new UsageFault('cannot resize an instance to nothing in particular', {
       next: ['give --memory, --vcpus or --size']
     })
@@ -22,8 +19,8 @@ export async function resizeInstance(invocation: Invocation): Promise<void> {
   const reference = referenceTo(invocation, 'instance', given.positional('NAME')!)
   const started = performance.now()
   const api = await invocation.connect()
-  const numbers = present({ memoryMib, vcpus })
-  const spec = size === undefined ? numbers : { memoryMib: null, vcpus: null, ...numbers, size }
+  const spec =
+    numbers['size'] === undefined ? numbers : { memoryMib: null, vcpus: null, ...numbers }
   const dryRun = given.flag('dry-run')
   const written = await patchResource(api, reference, { spec }, { dryRun, signal })
   await tellOutcome(invocation, written, { reference, verb: 'resized', started, waitMs: undefined })

@@ -1,24 +1,20 @@
 import { createResource } from '../api/resources.ts'
 import { UsageFault } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
-import { createAndWait, given as present, referenceTo, tellOutcome } from './outcome.ts'
+import { createAndWait, referenceTo, tellOutcome } from './outcome.ts'
+import { specOf } from './spec.ts'
 
 /** Creates a network and, where an address range is given, a subnet of the same name. */
 export async function createNetwork(invocation: Invocation): Promise<void> {
   const { given, signal } = invocation
-  const { text, number, flag } = given
+  const { text, flag } = given
   const cidr = text('cidr')
   if (cidr === undefined && (text('gateway') !== undefined || given.texts('dns').length > 0)) {
     throw new UsageFault('cannot give a gateway or name servers to a network without a range', {
       next: ['give --cidr too']
     })
   }
-  const spec = present({
-    uplink: text('uplink'),
-    mtu: number('mtu'),
-    nat: flag('no-nat') ? false : undefined,
-    shared: flag('shared') ? true : undefined
-  })
+  const spec = specOf(invocation, 'network')
   await createAndWait(invocation, 'network', spec, { waits: false })
   if (cidr === undefined) {
     invocation.note('note: it has no addresses yet: remuda subnet create --help\n')
@@ -31,7 +27,7 @@ export async function createNetwork(invocation: Invocation): Promise<void> {
   }
   const started = performance.now()
   const api = await invocation.connect()
-  const wish = { spec: { network: reference.name, cidr, ...addressing(invocation) } }
+  const wish = { spec: { network: reference.name, ...specOf(invocation, 'subnet') } }
   const written = await createResource(api, reference, wish, { signal })
   await tellOutcome(invocation, written, {
     reference,
@@ -43,19 +39,5 @@ export async function createNetwork(invocation: Invocation): Promise<void> {
 
 /** Creates a subnet from the options of `subnet create`. */
 export async function createSubnet(invocation: Invocation): Promise<void> {
-  const { text } = invocation.given
-  const spec = present({
-    network: text('network'),
-    cidr: text('cidr'),
-    first: text('first'),
-    last: text('last'),
-    ...addressing(invocation)
-  })
-  await createAndWait(invocation, 'subnet', spec)
+  await createAndWait(invocation, 'subnet', specOf(invocation, 'subnet'))
 }
-
-const addressing = ({ given }: Invocation): Record<string, unknown> =>
-  present({
-    gateway: given.text('gateway'),
-    dns: given.texts('dns').length === 0 ? undefined : given.texts('dns')
-  })

@@ -1,13 +1,8 @@
 import type { Invocation } from '../invocation.ts'
-import { createAndWait, given } from './outcome.ts'
+import { createAndWait } from './outcome.ts'
+import { specOf } from './spec.ts'
 
 /** Creates a pool from the options of `pool create`. */
 export async function createPool(invocation: Invocation): Promise<void> {
-  const { text, flag } = invocation.given
-  const spec = given({
-    driver: text('driver'),
-    path: text('path'),
-    shared: flag('shared') ? true : undefined
-  })
-  await createAndWait(invocation, 'pool', spec)
+  await createAndWait(invocation, 'pool', specOf(invocation, 'pool'))
 }

@@ -1,7 +1,7 @@
 import { isFault } from '#shared/fault.ts'
 import { UsageFault } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
-import { type Reference, readReference } from '../kinds.ts'
+import { type KindWords, type Reference, readKind, readReference } from '../kinds.ts'
 
 /** Reads KIND/NAME or KIND/TENANT/NAME, in the tenant of the command where it names none. */
 export function readSubject(invocation: Invocation, text: string): Reference {
@@ -18,9 +18,15 @@ export function readSubject(invocation: Invocation, text: string): Reference {
   return reference
 }
 
-function readOrComplain(text: string): Reference {
+/** Reads the kind in an argument of the command line. */
+export const readKindOfUser = (text: string): KindWords => orComplain(() => readKind(text))
+
+const readOrComplain = (text: string): Reference => orComplain(() => readReference(text))
+
+/** What cannot be read was typed wrongly. */
+function orComplain<Value>(read: () => Value): Value {
   try {
-    return readReference(text)
+    return read()
   } catch (error) {
     if (!isFault(error)) throw error
     throw new UsageFault(error.message, { reasons: error.reasons, next: error.next })

@@ -1,8 +1,8 @@
 import type { Invocation } from '../invocation.ts'
-import { createAndWait, given } from './outcome.ts'
+import { createAndWait } from './outcome.ts'
+import { specOf } from './spec.ts'
 
 /** Creates a tenant from the options of `tenant create`. */
 export async function createTenant(invocation: Invocation): Promise<void> {
-  const spec = given({ description: invocation.given.text('description') })
-  await createAndWait(invocation, 'tenant', spec, { waits: false })
+  await createAndWait(invocation, 'tenant', specOf(invocation, 'tenant'), { waits: false })
 }

@@ -1,18 +1,12 @@
 import { patchResource } from '../api/resources.ts'
 import type { Invocation } from '../invocation.ts'
-import { createAndWait, given as present, referenceTo, tellOutcome } from './outcome.ts'
+import { createAndWait, referenceTo, tellOutcome } from './outcome.ts'
 import { waitMsOf } from './settle.ts'
+import { specOf } from './spec.ts'
 
 /** Creates a volume from the options of `volume create`. */
 export async function createVolume(invocation: Invocation): Promise<void> {
-  const { text, number } = invocation.given
-  const spec = present({
-    sizeMib: number('size'),
-    pool: text('pool'),
-    format: text('format'),
-    image: text('image')
-  })
-  await createAndWait(invocation, 'volume', spec)
+  await createAndWait(invocation, 'volume', specOf(invocation, 'volume'))
 }
 
 /** Makes a volume larger. */
@@ -24,7 +18,7 @@ export async function resizeVolume(invocation: Invocation): Promise<void> {
   const written = await patchResource(
     api,
     reference,
-    { spec: { sizeMib: given.number('size') } },
+    { spec: specOf(invocation, 'volume') },
     { dryRun: given.flag('dry-run'), signal }
   )
   const waitMs = waitMsOf(invocation)

@@ -1,0 +1,32 @@
+/** Written by `npm run docs` from shared/model: change that. */
+
+/** The kind and the fields of its wish; `[]` after a name stands for every item of a list. */
+export const host = {
+  doc: 'A physical machine that runs an agent; it joins by itself.',
+  plural: 'hosts',
+  scope: 'cloud',
+  creatable: false,
+  spec: {
+    schedulable: {
+      doc: 'Whether new instances may be placed on it.',
+      type: 'boolean',
+      default: true
+    },
+    reservedMib: {
+      doc: 'Memory that is kept for the host itself.',
+      type: 'integer',
+      unit: 'MiB',
+      required: true,
+      minimum: 0,
+      maximum: 1048576
+    },
+    vcpusPerThread: {
+      doc: 'Virtual processors that one hardware thread may carry.',
+      type: 'number',
+      unit: 'ratio',
+      default: 4,
+      minimum: 0.1,
+      maximum: 64
+    }
+  }
+} as const

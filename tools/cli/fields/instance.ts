@@ -1,0 +1,137 @@
+/** Written by `npm run docs` from shared/model: change that. */
+
+/** The kind and the fields of its wish; `[]` after a name stands for every item of a list. */
+export const instance = {
+  doc: 'A VM or container of a tenant.',
+  plural: 'instances',
+  scope: 'tenant',
+  creatable: true,
+  spec: {
+    type: {
+      doc: 'A virtual machine, or a container that shares the kernel of its host.',
+      type: 'text',
+      words: ['vm', 'container'],
+      default: 'vm'
+    },
+    size: { doc: 'Named shape; gives vcpus and memoryMib where these are left out.', type: 'name' },
+    vcpus: { doc: 'Virtual processors.', type: 'integer', unit: 'count', minimum: 1, maximum: 512 },
+    memoryMib: { doc: 'Memory.', type: 'integer', unit: 'MiB', minimum: 16, maximum: 16777216 },
+    image: {
+      doc:
+        'Image that the root volume is made from; without one, the first of volumes is the ' +
+        'root.',
+      type: 'name'
+    },
+    rootMib: {
+      doc: "Size of the root volume; the image's own size when left out.",
+      type: 'integer',
+      unit: 'MiB',
+      minimum: 1,
+      maximum: 67108864
+    },
+    pool: { doc: 'Pool of the root volume.', type: 'name', default: 'local' },
+    volumes: {
+      doc: 'Further volumes, in the order in which the instance sees them.',
+      type: 'list',
+      default: [],
+      itemsMax: 32
+    },
+    'volumes[]': { doc: 'Volume of the same tenant.', type: 'name' },
+    ports: {
+      doc: 'Plugs into networks, in the order in which the instance sees them.',
+      type: 'list',
+      default: [{ network: 'default' }],
+      itemsMax: 16
+    },
+    'ports[].network': { doc: 'Network that the port is in.', type: 'name', required: true },
+    'ports[].address': {
+      doc: 'A fixed address; one is chosen otherwise.',
+      type: 'text',
+      format: 'ipv4'
+    },
+    userData: { doc: 'cloud-init user data, as it is.', type: 'text', lengthMax: 65536 },
+    sshKeys: {
+      doc: 'OpenSSH public keys, one line each.',
+      type: 'list',
+      default: [],
+      itemsMax: 64
+    },
+    'sshKeys[]': { doc: 'An OpenSSH public key.', type: 'text', lengthMin: 16, lengthMax: 16384 },
+    cpuBaseline: {
+      doc:
+        'portable: features that all hosts have, so that it can move; host: all that its ' +
+        'host has.',
+      type: 'text',
+      words: ['portable', 'host'],
+      default: 'portable'
+    },
+    desiredPower: {
+      doc: 'The power state that it should be in.',
+      type: 'text',
+      words: ['running', 'paused', 'stopped'],
+      default: 'running'
+    },
+    restart: { doc: 'What happens when the instance ends by itself.', type: 'object', default: {} },
+    'restart.policy': {
+      doc:
+        'When an instance that ended by itself is started again: always, only after a crash ' +
+        'or an ending by force, or never.',
+      type: 'text',
+      words: ['always', 'on-failure', 'never'],
+      default: 'always'
+    },
+    'restart.delayMsMin': {
+      doc: 'Wait before the first start again; doubles with each further one.',
+      type: 'integer',
+      unit: 'ms',
+      default: 100,
+      minimum: 0,
+      maximum: 3600000
+    },
+    'restart.delayMsMax': {
+      doc: 'The longest wait.',
+      type: 'integer',
+      unit: 'ms',
+      default: 60000,
+      minimum: 0,
+      maximum: 86400000
+    },
+    'restart.resetMs': {
+      doc: 'After so long a run the wait is the first one again.',
+      type: 'integer',
+      unit: 'ms',
+      default: 60000,
+      minimum: 1000,
+      maximum: 86400000
+    },
+    restarts: {
+      doc: 'Raise it by one to have the instance restarted once.',
+      type: 'integer',
+      unit: 'count',
+      default: 0,
+      minimum: 0,
+      maximum: 1000000000
+    },
+    stopGraceMs: {
+      doc: 'How long it may take to shut down before its plug is pulled; 0: at once.',
+      type: 'integer',
+      unit: 'ms',
+      default: 15000,
+      minimum: 0,
+      maximum: 3600000
+    },
+    priority: {
+      doc: 'Who goes first when room is short; higher goes first.',
+      type: 'integer',
+      default: 500,
+      minimum: 0,
+      maximum: 1000
+    },
+    highlyAvailable: {
+      doc: 'Whether it starts elsewhere when its host is proven dead.',
+      type: 'boolean',
+      default: true
+    },
+    host: { doc: 'The only host that it may run on.', type: 'name' }
+  }
+} as const
