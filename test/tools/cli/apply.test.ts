@@ -62,7 +62,7 @@ test('one that fails does not stop the others, and its place in the file is told
   const { code, output, errors } = await typeLine('apply -f -', { server: api.url, input: cloud })
   t.is(code, 1)
   t.is(output, 'network/back created\ninstance/web created\n')
-  t.regex(errors, /why {3}<input>:16:29: spec\.memoryMib: must be at least 16, not 1/)
+  t.regex(errors, /why {3}<input>:16:18: spec\.memoryMib: must be at least 16, not 1/)
 })
 
 test('somebody who was faster is looked at once more', async t => {
@@ -86,16 +86,18 @@ test('somebody who was faster is looked at once more', async t => {
 })
 
 const mistakes: readonly (readonly [input: string, said: RegExp])[] = [
-  ['kind: instance\nnam: a\n', /cannot read <input>:2:6: .* no field "nam"\n.*did you mean "name"/],
-  ['kind: instanc\nname: a\n', /cannot read <input>:1:7: there is no kind "instanc"/],
+  ['kind: instance\nnam: a\n', /cannot read <input>:2:1: .* no field "nam"\n.*did you mean "name"/],
+  ['kind: instanc\nname: a\n', /cannot read <input>:1:1: there is no kind "instanc"/],
   ['name: a\n', /cannot read <input>:1:1: the field "kind" is missing/],
   ['kind: size\n', /the field "name" is missing/],
-  ['kind: size\nname: a\nspec: [1]\n', /cannot read <input>:3:7: a spec is names with values/],
+  ['kind: size\nname: a\nspec: [1]\n', /cannot read <input>:3:1: a spec is names with values/],
   ['kind: [\n', /it is not YAML\n {2}why {3}<input>:2:1: /],
+  ['kind: size\nname: a\nname: b\n', /why {3}<input>:3:1: Map keys must be unique/],
+  ['kind: size\nname: a\nspec: *big\n', /why {3}<input>:3:7: nothing before it is named &big/],
   ['- 1\n', /cannot read <input>:1:3: a document is a list of fields/],
   [
     'kind: size\nname: a\n---\nkind: size\nname: a\n',
-    /it stands at <input>:2:7 and at <input>:5:7/
+    /it stands at <input>:2:1 and at <input>:5:1/
   ],
   ['# nothing\n', /cannot find a document in <input>/]
 ]

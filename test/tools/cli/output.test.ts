@@ -122,8 +122,8 @@ test('a transfer shows how much, how fast and how long still', t => {
 test('YAML is read as several documents, and mistakes have a line and a column', t => {
   const [first, second] = readYamlDocuments('a: 1\n---\nb:\n  c: [x]\n---\n', 'f.yaml')
   t.deepEqual([first?.value, second?.value], [{ a: 1 }, { b: { c: ['x'] } }])
-  t.is(second?.positionOf(['b', 'c', 0]), '4:7')
-  t.is(second?.positionOf(['b', 'nothing']), '4:3')
+  t.is(second?.positionOf(['b', 'c', '0']), '4:7')
+  t.is(second?.positionOf(['b', 'nothing']), '3:1')
   const fault = t.throws(() => readYamlDocuments('a: 1\nb: [x\n', 'f.yaml')) as Error & {
     reasons: readonly string[]
   }

@@ -1,5 +1,5 @@
 /** Turns what the API or the connection to it says went wrong into a Fault in our words. */
-import { Fault, type FaultCode, sentence } from '#shared/fault.ts'
+import { Fault, type FaultCode, type FaultOptions, sentence } from '#shared/fault.ts'
 import { type Address, writeAddress } from './address.ts'
 
 /** A problem document (RFC 9457) as the API sends it. */
@@ -7,10 +7,43 @@ type Problem = {
   readonly type?: string
   readonly title?: string
   readonly detail?: string
-  readonly errors?: readonly { readonly pointer?: string; readonly detail?: string }[]
+  readonly errors?: readonly Partial<FieldProblem>[]
   readonly reasons?: readonly string[]
   readonly next?: readonly string[]
 }
+
+/** Something that is wrong with a field of what was sent. */
+export type FieldProblem = {
+  /** JSON pointer (RFC 6901) into the body; empty: the body as a whole. */
+  readonly pointer: string
+  readonly detail: string
+}
+
+/** A refusal of the API that names fields; they are the first of its reasons, in this order. */
+export class FieldFault extends Fault {
+  readonly problems: readonly FieldProblem[]
+
+  constructor(
+    code: FaultCode,
+    message: string,
+    options: FaultOptions & { readonly problems: readonly FieldProblem[] }
+  ) {
+    super(code, message, options)
+    this.problems = options.problems
+  }
+}
+
+/** The steps of a JSON pointer, as the names of fields and the numbers of items. */
+export const stepsOf = (pointer: string): readonly string[] =>
+  pointer
+    .replace(/^#/, '')
+    .split('/')
+    .slice(1)
+    .map(step => step.replaceAll('~1', '/').replaceAll('~0', '~'))
+
+/** What is wrong with a field, as a sentence with its subject. */
+export const describeProblem = ({ pointer, detail }: FieldProblem): string =>
+  pointer === '' ? detail : `${stepsOf(pointer).join('.')}: ${detail}`
 
 const codeOfStatus: Readonly<Record<number, FaultCode>> = {
   401: 'unauthenticated',
@@ -29,19 +62,20 @@ export function faultOfAnswer(status: number, bytes: Buffer, doing: string): Fau
   const said = problem.detail ?? problem.title ?? `the controller answered ${status}`
   const message = said.startsWith('cannot ') ? said : `cannot ${doing}: ${said}`
   const errors = problem.errors ?? []
-  const fields = errors.map(({ pointer = '', detail = '' }) =>
-    pointer === '' ? detail : `${pointer.replace(/^[#/]+/, '').replaceAll('/', '.')}: ${detail}`
-  )
+  const problems = errors.map(({ pointer = '', detail = '' }) => ({ pointer, detail }))
   // The same faults stand among the reasons too, with their pointers.
   const reasons = (problem.reasons ?? []).filter(
     reason => !errors.some(({ pointer }) => pointer && reason.startsWith(pointer))
   )
   const code = codeOfStatus[status] ?? (status >= 500 ? 'protocol' : 'invalid')
   const next = problem.next ?? []
-  return new Fault(code, message, {
-    reasons: [...fields, ...reasons],
+  const options = {
+    reasons: [...problems.map(describeProblem), ...reasons],
     next: next.length === 0 && code === 'unauthenticated' ? tokenHints : next
-  })
+  }
+  return problems.length === 0
+    ? new Fault(code, message, options)
+    : new FieldFault(code, message, { ...options, problems })
 }
 
 const tokenHints = [

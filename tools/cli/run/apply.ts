@@ -4,6 +4,7 @@
  */
 import { Fault, isFault } from '#shared/fault.ts'
 import type { Api } from '../api/client.ts'
+import { describeProblem, FieldFault } from '../api/problem.ts'
 import {
   createResource,
   type DryRun,
@@ -42,7 +43,8 @@ export async function apply(invocation: Invocation): Promise<number> {
       if (!quietly) invocation.write(lineOf(result, settings.format === 'name'))
     } catch (error) {
       if (!isFault(error) || error.code === 'aborted') throw error
-      exitCode ||= tellFailure(invocation, placed(error, wish))
+      const failed = tellFailure(invocation, placed(error, wish))
+      exitCode ||= failed
       if (error.code === 'unavailable' || error.code === 'closed') break
     }
   }
@@ -111,17 +113,20 @@ async function writeAgain(
   return replaceResource(api, reference, { labels, spec }, { generation, signal })
 }
 
-/** The same failure, with the places of the fields in the file that it names. */
+/** The same failure, with the places of the fields in the file, from its top to its bottom. */
 function placed(fault: Fault, wish: FileWish): Fault {
-  const reasons = fault.reasons.map(reason => {
-    const path = /^((?:spec|labels|name|kind)[\w.-]*):/.exec(reason)?.[1]
-    return path === undefined ? reason : `${wish.placeOf(path)}: ${reason}`
-  })
-  if (reasons.every((reason, index) => reason === fault.reasons[index])) {
-    reasons.push(`it stands at ${wish.placeOf('')}`)
-  }
+  const { code, message, next } = fault
   const cause = fault.cause === undefined ? {} : { cause: fault.cause }
-  return new Fault(fault.code, fault.message, { reasons, next: fault.next, ...cause })
+  if (!(fault instanceof FieldFault)) {
+    const reasons = [...fault.reasons, `it stands at ${wish.placeOf('')}`]
+    return new Fault(code, message, { reasons, next, ...cause })
+  }
+  const fields = fault.problems
+    .map(problem => `${wish.placeOf(problem.pointer)}: ${describeProblem(problem)}`)
+    .toSorted((one, other) => one.localeCompare(other, 'en', { numeric: true }))
+  const reasons = [...fields, ...fault.reasons.slice(fields.length)]
+  const more = code === 'invalid' ? [`remuda explain ${wish.reference.kind}`] : []
+  return new Fault(code, message, { reasons, next: [...next, ...more], ...cause })
 }
 
 function tellFailure(invocation: Invocation, fault: Fault): number {
@@ -143,7 +148,8 @@ async function waitForAll(invocation: Invocation, wishes: readonly FileWish[]): 
       await waitUntil(invocation, reference, options)
     } catch (error) {
       if (!isFault(error) || error.code === 'aborted') throw error
-      exitCode ||= tellFailure(invocation, error)
+      const failed = tellFailure(invocation, error)
+      exitCode ||= failed
     }
   }
   return exitCode

@@ -1,5 +1,6 @@
 /** Reads what `apply` and `diff` are given: a file of documents, as wishes with their places. */
 import { Fault } from '#shared/fault.ts'
+import { stepsOf } from '../api/problem.ts'
 import { UsageFault } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
 import { kindWords, type Reference, readKind, wordsOf, writeReference } from '../kinds.ts'
@@ -12,20 +13,19 @@ export type FileWish = {
   readonly reference: Reference
   readonly labels: Readonly<Record<string, string>>
   readonly spec: Readonly<Record<string, unknown>>
-  /** Place of a field, such as `cloud.yaml:7:3`; the path is such as `spec.memoryMib`. */
-  readonly placeOf: (path: string) => string
+  /** Place of a field, such as `cloud.yaml:7:3`; the pointer is such as `/spec/memoryMib`. */
+  readonly placeOf: (pointer: string) => string
 }
 
 /** Parts of a document that say what is so, not what is wished: they are left aside. */
 const observed = ['id', 'status', 'conditions', 'generation', 'observedGeneration', 'createdAt']
 const wished = ['kind', 'name', 'tenant', 'labels', 'spec']
 
-type Path = readonly (string | number)[]
 type Source = {
   readonly file: string
   readonly document: YamlDocument
   /** Where in the document the resource is: in a list it is an item. */
-  readonly base: Path
+  readonly base: readonly string[]
 }
 
 /** Reads all wishes of a file, those first that others refer to. */
@@ -45,7 +45,7 @@ export async function readWishes(invocation: Invocation): Promise<readonly FileW
     const before = seen.get(key)
     if (before) {
       throw new Fault('invalid', `cannot take ${key} twice from ${shown}`, {
-        reasons: [`it stands at ${before.placeOf('name')} and at ${wish.placeOf('name')}`]
+        reasons: [`it stands at ${before.placeOf('/name')} and at ${wish.placeOf('/name')}`]
       })
     }
     seen.set(key, wish)
@@ -59,12 +59,12 @@ export async function readWishes(invocation: Invocation): Promise<readonly FileW
 /** The resources of one document: itself, or the items of a list or a sequence. */
 function itemsOf(
   document: YamlDocument
-): readonly { readonly value: unknown; readonly base: Path }[] {
+): readonly { readonly value: unknown; readonly base: readonly string[] }[] {
   const { value } = document
   const list = isObject(value) && value['kind'] === 'list' ? value['items'] : value
   if (!Array.isArray(list)) return [{ value, base: [] }]
   const base = list === value ? [] : ['items']
-  return list.map((item, index) => ({ value: item, base: [...base, index] }))
+  return list.map((item, index) => ({ value: item, base: [...base, String(index)] }))
 }
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -72,10 +72,11 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 function readWish(invocation: Invocation, value: unknown, source: Source): FileWish {
   const { file, document, base } = source
-  const placeOf = (path: string) =>
-    `${file}:${document.positionOf([...base, ...(path === '' ? [] : pathOf(path))])}`
-  const wrong = (path: string, because: string, next: readonly string[] = []) =>
-    new Fault('invalid', `cannot read ${placeOf(path)}: ${because}`, { next })
+  const placeOfPath = (...path: readonly string[]) =>
+    `${file}:${document.positionOf([...base, ...path])}`
+  const placeOf = (pointer: string) => placeOfPath(...stepsOf(pointer))
+  const wrong = (field: string, because: string, next: readonly string[] = []) =>
+    new Fault('invalid', `cannot read ${placeOfPath(field)}: ${because}`, { next })
   if (!isObject(value)) throw wrong('', 'a document is a list of fields, such as kind and name')
   for (const field of Object.keys(value)) {
     if (wished.includes(field) || observed.includes(field)) continue
@@ -88,8 +89,8 @@ function readWish(invocation: Invocation, value: unknown, source: Source): FileW
   if (typeof name !== 'string') throw wrong('name', 'the field "name" is missing')
   if (!isObject(labels)) throw wrong('labels', 'labels are names with values')
   if (!isObject(spec)) throw wrong('spec', 'a spec is names with values')
-  const words = readKindAt(kind, () => placeOf('kind'))
-  const wanted = tenantOf(invocation, { kind: words.kind, tenant, place: placeOf('tenant') })
+  const words = readKindAt(kind, () => placeOf('/kind'))
+  const wanted = tenantOf(invocation, { kind: words.kind, tenant, place: placeOf('/tenant') })
   return {
     reference: { kind: words.kind, name, ...(wanted === undefined ? {} : { tenant: wanted }) },
     labels: Object.fromEntries(
@@ -98,13 +99,6 @@ function readWish(invocation: Invocation, value: unknown, source: Source): FileW
     spec,
     placeOf
   }
-}
-
-/** `spec.ports.0.network` as a path into YAML; what follows `labels.` is one name. */
-const pathOf = (path: string): Path => {
-  const label = /^labels\.(.+)$/.exec(path)
-  if (label) return ['labels', label[1]!]
-  return path.split('.').map(part => (/^\d+$/.test(part) ? Number(part) : part))
 }
 
 function readKindAt(kind: string, place: () => string): ReturnType<typeof readKind> {
