@@ -75,6 +75,8 @@ export interface Journal extends AsyncDisposable {
 
 /** Says who may lead. Solo: always us; ZooKeeper: whoever won. */
 export interface Election extends AsyncDisposable {
+  /** Whether nobody else can ever lead: then a higher epoch that a host has seen was our own. */
+  readonly alone: boolean
   /** Resolves once we may lead, with a signal that aborts when we no longer may. */
   lead(signal: AbortSignal): Promise<{ readonly lost: AbortSignal }>
   /** Whether we certainly may act at this moment of the monotonic clock. */

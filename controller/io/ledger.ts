@@ -122,6 +122,14 @@ export class Ledger {
     return fault
   }
 
+  /** Raises the epoch above one that was seen: the journal is an older copy of itself. */
+  async raiseAbove(epoch: Epoch): Promise<void> {
+    while (this.#epoch <= epoch) this.#epoch = await this.#options.journal.raiseEpoch()
+    this.#options.log.warn('raised the epoch above one that a host has seen', {
+      epoch: this.#epoch
+    })
+  }
+
   /** Resolves when a recovery that is under way has ended. */
   async recovered(): Promise<void> {
     await this.#recovery

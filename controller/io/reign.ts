@@ -56,6 +56,7 @@ export class Reign {
   readonly #options: ReignOptions
   readonly #sent = new Map<string, Sent>()
   readonly #phases = new Map<string, string>()
+  #epochSeen = 0
   #wake: () => void = () => {}
   #woken = false
 
@@ -151,6 +152,8 @@ export class Reign {
     this.#woken = false
     const { election, clock, ledger, log } = this.#options
     if (!election.holds(clock.monotonic()) || ledger.broken) return
+    // Alone we can only be refused by our own later epoch: the journal was put back to an older one.
+    if (election.alone && this.#epochSeen > ledger.epoch) await ledger.raiseAbove(this.#epochSeen)
     this.#dial()
     const commits = [...this.#phaseChanges(), ...decide(this.view, this.#context('controller'))]
     if (commits.length === 0) this.view.indexes.news.clear()
@@ -268,6 +271,8 @@ export class Reign {
       }
       case 'refusal':
         this.#options.log.warn('host refused an order', { host: name, because: message.because })
+        this.#epochSeen = Math.max(this.#epochSeen, message.epoch)
+        this.wake()
         return
       case 'answer':
       case 'channel-data':

@@ -23,6 +23,7 @@ type Deed =
       readonly host: string
     }
   | { readonly do: 'stop-controller' | 'start-controller' | 'disk-full' | 'disk-heals' }
+  | { readonly do: 'copy-journal' | 'put-journal-back' }
 
 type Command = Deed & { readonly at: number }
 
@@ -153,6 +154,12 @@ async function actOnParts(
       return []
     case 'disk-heals':
       cloud.disk.heal()
+      return []
+    case 'copy-journal':
+      cloud.disk.copy()
+      return []
+    case 'put-journal-back':
+      cloud.disk.putBack()
       return []
     default:
       deed satisfies never

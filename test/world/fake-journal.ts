@@ -28,6 +28,9 @@ export class FakeJournalDisk {
   cut: JournalOpening['cut']
   #fate: WriteFate | undefined
   #isFull = false
+  #copy:
+    | Pick<FakeJournalDisk, 'entries' | 'prunedUpTo' | 'lastPruned' | 'epoch' | 'checkpoint'>
+    | undefined
   #gate: Promise<void> = Promise.resolve()
   #openGate = () => {}
 
@@ -59,6 +62,15 @@ export class FakeJournalDisk {
   }
   release(): void {
     this.#openGate()
+  }
+  /** Keeps a copy of what is stored now, as an operator's backup does. */
+  copy(): void {
+    const { entries, prunedUpTo, lastPruned, epoch, checkpoint } = this
+    this.#copy = { entries: [...entries], prunedUpTo, lastPruned, epoch, checkpoint }
+  }
+  /** Puts the copy in the place of what is stored. */
+  putBack(): void {
+    if (this.#copy) Object.assign(this, this.#copy, { entries: [...this.#copy.entries] })
   }
   /** Tears the last entries, as a dying disk would; the next opening cuts them off. */
   corruptTail(entries: number): void {

@@ -49,7 +49,7 @@ export type Intent =
       readonly power: InstanceSpec['desiredPower']
       readonly force?: boolean
     }
-  | { readonly verb: 'restart'; readonly id: string }
+  | { readonly verb: 'restart'; readonly id: string; readonly force?: boolean }
   | { readonly verb: 'join'; readonly wish: HostWish }
   | { readonly verb: 'approve'; readonly id: string }
   | { readonly verb: 'fill-image'; readonly id: string; readonly content: ImageContent }
@@ -69,7 +69,9 @@ export function admit(view: View, intent: Intent, context: Context): Verdict {
         powerInstance(view, { ...intent, instance }, context)
       )
     case 'restart':
-      return onInstance(view, intent.id, instance => restartInstance(view, instance, context))
+      return onInstance(view, intent.id, instance =>
+        restartInstance(view, { ...intent, instance }, context)
+      )
     case 'join':
       return joinHost(view, intent.wish, context)
     case 'approve':

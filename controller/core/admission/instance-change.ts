@@ -96,27 +96,42 @@ export function powerInstance(
     })
   }
   const spec = { ...instance.spec, desiredPower: power }
-  const forced = wish.force === true
-  if (forced === (instance.decided.forced === true)) {
-    return changeInstance(view, { instance, labels: instance.labels, spec }, context)
-  }
-  const { forced: _, ...decided } = instance.decided
-  const marked = { ...instance, decided: forced ? { ...decided, forced } : decided }
-  if (same(spec, instance.spec)) {
-    return admitted(context, marked, { verb: 'changed', because: 'asked for: pull the plug' })
-  }
-  return changeInstance(view, { instance: marked, labels: instance.labels, spec }, context)
+  return changeByForce(view, { instance, spec, force: wish.force === true }, context)
 }
 
 /** Judges a wish for one restart: the count goes up, and a stopped instance is started. */
-export function restartInstance(view: View, instance: Instance, context: Context): Verdict {
-  const { spec } = instance
-  const restarts = spec.restarts + 1
-  const after = { ...spec, restarts, desiredPower: 'running' as const }
-  return changeInstance(view, { instance, labels: instance.labels, spec: after }, context)
+export function restartInstance(
+  view: View,
+  wish: { readonly instance: Instance; readonly force?: boolean },
+  context: Context
+): Verdict {
+  const { instance, force = false } = wish
+  const restarts = instance.spec.restarts + 1
+  const spec = { ...instance.spec, restarts, desiredPower: 'running' as const }
+  return changeByForce(view, { instance, spec, force }, context)
 }
 
-/** Refuses whatever is asked of an instance that was asked to go; undefined: it was not. */
+/** Changes the wish, and whether the plug is pulled for it instead of asking to shut down. */
+function changeByForce(
+  view: View,
+  wish: { readonly instance: Instance; readonly spec: InstanceSpec; readonly force: boolean },
+  context: Context
+): Verdict {
+  const { instance, spec, force } = wish
+  const { labels } = instance
+  if (force === (instance.decided.forced === true)) {
+    return changeInstance(view, { instance, labels, spec }, context)
+  }
+  const { forced: _, ...decided } = instance.decided
+  const marked = { ...instance, decided: force ? { ...decided, forced: force } : decided }
+  if (!same(spec, instance.spec)) {
+    return changeInstance(view, { instance: marked, labels, spec }, context)
+  }
+  const because = `asked for: ${force ? 'pull the plug' : 'let it shut down by itself'}`
+  return admitted(context, marked, { verb: 'changed', because })
+}
+
+/** Refuses to change what is asked to go. */
 export function refuseGoing(instance: Instance): Refusal | undefined {
   if (!instance.decided.deletedAt) return undefined
   return refuse('conflict', `instance ${instance.name} is being deleted`, {

@@ -71,14 +71,15 @@ const restart = (service: Service): Route => ({
   method: 'POST',
   path: '/v1/instances/:name/restart',
   operation: 'restart-instance',
-  summary: 'Restart an instance once; a stopped one is started.',
+  summary: 'Restart an instance once; a stopped one is started. `force=1` pulls its plug.',
   tag: 'instances',
   role: 'admin',
   query: writeQuery,
   replies: { 200: Type.Union([documentSchema('instance'), DryRunReply(Type.Object({}))]) },
   answer: async call => {
     const { id } = found(service, call, 'instance')
-    return await write(service, call, { verb: 'restart', id }, 200)
+    const force = isFlag(call.query['force'])
+    return await write(service, call, { verb: 'restart', id, force }, 200)
   }
 })
 

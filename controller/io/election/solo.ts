@@ -5,6 +5,7 @@ import type { Election } from '../../core/ports.ts'
  * that there is no second one.
  */
 export const soloElection = (): Election => ({
+  alone: true,
   lead: async () => ({ lost: new AbortController().signal }),
   holds: () => true,
   [Symbol.asyncDispose]: async () => {}

@@ -382,6 +382,10 @@ test('a forced stop pulls the plug once, and the next start forgets it', t => {
   t.true(web(cloud).decided.forced)
   cloud.done({ verb: 'power', id: web(cloud).id, power: 'running' })
   t.is(web(cloud).decided.forced, undefined)
+  cloud.done({ verb: 'restart', id: web(cloud).id, force: true })
+  t.true(web(cloud).decided.forced)
+  cloud.done({ verb: 'restart', id: web(cloud).id })
+  t.is(web(cloud).decided.forced, undefined)
 })
 
 test('a host without a token waits; with another key it is turned away', t => {
