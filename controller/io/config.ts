@@ -7,6 +7,7 @@ import { Fault } from '#shared/fault.ts'
 import { Strict, Words } from '#shared/model/resource.ts'
 import type { DeepReadonly } from '#shared/model/types.ts'
 import { validator, withDefaults } from '#shared/model/validate.ts'
+import { doorPort } from '#shared/wire/door.ts'
 
 /** Folder of all state when nothing else is said. */
 export const stateDefault = '/var/lib/remuda'
@@ -20,7 +21,7 @@ export const ControllerConfig = Strict({
   apiAddress: Type.String({ default: '127.0.0.1', description: 'Address of the API.' }),
   apiPort: Port(7410, 'TCP port of the API; 0: any.'),
   doorAddress: Type.String({ default: '127.0.0.1', description: 'Address where hosts knock.' }),
-  doorPort: Port(7412, 'TCP port where hosts knock; 0: any.'),
+  doorPort: Port(doorPort, 'TCP port where hosts knock; 0: any.'),
   contentUrl: Type.Optional(
     Type.String({ description: 'How agents reach the API; made of its address when left out.' })
   ),

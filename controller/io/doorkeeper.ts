@@ -60,5 +60,6 @@ async function isTrusted(join: Join, tokenFile: string): Promise<boolean> {
 
 /** Makes the join token of this controller where there is none. */
 export async function makeJoinToken(path: string): Promise<void> {
+  if ((await readPrivateFile(path)) !== undefined) return
   await createPrivateFile(path, `rmj_${randomBytes(24).toString('base64url')}\n`)
 }

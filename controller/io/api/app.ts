@@ -6,6 +6,7 @@ import type { IncomingMessage, RequestListener } from 'node:http'
 import { Readable } from 'node:stream'
 import swagger from '@fastify/swagger'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { isFault } from '#shared/fault.ts'
 import { validator, withDefaults } from '#shared/model/validate.ts'
 import { cloudRoutes } from './cloud.ts'
 import { components, referring } from './components.ts'
@@ -233,7 +234,7 @@ function sendProblem(
   const { thrown, request, reply } = failed
   const problem = problemOf(thrown, request.url)
   service.meters.requested(request.method, problem.status)
-  if (problem.status >= 500) {
+  if (problem.status >= 500 && !isFault(thrown)) {
     const because = thrown instanceof Error ? thrown.stack : String(thrown)
     service.log.error('request failed', { method: request.method, url: request.url, because })
   }
