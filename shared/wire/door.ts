@@ -1,4 +1,4 @@
-/** What both sides of the door must agree on; see DESIGN.md §5. */
+/** What both sides of the door must agree on. */
 import Type from 'typebox'
 import type { Ms } from '../units.ts'
 import { makeReader } from './frame.ts'

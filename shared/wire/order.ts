@@ -7,6 +7,7 @@
  * order does not name is left alone.
  */
 import Type from 'typebox'
+import { severities } from '../model/event.ts'
 import { HostFacts } from '../model/host-facts.ts'
 import { imageFormats } from '../model/image.ts'
 import { RestartPolicy } from '../model/instance.ts'
@@ -17,6 +18,7 @@ import { volumeFormats } from '../model/volume.ts'
 const Text = (maxLength = 256) => Type.String({ maxLength })
 const Count = () => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 
+/** An image that volumes of this host are made from; its content is verified when fetched. */
 export const OrderImage = Strict({
   id: Text(),
   name: Text(),
@@ -28,6 +30,7 @@ export const OrderImage = Strict({
 })
 export type OrderImage = DeepReadonly<Type.Static<typeof OrderImage>>
 
+/** A pool, whether or not this host has volumes in it yet. */
 export const OrderPool = Strict({
   name: Text(),
   driver: Words(['directory'], { description: 'How volumes are kept.' }),
@@ -36,6 +39,7 @@ export const OrderPool = Strict({
 })
 export type OrderPool = DeepReadonly<Type.Static<typeof OrderPool>>
 
+/** A volume that this host holds, or holds no longer once `desired` is `absent`. */
 export const OrderVolume = Strict({
   id: Text(),
   name: Text(),
@@ -48,6 +52,7 @@ export const OrderVolume = Strict({
 })
 export type OrderVolume = DeepReadonly<Type.Static<typeof OrderVolume>>
 
+/** A network that an instance of this host is in; its subnets carry their gateway worked out. */
 export const OrderNetwork = Strict({
   id: Text(),
   name: Text(),
@@ -65,6 +70,7 @@ export const OrderNetwork = Strict({
 })
 export type OrderNetwork = DeepReadonly<Type.Static<typeof OrderNetwork>>
 
+/** A plug of an instance, with the addresses that only it may use. */
 export const OrderPort = Strict({
   id: Text(),
   networkId: Text(),
@@ -73,6 +79,7 @@ export const OrderPort = Strict({
 })
 export type OrderPort = DeepReadonly<Type.Static<typeof OrderPort>>
 
+/** An instance as this host should hold it; its volumes are named by id, the root first. */
 export const OrderInstance = Strict({
   id: Text(),
   name: Text(),
@@ -94,6 +101,7 @@ export const OrderInstance = Strict({
 })
 export type OrderInstance = DeepReadonly<Type.Static<typeof OrderInstance>>
 
+/** An agent refuses one of another cloud, of a lower epoch than seen, or older in that epoch. */
 export const Order = Strict({
   type: Type.Literal('order'),
   cloud: Text(),
@@ -110,6 +118,7 @@ export const Order = Strict({
 })
 export type Order = DeepReadonly<Type.Static<typeof Order>>
 
+/** What an instance may be on its host; `waiting`: it ended and its next start is due later. */
 export const observedPowers = [
   'running',
   'paused',
@@ -120,6 +129,7 @@ export const observedPowers = [
   'failed'
 ] as const
 
+/** An instance as its host finds it, also one that still ends though no longer ordered. */
 export const ReportInstance = Strict({
   id: Text(),
   /** Generation of the wish that this speaks of; 0: it is no longer wished. */
@@ -137,6 +147,7 @@ export const ReportInstance = Strict({
 })
 export type ReportInstance = DeepReadonly<Type.Static<typeof ReportInstance>>
 
+/** A volume as its host finds it; `absent` proves to the controller that it is removed. */
 export const ReportVolume = Strict({
   id: Text(),
   phase: Words(['absent', 'creating', 'ready', 'failed'], { description: 'What is observed.' }),
@@ -156,7 +167,7 @@ export const Notice = Strict({
   subject: Text(),
   reason: Text(64),
   message: Text(2048),
-  severity: Words(['notice', 'warning', 'alarm'], { description: 'How urgent it is.' })
+  severity: Words(severities, { description: 'How urgent it is.' })
 })
 export type Notice = DeepReadonly<Type.Static<typeof Notice>>
 
