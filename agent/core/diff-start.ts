@@ -1,7 +1,7 @@
 /**
  * An instance that should run and does not. Whatever it needs is looked for in turn, and the first
  * thing that is missing is the reason that is reported: its name and UUID free, the end of its
- * restart wait, a driver, volumes, networks. With all of them the domain is created, with a new seed.
+ * restart wait, a driver, volumes, networks. Then the domain is created, with a new seed.
  */
 import { uuidOf } from '#shared/ids.ts'
 import type { OrderInstance } from '#shared/wire/order.ts'

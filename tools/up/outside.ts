@@ -5,6 +5,7 @@
 import { chmod, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import type { Layout } from './layout.ts'
 
+/** What is not said here was as it is before `up` came. */
 export type Outside = {
   /** Whether libvirtd was started by us. */
   readonly libvirtd?: boolean
@@ -33,7 +34,7 @@ export async function noteOutside(layout: Layout, more: Outside): Promise<void> 
   await rename(part, layout.ledger)
 }
 
-/** Opens a device to all who may run guests, remembering the mode that it had. */
+/** Opens a device to everybody, remembering the mode that it had. */
 export async function openDevice(layout: Layout, path: string): Promise<boolean> {
   const seen = await stat(path).catch(() => undefined)
   if (!seen || (seen.mode & 0o666) === 0o666) return false

@@ -7,7 +7,7 @@ export type Say = {
 /** Says how far a step is, or in the end what it found. */
 export type Tell = (text: string) => void
 
-/** Least time between two lines of progress of one step, where they cannot overwrite each other. Unit: ms. */
+/** Least time between two lines of progress, where they cannot overwrite each other. Unit: ms. */
 const tellMs = 5_000
 
 /** Makes a teller for a stream; on a terminal the line of a step is rewritten as it goes on. */

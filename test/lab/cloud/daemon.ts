@@ -1,4 +1,4 @@
-/** A daemon of a private cloud: a real process in its namespaces, to be killed and started again. */
+/** A daemon of a private cloud: a real process in its namespaces, to be killed and begun again. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
@@ -12,7 +12,7 @@ const endMsMax = 30_000
 
 export type DaemonOptions = {
   readonly name: string
-  /** What it is started by, such as nsenter with its options, and the program with its arguments. */
+  /** What it is started by, such as nsenter with its options, then the program and arguments. */
   readonly line: readonly string[]
   /** Whether the command at the head of the line starts the daemon as its child. */
   readonly isEntered: boolean
@@ -42,7 +42,7 @@ export class Daemon {
     return child !== undefined && child.exitCode === null && child.signalCode === null
   }
 
-  /** Starts it and waits until it is ready; Fault `unavailable` with its last words when it ends. */
+  /** Starts it and waits until it is ready; Fault `unavailable` with its last words: it ended. */
   async start(): Promise<void> {
     const { readyFile, name } = this.#options
     await rm(readyFile, { force: true })
