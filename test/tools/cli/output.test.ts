@@ -131,6 +131,22 @@ test('YAML is read as several documents, and mistakes have a line and a column',
   t.regex(fault.reasons[0]!, /^f\.yaml:3:1: /)
 })
 
+test('a place in YAML is where a name stands, also behind an alias or a key that is no text', t => {
+  const text = 'a: &x\n  b/c: [{d: 1}]\ne: *x\n7:\n  - f\n'
+  const [document] = readYamlDocuments(text, 'f.yaml')
+  const places: readonly (readonly [readonly string[], string])[] = [
+    [[], '1:1'],
+    [['a'], '1:1'],
+    [['a', 'b/c', '0', 'd'], '2:10'],
+    [['e'], '3:1'],
+    [['e', 'b/c', '0', 'd'], '2:10'],
+    [['7', '0'], '5:5'],
+    [['7', '1'], '4:1'],
+    [['nothing'], '1:1']
+  ]
+  for (const [path, place] of places) t.is(document?.positionOf(path), place, path.join('.'))
+})
+
 test('YAML that blows itself up by aliases is refused', t => {
   const levels = Array.from({ length: 9 }, (_, level) =>
     level === 0
