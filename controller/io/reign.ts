@@ -152,7 +152,7 @@ export class Reign {
     this.#woken = false
     const { election, clock, ledger, log } = this.#options
     if (!election.holds(clock.monotonic()) || ledger.broken) return
-    // Alone we can only be refused by our own later epoch: the journal was put back to an older one.
+    // Alone we can only be refused by our own later epoch: the journal is an older copy.
     if (election.alone && this.#epochSeen > ledger.epoch) await ledger.raiseAbove(this.#epochSeen)
     this.#dial()
     const commits = [...this.#phaseChanges(), ...decide(this.view, this.#context('controller'))]
