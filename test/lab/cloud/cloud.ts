@@ -22,7 +22,7 @@ const home = fileURLToPath(new URL('../../..', import.meta.url))
 /** Images are built once for all tests. */
 const imageFolder = join(home, 'node_modules/.cache/remuda-images')
 /** So many lines of each daemon are shown where a test failed. */
-const lastWordsMax = 30
+const lastWordsMax = 15
 /** No program that a test runs takes nearly as long. Unit: ms. */
 const runMsMax = 120_000
 
@@ -43,11 +43,15 @@ export type CloudOptions = {
   readonly images?: boolean
   /** Address range of the network that the cloud begins with; its own default when left out. */
   readonly cidr?: string
+  /** Size of a file system of its own for all state, such as 64m; the machine's when left out. */
+  readonly room?: string
 }
 
 export class Cloud implements AsyncDisposable {
   readonly libvirtd: PrivateLibvirtd
+  /** Folder of all state, by its name inside the namespaces, and as it is seen from outside. */
   readonly state: string
+  readonly folder: string
   readonly controller: Daemon
   readonly agent: Daemon
   readonly api: Api
@@ -60,7 +64,11 @@ export class Cloud implements AsyncDisposable {
       // The first process of the namespaces is the shell below the two that made them.
       const pid = (await libvirtd.pidsOf('bash')).at(-1)!
       const cloud = new Cloud(libvirtd, pid, options)
-      await mkdir(join(cloud.state, 'run'), { recursive: true, mode: 0o755 })
+      await mkdir(cloud.state)
+      if (options.room !== undefined) {
+        const tmpfs = ['-t', 'tmpfs', '-o', `size=${options.room}`, 'tmpfs', cloud.state]
+        await cloud.inside(['mount', ...tmpfs])
+      }
       await cloud.controller.start()
       if (options.images ?? true) await cloud.#importImages()
       if (options.agent ?? true) {
@@ -77,6 +85,7 @@ export class Cloud implements AsyncDisposable {
   private constructor(libvirtd: PrivateLibvirtd, pid: number, { cidr }: CloudOptions) {
     this.libvirtd = libvirtd
     this.state = join(libvirtd.directory, 'state')
+    this.folder = join(`/proc/${pid}/root`, this.state)
     this.#enter = [
       'nsenter',
       `--target=${pid}`,
@@ -89,7 +98,7 @@ export class Cloud implements AsyncDisposable {
     ]
     this.controller = this.#daemon('controller', cidr === undefined ? [] : ['--cidr', cidr])
     this.agent = this.#daemon('agent', [])
-    this.api = new Api({ via: 'socket', path: join(this.state, 'run/admin.sock') })
+    this.api = new Api({ via: 'socket', path: join(this.folder, 'run/admin.sock') })
   }
 
   #daemon(part: 'controller' | 'agent', more: readonly string[]): Daemon {
@@ -100,7 +109,7 @@ export class Cloud implements AsyncDisposable {
       line: [...this.#enter, ...program],
       isEntered: true,
       logFile: join(this.libvirtd.directory, `${part}.log`),
-      readyFile: join(this.state, 'run', `${part}.ready`)
+      readyFile: join(this.folder, 'run', `${part}.ready`)
     })
   }
 
@@ -158,13 +167,13 @@ export class Cloud implements AsyncDisposable {
   /** Runs the command line as a user would. */
   async cli(words: string | readonly string[], input?: string): Promise<Ended> {
     const args = typeof words === 'string' ? words.split(' ') : words
-    const line = [process.execPath, join(home, 'tools/remuda.ts'), '--state', this.state, ...args]
+    const line = [process.execPath, join(home, 'tools/remuda.ts'), '--state', this.folder, ...args]
     return await runToEnd(line, input)
   }
 
   /** Attaches to a console, as a user would who types on. */
   console(name: string): ConsoleSession {
-    const line = [process.execPath, join(home, 'tools/remuda.ts'), '--state', this.state]
+    const line = [process.execPath, join(home, 'tools/remuda.ts'), '--state', this.folder]
     return new ConsoleSession([...line, 'console', name, '--linger', '30s'])
   }
 
@@ -212,7 +221,7 @@ export class Cloud implements AsyncDisposable {
       ['agent', this.agent]
     ] as const) {
       const lines = (await daemon.log()).slice(-lastWordsMax)
-      words.push(...lines.map(line => `${part}: ${JSON.stringify({ ...line, part: undefined })}`))
+      words.push(...lines.map(line => `${part}: ${JSON.stringify(line).slice(0, 300)}`))
     }
     return words
   }

@@ -39,7 +39,7 @@ const verbsOf = async (name: string): Promise<readonly string[]> =>
 
 /** Everything on the host that bears the name of one of these ids. */
 async function tracesOf(ids: readonly string[]): Promise<readonly string[]> {
-  const agent = join(cloud.state, 'agent')
+  const agent = join(cloud.folder, 'agent')
   const files = await readdir(agent, { recursive: true })
   const links = (await cloud.inside(['ip', '-brief', 'link'])).stdout.split('\n')
   const names = ids.flatMap(id => [id, ...(id.startsWith('p-') ? [interfaceOf(id)] : [])])

@@ -44,7 +44,7 @@ function create(name: string, agent: http.Agent): Promise<ResourceDocument | und
   const body = JSON.stringify({ name, spec })
   const { promise, resolve, reject } = Promise.withResolvers<ResourceDocument | undefined>()
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
-  const socketPath = join(cloud.state, 'run/admin.sock')
+  const socketPath = join(cloud.folder, 'run/admin.sock')
   const options = { method: 'POST', path: '/v1/instances', agent, socketPath, headers }
   const request = http.request(options, response => {
     const chunks: Buffer[] = []
@@ -138,7 +138,7 @@ for (let round = 1; round <= rounds; round += 1) {
       t.log(`${acknowledged.size} acknowledged, ${instances.length} there`)
       const damage = (await cloud.controller.log()).filter(({ level }) => level === 'error')
       t.deepEqual(damage, [], 'the journal opens without cut')
-      const quarantine = join(cloud.state, 'controller/journal/quarantine')
+      const quarantine = join(cloud.folder, 'controller/journal/quarantine')
       await t.throwsAsync(access(quarantine), { code: 'ENOENT' })
     }
   )
