@@ -1,14 +1,10 @@
 import { parseArgs } from 'node:util'
 import { Fault, sentence } from '#shared/fault.ts'
-import { buildImages, type ImageKind } from './build.ts'
+import { buildImages } from './build.ts'
+import type { ImageKind } from './manifest.ts'
 
-export {
-  buildImages,
-  type Image,
-  type ImageKind,
-  type ImageOptions,
-  type Images
-} from './build.ts'
+export { buildImages, type ImageOptions, type Images } from './build.ts'
+export type { Image, ImageKind } from './manifest.ts'
 export { buildPackages } from './packages.ts'
 
 const usage = 'usage: node tools/image/main.ts --out FOLDER [--only vm|container] [--cache FOLDER]'

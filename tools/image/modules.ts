@@ -38,7 +38,7 @@ export async function moduleEntries(
     if (contents.has(name)) return
     const path = modules.get(name)
     if (!path) throw new Fault('not-found', `cannot find the module ${name} in kernel ${release}`)
-    const content = withoutSignature(await readFile(path))
+    const content = await readFile(path)
     contents.set(name, content)
     needs.set(name, dependencies(content))
     for (const need of needs.get(name)!) await visit(need)
@@ -65,19 +65,6 @@ export function dependencies(module: Buffer): readonly string[] {
   const begin = at + key.length
   const text = module.toString('latin1', begin, module.indexOf(0, begin))
   return text === '' ? [] : text.split(',').map(nameOf)
-}
-
-const signatureMark = Buffer.from('~Module signature appended~\n')
-
-/**
- * Cuts off the signature. No kernel that boots this image demands one, and to check it costs an
- * emulated processor more than all the rest of loading. The format is the kernel's
- * include/linux/module_signature.h: signature, 12 bytes whose last 4 are its length, the mark.
- */
-export function withoutSignature(module: Buffer): Buffer {
-  const markAt = module.length - signatureMark.length
-  if (markAt < 12 || !module.subarray(markAt).equals(signatureMark)) return module
-  return module.subarray(0, markAt - 12 - module.readUInt32BE(markAt - 4))
 }
 
 /** Everything that a module needs, nearest first: modprobe loads such a line from its end. */

@@ -9,13 +9,7 @@ import { Fault } from '#shared/fault.ts'
 import { run } from './run.ts'
 
 /** What must be installed to build the images: `apt-get install` takes these names. */
-export const buildPackages: readonly string[] = [
-  'e2fsprogs',
-  'lz4',
-  'mtools',
-  'qemu-utils',
-  'syslinux'
-]
+export const buildPackages: readonly string[] = ['e2fsprogs', 'mtools', 'qemu-utils', 'syslinux']
 
 /** One package of the system's apt sources. */
 export type Package = {
@@ -47,6 +41,12 @@ export async function imagePackages(signal?: AbortSignal): Promise<ImagePackages
   const [kernel, ...userland] = await show([kernelName, ...userlandPackages], signal)
   return { kernel: kernel!, userland }
 }
+
+const listsFolder = '/var/lib/apt/lists'
+
+/** When apt's lists last changed; undefined when it has none, and so can tell us nothing. */
+export const listsMoment = async (): Promise<bigint | undefined> =>
+  (await stat(listsFolder, { bigint: true }).catch(() => undefined))?.mtimeNs
 
 async function show(names: readonly string[], signal?: AbortSignal): Promise<readonly Package[]> {
   const text = await run('apt-cache', ['show', '--no-all-versions', ...names], { signal }).catch(
@@ -108,10 +108,16 @@ async function download(wanted: Package, options: DownloadOptions): Promise<void
       cwd: folder,
       deadlineMs: downloadDeadlineMs,
       signal
+    }).catch(cause => {
+      throw new Fault('unavailable', `cannot download ${wanted.name} ${wanted.version}`, {
+        cause,
+        next: ['run `apt-get update`: the version that it knows may have been superseded']
+      })
     })
     const [downloaded] = await readdir(folder)
-    if (!downloaded)
+    if (!downloaded) {
       throw new Fault('command', `cannot find what apt downloaded for ${wanted.name}`)
+    }
     await rename(join(folder, downloaded), archive)
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -1,66 +1,45 @@
-/** The one place where the image builder runs programs. */
-import { execFile } from 'node:child_process'
 import { Fault } from '#shared/fault.ts'
+import * as programs from '#shared/process.ts'
 
-/** Limits and surroundings of a program; a minute is the limit when none is given. */
+/** How a program of the image builder runs. */
 export type RunOptions = {
   readonly deadlineMs?: number
   readonly signal?: AbortSignal | undefined
+  /** The folder that it runs in; the root by default. */
   readonly cwd?: string
-  /** Added to our own environment. */
+  /** Variables that it needs beside a minimal environment. */
   readonly env?: Readonly<Record<string, string>>
   /** Given as standard input. */
   readonly input?: string
 }
 
 const deadlineMsDefault = 60_000
-const outputBytesMax = 16 * 1024 * 1024
 
-/**
- * Runs a program and gives its standard output. Fault `command` when it fails or is not installed,
- * with the last lines of its standard error; `deadline` and `aborted` after killing it.
- */
+/** Debian's package of each program that a building machine may lack. */
+const packageOf: Readonly<Record<string, string>> = {
+  debugfs: 'e2fsprogs',
+  mcopy: 'mtools',
+  mformat: 'mtools',
+  mke2fs: 'e2fsprogs',
+  'qemu-img': 'qemu-utils',
+  syslinux: 'syslinux'
+}
+
+/** Runs a program and gives its standard output. Faults: `command`, `deadline`, `aborted`. */
 export async function run(
   program: string,
   programArguments: readonly string[],
   options: RunOptions = {}
 ): Promise<string> {
-  const deadlineMs = options.deadlineMs ?? deadlineMsDefault
-  const { promise, resolve, reject } = Promise.withResolvers<string>()
-  const child = execFile(
-    program,
-    programArguments,
-    {
-      timeout: deadlineMs,
-      killSignal: 'SIGKILL',
-      maxBuffer: outputBytesMax,
-      env: { ...process.env, LC_ALL: 'C', ...options.env },
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      ...(options.signal ? { signal: options.signal } : {})
-    },
-    (error, stdout, stderr) => {
-      if (error) reject(faultOf(program, deadlineMs, error, stderr))
-      else resolve(stdout)
-    }
-  )
-  // A program that ends without reading its input must fail by its own code, not by our EPIPE.
-  child.stdin?.on('error', () => {})
-  child.stdin?.end(options.input ?? '')
-  return await promise
-}
-
-type ExecError = Error & { readonly code?: number | string | null; readonly killed?: boolean }
-
-function faultOf(program: string, deadlineMs: number, error: ExecError, stderr: string): Fault {
-  if (error.code === 'ENOENT') {
-    return new Fault('command', `cannot run ${program}: it is not installed`, { cause: error })
+  if (!programs.isInstalled(program)) {
+    const owner = packageOf[program]
+    throw new Fault('command', `cannot run ${program}: it is not installed`, {
+      next: owner ? [`apt-get install ${owner}`] : []
+    })
   }
-  if (error.name === 'AbortError') {
-    return new Fault('aborted', `cannot finish ${program}: the caller gave up`, { cause: error })
-  }
-  if (error.killed) {
-    return new Fault('deadline', `cannot finish ${program}: it ran for ${deadlineMs} ms`)
-  }
-  const reasons = stderr.trim().split('\n').slice(-5)
-  return new Fault('command', `cannot run ${program}: it ended with ${error.code}`, { reasons })
+  const { cwd, env = {}, deadlineMs = deadlineMsDefault, ...others } = options
+  const place = cwd === undefined ? [] : ['-C', cwd]
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+  const words = [...place, ...variables, program, ...programArguments]
+  return (await programs.run('env', words, { ...others, deadlineMs })).stdout
 }

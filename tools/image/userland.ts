@@ -17,6 +17,7 @@ const otherModules = [
   'virtio_console',
   'button',
   'evdev',
+  'pvpanic_mmio',
   'isofs',
   'sr_mod',
   'ata_piix',

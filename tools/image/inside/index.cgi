@@ -20,4 +20,5 @@ boots: $(value $RUN/boots)
 kernel: $(uname -r)
 kind: $(value $RUN/kind)
 instance: $(value $RUN/instance)
+before: $(value $RUN/before)
 PAGE
