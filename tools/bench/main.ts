@@ -20,6 +20,10 @@ const benches: Readonly<Record<string, Entry>> = {
   journal: {
     says: 'commits to the journal against bare synced puts; taking over a large cloud',
     load: from('./journal.ts', 'journalBench')
+  },
+  scale: {
+    says: 'a controller with 100,000 instances: its start, its memory, its lists',
+    load: from('./scale.ts', 'scaleBench')
   }
 }
 
