@@ -49,7 +49,7 @@ export type Plan = {
   readonly settled: boolean
 }
 
-/** Decides what comes next. */
+/** Decides what to do now, and what is to be said of each thing, done or not. */
 export function diff(situation: Situation): Plan {
   const verdicts = judge(situation)
   const all: readonly Matter[] = [

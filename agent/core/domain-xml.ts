@@ -28,7 +28,7 @@ export type DomainSurroundings = {
   readonly seedPath: string | undefined
 }
 
-/** Writes the domain's XML. */
+/** Writes the XML from which libvirt starts the domain; the same plan gives the same text. */
 export function domainXml(plan: DomainPlan, options: DomainSurroundings): string {
   const isMachine = plan.driver === 'qemu'
   const type = isMachine ? (plan.acceleration === 'kvm' ? 'kvm' : 'qemu') : 'lxc'

@@ -56,7 +56,7 @@ const drivers: readonly Driver[] = ['qemu', 'lxc']
 /** libvirt's last words about a domain. */
 type LastEvent = { readonly event: string; readonly detail: string }
 
-/** All that is remembered. */
+/** What must be known of the past, since nothing that is seen now tells it. */
 export type Memory = {
   readonly instances: ReadonlyMap<string, InstanceMemory>
   /** By the key of the step. */

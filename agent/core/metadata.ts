@@ -12,7 +12,7 @@ export const metadataNamespace = 'https://remuda.dev/domain/1'
 /** How an instance's processor runs; a container's is the host's own: none. */
 export type Acceleration = 'kvm' | 'tcg' | 'none'
 
-/** What our element says. */
+/** What a domain of ours says of itself, so that an agent that starts anew adopts it as it is. */
 export type DomainMetadata = {
   readonly version: 1
   readonly cloud: string
@@ -52,7 +52,7 @@ export const hardwareOf = (
     ports: instance.ports.map(port => [port.id, port.networkId, port.mac])
   })
 
-/** Writes our element's text. */
+/** Writes it as JSON, in which nothing is left to XML but the escaping. */
 export const writeMetadata = (metadata: DomainMetadata): string => JSON.stringify(metadata)
 
 /** Reads our element's text; undefined when it is not what this version writes. */

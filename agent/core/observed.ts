@@ -28,7 +28,7 @@ export type ObservedDomains =
   | { readonly state: 'fresh'; readonly list: readonly Domain[] }
   | { readonly state: 'old'; readonly list: readonly Domain[]; readonly because: string }
 
-/** All that was observed. */
+/** What was found at the last look; a part that did not answer is as it was found before. */
 export type Observed = {
   readonly domains: ObservedDomains
   readonly pools: readonly ObservedPool[]

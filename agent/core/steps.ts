@@ -55,7 +55,8 @@ export type Step = {
     }
   | { readonly type: 'forget-instance'; readonly instance: InstanceName }
 )
-/** The sorts of steps. */
+
+/** The sort of a step decides how long it may take, and how many of it go on at once. */
 export type StepType = Step['type']
 
 /** Enough to speak of an instance that no order may name any more. */

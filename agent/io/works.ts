@@ -16,7 +16,7 @@ type Work = {
   ended: Ended | undefined
 }
 
-/** Keeps the lanes. */
+/** A step that cannot begin is not queued: the next diff wishes for it again. */
 export class Works {
   readonly #act: (step: Step, signal: AbortSignal) => Promise<StepResult>
   readonly #onEnded: () => void

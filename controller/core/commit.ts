@@ -14,7 +14,7 @@ export type StoredToken = {
   readonly createdAt: string
 }
 
-/** One change. */
+/** Changes are whole values, never differences: made again, one changes nothing more. */
 export type Change =
   | { readonly op: 'put'; readonly resource: Resource }
   | {

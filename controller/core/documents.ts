@@ -77,7 +77,7 @@ function show(view: View, resource: Resource, now: Moment): Shown {
   }
 }
 
-/** One condition. */
+/** Puts a condition together; what is said has a word for programs and a sentence for people. */
 export const condition = (
   type: string,
   status: Condition['status'] | boolean,

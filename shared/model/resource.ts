@@ -108,7 +108,7 @@ export const Strict = <Properties extends Type.TProperties>(
   options: Type.TObjectOptions = {}
 ) => Type.Object(properties, { ...options, additionalProperties: false })
 
-/** One of these words. */
+/** The schema of a field that is one of some words; others are refused with the nearest. */
 export const Words = <const Values extends readonly string[]>(
   values: Values,
   options: { readonly description: string; readonly default?: Values[number] }

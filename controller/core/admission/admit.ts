@@ -55,7 +55,7 @@ export type Intent =
   | { readonly verb: 'fill-image'; readonly id: string; readonly content: ImageContent }
   | { readonly verb: 'fail-image'; readonly id: string; readonly failure: string }
 
-/** Judges an intent. */
+/** Judges an intent: gives what would be recorded, or why nothing is, and changes nothing. */
 export function admit(view: View, intent: Intent, context: Context): Verdict {
   switch (intent.verb) {
     case 'create':
