@@ -61,6 +61,8 @@ export function pager<Item extends Named>(wish: PageWish): Pager<Item> {
       if (wish.filter && !wish.filter(item)) return
       const key = keyOf(item, wish.sort)
       if (after && compare(key, after) <= 0) return
+      // Once a page is full, most items of a long list come after its last one.
+      if (more && compare(key, found[wish.limit - 1]!.key) > 0) return
       found.push({ key, item })
       if (found.length >= 4 * wish.limit + 64) trim()
     },
