@@ -7,10 +7,8 @@ import { Fault } from '#shared/fault.ts'
 import { Strict, Words } from '#shared/model/resource.ts'
 import type { DeepReadonly } from '#shared/model/types.ts'
 import { validator, withDefaults } from '#shared/model/validate.ts'
+import { stateDefault } from '#shared/state-folder.ts'
 import { agentPort } from './mesh.ts'
-
-/** Folder of all state when nothing else is said. */
-export const stateDefault = '/var/lib/remuda'
 
 const Path = (description: string) =>
   Type.String({ pattern: '^/[^\\0]*$', maxLength: 1024, description })

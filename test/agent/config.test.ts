@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { Fault } from '#shared/fault.ts'
-import { readConfig, stateDefault } from '../../agent/io/config.ts'
+import { stateDefault } from '#shared/state-folder.ts'
+import { readConfig } from '../../agent/io/config.ts'
 
 test('without anything said the defaults hold', async t => {
   const { state, address, port, logLevel } = await readConfig(['--state', '/nowhere'], {})

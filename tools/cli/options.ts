@@ -1,4 +1,5 @@
 /** The options that several commands share, each described once. */
+import { stateDefault } from '#shared/state-folder.ts'
 import type { Option } from './command.ts'
 
 /** Every command takes these, and they may stand anywhere. */
@@ -30,7 +31,7 @@ export const globalOptions: readonly Option[] = [
     type: 'text',
     value: 'DIR',
     doc: 'State folder of this machine. Also REMUDA_STATE.',
-    default: '/var/lib/remuda'
+    default: stateDefault
   },
   {
     name: 'output',

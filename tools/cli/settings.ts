@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { stateDefault } from '#shared/state-folder.ts'
 import type { Given } from './arguments.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -21,9 +22,6 @@ export type Settings = {
   readonly debug: boolean
   readonly noColour: boolean
 }
-
-/** Where a machine keeps its state when nothing else is said. */
-export const stateDefault = '/var/lib/remuda'
 
 /** Reads the settings of one command line. */
 export function readSettings(given: Given, environment: Terminal['environment']): Settings {

@@ -6,8 +6,6 @@ import type { DaemonSpec } from '#shared/daemon.ts'
 
 /** Folder of this checkout. */
 export const home = fileURLToPath(new URL('../..', import.meta.url))
-/** Folder of all state when `REMUDA_STATE` says nothing else. */
-export const stateDefault = '/var/lib/remuda'
 
 /** Where the parts of a cloud on one machine are, as absolute paths, and its four daemons. */
 export type Layout = {
