@@ -8,22 +8,18 @@ type Entry = {
   readonly load: () => Promise<Bench>
 }
 
-/** Loads one export of a module beside this one. */
-const from = (file: string, name: string) => async (): Promise<Bench> =>
-  (await import(new URL(file, import.meta.url).href))[name]
-
 const benches: Readonly<Record<string, Entry>> = {
   libvirt: {
     says: 'calls to libvirt over its own protocol, against virsh',
-    load: from('./libvirt.ts', 'libvirtBench')
+    load: async () => (await import('./libvirt.ts')).libvirtBench
   },
   journal: {
     says: 'commits to the journal against bare synced puts; taking over a large cloud',
-    load: from('./journal.ts', 'journalBench')
+    load: async () => (await import('./journal.ts')).journalBench
   },
   scale: {
     says: 'a controller with 100,000 instances: its start, its memory, its lists',
-    load: from('./scale.ts', 'scaleBench')
+    load: async () => (await import('./scale.ts')).scaleBench
   }
 }
 

@@ -132,7 +132,7 @@ function findVerb(noun: Noun, word: string): Command {
 const printed = (word: string): string => word.slice(0, 64)
 
 /** Reads the options and positionals of one command. */
-export function readGiven(command: Command, words: readonly string[]): Given {
+function readGiven(command: Command, words: readonly string[]): Given {
   const options = [...(command.options ?? []), ...globalOptions]
   const values = new Map<string, Value[]>()
   const plain: string[] = []

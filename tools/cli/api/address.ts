@@ -10,7 +10,7 @@ export type Address =
   | { readonly via: 'url'; readonly url: URL; readonly token: string | undefined }
 
 /** Where a controller listens on its own machine unless it is told otherwise. */
-export const localUrl = 'http://127.0.0.1:7410'
+const localUrl = 'http://127.0.0.1:7410'
 
 /**
  * Chooses the way to the API: the server that was named; else the administrator's socket of this

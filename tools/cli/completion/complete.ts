@@ -24,7 +24,7 @@ export type Candidate = { readonly word: string; readonly doc: string }
 export type NamesOf = (kind: Kind) => Promise<readonly string[]>
 
 /** What the shell is to complete by itself. */
-export const filesMark = ':files'
+const filesMark = ':files'
 
 /** Writes one candidate per line, with a tab and its description. */
 export async function complete(words: readonly string[], terminal: Terminal): Promise<number> {

@@ -177,10 +177,7 @@ const everywhere: readonly Column[] = [
 ]
 
 /** All columns that a kind knows by a short name. */
-export const knownColumns = (kind: Kind): readonly Column[] => [
-  ...columnsOfKind[kind],
-  ...everywhere
-]
+const knownColumns = (kind: Kind): readonly Column[] => [...columnsOfKind[kind], ...everywhere]
 
 /** Chooses the columns of a list: the usual ones, or what was asked for. */
 export function chooseColumns(

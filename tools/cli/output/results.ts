@@ -10,7 +10,7 @@ import { type Cell, renderTable, type TableColumn } from './table.ts'
 type Shown = Pick<Invocation, 'settings' | 'terminal' | 'paint'>
 
 /** Width to which tables are cut: the terminal's; undefined, nothing is cut, elsewhere. */
-export const widthOf = (invocation: Pick<Invocation, 'terminal'>): number | undefined =>
+const widthOf = (invocation: Pick<Invocation, 'terminal'>): number | undefined =>
   invocation.terminal.output.isTTY === true ? (invocation.terminal.output.columns ?? 80) : undefined
 
 /** Writes a value as indented JSON. */
@@ -76,5 +76,5 @@ export const renderRows = (
   )
 
 /** Writes KIND/NAME of a document. */
-export const nameOfDocument = (document: ResourceDocument): string =>
+const nameOfDocument = (document: ResourceDocument): string =>
   writeReference({ kind: document.kind, name: document.name })

@@ -23,7 +23,7 @@ export async function createInstance(invocation: Invocation): Promise<void> {
 type PortWish = { readonly network: string; readonly address?: string }
 
 /** Pairs networks with addresses; undefined: whatever the API gives by itself. */
-export function portsOf(
+function portsOf(
   networks: readonly string[],
   addresses: readonly string[]
 ): readonly PortWish[] | undefined {

@@ -24,7 +24,7 @@ export async function waitFor(invocation: Invocation): Promise<void> {
 }
 
 /** Reads what --for says into a judgement. */
-export function readExpectation(text: string): Judge {
+function readExpectation(text: string): Judge {
   if (text === 'deleted') return judgeGone
   const [, field, value] = /^([\w./-]+)=(.*)$/.exec(text) ?? []
   if (field === undefined || value === undefined) {
