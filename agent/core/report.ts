@@ -46,6 +46,9 @@ export function writeReport(given: {
     settledGeneration,
     ...(facts === undefined ? {} : { facts }),
     memoryFreeMib: observed.memoryFreeMib,
+    ...(observed.domains.state === 'fresh'
+      ? {}
+      : { libvirtSilence: cut(observed.domains.because) }),
     images: observed.images ?? [],
     ...resources(plan?.verdicts),
     instances: plan === undefined ? [] : instances(plan.verdicts, memory),

@@ -3,11 +3,11 @@
  * recorded next. It decides and does not act: its decisions are data, each with the sentence that
  * the operator reads. It looks only at what is left to do, never at everything.
  */
-import type { Event } from '#shared/model/event.ts'
+import type { Event, EventSpec } from '#shared/model/event.ts'
 import type { Resource, ResourceOf } from '#shared/model/index.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
-import type { Notice, Report } from '#shared/wire/order.ts'
+import type { Report } from '#shared/wire/order.ts'
 import { born, type Context, decision, isoOf } from './admission/context.ts'
 import { onHost, placedDecision } from './admission/instance-create.ts'
 import { placeInstance } from './admission/instance-place.ts'
@@ -143,8 +143,10 @@ function* noticesOf(view: View, context: Context): Iterable<Commit> {
       const subject = subjectNamed(view, notice.subject, host)
       const { at, reason: verb, message: because } = notice
       decisions.push({ at, by: `agent/${host}`, verb, because, subjects: [subject] })
-      const event = eventAfter(view, { notice, subject, host, events }, context)
-      events.set(event.name, event)
+      const { severity } = notice
+      const spec = { subject, reason: verb, message: because, severity, source: `agent/${host}` }
+      const made = events.get(`${verb} ${subject}`)
+      events.set(`${verb} ${subject}`, notification(view, { ...spec, at, before: made }, context))
     }
     for (const resource of events.values()) changes.push({ op: 'put', resource })
     const number = Math.max(...fresh.map(notice => notice.number))
@@ -163,21 +165,20 @@ function subjectNamed(view: View, id: string, host: string): string {
 }
 
 /** One notification per subject and reason: it counts instead of repeating. */
-function eventAfter(
+export function notification(
   view: View,
-  seen: {
-    readonly notice: Notice
-    readonly subject: string
-    readonly host: string
-    readonly events: ReadonlyMap<string, Event>
+  seen: Omit<EventSpec, 'source'> & {
+    readonly source: string
+    /** RFC 3339. */
+    readonly at: string
+    /** What the same commit has made of it already. */
+    readonly before?: Event | undefined
   },
   context: Context
 ): Event {
-  const { notice, subject, host } = seen
-  const { reason, message, severity, at } = notice
-  const name = eventName(subject, reason)
-  const before = seen.events.get(name) ?? view.named('event', name)
-  const spec = { subject, reason, message, severity, source: `agent/${host}` }
+  const { at, before: made, ...spec } = seen
+  const name = eventName(spec.subject, spec.reason)
+  const before = made ?? view.named('event', name)
   if (before) {
     const decided = { ...before.decided, count: before.decided.count + 1, lastAt: at }
     return { ...before, spec, decided, generation: before.generation + 1 }

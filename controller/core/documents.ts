@@ -125,7 +125,11 @@ function showHost(view: View, host: Host, now: Moment): Shown {
       vcpusPromised: capacity?.vcpusPromised ?? 0,
       ...(report?.facts && { facts: report.facts })
     },
-    conditions: [hostReady(host, phase, heard.heardAt, now.monotonic), ...kvmWorks(view, host)],
+    conditions: [
+      hostReady(host, phase, heard.heardAt, now.monotonic),
+      ...libvirtAnswers(view, host),
+      ...kvmWorks(view, host)
+    ],
     observedGeneration: report ? host.generation : 0
   }
 }
@@ -144,6 +148,15 @@ function hostReady(host: Host, phase: string, heardAt: Ms | undefined, now: Ms):
     return condition('ready', true, { reason: 'online', message: `heard ${silence} ago` })
   }
   return condition('ready', false, { reason: phase, message: `not heard for ${silence}` })
+}
+
+function libvirtAnswers(view: View, host: Host): readonly Condition[] {
+  const { report } = view.heard(host.name)
+  if (!report) return []
+  const silence = report.libvirtSilence
+  return silence === undefined
+    ? [condition('libvirt', true, { reason: 'answers', message: 'libvirt answers' })]
+    : [condition('libvirt', false, { reason: 'silent', message: silence })]
 }
 
 function kvmWorks(view: View, host: Host): readonly Condition[] {

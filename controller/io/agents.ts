@@ -56,7 +56,11 @@ export class AgentLines {
     signal.addEventListener('abort', stop)
     this.#questions.set(number, { resolve })
     try {
-      this.#mesh.send(hostIdOf(host), { type: 'question', number, ...question })
+      try {
+        this.#mesh.send(hostIdOf(host), { type: 'question', number, ...question })
+      } catch (cause) {
+        throw away(host, `cannot ask ${host.name}`, cause)
+      }
       return await promise
     } finally {
       clearTimeout(timer)
@@ -77,7 +81,12 @@ export class AgentLines {
     const send: Send = message => this.#mesh.send(hostIdOf(host), message)
     const channel = new Channel(id, send, () => this.#channels.delete(id))
     this.#channels.set(id, channel)
-    send({ type: 'console-open', channel: id, instance: instance.id })
+    try {
+      send({ type: 'console-open', channel: id, instance: instance.id })
+    } catch (cause) {
+      this.#channels.delete(id)
+      throw away(host, `cannot open the console of ${instance.name}`, cause)
+    }
     return channel
   }
 
@@ -97,6 +106,12 @@ export class AgentLines {
 type Send = (message: Parameters<Mesh['send']>[1]) => void
 
 const hostIdOf = (host: Host): HostId => host.decided.uuid as HostId
+
+const away = (host: Host, what: string, cause: unknown): Fault =>
+  new Fault('unavailable', `${what}: the agent of ${host.name} is not connected`, {
+    cause,
+    next: [`remuda host show ${host.name}`, `remuda doctor, on ${host.name}`]
+  })
 
 const noAnswer = (host: Host): Fault =>
   new Fault('deadline', `${host.name} did not answer within ${answerMsMax} ms`, {

@@ -15,7 +15,7 @@ import { admit, type Intent } from '../core/admission/admit.ts'
 import type { Admitted, Context, Verdict } from '../core/admission/context.ts'
 import type { Commit } from '../core/commit.ts'
 import { decide } from '../core/decide.ts'
-import { phaseOf } from '../core/liveness.ts'
+import { type HostSeen, watchHosts } from '../core/host-watch.ts'
 import { orderFor } from '../core/orders.ts'
 import type { Election, Mesh, MeshMessage, Position } from '../core/ports.ts'
 import { isRefusal } from '../core/refusal.ts'
@@ -55,7 +55,7 @@ type Sent = { readonly generation: number; readonly noticesKept: number; readonl
 export class Reign {
   readonly #options: ReignOptions
   readonly #sent = new Map<string, Sent>()
-  readonly #phases = new Map<string, string>()
+  #hostsSeen: ReadonlyMap<string, HostSeen> = new Map()
   #epochSeen = 0
   #wake: () => void = () => {}
   #woken = false
@@ -155,7 +155,7 @@ export class Reign {
     // Alone we can only be refused by our own later epoch: the journal is an older copy.
     if (election.alone && this.#epochSeen > ledger.epoch) await ledger.raiseAbove(this.#epochSeen)
     this.#dial()
-    const commits = [...this.#phaseChanges(), ...decide(this.view, this.#context('controller'))]
+    const commits = [...this.#hostChanges(), ...decide(this.view, this.#context('controller'))]
     if (commits.length === 0) this.view.indexes.news.clear()
     else this.#woken = true
     const written = await Promise.allSettled(commits.map(commit => ledger.commit(commit)))
@@ -180,32 +180,17 @@ export class Reign {
     this.#options.mesh.setPeers(peers)
   }
 
-  /** Notes when a host falls silent or is heard again. */
-  #phaseChanges(): readonly Commit[] {
-    const { monotonic, wall } = this.now()
-    const commits: Commit[] = []
-    for (const host of this.view.all('host').values()) {
-      const heard = this.view.heard(host.name)
-      const phase = phaseOf(host, heard, monotonic)
-      const before = this.#phases.get(host.name)
-      this.#phases.set(host.name, phase)
-      if (before === undefined || before === phase) continue
-      this.#options.announcer.hostChanged(host)
-      if (phase === 'late' || (phase === 'online' && before === 'late')) continue
-      const silenceMs = heard.heardAt === undefined ? 0 : Math.round(monotonic - heard.heardAt)
-      const because =
-        phase === 'online'
-          ? before === 'unknown'
-            ? 'heard for the first time by this controller'
-            : `heard again, was ${before}`
-          : `was ${before}, its agent has not been heard for ${silenceMs} ms`
-      this.#options.log.info('host changed', { host: host.name, from: before, to: phase, because })
-      const at = new Date(wall).toISOString()
-      const subjects = [`host/${host.name}`]
-      const decisions = [{ at, by: 'controller', verb: `host-${phase}`, because, subjects }]
-      commits.push({ changes: [], decisions })
+  /** Notes when a host falls silent or is heard again, and tells those who watch. */
+  #hostChanges(): readonly Commit[] {
+    const news = watchHosts(this.view, this.#hostsSeen, this.#context('controller'))
+    this.#hostsSeen = news.seen
+    for (const host of news.changed) this.#options.announcer.hostChanged(host)
+    for (const { decisions } of news.commits) {
+      for (const { subjects, verb, because } of decisions) {
+        this.#options.log.info('host changed', { host: subjects[0], to: verb, because })
+      }
     }
-    return commits
+    return news.commits
   }
 
   /** Sends each host whose order is news the whole of what it should hold. */

@@ -190,6 +190,8 @@ export const Report = Strict({
   settledGeneration: Count(),
   facts: Type.Optional(HostFacts),
   memoryFreeMib: Count(),
+  /** Why libvirt does not answer the agent; left out: it does. */
+  libvirtSilence: Type.Optional(Text(2048)),
   images: Type.Array(Text(), { maxItems: 10_000 }),
   pools: Type.Array(
     Strict({

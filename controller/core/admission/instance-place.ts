@@ -55,9 +55,15 @@ export function placeInstance(view: View, wanted: Wanted, now: Moment): Placemen
   if (placement.chosen || waits) return placement
   return refuse('capacity', `cannot place instance ${instance.name}: ${placement.because}`, {
     reasons: [...placement.rejected].map(([host, reason]) => `${host}: ${reason}`),
-    next:
-      candidates.length === 0
-        ? ['remuda host list', 'remuda doctor']
-        : ['remuda host list -o wide', 'ask for less memory, or stop an instance on that host']
+    next: nextSteps(candidates)
   })
+}
+
+/** A host that is silent is looked after first: it may have all the room that is missing. */
+function nextSteps(candidates: readonly Candidate[]): readonly string[] {
+  if (candidates.length === 0) return ['remuda host list', 'remuda doctor']
+  const silent = candidates.find(({ phase }) => phase === 'silent')
+  if (silent)
+    return [`remuda host show ${silent.host.name}`, `remuda doctor, on ${silent.host.name}`]
+  return ['remuda host list -o wide', 'ask for less memory, or stop an instance on that host']
 }

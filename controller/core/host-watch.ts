@@ -1,0 +1,106 @@
+/**
+ * Watches what becomes of hosts: one that falls silent, is heard again, or whose libvirt no longer
+ * answers is told of in its history and as a notification. What was seen last is an argument.
+ */
+import type { Host } from '#shared/model/host.ts'
+import { type Context, isoOf } from './admission/context.ts'
+import type { Commit } from './commit.ts'
+import { notification } from './decide.ts'
+import { type HostPhase, phaseOf } from './liveness.ts'
+import { subjectOf } from './subject.ts'
+import type { View } from './view.ts'
+
+/** How a host was seen last. */
+export type HostSeen = {
+  readonly phase: HostPhase
+  /** Why its libvirt does not answer; undefined: it does, or nothing is known of it. */
+  readonly libvirtSilence: string | undefined
+}
+
+/** What is to be told, and how hosts are seen now. */
+export type HostNews = {
+  readonly seen: ReadonlyMap<string, HostSeen>
+  /** Hosts that show otherwise than before. */
+  readonly changed: readonly Host[]
+  readonly commits: readonly Commit[]
+}
+
+type Words = {
+  readonly reason: string
+  readonly message: string
+  readonly severity: 'notice' | 'warning' | 'alarm'
+}
+
+/** Compares how hosts are with how they were seen last. */
+export function watchHosts(
+  view: View,
+  last: ReadonlyMap<string, HostSeen>,
+  context: Context
+): HostNews {
+  const seen = new Map<string, HostSeen>()
+  const changed: Host[] = []
+  const commits: Commit[] = []
+  for (const host of view.all('host').values()) {
+    const heard = view.heard(host.name)
+    const phase = phaseOf(host, heard, context.now.monotonic)
+    const libvirtSilence = heard.report?.libvirtSilence
+    seen.set(host.name, { phase, libvirtSilence })
+    const before = last.get(host.name)
+    if (!before) continue
+    const phaseWords =
+      before.phase === phase ? undefined : wordsOfPhase(view, host, before, context)
+    const libvirtWords = wordsOfLibvirt(before.libvirtSilence, libvirtSilence)
+    if (before.phase !== phase || libvirtWords) changed.push(host)
+    for (const words of [phaseWords, libvirtWords]) {
+      if (words) commits.push(commitOf(view, host, words, context))
+    }
+  }
+  return { seen, changed, commits }
+}
+
+/** Undefined for what nobody needs to be told: a host that is late for a moment. */
+function wordsOfPhase(
+  view: View,
+  host: Host,
+  before: HostSeen,
+  context: Context
+): Words | undefined {
+  const heard = view.heard(host.name)
+  const phase = phaseOf(host, heard, context.now.monotonic)
+  if (phase === 'late' || (phase === 'online' && before.phase === 'late')) return undefined
+  const reason = `host-${phase}`
+  if (phase === 'online') {
+    const message =
+      before.phase === 'unknown'
+        ? 'heard for the first time by this controller'
+        : `heard again, was ${before.phase}`
+    return { reason, message, severity: 'notice' }
+  }
+  const silenceMs =
+    heard.heardAt === undefined ? 0 : Math.round(context.now.monotonic - heard.heardAt)
+  const message = `was ${before.phase}, its agent has not been heard for ${silenceMs} ms`
+  return { reason, message, severity: phase === 'silent' ? 'alarm' : 'notice' }
+}
+
+function wordsOfLibvirt(before: string | undefined, now: string | undefined): Words | undefined {
+  if ((before === undefined) === (now === undefined)) return undefined
+  return now === undefined
+    ? { reason: 'libvirt-answers', message: 'libvirt answers again', severity: 'notice' }
+    : {
+        reason: 'libvirt-silent',
+        message: `libvirt does not answer; what runs goes on, nothing can be changed: ${now}`,
+        severity: 'warning'
+      }
+}
+
+function commitOf(view: View, host: Host, words: Words, context: Context): Commit {
+  const { reason, message, severity } = words
+  const subject = subjectOf(host)
+  const at = isoOf(context)
+  const source = 'controller'
+  const event = notification(view, { subject, reason, message, severity, source, at }, context)
+  return {
+    changes: [{ op: 'put', resource: event }],
+    decisions: [{ at, by: source, verb: reason, because: message, subjects: [subject] }]
+  }
+}

@@ -1,0 +1,52 @@
+import test from 'ava'
+import { documentOf } from '../../../controller/core/documents.ts'
+import { type HostSeen, watchHosts } from '../../../controller/core/host-watch.ts'
+import { type SampleCloud, sampleCloud } from '../../world/sample-cloud.ts'
+
+/** Watches after so much time, and folds what is to be told. */
+function watch(cloud: SampleCloud, last: ReadonlyMap<string, HostSeen>, afterMs = 0) {
+  const { monotonic, wall } = cloud.context.now
+  const now = { monotonic: monotonic + afterMs, wall: wall + afterMs }
+  const news = watchHosts(cloud.view, last, { ...cloud.context, now })
+  for (const commit of news.commits) cloud.commit(commit)
+  return news
+}
+
+const events = (cloud: SampleCloud) =>
+  [...cloud.view.all('event').values()].map(({ spec, decided }) => [
+    spec.reason,
+    spec.severity,
+    decided.count
+  ])
+
+test('a host that falls silent is an alarm, and told once; late for a moment is nothing', t => {
+  const cloud = sampleCloud()
+  let news = watch(cloud, new Map())
+  t.deepEqual(news.commits, [])
+  news = watch(cloud, news.seen, 3_000)
+  t.deepEqual(news.commits, [], 'it is late')
+  news = watch(cloud, news.seen, 6_000)
+  t.is(news.commits[0]?.decisions[0]?.because, 'was late, its agent has not been heard for 6000 ms')
+  news = watch(cloud, news.seen, 9_000)
+  t.deepEqual(news.commits, [], 'it was told already')
+  news = watch(cloud, news.seen)
+  t.is(news.commits[0]?.decisions[0]?.because, 'heard again, was silent')
+  watch(cloud, news.seen, 6_000)
+  t.deepEqual(events(cloud), [
+    ['host-silent', 'alarm', 2],
+    ['host-online', 'notice', 1]
+  ])
+})
+
+test('a host whose libvirt does not answer says so in a condition, and it is told', t => {
+  const cloud = sampleCloud()
+  const { seen } = watch(cloud, new Map())
+  cloud.report('h1', { number: 2, libvirtSilence: 'nobody listens' })
+  const news = watch(cloud, seen)
+  t.regex(news.commits[0]?.decisions[0]?.because ?? '', /libvirt does not answer.*nobody listens/)
+  const document = documentOf(cloud.view, cloud.host('h1'), cloud.context.now)
+  const libvirt = document.conditions.find(({ type }) => type === 'libvirt')
+  t.is(libvirt?.status, 'false')
+  cloud.report('h1', { number: 3 })
+  t.is(watch(cloud, news.seen).commits[0]?.decisions[0]?.because, 'libvirt answers again')
+})
