@@ -49,7 +49,8 @@ export const isFault = (thrown: unknown, code?: FaultCode): thrown is Fault =>
 /** The sentence of anything that was thrown, with its causes in brackets, for a log or a report. */
 export function sentence(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown)
-  return thrown.cause === undefined
-    ? thrown.message
-    : `${thrown.message} (${sentence(thrown.cause)})`
+  if (thrown.cause === undefined) return thrown.message
+  const because = sentence(thrown.cause)
+  // Who has put the cause into the message already need not hear it twice.
+  return thrown.message.includes(because) ? thrown.message : `${thrown.message} (${because})`
 }

@@ -11,6 +11,7 @@ import fs from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Clock, realClock } from '#shared/clock.ts'
 import { Fault, sentence } from '#shared/fault.ts'
+import { exists } from '#shared/files.ts'
 import type { Log } from '#shared/log.ts'
 import type { OrderNetwork } from '#shared/wire/order.ts'
 import { diffBridge, type Link, removeBridges } from '../../core/diff-links.ts'
@@ -206,6 +207,8 @@ export async function removeAll(options: {
 }): Promise<void> {
   const place = placeIn(options.netns)
   const folder = runFolder(options.state)
+  // Where this state has made nothing, what stands is another cloud's.
+  if (!(await exists(folder))) return
   for (const bridge of await fs.readdir(folder).catch(() => [])) {
     if (!isBridgeName(bridge)) continue
     const { log } = options
