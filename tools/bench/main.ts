@@ -20,6 +20,14 @@ const benches: Readonly<Record<string, Entry>> = {
   scale: {
     says: 'a controller with 100,000 instances: its start, its memory, its lists',
     load: async () => (await import('./scale.ts')).scaleBench
+  },
+  api: {
+    says: 'requests per second, against a bare fastify that answers with the same documents',
+    load: async () => (await import('./api.ts')).apiBench
+  },
+  create: {
+    says: 'from the wish for an instance until it runs, on a real cloud of its own',
+    load: async () => (await import('./create.ts')).createBench
   }
 }
 
