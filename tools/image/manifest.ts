@@ -17,7 +17,7 @@ export type Image = {
   readonly sha256: string
   readonly bytes: number
   /** Such as 6.1.0-56-cloud-amd64; a container has none. */
-  readonly kernel: string | undefined
+  readonly kernel?: string
   /** Names and versions of the packages in it. */
   readonly packages: readonly string[]
 }

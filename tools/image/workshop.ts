@@ -61,7 +61,7 @@ class Workshop implements AsyncDisposable {
       path,
       sha256: createHash('sha256').update(content).digest('hex'),
       bytes: content.length,
-      kernel,
+      ...(kernel === undefined ? {} : { kernel }),
       packages: parts.map(each => `${each.name} ${each.version}`)
     }
   }
