@@ -29,7 +29,12 @@ export type Change =
   | { readonly op: 'cloud-put'; readonly cloud: Cloud }
   | { readonly op: 'reply-put'; readonly reply: KeptReply }
   | { readonly op: 'reply-remove'; readonly key: string }
-  | { readonly op: 'notices-kept'; readonly host: string; readonly kept: NoticesKept }
+  | {
+      readonly op: 'notices-kept'
+      readonly host: string
+      /** Undefined: none are kept; only stepping back makes it so. */
+      readonly kept: NoticesKept | undefined
+    }
 
 /** What there is one of. */
 export type Cloud = {

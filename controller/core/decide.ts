@@ -10,8 +10,9 @@ import type { Volume } from '#shared/model/volume.ts'
 import type { Report } from '#shared/wire/order.ts'
 import { born, type Context, decision, isoOf } from './admission/context.ts'
 import { onHost, placedDecision } from './admission/instance-create.ts'
-import { placeInstance } from './admission/instance-place.ts'
+import { demandOf, placeInstance } from './admission/instance-place.ts'
 import type { Because, Change, Commit } from './commit.ts'
+import type { Demand } from './placement/pipeline.ts'
 import { isRefusal } from './refusal.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
@@ -23,33 +24,41 @@ export const replyKeptMs = 24 * 60 * 60 * 1000
 /** Notifications that are kept; the one that last happened longest ago goes first. */
 const eventsMax = 2_000
 
-/** Decides one round: at most `commitsMax` commits, each of which stands by itself. */
-export function decide(view: View, context: Context): readonly Commit[] {
-  const commits: Commit[] = []
-  const all = [
-    placements(view, context),
-    departures(view, context),
-    noticesOf(view, context),
-    forgotten(view, context)
-  ]
+/**
+ * Decides one round: at most `commitsMax` commits, one at a time. Each is decided on the view as it
+ * is when it is asked for, so whoever folds one before asking for the next gets no two that clash.
+ * Undefined is no commit, but a good moment for others to have their turn.
+ */
+export function* decide(view: View, context: Context): Iterable<Commit | undefined> {
+  let commits = 0
+  const all = [placements, departures, forgotten, noticesOf]
   for (const some of all) {
-    for (const commit of some) {
-      commits.push(commit)
-      if (commits.length >= commitsMax) return commits
+    for (const commit of some(view, context)) {
+      yield commit
+      if (commit) commits += 1
+      if (commits >= commitsMax) return
     }
   }
-  return commits
 }
 
 /** Finds hosts for instances that had none. Whoever still finds none waits, and `why` says so. */
-function* placements(view: View, context: Context): Iterable<Commit> {
+function* placements(view: View, context: Context): Iterable<Commit | undefined> {
   const waiting = [...view.indexes.unplaced]
     .flatMap(id => view.get('instance', id) ?? [])
     .sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
-  for (const instance of waiting) {
+  const hopeless = new Set<string>()
+  for (const { id } of waiting) {
+    const instance = view.get('instance', id)
+    if (!instance || !view.indexes.unplaced.has(id)) continue
     const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
+    const shape = shapeOf(demandOf({ instance, volumes }))
+    if (hopeless.has(shape)) continue
     const placement = placeInstance(view, { instance, volumes }, context.now)
-    if (isRefusal(placement) || !placement.chosen) continue
+    if (isRefusal(placement) || !placement.chosen) {
+      hopeless.add(shape)
+      yield undefined
+      continue
+    }
     const host = placement.chosen.name
     const placed: Instance = { ...instance, decided: { ...instance.decided, host } }
     const bound = volumes.map(volume => onHost(view, volume, host))
@@ -57,9 +66,12 @@ function* placements(view: View, context: Context): Iterable<Commit> {
       changes: [placed, ...bound].map((resource: Resource): Change => ({ op: 'put', resource })),
       decisions: [placedDecision(context, placed, placement.because)]
     }
-    return // the next placement must see this one: one at a time
   }
 }
+
+/** Instances that ask for the same are judged once: where one finds no host, none does. */
+const shapeOf = ({ name: _, pools, ...rest }: Demand): string =>
+  JSON.stringify({ ...rest, pools: [...pools] })
 
 /** Removes what was asked to go once its host says that it is gone. */
 function* departures(view: View, context: Context): Iterable<Commit> {

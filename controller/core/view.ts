@@ -166,14 +166,22 @@ export class View {
     }
   }
 
-  /** Steps back over the last folded commit, whose write has failed. */
-  unfold(undo: Undo): void {
-    for (const change of undo.changes) this.#apply(change)
-    for (const decision of undo.commit.decisions) {
-      for (const subject of decision.subjects) this.#forget(subject, this.#position)
-    }
-    this.#position -= 1
+  /**
+   * Steps back over the last folded commits, oldest first, whose writes have failed. What a host
+   * should hold after that counts as of the last commit that is left: a position that was lost is
+   * given again, and no order may have been sent with it.
+   */
+  unfold(undos: readonly Undo[]): void {
+    const last = this.#position
+    this.#position -= undos.length
     assert(this.#position >= 0)
+    this.indexes.at(this.#position)
+    for (const [at, undo] of undos.toReversed().entries()) {
+      for (const change of undo.changes) this.#apply(change)
+      for (const decision of undo.commit.decisions) {
+        for (const subject of decision.subjects) this.#forget(subject, last - at)
+      }
+    }
   }
 
   #foldCommit(position: Position, commit: Commit): Undo {
@@ -235,9 +243,10 @@ export class View {
       case 'notices-kept': {
         const kept = this.#noticesKept.get(change.host)
         this.#dirty.add(`notices/${change.host}`)
-        this.#noticesKept.set(change.host, change.kept)
+        if (change.kept) this.#noticesKept.set(change.host, change.kept)
+        else this.#noticesKept.delete(change.host)
         this.indexes.touch(change.host)
-        return kept ? [{ ...change, kept }] : []
+        return [{ ...change, kept }]
       }
       default:
         change satisfies never

@@ -113,7 +113,7 @@ export class Ledger {
     const flights = this.#flights
     this.#flights = []
     const lost = flights.filter(flight => flight.position > this.#durable)
-    for (const { undo } of lost.toReversed()) this.view.unfold(undo)
+    this.view.unfold(lost.map(({ undo }) => undo))
     this.#options.log.error('cannot write the journal: nothing is recorded until it recovers', {
       because: sentence(failure),
       commits: lost.length

@@ -7,6 +7,8 @@ import { withDefaults } from '#shared/model/validate.ts'
 import type { Report } from '#shared/wire/order.ts'
 import { admit, type Intent } from '../../controller/core/admission/admit.ts'
 import type { Admitted, Context } from '../../controller/core/admission/context.ts'
+import type { Commit } from '../../controller/core/commit.ts'
+import { decide } from '../../controller/core/decide.ts'
 import { firstCommit } from '../../controller/core/first-commit.ts'
 import { isRefusal, type Refusal } from '../../controller/core/refusal.ts'
 import { View } from '../../controller/core/view.ts'
@@ -27,7 +29,7 @@ export type SampleCloud = {
   readonly done: (intent: Intent) => Admitted
   /** Judges only. */
   readonly judged: (intent: Intent) => Admitted | Refusal
-  readonly commit: (commit: Admitted['commit']) => void
+  readonly commit: (commit: Commit) => void
   readonly report: (host: string, changes?: Partial<Report>) => void
   readonly host: (name: string) => Host
 }
@@ -44,7 +46,7 @@ export function sampleCloud(
     now: { monotonic: 10_000, wall: Date.UTC(2026, 0, 1) },
     newId: counter()
   }
-  const commit = (one: Admitted['commit']): void => {
+  const commit = (one: Commit): void => {
     view.fold({ type: 'commit', position: view.position + 1, commit: one })
   }
   const judged = (intent: Intent): Admitted | Refusal => admit(view, intent, context)
@@ -84,6 +86,17 @@ export function sampleCloud(
     done({ verb: 'fill-image', id: resource.id, content })
   }
   return { view, context, done, judged, commit, report, host }
+}
+
+/** Decides one round and folds what comes of it, one commit after the other. */
+export function decidedBy({ view, context, commit }: SampleCloud): readonly Commit[] {
+  const commits: Commit[] = []
+  for (const one of decide(view, context)) {
+    if (!one) continue
+    commit(one)
+    commits.push(one)
+  }
+  return commits
 }
 
 /** A spec with its defaults, as it is after the schema. */

@@ -1,11 +1,11 @@
 import test from 'ava'
 import type { Instance } from '#shared/model/instance.ts'
 import type { ReportInstance } from '#shared/wire/order.ts'
-import { decide } from '../../../controller/core/decide.ts'
 import { documentOf } from '../../../controller/core/documents.ts'
 import { orderFor } from '../../../controller/core/orders.ts'
 import { whyOf } from '../../../controller/core/why.ts'
 import {
+  decidedBy,
   instanceIntent,
   type SampleCloud,
   sampleCloud,
@@ -28,8 +28,7 @@ const seen = (cloud: SampleCloud, changes: Partial<ReportInstance> = {}): Report
 })
 
 function round(cloud: SampleCloud): readonly string[] {
-  const commits = decide(cloud.view, cloud.context)
-  for (const commit of commits) cloud.commit(commit)
+  const commits = decidedBy(cloud)
   return commits.flatMap(({ decisions }) =>
     decisions.map(({ verb, because }) => `${verb}: ${because}`)
   )
