@@ -16,8 +16,8 @@ export type Promised = { readonly memoryMib: Mib; readonly vcpus: number; readon
 const nothing: Promised = { memoryMib: 0, vcpus: 0, count: 0 }
 const emptySet: ReadonlySet<string> = new Set()
 const emptyList: readonly string[] = []
-/** Kinds whose change may concern every host. */
-const cloudWide: ReadonlySet<Kind> = new Set(['image', 'network', 'subnet', 'pool'])
+/** Kinds whose change may concern every host; an image has its content before it has volumes. */
+const cloudWide: ReadonlySet<Kind> = new Set(['network', 'subnet', 'pool'])
 
 /**
  * Changed by the view alone: `leave` before a resource is replaced, `enter` after, `gone` at its
@@ -190,6 +190,7 @@ export class Indexes {
 
 /** What is asked for and by which key; the key is an id, a name, or as `eachRelation` says. */
 export type Relation =
+  | 'host-uuid'
   | 'host-instances'
   | 'host-volumes'
   | 'pool-volumes'
@@ -233,8 +234,10 @@ function eachRelation(resource: Resource, tell: (relation: Relation, key: string
         subjectOf({ ...resource, kind: 'network', name: resource.spec.network })
       )
       return
-    case 'tenant':
     case 'host':
+      tell('host-uuid', resource.decided.uuid)
+      return
+    case 'tenant':
     case 'pool':
     case 'image':
     case 'network':

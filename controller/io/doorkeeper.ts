@@ -44,9 +44,10 @@ export function doorkeeperOf(
 }
 
 const tooManyWait = (service: Service, join: Join): boolean => {
-  const hosts = [...service.reign.view.all('host').values()]
-  const known = hosts.some(host => host.decided.uuid === join.uuid)
-  return !known && hosts.filter(host => host.decided.approval === 'pending').length >= pendingMax
+  const { view } = service.reign
+  if (view.indexes.of('host-uuid', join.uuid).size > 0) return false
+  const hosts = [...view.all('host').values()]
+  return hosts.filter(host => host.decided.approval === 'pending').length >= pendingMax
 }
 
 /** The token is compared by its hash, so that the time taken tells nothing. */

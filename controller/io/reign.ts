@@ -4,23 +4,26 @@
  * Nothing is done inside the arrival of a message, and nothing leaves before it is recorded.
  */
 import { randomUUID } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '#shared/clock.ts'
-import { Fault, sentence } from '#shared/fault.ts'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
 import { type HostId, newId } from '#shared/ids.ts'
 import type { Log } from '#shared/log.ts'
 import type { Host } from '#shared/model/host.ts'
 import type { Image } from '#shared/model/image.ts'
 import type { ToController } from '#shared/wire/messages.ts'
+import type { Order } from '#shared/wire/order.ts'
 import { admit, type Intent } from '../core/admission/admit.ts'
 import type { Admitted, Context, Verdict } from '../core/admission/context.ts'
 import type { Commit } from '../core/commit.ts'
 import { decide } from '../core/decide.ts'
-import { type HostSeen, watchHosts } from '../core/host-watch.ts'
+import { type HostNews, type HostSeen, watchHosts } from '../core/host-watch.ts'
 import { orderFor } from '../core/orders.ts'
 import type { Election, Mesh, MeshMessage, Position } from '../core/ports.ts'
 import { isRefusal } from '../core/refusal.ts'
 import type { Moment, View } from '../core/view.ts'
 import type { Announcer } from './announcer.ts'
+import { breathing } from './breath.ts'
 import type { Ledger } from './ledger.ts'
 
 /** The loop turns at least so often, and rests so long between turns. Unit: ms. */
@@ -28,6 +31,8 @@ const turnMsMax = 500
 const restMs = 10
 /** An order that has not been taken on is sent again after so long. Unit: ms. */
 const repeatOrderMs = 1_000
+/** Orders that are made between two breaths of the event loop. */
+const ordersPerSlice = 4
 
 /** What a controller needs while it leads. */
 export type ReignOptions = {
@@ -128,7 +133,7 @@ export class Reign {
     const stop = (): void => this.wake()
     signal.addEventListener('abort', stop)
     while (!signal.aborted) {
-      await this.#turn()
+      await this.#turn().catch(thrown => this.#giveUpTurn(thrown))
       await clock.sleep(restMs)
       if (!this.#woken) await this.#rest()
     }
@@ -148,23 +153,44 @@ export class Reign {
     this.#wake = () => {}
   }
 
+  /** A turn stands on a journal that may fail at any moment; the next one begins anew. */
+  #giveUpTurn(thrown: unknown): void {
+    if (!isFault(thrown)) throw thrown
+    this.#options.log.warn('cannot go on with what was decided', { because: sentence(thrown) })
+  }
+
   async #turn(): Promise<void> {
     this.#woken = false
-    const { election, clock, ledger, log } = this.#options
+    const { election, clock, ledger } = this.#options
     if (!election.holds(clock.monotonic()) || ledger.broken) return
     // Alone we can only be refused by our own later epoch: the journal is an older copy.
     if (election.alone && this.#epochSeen > ledger.epoch) await ledger.raiseAbove(this.#epochSeen)
     this.#dial()
-    const commits = [...this.#hostChanges(), ...decide(this.view, this.#context('controller'))]
-    if (commits.length === 0) this.view.indexes.news.clear()
-    else this.#woken = true
-    const written = await Promise.allSettled(commits.map(commit => ledger.commit(commit)))
-    for (const result of written) {
-      if (result.status === 'fulfilled') continue
-      log.warn('cannot record a decision', { because: sentence(result.reason) })
-      return
-    }
+    await this.#decide()
     await this.#order()
+  }
+
+  /** Records what is to be decided; each commit is in the view before the next is decided. */
+  async #decide(): Promise<void> {
+    const { ledger, clock } = this.#options
+    const breathe = breathing(clock)
+    const writes: Promise<Fault | undefined>[] = []
+    const record = (commit: Commit): void => {
+      writes.push(ledger.commit(commit).then(() => undefined, faultThrown))
+    }
+    const news = watchHosts(this.view, this.#hostsSeen, this.#context('controller'))
+    for (const commit of news.commits) record(commit)
+    for (const commit of decide(this.view, this.#context('controller'))) {
+      if (commit) record(commit)
+      await breathe()
+      if (ledger.broken) break
+    }
+    if (writes.length === 0) this.view.indexes.news.clear()
+    else this.#woken = true
+    const failed = (await Promise.all(writes)).find(fault => fault !== undefined)
+    if (failed) throw failed
+    this.#hostsSeen = news.seen
+    this.#tell(news)
   }
 
   /** Keeps the mesh dialling exactly the hosts that are let in. */
@@ -180,41 +206,55 @@ export class Reign {
     this.#options.mesh.setPeers(peers)
   }
 
-  /** Notes when a host falls silent or is heard again, and tells those who watch. */
-  #hostChanges(): readonly Commit[] {
-    const news = watchHosts(this.view, this.#hostsSeen, this.#context('controller'))
-    this.#hostsSeen = news.seen
+  /** Tells those who watch of hosts that fell silent or are heard again. */
+  #tell(news: HostNews): void {
     for (const host of news.changed) this.#options.announcer.hostChanged(host)
     for (const { decisions } of news.commits) {
       for (const { subjects, verb, because } of decisions) {
         this.#options.log.info('host changed', { host: subjects[0], to: verb, because })
       }
     }
-    return news.commits
   }
 
-  /** Sends each host whose order is news the whole of what it should hold. */
+  /** Sends each host whose order is news the whole of what it should hold, a few at a time. */
   async #order(): Promise<void> {
-    const { ledger, mesh, imageUrl, log } = this.#options
     const { touched } = this.view.indexes
-    const hosts = [...touched].flatMap(name => this.view.named('host', name) ?? [])
-    touched.clear()
+    for (const names of slicesOf([...touched], ordersPerSlice)) {
+      for (const name of names) touched.delete(name)
+      try {
+        await this.#orderSome(names)
+      } catch (thrown) {
+        for (const name of names) touched.add(name)
+        throw thrown
+      }
+      await setImmediate()
+    }
+  }
+
+  /** An order leaves once everything that it was made of is on disk, and if we still may act. */
+  async #orderSome(names: readonly string[]): Promise<void> {
+    const { ledger, election, clock, imageUrl } = this.#options
     const context = { epoch: ledger.epoch, imageUrl }
-    const orders = hosts
+    const orders = names
+      .flatMap(name => this.view.named('host', name) ?? [])
       .filter(host => this.view.heard(host.name).report !== undefined)
       .map(host => ({ host, order: orderFor(this.view, host, context) }))
     if (orders.length === 0) return
     await ledger.durable()
-    for (const { host, order } of orders) {
-      const { generation, noticesKept } = order
-      const at = this.#options.clock.monotonic()
-      try {
-        mesh.send(host.decided.uuid as HostId, order)
-        this.#sent.set(host.name, { generation, noticesKept, at })
-      } catch (thrown) {
-        log.warn('cannot send an order', { host: host.name, because: sentence(thrown) })
-        this.#sent.delete(host.name)
-      }
+    const mayAct = election.holds(clock.monotonic()) && !ledger.broken
+    if (!mayAct) throw new Fault('unavailable', 'cannot send orders: nothing can be recorded')
+    for (const { host, order } of orders) this.#send(host, order)
+  }
+
+  #send(host: Host, order: Order): void {
+    const { mesh, clock, log } = this.#options
+    const { generation, noticesKept } = order
+    try {
+      mesh.send(host.decided.uuid as HostId, order)
+      this.#sent.set(host.name, { generation, noticesKept, at: clock.monotonic() })
+    } catch (thrown) {
+      log.warn('cannot send an order', { host: host.name, because: sentence(thrown) })
+      this.#sent.delete(host.name)
     }
   }
 
@@ -285,9 +325,19 @@ export class Reign {
   }
 
   #hostOf(uuid: HostId): Host | undefined {
-    for (const host of this.view.all('host').values()) if (host.decided.uuid === uuid) return host
-    return undefined
+    const [id] = this.view.indexes.of('host-uuid', uuid)
+    return id === undefined ? undefined : this.view.get('host', id)
   }
+}
+
+/** A failure that is expected; any other one is thrown on. */
+const faultThrown = (thrown: unknown): Fault => {
+  if (isFault(thrown)) return thrown
+  throw thrown
+}
+
+function* slicesOf<Item>(items: readonly Item[], size: number): Iterable<readonly Item[]> {
+  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
 }
 
 /** Makes the Fault of a refusal. */

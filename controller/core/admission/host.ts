@@ -27,7 +27,8 @@ export type HostWish = {
  * may be an impostor, and waits for the operator like a new one.
  */
 export function joinHost(view: View, wish: HostWish, context: Context): Verdict {
-  const known = [...view.all('host').values()].find(host => host.decided.uuid === wish.uuid)
+  const [id] = view.indexes.of('host-uuid', wish.uuid)
+  const known = id === undefined ? undefined : view.get('host', id)
   if (known) return joinAgain(known, wish, context)
   const name = freeName(view, wish.hostname)
   const approval = wish.trusted ? ('approved' as const) : ('pending' as const)
