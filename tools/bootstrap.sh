@@ -111,7 +111,7 @@ npm_key() {
 
 install_modules() {
   if cmp -s "$work/key" "$stamp"; then return; fi
-  say 'installing npm packages'
+  say 'installing npm packages, which takes about a minute'
   rm -f "$stamp"
   run_quietly 'install npm packages' '' npm ci --include=dev --no-audit --no-fund --loglevel=error
   [ -x node_modules/.bin/node ] || fail 'cannot find node_modules/.bin/node after npm ci'
@@ -134,9 +134,10 @@ run_quietly() {
   say "done in $seconds s: $task"
 }
 
-# One bootstrap at a time; the kernel lifts the lock when we end, however that comes about.
+# One bootstrap at a time, by a lock on the folder where services are held; the kernel lifts it when
+# we end, however that comes about, and no file of ours is left.
 lock() {
-  exec 9>/run/remuda-bootstrap.lock
+  exec 9<"${policy%/*}"
   flock -n 9 || say 'waiting for another bootstrap on this machine'
   flock -w "$wait_seconds" 9 ||
     fail "cannot start: another bootstrap has been running for $wait_seconds s"

@@ -29,9 +29,7 @@ async function makeProject(changed: Answers = {}) {
     await fs.writeFile(path.join(folder, file), text, { mode })
   }
   const script = await fs.readFile(path.join(root, 'tools/bootstrap.sh'), 'utf8')
-  const own = script
-    .replace('/usr/sbin/policy-rc.d', `${folder}/policy`)
-    .replace('/run/remuda-bootstrap.lock', `${folder}/lock`)
+  const own = script.replace('/usr/sbin/policy-rc.d', `${folder}/policy`)
   await write('tools/bootstrap.sh', own)
   await write('tools/packages/run.txt', '# what is needed\none  # first\ntwo\n')
   await write('tools/packages/test.txt', 'three\n')

@@ -1,5 +1,7 @@
 /** The demonstration: an image that is built here, and an instance of it that answers. */
 import { createReadStream } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault, isFault } from '#shared/fault.ts'
 import type { Condition, ResourceDocument } from '#shared/model/index.ts'
@@ -34,17 +36,21 @@ export async function untilHost(api: Api, tell: Tell): Promise<ResourceDocument>
   }
 }
 
-/** Builds the images where they are not built yet, and imports those that the cloud has not. */
+/** Builds and imports the images that the cloud has not. */
 export async function ensureImages(api: Api, layout: Layout, tell: Tell): Promise<void> {
-  const { images } = await buildImages({ out: layout.images, progress: tell })
-  for (const { kind, path, sha256, bytes } of images) {
-    const name = kind === 'vm' ? 'tiny' : 'tiny-container'
+  const names = Object.values(imageNames)
+  const known = await Promise.all(names.map(name => found(api, 'image', name)))
+  if (known.every(image => image?.status['phase'] === 'ready')) {
+    tell(`${names.join(' and ')}, imported already`)
+    return
+  }
+  await removeUnfinished(layout.images)
+  const cache = join(layout.images, 'packages')
+  const { images } = await buildImages({ out: layout.images, cache, progress: tell })
+  for (const { kind, path, bytes } of images) {
+    const name = imageNames[kind]
     const there = await found(api, 'image', name)
-    if (there?.status['sha256'] === sha256) continue
-    if (there?.status['phase'] === 'ready') {
-      tell(`${name} is another build; it stays as it is`)
-      continue
-    }
+    if (there?.status['phase'] === 'ready') continue
     tell(`importing ${name}`)
     if (!there) {
       const format = kind === 'vm' ? 'qcow2' : 'tar'
@@ -60,7 +66,18 @@ export async function ensureImages(api: Api, layout: Layout, tell: Tell): Promis
       doing: `import image/${name}`
     })
   }
-  tell('tiny and tiny-container')
+  tell(names.join(' and '))
+}
+
+const imageNames = { vm: 'tiny', container: 'tiny-container' } as const
+
+/** Removes what a build left that was ended half-way; nobody else builds here at the same time. */
+export async function removeUnfinished(images: string): Promise<void> {
+  for (const name of await readdir(images).catch(() => [])) {
+    if (name.startsWith('.build-')) {
+      await rm(join(images, name), { recursive: true, force: true })
+    }
+  }
 }
 
 /** Creates the instance where there is none, starts it where it is stopped, and waits for it. */

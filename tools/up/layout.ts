@@ -18,6 +18,8 @@ export type Layout = {
   readonly controller: DaemonSpec
   readonly agent: DaemonSpec
   readonly libvirtd: DaemonSpec
+  /** The same without the init before it, which may have been killed alone. */
+  readonly libvirtdAlone: DaemonSpec
   readonly virtlogd: DaemonSpec
 }
 
@@ -55,6 +57,7 @@ export function layoutOf(state: string): Layout {
     readyMsMax: 60_000,
     stopMsMax: 10_000
   })
+  const libvirtd = libvirts('libvirtd', '/run/libvirt/libvirt-sock')
   return {
     state,
     run,
@@ -63,7 +66,8 @@ export function layoutOf(state: string): Layout {
     images: join(state, 'demo-images'),
     controller: ours('controller', 'the controller'),
     agent: ours('agent', 'the agent'),
-    libvirtd: reaped(libvirts('libvirtd', '/run/libvirt/libvirt-sock')),
+    libvirtd: reaped(libvirtd),
+    libvirtdAlone: { ...libvirtd, recordFile: join(run, 'libvirtd-alone.process') },
     virtlogd: libvirts('virtlogd', '/run/libvirt/virtlogd-sock')
   }
 }

@@ -18,8 +18,11 @@ const startMsMax = 30_000
 
 /** Starts libvirtd unless it runs; says what was found. */
 export async function ensureLibvirt(layout: Layout): Promise<string> {
+  const systemd = await hasSystemd()
+  // A device that libvirt may see but not open costs it a minute of probing at each start.
+  if (!systemd) await openDevice(layout, '/dev/kvm')
   if (await answers(layout.libvirtd.readyFile)) return 'runs already'
-  if (await hasSystemd()) {
+  if (systemd) {
     await run('systemctl', ['start', 'virtlogd.socket', 'libvirtd.service'], {
       deadlineMs: startMsMax
     })
@@ -29,8 +32,6 @@ export async function ensureLibvirt(layout: Layout): Promise<string> {
   const before = await stat(runFolder).catch(() => undefined)
   const { madeRun } = await readOutside(layout)
   await noteOutside(layout, { libvirtd: true, madeRun: madeRun ?? before === undefined })
-  // A device that libvirt may see but not open costs it a minute of probing at each start.
-  await openDevice(layout, '/dev/kvm')
   await startDaemon(layout.virtlogd)
   await startDaemon({ ...layout.libvirtd, prefix: await ownView() })
   await untilAnswers(layout.libvirtd.readyFile)
@@ -53,14 +54,17 @@ async function ownView(): Promise<readonly string[]> {
   return ['/usr/bin/unshare', '--mount', '--propagation', 'slave', ...shell]
 }
 
-/** Stops the libvirtd that we started; another one is left alone. */
-export async function stopLibvirt(layout: Layout): Promise<boolean> {
-  const { libvirtd, madeRun } = await readOutside(layout)
-  if (!libvirtd) return false
+/** Says whether it was us who started libvirtd. */
+export const isOurLibvirt = async (layout: Layout): Promise<boolean> =>
+  (await readOutside(layout)).libvirtd === true
+
+/** Stops the libvirtd that we started, and removes what it remembers of this boot. */
+export async function stopLibvirt(layout: Layout): Promise<void> {
   await stopDaemon(layout.libvirtd)
+  await stopDaemon(layout.libvirtdAlone)
   await stopDaemon(layout.virtlogd)
+  const { madeRun } = await readOutside(layout)
   if (madeRun) await rm(runFolder, { recursive: true, force: true })
-  return true
 }
 
 const hasSystemd = async (): Promise<boolean> =>

@@ -2,33 +2,81 @@
  * `npm run up`: brings a whole cloud up on this machine and shows that it works. Each step first
  * looks whether it is done already, so a second run is quick and changes nothing.
  */
-import { mkdir, rename, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type DaemonSpec, findDaemon, startDaemon, stopDaemon } from '#shared/daemon.ts'
-import { Fault, sentence } from '#shared/fault.ts'
-import { stateDefault } from '#shared/state-folder.ts'
+import { exists } from '#shared/files.ts'
 import { buildAll } from '../build.ts'
 import { Api } from '../cli/api/client.ts'
+import { refuseStrange } from './belongings.ts'
 import { demoInstance, ensureImages, ensureInstance, untilAnswering, untilHost } from './demo.ts'
+import { explainEnd } from './last-words.ts'
 import { home, type Layout, layoutOf } from './layout.ts'
 import { ensureLibvirt } from './libvirt.ts'
+import { findNeighbours, refuseOthers, stopForeignBuild } from './neighbours.ts'
+import { runProgram, stateFolder } from './program.ts'
+import { lookAround, writeReport } from './report.ts'
+import { refuseFullDisk, roomMib } from './room.ts'
 import { makeSay, type Say } from './say.ts'
+import { takeTurn } from './turn.ts'
 
-async function main(): Promise<void> {
+async function up(): Promise<void> {
   const say = makeSay(process.stdout)
-  const layout = layoutOf(resolve(process.env['REMUDA_STATE'] || stateDefault))
+  const layout = layoutOf(stateFolder())
   const startedAt = performance.now()
   say.line(`Remuda comes up on this machine; its state is in ${layout.state}`)
-  const rebuilt = await say.step('build the programs', async tell => {
+  await using _turn = await takeTurn({
+    state: layout.state,
+    holder: 'npm run up',
+    waiting: holder => say.line(`  … waits until ${holder}, is done`)
+  })
+  await refuseStrange(layout.state)
+  refuseOthers(await findNeighbours(), layout.state)
+  const isBuilt = await exists(join(layout.images, 'tiny-vm.qcow2'))
+  await refuseFullDisk(layout.state, isBuilt ? roomMib.start : roomMib.build)
+  await say.step('build the programs', async tell => {
     const { built } = await buildAll()
     tell(built.length === 0 ? 'built already' : built.join(', '))
-    return built.length > 0
   })
   await mkdir(layout.run, { recursive: true, mode: 0o755 })
   await mkdir(layout.logs, { recursive: true, mode: 0o755 })
   await say.step('libvirtd', async tell => tell(await ensureLibvirt(layout)))
-  await ensureDaemon(say, layout.controller, rebuilt)
-  await ensureDaemon(say, layout.agent, rebuilt)
+  await ensureDaemon(say, layout, layout.controller)
+  await ensureDaemon(say, layout, layout.agent)
+  await show(say, layout, startedAt)
+}
+
+/** Starts a daemon unless it runs; one of another build is started anew. */
+async function ensureDaemon(say: Say, layout: Layout, spec: DaemonSpec): Promise<void> {
+  await say.step(spec.name, async tell => {
+    const foreign = await stopForeignBuild(spec, layout.state)
+    if (foreign !== undefined) tell(`stopped ${foreign}`)
+    const build = await buildMark()
+    const markFile = `${spec.recordFile}.build`
+    const running = await findDaemon(spec)
+    const isSame = (await readFile(markFile, 'utf8').catch(() => '')) === build
+    if (running && isSame && (await exists(spec.readyFile))) {
+      tell(`runs already, process ${running.pid}`)
+      return
+    }
+    if (running) await stopDaemon(spec)
+    await rename(spec.logFile, `${spec.logFile}.1`).catch(() => undefined)
+    try {
+      await writeFile(markFile, build)
+      const { pid } = await startDaemon(spec)
+      tell(`started, process ${pid}`)
+    } catch (thrown) {
+      throw await explainEnd(thrown, spec)
+    }
+  })
+}
+
+/** What tells one build of the programs from another. */
+const buildMark = async (): Promise<string> =>
+  await readFile(join(home, 'dist', '.stamp.json'), 'utf8')
+
+/** Shows that the cloud works, with an instance in it. */
+async function show(say: Say, layout: Layout, startedAt: number): Promise<void> {
   await using api = new Api({ via: 'socket', path: join(layout.run, 'admin.sock') })
   const host = await say.step('this machine as a host', async tell => {
     const online = await untilHost(api, tell)
@@ -44,69 +92,15 @@ async function main(): Promise<void> {
     instance.status['phase'] === 'running' && address !== undefined
       ? await say.step('answers on the network', tell => untilAnswering(address, tell))
       : undefined
-  report(say, layout, { address, answer, startedAt, host: host.name })
+  const around = await lookAround(api, layout)
+  const tookMs = performance.now() - startedAt
+  const seen = { host: host.name, address, answer, tookMs, ...around }
+  for (const line of writeReport(layout, seen)) say.line(line)
 }
 
-/** Starts a daemon unless it runs; one of an older build is started anew. */
-async function ensureDaemon(say: Say, spec: DaemonSpec, rebuilt: boolean): Promise<void> {
-  await say.step(spec.name, async tell => {
-    const running = await findDaemon(spec)
-    const ready = await stat(spec.readyFile).catch(() => undefined)
-    if (running && ready && !rebuilt) {
-      tell(`runs already, process ${running.pid}`)
-      return
-    }
-    if (running) await stopDaemon(spec)
-    await rename(spec.logFile, `${spec.logFile}.1`).catch(() => undefined)
-    const { pid } = await startDaemon(spec)
-    tell(`started, process ${pid}`)
-  })
-}
-
-function report(
-  say: Say,
-  layout: Layout,
-  seen: {
-    readonly address: string | undefined
-    readonly answer: string | undefined
-    readonly startedAt: number
-    readonly host: string
-  }
-): void {
-  const seconds = ((performance.now() - seen.startedAt) / 1000).toFixed(1)
-  const said = seen.answer?.trim().split('\n').slice(0, 8) ?? []
-  const cli = join(home, 'dist', 'remuda')
-  const lines = [
-    '',
-    `The cloud is up after ${seconds} s: one host (${seen.host}), one instance (${demoInstance}).`,
-    ...(seen.address === undefined ? [] : [`${demoInstance} says at http://${seen.address}/:`]),
-    ...said.map(line => `    ${line}`),
-    '',
-    '  API           http://127.0.0.1:7410/v1 (description: /v1/openapi.json)',
-    `  admin token   ${join(layout.state, 'admin.token')}`,
-    '  dashboard     comes with a later release',
-    `  logs          ${layout.logs}`,
-    `  command       ${cli}`,
-    '',
-    'Try next:',
-    `  ${cli} status`,
-    `  ${cli} instance create web --image tiny --memory 128MiB --wait`,
-    `  ${cli} why instance/${demoInstance}`,
-    `  ${cli} console ${demoInstance}`,
-    `  virsh -c qemu:///system list`,
-    '',
-    'npm run down stops it all again.'
-  ]
-  for (const line of lines) say.line(line)
-}
-
-try {
-  await main()
-} catch (thrown) {
-  process.stderr.write(`error: ${sentence(thrown)}\n`)
-  if (thrown instanceof Fault) {
-    for (const reason of thrown.reasons) process.stderr.write(`  why   ${reason}\n`)
-    for (const next of thrown.next) process.stderr.write(`  next  ${next}\n`)
-  }
-  process.exitCode = 1
-}
+await runProgram({
+  name: 'up',
+  flags: [],
+  interrupted: 'what has begun stays; npm run up goes on from here, npm run down stops it all',
+  main: up
+})
