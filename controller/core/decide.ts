@@ -21,6 +21,9 @@ import type { View } from './view.ts'
 const commitsMax = 256
 /** How long a reply to a request with an Idempotency-Key is kept. Unit: ms. */
 export const replyKeptMs = 24 * 60 * 60 * 1000
+/** Notices and old replies that go into one commit, so that none is long; the rest waits. */
+const noticesPerCommit = 32
+const repliesPerCommit = 1_000
 /** Notifications that are kept; the one that last happened longest ago goes first. */
 const eventsMax = 2_000
 
@@ -146,7 +149,10 @@ function* noticesOf(view: View, context: Context): Iterable<Commit> {
     const kept = view.noticesKept(host)
     if (!report) continue
     const since = kept?.run === report.agentRun ? kept.number : 0
-    const fresh = report.notices.filter(notice => notice.number > since)
+    const fresh = report.notices
+      .filter(notice => notice.number > since)
+      .sort((a, b) => a.number - b.number)
+      .slice(0, noticesPerCommit)
     if (fresh.length === 0) continue
     const changes: Change[] = []
     const decisions: Because[] = []
@@ -161,17 +167,19 @@ function* noticesOf(view: View, context: Context): Iterable<Commit> {
       events.set(`${verb} ${subject}`, notification(view, { ...spec, at, before: made }, context))
     }
     for (const resource of events.values()) changes.push({ op: 'put', resource })
-    const number = Math.max(...fresh.map(notice => notice.number))
+    const { number } = fresh.at(-1)!
     changes.push({ op: 'notices-kept', host, kept: { run: report.agentRun, number } })
     yield { changes, decisions }
   }
 }
 
-/** Notices name ids; people read names. */
+/** Notices name ids; people read names. Of what is on another host a host has nothing to say. */
 function subjectNamed(view: View, id: string, host: string): string {
   for (const kind of ['instance', 'volume', 'image', 'network', 'port', 'pool'] as const) {
     const resource = view.get(kind, id)
-    if (resource) return subjectOf(resource)
+    if (!resource) continue
+    const elsewhere = 'host' in resource.decided && resource.decided.host !== host
+    return elsewhere ? `host/${host}` : subjectOf(resource)
   }
   return `host/${host}`
 }
@@ -214,6 +222,7 @@ function eventName(subject: string, reason: string): string {
 function* forgotten(view: View, context: Context): Iterable<Commit> {
   const changes: Change[] = []
   for (const { key, at } of view.replies().values()) {
+    if (changes.length >= repliesPerCommit) break
     if (context.now.wall - Date.parse(at) < replyKeptMs) break
     changes.push({ op: 'reply-remove', key })
   }

@@ -141,6 +141,11 @@ export class Indexes {
     const subject = subjectOf(resource)
     if (this.#names.get(subject) === resource.id) this.#names.delete(subject)
     this.#changed(resource)
+    if (resource.kind !== 'host') return
+    this.#hostGeneration.delete(resource.name)
+    this.#promised.delete(resource.name)
+    this.touched.delete(resource.name)
+    this.news.delete(resource.name)
   }
 
   #changed(resource: Resource): void {

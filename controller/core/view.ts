@@ -16,15 +16,8 @@ import type { Kind, Resource, ResourceOf } from '#shared/model/index.ts'
 import { kindNames } from '#shared/model/index.ts'
 import type { Ms } from '#shared/units.ts'
 import type { Report } from '#shared/wire/order.ts'
-import type {
-  Because,
-  Change,
-  Cloud,
-  Commit,
-  KeptReply,
-  NoticesKept,
-  StoredToken
-} from './commit.ts'
+import type { Change, Cloud, Commit, KeptReply, NoticesKept, StoredToken } from './commit.ts'
+import { Histories, type Recorded } from './histories.ts'
 import { Indexes } from './indexes.ts'
 import type { Position } from './ports.ts'
 import { subjectOf } from './subject.ts'
@@ -39,9 +32,6 @@ export type HostHeard = {
   readonly loopLagMs: number
   readonly report: Report | undefined
 }
-
-/** A decision with its place in the journal. */
-export type Recorded = Because & { readonly position: Position }
 
 /** What can be folded: commits change what should be, all others what is known of hosts. */
 export type Fact =
@@ -62,11 +52,6 @@ export type Fact =
 
 /** One moment on both clocks. */
 export type Moment = { readonly monotonic: Ms; readonly wall: Ms }
-
-/** Decisions that are kept for one subject; older ones go. */
-export const historyMax = 64
-/** Subjects that no longer exist and whose history is still kept. */
-const gonehistoriesMax = 10_000
 
 const unheard: HostHeard = {
   connected: false,
@@ -93,7 +78,10 @@ export class View {
   readonly #tokens = new Map<string, StoredToken>()
   readonly #replies = new Map<string, KeptReply>()
   readonly #noticesKept = new Map<string, NoticesKept>()
-  readonly #histories = new Map<string, Recorded[]>()
+  readonly #histories = new Histories({
+    exists: subject => this.indexes.has(subject),
+    changed: subject => this.#dirty.add(`history/${subject}`)
+  })
   readonly #heard = new Map<string, HostHeard>()
   readonly #dirty = new Set<string>()
   readonly indexes = new Indexes()
@@ -178,8 +166,8 @@ export class View {
     this.indexes.at(this.#position)
     for (const [at, undo] of undos.toReversed().entries()) {
       for (const change of undo.changes) this.#apply(change)
-      for (const decision of undo.commit.decisions) {
-        for (const subject of decision.subjects) this.#forget(subject, last - at)
+      for (const { subjects } of undo.commit.decisions) {
+        for (const subject of subjects) this.#histories.forget(subject, last - at)
       }
     }
   }
@@ -188,7 +176,7 @@ export class View {
     const changes: Change[] = []
     this.indexes.at(position)
     for (const change of commit.changes) changes.push(...this.#apply(change))
-    for (const decision of commit.decisions) this.#remember(decision, position)
+    for (const decision of commit.decisions) this.#histories.remember(decision, position)
     this.#position = position
     return { changes: changes.reverse(), commit }
   }
@@ -261,6 +249,7 @@ export class View {
     if (before) this.indexes.leave(before)
     all.set(kept.id, kept)
     this.indexes.enter(kept, before)
+    if (!before) this.#histories.moved(subjectOf(kept))
     this.#dirty.add(`${kept.kind}/${kept.id}`)
     return before
       ? [{ op: 'put', resource: before }]
@@ -274,41 +263,11 @@ export class View {
     this.indexes.leave(before)
     this.indexes.gone(before)
     all.delete(id)
+    this.#histories.moved(subjectOf(before))
+    // Another host may get this name: nothing that was heard of this one is true of that.
+    if (kind === 'host') this.#heard.delete(before.name)
     this.#dirty.add(`${kind}/${id}`)
     return [{ op: 'put', resource: before }]
-  }
-
-  #remember(decision: Because, position: Position): void {
-    const recorded = { ...decision, position }
-    for (const subject of decision.subjects) {
-      const history = this.#histories.get(subject) ?? []
-      if ((history.at(-1)?.position ?? 0) > position) continue
-      if (history.some(other => other.position === position && same(other, decision))) continue
-      this.#histories.delete(subject)
-      this.#histories.set(subject, [...history.slice(1 - historyMax), recorded])
-      this.#dirty.add(`history/${subject}`)
-    }
-    this.#trimHistories()
-  }
-
-  #forget(subject: string, position: Position): void {
-    const history = this.#histories.get(subject)?.filter(other => other.position !== position)
-    this.#dirty.add(`history/${subject}`)
-    if (history?.length) this.#histories.set(subject, history)
-    else this.#histories.delete(subject)
-  }
-
-  /** Histories stand in the order of their last decision: the stalest of the gone go first. */
-  #trimHistories(): void {
-    let surplus = this.#histories.size - this.indexes.count() - gonehistoriesMax
-    if (surplus <= 0) return
-    for (const subject of this.#histories.keys()) {
-      if (surplus <= 0) return
-      if (this.indexes.has(subject)) continue
-      this.#histories.delete(subject)
-      this.#dirty.add(`history/${subject}`)
-      surplus -= 1
-    }
   }
 
   /** Keys whose value has changed since the last call; for the checkpoint. */
@@ -341,7 +300,7 @@ export class View {
     for (const id of this.#tokens.keys()) yield `token/${id}`
     for (const key of this.#replies.keys()) yield `reply/${key}`
     for (const host of this.#noticesKept.keys()) yield `notices/${host}`
-    for (const subject of this.#histories.keys()) yield `history/${subject}`
+    for (const subject of this.#histories.subjects()) yield `history/${subject}`
     if (this.#cloud) yield 'cloud/cloud'
   }
 
@@ -352,7 +311,7 @@ export class View {
     if (group === 'token') this.#tokens.set(rest, value as StoredToken)
     else if (group === 'reply') this.#replies.set(rest, value as KeptReply)
     else if (group === 'notices') this.#noticesKept.set(rest, value as NoticesKept)
-    else if (group === 'history') this.#histories.set(rest, value as Recorded[])
+    else if (group === 'history') this.#histories.load(rest, value as Recorded[])
     else if (group === 'cloud') this.#cloud = value as Cloud
     else {
       const resource = this.indexes.shared(value as Resource)
@@ -364,9 +323,11 @@ export class View {
   /** Says that the loaded values are those of a position. */
   loaded(position: Position): void {
     this.#position = position
+    this.#histories.loaded()
+    // The oldest first, as they came; a checkpoint holds them in any order.
+    const replies = [...this.#replies.values()].sort((a, b) => (a.at < b.at ? -1 : 1))
+    this.#replies.clear()
+    for (const reply of replies) this.#replies.set(reply.key, reply)
     this.#dirty.clear()
   }
 }
-
-const same = (a: Because, b: Because): boolean =>
-  a.verb === b.verb && a.because === b.because && a.by === b.by

@@ -1,9 +1,10 @@
 import type { Condition, Resource } from '#shared/model/index.ts'
 import { placeInstance } from './admission/instance-place.ts'
 import { documentOf } from './documents.ts'
+import type { Recorded } from './histories.ts'
 import { isRefusal } from './refusal.ts'
 import { subjectOf } from './subject.ts'
-import type { Moment, Recorded, View } from './view.ts'
+import type { Moment, View } from './view.ts'
 
 /** What `remuda why` shows of a resource. */
 export type Why = {

@@ -1,6 +1,7 @@
 import test from 'ava'
 import type { Instance } from '#shared/model/instance.ts'
 import type { ReportInstance } from '#shared/wire/order.ts'
+import { replyKeptMs } from '../../../controller/core/decide.ts'
 import { documentOf } from '../../../controller/core/documents.ts'
 import { orderFor } from '../../../controller/core/orders.ts'
 import { whyOf } from '../../../controller/core/why.ts'
@@ -154,4 +155,69 @@ test('why tells of every host what it lacks', t => {
     { host: 'h3', because: 'its agent has not been heard by this controller yet' }
   ])
   t.is(summary[0], 'instance/web is pending')
+})
+
+test('what two hosts report of one thing is one notification', t => {
+  const cloud = sampleCloud({ h1: { memoryMib: 4_608 }, h2: { memoryMib: 4_608 } })
+  const notice = {
+    number: 1,
+    at: '2026-01-01T00:00:01Z',
+    subject: cloud.view.named('network', 'default', 'default')!.id,
+    reason: 'network-failed',
+    message: 'no such uplink',
+    severity: 'warning' as const
+  }
+  cloud.report('h1', { number: 2, notices: [notice] })
+  cloud.report('h2', { number: 2, notices: [notice] })
+  t.is(round(cloud).length, 2)
+  t.deepEqual(
+    [...cloud.view.all('event').values()].map(({ decided }) => decided.count),
+    [2]
+  )
+})
+
+test('many that wait are placed in one round, and none beyond what a host has', t => {
+  const cloud = sampleCloud({})
+  const wish = { uuid: 'u', hostname: 'h1', publicKey: 'k', endpoint: 'tcp://x:1', trusted: true }
+  cloud.done({ verb: 'join', wish })
+  for (const name of ['a', 'b', 'c', 'd']) cloud.done(instanceIntent(name, { memoryMib: 1_024 }))
+  cloud.report('h1', { facts: sampleFacts('h1', 512 + 3 * 1_024) })
+  t.is(round(cloud).length, 3)
+  t.is(cloud.view.indexes.promised('h1').memoryMib, 3 * 1_024)
+  t.is(cloud.view.indexes.unplaced.size, 1)
+})
+
+test('many notices of one report are taken into the journal over several commits', t => {
+  const cloud = sampleCloud()
+  const notices = Array.from({ length: 256 }, (_, at) => ({
+    number: at + 1,
+    at: '2026-01-01T00:00:01Z',
+    subject: 'i-1',
+    reason: `reason-${at}`,
+    message: '€'.repeat(2_048),
+    severity: 'notice' as const
+  }))
+  cloud.report('h1', { number: 2, notices })
+  let said = 0
+  for (let rounds = 0; rounds < 20; rounds += 1) {
+    for (const commit of decidedBy(cloud)) {
+      said += commit.decisions.length
+      t.true(JSON.stringify(commit).length < 2 ** 20)
+    }
+  }
+  t.is(said, 256)
+  t.is(order(cloud).noticesKept, 256)
+})
+
+test('old replies are forgotten some at a time', t => {
+  const cloud = sampleCloud()
+  const at = new Date(cloud.context.now.wall - 2 * replyKeptMs).toISOString()
+  for (let number = 0; number < 2_500; number += 1) {
+    const reply = { key: `admin ${number}`, bodySha256: '', status: 201, subject: 'x', at }
+    cloud.commit({ changes: [{ op: 'reply-put', reply }], decisions: [] })
+  }
+  for (let rounds = 0; rounds < 3; rounds += 1) {
+    for (const { changes } of decidedBy(cloud)) t.true(changes.length <= 1_000)
+  }
+  t.is(cloud.view.replies().size, 0)
 })

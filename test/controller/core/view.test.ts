@@ -151,3 +151,52 @@ test('a history keeps the last 64 decisions', t => {
   t.is(history.length, 64)
   t.is(history.at(-1)!.because, '99')
 })
+
+test('of what is gone the last 10,000 histories are kept, and of what is there all', t => {
+  const cloud = sampleCloud()
+  const { view } = cloud
+  const decided = (subject: string): Commit => ({
+    changes: [],
+    decisions: [{ at: '', by: 'x', verb: 'v', because: 'b', subjects: [subject] }]
+  })
+  for (let number = 0; number < 10_100; number += 1) cloud.commit(decided(`instance/i-${number}`))
+  t.is(view.history('instance/i-99').length, 0)
+  t.is(view.history('instance/i-100').length, 1)
+  cloud.commit(decided('host/h1'))
+  cloud.commit(decided('instance/i-100'))
+  cloud.commit(decided('instance/late'))
+  t.is(view.history('instance/i-100').length, 2, 'something was decided about it again')
+  t.is(view.history('instance/i-101').length, 0)
+  t.true(view.history('host/h1').length > 0)
+  const other = new View()
+  for (const key of view.keys()) other.load(key, view.valueOf(key))
+  other.loaded(view.position)
+  other.fold({ type: 'commit', position: view.position + 1, commit: decided('instance/later') })
+  t.is(other.history('instance/i-102').length, 0, 'a loaded view goes on where the stored one was')
+  t.is(other.history('instance/i-103').length, 1)
+})
+
+test('of a host that gets the name of another one nothing has been heard', t => {
+  const cloud = sampleCloud()
+  t.true(cloud.view.heard('h1').report !== undefined)
+  cloud.done({ verb: 'delete', kind: 'host', id: cloud.host('h1').id })
+  const wish = { uuid: 'other', hostname: 'h1', publicKey: 'k', endpoint: 'tcp://x:1' }
+  cloud.done({ verb: 'join', wish: { ...wish, trusted: true } })
+  t.is(cloud.view.heard('h1').report, undefined)
+  t.is(cloud.view.heard('h1').heardAt, undefined)
+})
+
+test('kept replies of a loaded view are forgotten the oldest first', t => {
+  const cloud = sampleCloud()
+  for (const [key, at] of [
+    ['young', '2026-01-03T00:00:00.000Z'],
+    ['old', '2026-01-01T00:00:00.000Z']
+  ] as const) {
+    const reply = { key, bodySha256: '', status: 201, subject: 'x', at }
+    cloud.commit({ changes: [{ op: 'reply-put', reply }], decisions: [] })
+  }
+  const other = new View()
+  for (const key of cloud.view.keys()) other.load(key, cloud.view.valueOf(key))
+  other.loaded(cloud.view.position)
+  t.deepEqual([...other.replies().keys()], ['old', 'young'])
+})
