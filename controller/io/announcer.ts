@@ -1,9 +1,9 @@
 import type { Host } from '#shared/model/host.ts'
-import type { Resource } from '#shared/model/index.ts'
+import { type Kind, kinds, type Resource } from '#shared/model/index.ts'
 import type { Report } from '#shared/wire/order.ts'
 import type { Commit } from '../core/commit.ts'
 import { documentOf } from '../core/documents.ts'
-import { subjectOf } from '../core/subject.ts'
+import { defaultTenant, subjectOf } from '../core/subject.ts'
 import type { Moment, View } from '../core/view.ts'
 import type { Feed } from './feed.ts'
 
@@ -26,17 +26,16 @@ export class Announcer {
   /** A commit is durable. */
   recorded(commit: Commit): void {
     for (const change of commit.changes) {
-      if (change.op === 'put') {
-        const now = this.#view.get(change.resource.kind, change.resource.id)
-        if (now) this.#changed('put', now)
-      } else if (change.op === 'remove') {
-        this.#removed(change)
-      }
+      // As it was recorded: the view may hold a later change that is not durable yet.
+      if (change.op === 'put') this.#changed('put', change.resource)
+      else if (change.op === 'remove') this.#removed(change)
     }
     for (const decision of commit.decisions) {
+      const [tenant, ...others] = new Set(decision.subjects.map(tenantOf))
       this.#feed.publish({
         type: 'decision',
         subjects: decision.subjects,
+        ...(tenant !== undefined && others.length === 0 && { tenant }),
         json: JSON.stringify(decision)
       })
     }
@@ -77,11 +76,19 @@ export class Announcer {
 
   #removed(change: Extract<Commit['changes'][number], { op: 'remove' }>): void {
     const { kind, id, subject } = change
-    const [, first = '', second] = subject.split('/')
-    const names = second === undefined ? { name: first } : { tenant: first, name: second }
-    const json = JSON.stringify({ op: 'remove', kind, id, ...names })
-    this.#feed.publish({ type: 'change', kind, subjects: [subject], json })
+    const name = subject.split('/').at(-1)
+    const tenant = tenantOf(subject)
+    const json = JSON.stringify({ op: 'remove', kind, id, name, tenant })
+    const subjects = [subject]
+    this.#feed.publish({ type: 'change', kind, subjects, ...(tenant && { tenant }), json })
   }
+}
+
+/** Whose a subject is; undefined: the cloud's. */
+function tenantOf(subject: string): string | undefined {
+  const [kind = '', first, second] = subject.split('/')
+  if (second !== undefined) return first
+  return kinds[kind as Kind]?.scope === 'tenant' ? defaultTenant : undefined
 }
 
 /** Ids of what is new, gone or otherwise than before. */

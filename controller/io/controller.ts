@@ -73,7 +73,8 @@ export async function startController(
     clock,
     log,
     signal,
-    onDurable: (_position, commit) => announcer.recorded(commit)
+    onDurable: (_position, commit) => announcer.recorded(commit),
+    onLost: () => feed.reset()
   })
   const now = () => ({ monotonic: clock.monotonic(), wall: clock.wall() })
   const announcer = new Announcer({ view: ledger.view, feed, now })

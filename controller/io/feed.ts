@@ -16,12 +16,19 @@ export type FeedItem = {
   readonly json: string
 }
 
-/** Items that are kept for those who were away. */
+/** Items that are kept for those who were away, and their characters. */
 const ringMax = 5_000
-/** Items that may wait for one listener; a slower one is told to start anew. */
+const ringCharactersMax = 64 * 2 ** 20
+/** Items that may wait for one listener, and theirs; a slower one is told to start anew. */
 const backlogMax = 5_000
+const backlogCharactersMax = 16 * 2 ** 20
 
-type Listener = { readonly queue: FeedItem[]; lost: boolean; wake: () => void }
+type Listener = {
+  readonly queue: FeedItem[]
+  characters: number
+  lost: boolean
+  wake: () => void
+}
 
 /** Publishing never waits for a listener. */
 export class Feed {
@@ -29,16 +36,21 @@ export class Feed {
   readonly #listeners = new Set<Listener>()
   #epoch = 0
   #sequence = 0
+  #characters = 0
 
   /** A new epoch: ids of an older one can no longer be resumed. */
   start(epoch: number): void {
     this.#epoch = epoch
+    this.reset()
     this.#sequence = 0
+  }
+
+  /** What was told may not be so: everybody is to start anew. */
+  reset(): void {
+    this.#sequence += 1
     this.#ring.length = 0
-    for (const listener of this.#listeners) {
-      listener.lost = true
-      listener.wake()
-    }
+    this.#characters = 0
+    for (const listener of this.#listeners) lose(listener)
   }
 
   /** Id of the newest item: where a list stands. */
@@ -54,9 +66,14 @@ export class Feed {
     this.#sequence += 1
     const whole = { ...item, id: this.revision }
     this.#ring.push(whole)
-    if (this.#ring.length > ringMax) this.#ring.splice(0, ringMax / 10)
+    this.#characters += whole.json.length
+    while (this.#ring.length > ringMax || this.#characters > ringCharactersMax) {
+      this.#characters -= this.#ring.shift()!.json.length
+    }
     for (const listener of this.#listeners) {
-      if (listener.queue.length >= backlogMax) listener.lost = true
+      listener.characters += whole.json.length
+      const full = listener.queue.length >= backlogMax || listener.characters > backlogCharactersMax
+      if (full) lose(listener)
       else listener.queue.push(whole)
       listener.wake()
     }
@@ -71,7 +88,8 @@ export class Feed {
     signal: AbortSignal
   ): AsyncGenerator<readonly FeedItem[] | 'reset'> {
     const missed = after === undefined ? [] : this.#since(after)
-    const listener: Listener = { queue: [], lost: missed === undefined, wake: () => {} }
+    const lost = missed === undefined
+    const listener: Listener = { queue: [], characters: 0, lost, wake: () => {} }
     this.#listeners.add(listener)
     const stop = (): void => listener.wake()
     signal.addEventListener('abort', stop)
@@ -80,9 +98,9 @@ export class Feed {
       while (!signal.aborted) {
         if (listener.lost) {
           listener.lost = false
-          listener.queue.length = 0
           yield 'reset'
         } else if (listener.queue.length > 0) {
+          listener.characters = 0
           yield listener.queue.splice(0)
         } else {
           await new Promise<void>(resolve => {
@@ -105,4 +123,12 @@ export class Feed {
     const first = this.#sequence - this.#ring.length
     return sequence < first ? undefined : this.#ring.slice(sequence - first)
   }
+}
+
+/** What waits for it is let go of at once: it will list what there is. */
+function lose(listener: Listener): void {
+  listener.lost = true
+  listener.queue.length = 0
+  listener.characters = 0
+  listener.wake()
 }

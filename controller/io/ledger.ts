@@ -30,6 +30,8 @@ export type LedgerOptions = {
   readonly log: Log
   /** Told of each commit once it is durable, in order. */
   readonly onDurable: (position: Position, commit: Commit) => void
+  /** Told when commits were taken back that the view has held. */
+  readonly onLost?: () => void
   readonly signal: AbortSignal
 }
 
@@ -114,6 +116,7 @@ export class Ledger {
     this.#flights = []
     const lost = flights.filter(flight => flight.position > this.#durable)
     this.view.unfold(lost.map(({ undo }) => undo))
+    if (lost.length > 0) this.#options.onLost?.()
     this.#options.log.error('cannot write the journal: nothing is recorded until it recovers', {
       because: sentence(failure),
       commits: lost.length

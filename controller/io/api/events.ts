@@ -50,16 +50,20 @@ function follow(service: Service, call: Call): Reply {
   }
 }
 
+/** The id of a frame is never newer than what was sent before it: a client goes on from there. */
 async function* frames(
   service: Service,
   call: Call,
   fits: (item: FeedItem) => boolean
 ): AsyncIterable<string> {
   const { feed, clock } = service
-  yield `retry: 1000\n${frame('bookmark', feed.revision, '{}')}`
-  const news = feed.follow(header(call, 'last-event-id'), call.signal)
+  const resumed = header(call, 'last-event-id')
+  const news = feed.follow(resumed, call.signal)
+  // From here on nothing is missed, whenever the first frame is sent.
   let next = news.next()
+  let at = resumed ?? feed.revision
   try {
+    yield `retry: 1000\n${frame('bookmark', at, '{}')}`
     while (!call.signal.aborted) {
       const timer = new AbortController()
       const late = clock.sleep(bookmarkMs, timer.signal).then(
@@ -69,13 +73,19 @@ async function* frames(
       const first = await Promise.race([next, late])
       timer.abort()
       if (first === undefined) {
-        yield frame('bookmark', feed.revision, '{}')
+        yield frame('bookmark', at, '{}')
         continue
       }
       if (first.done) return
       next = news.next()
-      if (first.value === 'reset') yield frame('reset', feed.revision, '{}')
-      else yield framesOf(first.value.filter(fits))
+      if (first.value === 'reset') {
+        at = feed.revision
+        yield frame('reset', at, '{}')
+        continue
+      }
+      at = first.value.at(-1)?.id ?? at
+      const text = framesOf(first.value.filter(fits))
+      if (text !== '') yield text
     }
   } finally {
     await news.return(undefined)
