@@ -73,6 +73,7 @@ export async function virtualMachineTree(
   )
   return complete([
     ...shared,
+    file('etc/fstab', await insideFile('fstab')),
     ...(await Promise.all(resize)),
     ...(await moduleEntries(modules, release, [...rootDiskModules, ...otherModules]))
   ])
@@ -88,7 +89,16 @@ export async function initramfsTree(options: {
   return complete([
     file('bin/busybox', await readFile(join(root, 'bin/busybox')), 0o755),
     file('init', await insideFile('stage1'), 0o755),
+    file('etc/fstab', kernelMounts(await insideFile('fstab'))),
     ...['dev', 'proc', 'root', 'sys'].map(path => directory(path)),
     ...(await moduleEntries(modules, release, rootDiskModules))
   ])
 }
+
+/** The first lines of fstab, without what is only for the root: its tmpfs. */
+const kernelMounts = (fstab: Buffer): string =>
+  fstab
+    .toString()
+    .split('\n')
+    .filter(line => !line.includes(' tmpfs '))
+    .join('\n')
