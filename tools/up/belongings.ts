@@ -23,18 +23,20 @@ const names: ReadonlySet<string> = new Set([
 /** No other program has these. */
 const marks: readonly string[] = ['admin.token', 'outside.json']
 
+const next = ['name a folder of its own: REMUDA_STATE=DIR']
+
 /** Refuses a folder that belongs to something else. Fault `conflict`. */
 export async function refuseStrange(state: string): Promise<void> {
   const found: readonly string[] = await readdir(state).catch(cause => {
     if (codeOf(cause) === 'ENOENT') return []
-    throw new Fault('conflict', `cannot use ${state} as state folder`, { cause })
+    throw new Fault('conflict', `cannot use ${state} as state folder`, { cause, next })
   })
   if (marks.some(mark => found.includes(mark))) return
   const strange = found.filter(name => !names.has(name) && name !== 'lost+found')
   if (strange.length === 0) return
   throw new Fault('conflict', `cannot use ${state} as state folder: it holds something else`, {
     reasons: [`such as ${strange.slice(0, 3).join(', ')}`],
-    next: ['name a folder of its own: REMUDA_STATE=DIR']
+    next
   })
 }
 

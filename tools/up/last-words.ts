@@ -1,6 +1,7 @@
 /** What a daemon that has ended said last: its log is JSON, one line each, for machines. */
 import { readFile } from 'node:fs/promises'
 import { Fault, isFault } from '#shared/fault.ts'
+import { findNeighbours } from './neighbours.ts'
 
 /** The end of a daemon in its own words. */
 export type LastWords = {
@@ -42,8 +43,11 @@ export async function explainEnd(
     const { code, message, reasons, next, cause } = thrown
     return new Fault(code, message, { reasons, next: [...next, log], cause })
   }
+  const others = (await findNeighbours()).map(
+    each => `the ${each.part} of the cloud in ${each.state} runs here, process ${each.pid}`
+  )
   return new Fault(thrown.code, `cannot start ${daemon.name}: ${words.because}`, {
-    reasons: words.reasons,
+    reasons: [...words.reasons, ...others],
     next: [...words.next, log]
   })
 }

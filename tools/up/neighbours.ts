@@ -1,8 +1,8 @@
 /**
- * Who else runs Remuda on this machine. Bridges, packet filter and ports are one for all of a
- * machine's network, so there is room for one cloud in it: `up` refuses to start a second, and
- * `down` leaves the networks alone while another one's agent runs. And the daemons of our own cloud
- * may come from another checkout: those are ours to stop.
+ * Who else runs Remuda on this machine. Bridges and packet filter are one for all of a machine's
+ * network, so there is room for one agent in it: `up` refuses to start a second, and `down` leaves
+ * the networks alone while another cloud's agent runs. And the daemons of our own cloud may come
+ * from another checkout: those are ours to stop.
  */
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { basename } from 'node:path'
@@ -44,17 +44,15 @@ export function readCommandLine(words: readonly string[]): Omit<Neighbour, 'pid'
   return { part: part as Neighbour['part'], state, program }
 }
 
-/** Refuses to go on beside another cloud. Fault `conflict`. */
+/** Refuses to go on beside the agent of another cloud. Fault `conflict`. */
 export function refuseOthers(found: readonly Neighbour[], state: string): void {
-  const others = found.filter(each => each.state !== state)
+  const others = found.filter(each => each.part === 'agent' && each.state !== state)
   const [first] = others
   if (!first) return
   throw new Fault('conflict', 'cannot bring a second cloud up on this machine', {
     reasons: [
-      ...others.map(
-        each => `the ${each.part} of the one in ${each.state} runs, process ${each.pid}`
-      ),
-      'ports, bridges and packet filter are one for both'
+      ...others.map(each => `the agent of the one in ${each.state} runs, process ${each.pid}`),
+      'bridges and packet filter are one for both'
     ],
     next: [
       `use that one: remuda --state ${first.state} status`,

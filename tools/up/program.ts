@@ -58,13 +58,11 @@ export function readFlags(
     const { values } = parseArgs({ args: [...words], options, strict: true })
     return new Set(program.flags.filter(flag => values[flag] === true))
   } catch (thrown) {
-    const can = program.flags.map(flag => ` -- --${flag}`)
-    throw new UsageFault(`cannot run npm run ${program.name} with "${words.join(' ')}"`, {
+    const plain = `npm run ${program.name}`
+    const can = [plain, ...program.flags.map(flag => `${plain} -- --${flag}`)]
+    throw new UsageFault(`cannot run ${plain} with "${words.join(' ')}"`, {
       reasons: [thrown instanceof Error ? thrown.message : String(thrown)],
-      next: [
-        `npm run ${program.name}${can.length > 0 ? `, or npm run ${program.name}${can.join('')}` : ''}`,
-        'another state folder is named with REMUDA_STATE=DIR'
-      ]
+      next: [can.join(', or '), 'another state folder is named with REMUDA_STATE=DIR']
     })
   }
 }

@@ -40,10 +40,11 @@ export function writeReport(layout: Layout, seen: Seen): readonly string[] {
   const cli = join(home, 'dist', 'remuda')
   const isElsewhere = layout.state !== stateDefault
   const variable = isElsewhere ? `REMUDA_STATE=${layout.state} ` : ''
+  const seconds = (seen.tookMs / 1000).toFixed(1)
   const said = seen.answer?.trim().split('\n').slice(0, answerLinesMax) ?? []
   return [
     '',
-    `The cloud is up after ${(seen.tookMs / 1000).toFixed(1)} s on ${seen.host}: ${count(seen.instances)}.`,
+    `The cloud is up after ${seconds} s on ${seen.host}: ${count(seen.instances)}.`,
     ...(said.length === 0 ? [] : [`${demoInstance} says at http://${seen.address}/:`]),
     ...said.map(line => `    ${line}`),
     '',
