@@ -67,8 +67,18 @@ const makeDocument = (kind: Kind): TObject => {
   })
 }
 
+/** Makes a schema for a kind once: a schema is compiled when it is first used, which takes long. */
+function perKind(make: (kind: Kind) => TObject): (kind: Kind) => TObject {
+  const made = new Map<Kind, TObject>()
+  return kind => {
+    const schema = made.get(kind) ?? make(kind)
+    made.set(kind, schema)
+    return schema
+  }
+}
+
 /** What a POST takes: the wish. The kind and the tenant may be said too, and must then agree. */
-export const createSchema = (kind: Kind): TObject =>
+export const createSchema = perKind(kind =>
   Strict({
     kind: Type.Optional(Type.Literal(kind)),
     tenant: Type.Optional(Name('Who has it.')),
@@ -76,9 +86,10 @@ export const createSchema = (kind: Kind): TObject =>
     labels: Type.Optional(Labels),
     spec: kinds[kind].spec
   })
+)
 
 /** What a PUT takes. */
-export const replaceSchema = (kind: Kind): TObject =>
+export const replaceSchema = perKind(kind =>
   Strict({
     kind: Type.Optional(Type.Literal(kind)),
     tenant: Type.Optional(Name('Who has it.')),
@@ -86,6 +97,7 @@ export const replaceSchema = (kind: Kind): TObject =>
     labels: Type.Optional(Labels),
     spec: kinds[kind].spec
   })
+)
 
 /** What a PATCH takes: a merge patch (RFC 7396) of labels and spec. */
 export const PatchBody = Strict({
