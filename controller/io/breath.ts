@@ -5,12 +5,15 @@ import type { Ms } from '#shared/units.ts'
 /** Long work holds the event loop at most about so long at a time. Unit: ms. */
 const holdMs: Ms = 10
 
-/** Makes what long work calls again and again: it lets others have their turn when it is time. */
-export function breathing(clock: Pick<Clock, 'monotonic'>): () => Promise<void> {
+/**
+ * Makes what long work calls again and again. It gives something to wait for when it is time to let
+ * others have their turn; to wait each time would make short steps slow.
+ */
+export function breathing(clock: Pick<Clock, 'monotonic'>): () => Promise<void> | undefined {
   let since = clock.monotonic()
-  return async () => {
-    if (clock.monotonic() - since < holdMs) return
+  const pause = async (): Promise<void> => {
     await setImmediate()
     since = clock.monotonic()
   }
+  return () => (clock.monotonic() - since < holdMs ? undefined : pause())
 }

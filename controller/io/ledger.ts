@@ -103,6 +103,15 @@ export class Ledger {
     if (this.#broken) throw this.#unavailable(this.#broken)
   }
 
+  /** Makes an answer, and gives it once all that it can have been made of is in the journal. */
+  async settled<Answer>(make: () => Answer): Promise<Answer> {
+    try {
+      return make()
+    } finally {
+      await this.durable()
+    }
+  }
+
   /** Steps back over all that was not written, once, and begins to recover. */
   async #fail(failure: unknown): Promise<Fault> {
     if (this.#broken) return this.#broken

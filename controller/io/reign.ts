@@ -182,7 +182,8 @@ export class Reign {
     for (const commit of news.commits) record(commit)
     for (const commit of decide(this.view, this.#context('controller'))) {
       if (commit) record(commit)
-      await breathe()
+      const pause = breathe()
+      if (pause) await pause
       if (ledger.broken) break
     }
     if (writes.length === 0) this.view.indexes.news.clear()

@@ -13,7 +13,7 @@ import { components, referring } from './components.ts'
 import { eventRoutes } from './events.ts'
 import { bodyBytesMax, HttpFault, problemOf } from './problem.ts'
 import { resourceRoutes } from './resources.ts'
-import type { Caller, Reply, Route } from './route.ts'
+import type { Call, Caller, Reply, Route } from './route.ts'
 import { ProblemBody } from './schemas.ts'
 import type { Service } from './service.ts'
 import { callerOf, tokenRoutes } from './tokens.ts'
@@ -123,9 +123,19 @@ function bind(app: FastifyInstance, service: Service, route: Route): void {
       const caller = admitted(service, route, request)
       const call = callOf(route, { request, reply, caller })
       checkQuery(route, call.query)
-      return await send(service, { request, reply, answer: await route.answer(call) })
+      return await send(service, { request, reply, answer: await answered(service, route, call) })
     }
   })
+}
+
+/** A refusal too leaves only once all that it was made of is on disk. */
+async function answered(service: Service, route: Route, call: Call): Promise<Reply> {
+  try {
+    return await route.answer(call)
+  } catch (thrown) {
+    if (isFault(thrown)) await service.ledger.durable()
+    throw thrown
+  }
 }
 
 /** Who calls, if they may. */

@@ -1,22 +1,14 @@
 /** Routes of every kind: list, read, create, replace, patch, delete, history, why. */
-import { Readable } from 'node:stream'
-import { setImmediate as breathe } from 'node:timers/promises'
 import { Fault } from '#shared/fault.ts'
-import {
-  type Kind,
-  kindNames,
-  kinds,
-  type Resource,
-  type ResourceDocument
-} from '#shared/model/index.ts'
+import { type Kind, kindNames, kinds, type Resource } from '#shared/model/index.ts'
 import { Strict } from '#shared/model/resource.ts'
 import { validator, withDefaults } from '#shared/model/validate.ts'
 import { documentOf } from '../../core/documents.ts'
 import { historySubject } from '../../core/paths.ts'
-import { parseFilter } from '../../core/query/filter.ts'
-import { type PageWish, pager, parseSort, pickFields } from '../../core/query/page.ts'
 import { defaultTenant, subjectOf } from '../../core/subject.ts'
 import { whyOf } from '../../core/why.ts'
+import { etagOf, ifGeneration, isAmong } from './etags.ts'
+import { list } from './lists.ts'
 import { HttpFault } from './problem.ts'
 import { type Call, header, type Reply, type Route } from './route.ts'
 import {
@@ -33,12 +25,7 @@ import {
   WhyReply
 } from './schemas.ts'
 import type { Service } from './service.ts'
-import { etagOf, found, ifGeneration, write } from './writes.ts'
-
-const limitDefault = 100
-const limitMax = 1_000
-/** Resources that are looked at between two breaths of the event loop. */
-const sliceMax = 500
+import { found, write } from './writes.ts'
 
 /** The same routes for each kind; kinds that nobody creates still answer why not. */
 export const resourceRoutes = (service: Service): readonly Route[] =>
@@ -75,7 +62,10 @@ function readRoutes(service: Service, kind: Kind): readonly Route[] {
       summary: `What was decided about a ${kind}, oldest first; also of one that is gone.`,
       query: one,
       replies: { 200: HistoryReply },
-      answer: async call => ({ body: { items: historyOf(service, kind, call) } })
+      answer: async call => {
+        const items = await service.ledger.settled(() => historyOf(service, kind, call))
+        return { body: { items } }
+      }
     },
     {
       ...common,
@@ -85,9 +75,9 @@ function readRoutes(service: Service, kind: Kind): readonly Route[] {
       query: one,
       replies: { 200: WhyReply },
       answer: async call => {
-        await service.ledger.durable()
         const { view } = service.reign
-        return { body: whyOf(view, found(service, call, kind), service.reign.now()) }
+        const why = () => whyOf(view, found(service, call, kind), service.reign.now())
+        return { body: await service.ledger.settled(why) }
       }
     }
   ]
@@ -146,108 +136,13 @@ function writeRoutes(service: Service, kind: Kind): readonly Route[] {
   return [create, ...(changeable ? [replace, patch] : []), remove]
 }
 
-async function list(service: Service, kind: Kind, call: Call): Promise<Reply> {
-  const { view } = service.reign
-  await service.ledger.durable()
-  const { query } = call
-  const tenant = kinds[kind].scope === 'tenant' ? (query['tenant'] ?? defaultTenant) : '*'
-  knownTenant(service, tenant)
-  const limit = Math.min(limitMax, Math.max(1, Number(query['limit'] ?? limitDefault)))
-  const wish: PageWish = {
-    limit,
-    sort: parseSort(query['sort'] ?? ''),
-    ...(query['filter'] !== undefined && { filter: parseFilter(query['filter']) }),
-    ...(query['next'] !== undefined && { next: query['next'] })
-  }
-  const revision = service.feed.revision
-  const now = service.reign.now()
-  const documents = (resource: Resource): ResourceDocument => documentOf(view, resource, now)
-  const mine = mineOf(service, kind, tenant)
-  if (header(call, 'accept')?.includes('application/x-ndjson')) {
-    return { body: Readable.from(lines(mine, documents, wish)), type: 'application/x-ndjson' }
-  }
-  const { items, next } = await pageOf(mine, documents, wish)
-  const fields = query['fields']?.split(',').map(field => field.trim())
-  return {
-    headers: { 'remuda-revision': revision },
-    body: {
-      kind: 'list',
-      items: fields ? items.map(item => pickFields(item, fields)) : items,
-      ...(next !== undefined && { next }),
-      revision
-    }
-  }
-}
-
-/** A tenant that is not there is no empty list: it is a name that was mistyped. */
-function knownTenant(service: Service, tenant: string): void {
-  if (tenant === '*' || service.reign.view.named('tenant', tenant)) return
-  throw new Fault('not-found', `there is no tenant "${tenant}"`, { next: ['remuda tenant list'] })
-}
-
-/** Resources of one kind that a list is about. */
-function* mineOf(service: Service, kind: Kind, tenant: string): Iterable<Resource> {
-  for (const resource of service.reign.view.all(kind).values()) {
-    if (tenant === '*' || resource.tenant === tenant || resource.tenant === undefined)
-      yield resource
-  }
-}
-
-/** Paths that a page can be sorted by without working out any document. */
-const storedPath = /^(name|id|tenant|createdAt|generation|labels\..+|spec\..+)$/
-
-async function pageOf(
-  resources: Iterable<Resource>,
-  documents: (resource: Resource) => ResourceDocument,
-  wish: PageWish
-): Promise<{ readonly items: readonly ResourceDocument[]; readonly next: string | undefined }> {
-  const simple = !wish.filter && wish.sort.every(({ path }) => storedPath.test(path))
-  if (simple) {
-    const page = await gather(resources, resource => resource, wish)
-    return { items: page.items.map(documents), next: page.next }
-  }
-  return await gather(resources, documents, wish)
-}
-
-async function gather<Item extends { readonly id: string }>(
-  resources: Iterable<Resource>,
-  itemOf: (resource: Resource) => Item,
-  wish: PageWish
-) {
-  const collector = pager<Item>(wish)
-  let seen = 0
-  for (const resource of resources) {
-    collector.add(itemOf(resource))
-    seen += 1
-    if (seen % sliceMax === 0) await breathe()
-  }
-  return collector.page()
-}
-
-/** Every document on a line of its own, without paging. */
-async function* lines(
-  resources: Iterable<Resource>,
-  documents: (resource: Resource) => ResourceDocument,
-  wish: PageWish
-): AsyncIterable<string> {
-  let chunk = ''
-  for (const resource of resources) {
-    const document = documents(resource)
-    if (wish.filter && !wish.filter(document)) continue
-    chunk += `${JSON.stringify(document)}\n`
-    if (chunk.length < 64 * 1024) continue
-    yield chunk
-    chunk = ''
-    await breathe()
-  }
-  if (chunk !== '') yield chunk
-}
-
 async function read(service: Service, kind: Kind, call: Call): Promise<Reply> {
-  await service.ledger.durable()
-  const document = documentOf(service.reign.view, found(service, call, kind), service.reign.now())
+  const { view } = service.reign
+  const document = await service.ledger.settled(() =>
+    documentOf(view, found(service, call, kind), service.reign.now())
+  )
   const etag = etagOf(document)
-  if (header(call, 'if-none-match') === etag) return { status: 304, headers: { etag } }
+  if (isAmong(etag, header(call, 'if-none-match'))) return { status: 304, headers: { etag } }
   return { headers: { etag }, body: document }
 }
 
@@ -255,8 +150,8 @@ function historyOf(service: Service, kind: Kind, call: Call) {
   const { view } = service.reign
   const name = call.params['name'] ?? ''
   const tenant = kinds[kind].scope === 'tenant' ? call.query['tenant'] : undefined
-  const gone = view.history(historySubject(kind, name, tenant))
-  return gone.length > 0 ? gone : view.history(subjectOf(found(service, call, kind)))
+  const byName = view.history(historySubject(kind, name, tenant))
+  return byName.length > 0 ? byName : view.history(subjectOf(found(service, call, kind)))
 }
 
 async function createOne(service: Service, kind: Kind, call: Call): Promise<Reply> {
@@ -277,8 +172,19 @@ async function replaceOne(service: Service, kind: Kind, call: Call): Promise<Rep
   const generation = ifGeneration(call, resource)
   const body = checked(replaceSchema(kind), keepingCount(withSpec(call.body), resource)) as {
     readonly name?: string
+    readonly tenant?: string
     readonly labels?: Readonly<Record<string, string>>
     readonly spec: object
+  }
+  if (body.tenant !== undefined && body.tenant !== resource.tenant) {
+    throw new Fault('invalid', `cannot give ${kind} ${resource.name} to tenant ${body.tenant}`, {
+      reasons: [
+        resource.tenant === undefined
+          ? `a ${kind} is the cloud's, it has no tenant`
+          : `it is of tenant ${resource.tenant} since it was made`
+      ],
+      next: [`create a ${kind} in that tenant, and delete this one`]
+    })
   }
   if (body.name !== undefined && body.name !== resource.name) {
     throw new Fault('invalid', `cannot rename ${kind} ${resource.name} to ${body.name}`, {

@@ -1,5 +1,7 @@
 import type { Resource } from '#shared/model/index.ts'
 import { documentOf } from '../../core/documents.ts'
+import { subjectOf } from '../../core/subject.ts'
+import type { FeedItem } from '../feed.ts'
 import type { Service } from './service.ts'
 
 /** Looks at least so often, also when nothing is announced: time passes for hosts too. Unit: ms. */
@@ -24,9 +26,10 @@ export async function waitFor(
   const signal = AbortSignal.any([stop.signal, wanted.signal])
   const news = feed.follow(undefined, signal)
   let next = news.next()
+  let look = true
   try {
     while (!wanted.signal.aborted) {
-      if (isSettled(service, wanted)) return 'settled'
+      if (look && isSettled(service, wanted)) return 'settled'
       const leftMs = deadline - clock.monotonic()
       if (leftMs <= 0) return 'timeout'
       const timer = new AbortController()
@@ -34,9 +37,10 @@ export async function waitFor(
         () => 'late' as const,
         () => 'late' as const
       )
-      const first = await Promise.race([next.then(() => 'news' as const), late])
+      const first = await Promise.race([next, late])
       timer.abort()
-      if (first === 'news') next = news.next()
+      look = first === 'late' || first.done === true || concerns(first.value, wanted.resource)
+      if (first !== 'late') next = news.next()
     }
     return 'timeout'
   } finally {
@@ -45,6 +49,10 @@ export async function waitFor(
     await news.return(undefined)
   }
 }
+
+/** What becomes of others is no reason to look: with many who wait that would be much. */
+const concerns = (said: readonly FeedItem[] | 'reset', resource: Resource): boolean =>
+  said === 'reset' || said.some(({ subjects }) => subjects.includes(subjectOf(resource)))
 
 function isSettled(
   service: Service,

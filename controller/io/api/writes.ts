@@ -1,13 +1,13 @@
 /** What every write has in common: dry run, preconditions, waiting, and the reply. */
-import { createHash } from 'node:crypto'
 import { type Kind, kinds, type Resource, type ResourceDocument } from '#shared/model/index.ts'
 import type { Intent } from '../../core/admission/admit.ts'
-import type { Admitted } from '../../core/admission/context.ts'
+import type { KeptReply } from '../../core/commit.ts'
 import { documentOf } from '../../core/documents.ts'
 import { find } from '../../core/paths.ts'
 import { isRefusal } from '../../core/refusal.ts'
 import { faultOf } from '../reign.ts'
-import { HttpFault } from './problem.ts'
+import { etagOf } from './etags.ts'
+import { keptReply, keyOf, replyTo } from './kept-replies.ts'
 import { type Call, header, type Reply } from './route.ts'
 import type { Service } from './service.ts'
 import { waitFor } from './wait.ts'
@@ -20,49 +20,73 @@ export async function write(
   status: number
 ): Promise<Reply> {
   const by = `user/${call.caller.name}`
-  if (isFlag(call.query['dryRun'])) return dryRun(service, intent, by)
-  const keptKey = header(call, 'idempotency-key')
-  const kept = intent.verb === 'create' ? keptReply(service, call, keptKey) : undefined
-  if (kept) return kept
-  const outcome = await service.reign.submit(intent, by, admitted =>
-    intent.verb === 'create' && keptKey !== undefined
-      ? [{ op: 'reply-put', reply: replyToKeep(service, call, { key: keptKey, admitted, status }) }]
-      : []
+  if (isFlag(call.query['dryRun'])) {
+    return await service.ledger.settled(() => dryRun(service, intent, by))
+  }
+  const key = isRepeatable(intent) ? keyOf(call) : undefined
+  const kept = key && keptReply(service, call, key)
+  if (kept) {
+    await service.ledger.durable()
+    return await again(service, call, kept)
+  }
+  const outcome = await service.reign.submit(intent, by, ({ resource }) =>
+    key === undefined ? [] : [{ op: 'reply-put', reply: replyTo(service, call, resource, status) }]
   )
-  return await afterWrite(service, call, {
-    resource: outcome.resource,
-    changed: outcome.changed,
-    deleting: intent.verb === 'delete',
-    status
-  })
+  const { resource, changed, commit } = outcome
+  const gone = commit.changes.some(change => change.op === 'remove' && change.id === resource.id)
+  const deleting = intent.verb === 'delete'
+  return await afterWrite(service, call, { resource, changed, deleting, gone, status })
 }
 
-async function afterWrite(
-  service: Service,
-  call: Call,
-  written: {
-    readonly resource: Resource
-    readonly changed: boolean
-    readonly deleting: boolean
-    readonly status: number
-  }
-): Promise<Reply> {
-  const { resource, deleting, status } = written
+/** What a client that has heard nothing may send again; other writes do no more the second time. */
+const isRepeatable = ({ verb }: Intent): boolean =>
+  verb === 'create' || verb === 'power' || verb === 'restart' || verb === 'approve'
+
+/** Answers a request that was done before as it was answered then, waiting if it asks for it. */
+async function again(service: Service, call: Call, kept: KeptReply): Promise<Reply> {
+  const [kind = '', id = ''] = kept.subject.split(' ')
+  const resource = service.reign.view.get(kind as Kind, id)
+  const headers = { 'idempotency-replayed': 'true', 'remuda-changed': 'false' }
+  if (!resource) return { status: 204, headers }
+  const written = { resource, changed: false, deleting: false, gone: false, status: kept.status }
+  const reply = await afterWrite(service, call, written)
+  return { ...reply, headers: { ...reply.headers, ...headers } }
+}
+
+type Written = {
+  /** As it was recorded. */
+  readonly resource: Resource
+  readonly changed: boolean
+  readonly deleting: boolean
+  /** Whether it was removed at once. */
+  readonly gone: boolean
+  readonly status: number
+}
+
+async function afterWrite(service: Service, call: Call, written: Written): Promise<Reply> {
+  const { resource, deleting, gone, status } = written
   const headers: Record<string, string> = { 'remuda-changed': String(written.changed) }
   const waitMs = preferredWaitMs(call)
-  if (waitMs !== undefined) {
-    await waitFor(service, { resource, gone: deleting, waitMs, signal: call.signal })
-    headers['preference-applied'] = `wait=${waitMs / 1000}`
-  }
-  const now = service.reign.view.get(resource.kind, resource.id)
-  if (!now) return { status: 204, headers }
-  const document = documentOf(service.reign.view, now, service.reign.now())
+  if (waitMs === undefined) return replyOf(service, gone ? undefined : resource, status, headers)
+  await waitFor(service, { resource, gone: deleting, waitMs, signal: call.signal })
+  headers['preference-applied'] = `wait=${waitMs / 1000}`
+  const { view } = service.reign
+  return await service.ledger.settled(() =>
+    replyOf(service, view.get(resource.kind, resource.id), status, headers)
+  )
+}
+
+function replyOf(
+  service: Service,
+  resource: Resource | undefined,
+  status: number,
+  headers: Readonly<Record<string, string>>
+): Reply {
+  if (!resource) return { status: 204, headers }
+  const document = documentOf(service.reign.view, resource, service.reign.now())
   const location = status === 201 ? { location: pathOf(document) } : {}
   return { status, headers: { ...headers, ...location, etag: etagOf(document) }, body: document }
 }
-
-/** The generation in quotes: status may change as often as it likes, and a write still fits. */
-export const etagOf = ({ generation }: { readonly generation: number }): string => `"${generation}"`
 
 /** The path by id, which stays right whatever the resource is called. */
 export const pathOf = (document: Pick<ResourceDocument, 'kind' | 'id'>): string =>
@@ -105,30 +129,6 @@ function preferredWaitMs(call: Call): number | undefined {
   return match ? Math.min(300, Number(match[1])) * 1000 : undefined
 }
 
-/** Reads If-Match; undefined: any generation. Without the header the write is refused. */
-export function ifGeneration(call: Call, resource: Resource): number | undefined {
-  const text = header(call, 'if-match')
-  if (text === undefined) {
-    throw new HttpFault(
-      428,
-      'precondition-required',
-      `cannot change ${resource.kind} ${resource.name}: the request does not say what it has read`,
-      {
-        reasons: [`it is at generation ${resource.generation}`],
-        next: [`send If-Match: ${etagOf(resource)}`, 'or If-Match: * to change it whatever it is']
-      }
-    )
-  }
-  if (text.trim() === '*') return undefined
-  const match = /^\s*"(\d+)"\s*$/.exec(text)
-  if (!match) {
-    throw new HttpFault(400, 'invalid', `cannot read If-Match: ${text.slice(0, 80)}`, {
-      next: [`send If-Match: ${etagOf(resource)}, or *`]
-    })
-  }
-  return Number(match[1])
-}
-
 /** Finds what the path names, or answers 404. */
 export function found(service: Service, call: Call, kind: Kind): Resource {
   const name = call.params['name'] ?? ''
@@ -140,46 +140,3 @@ export function found(service: Service, call: Call, kind: Kind): Resource {
   if (isRefusal(result)) throw faultOf(result)
   return result.resource
 }
-
-const bodyHash = (call: Call): string =>
-  createHash('sha256')
-    .update(`${call.url}\n${JSON.stringify(call.body)}`)
-    .digest('hex')
-
-/** The reply to an earlier request with this key; the same key with another body is refused. */
-function keptReply(service: Service, call: Call, key: string | undefined): Reply | undefined {
-  if (key === undefined) return undefined
-  if (key.length > 255 || key === '') {
-    throw new HttpFault(400, 'invalid', 'cannot use this Idempotency-Key', {
-      reasons: [`it has ${key.length} characters, 1 to 255 are allowed`]
-    })
-  }
-  const kept = service.reign.view.replies().get(`${call.caller.name} ${key}`)
-  if (!kept) return undefined
-  if (kept.bodySha256 !== bodyHash(call)) {
-    throw new HttpFault(422, 'invalid', 'cannot repeat the request: it is another one', {
-      reasons: [
-        `Idempotency-Key ${key} was used at ${kept.at} with another body, for ${kept.subject}`
-      ],
-      next: ['use a new key for a new request']
-    })
-  }
-  const [kind = '', id = ''] = kept.subject.split(' ')
-  const resource = service.reign.view.get(kind as Kind, id)
-  const headers = { 'idempotency-replayed': 'true', 'remuda-changed': 'false' }
-  if (!resource) return { status: 204, headers }
-  const document = documentOf(service.reign.view, resource, service.reign.now())
-  return { status: kept.status, headers: { ...headers, etag: etagOf(document) }, body: document }
-}
-
-const replyToKeep = (
-  service: Service,
-  call: Call,
-  made: { readonly key: string; readonly admitted: Admitted; readonly status: number }
-) => ({
-  key: `${call.caller.name} ${made.key}`,
-  bodySha256: bodyHash(call),
-  status: made.status,
-  subject: `${made.admitted.resource.kind} ${made.admitted.resource.id}`,
-  at: new Date(service.clock.wall()).toISOString()
-})
