@@ -14,7 +14,6 @@ const otherModules = [
   'virtio_net',
   'virtio_rng',
   'virtio_balloon',
-  'virtio_console',
   'button',
   'evdev',
   'pvpanic_mmio',
