@@ -146,17 +146,23 @@ export async function startController(
 async function keep(service: Service, keeper: Keeper, signal: AbortSignal): Promise<void> {
   const { ledger, clock, images, log } = service
   while (!signal.aborted) {
-    keeper.writeIfDue(() => ledger.durable())
-    const hashes = new Set<string>()
-    for (const image of ledger.view.all('image').values()) {
-      if (image.decided.content) hashes.add(image.decided.content.sha256)
-    }
-    await images.keepOnly(hashes).catch(thrown => {
-      log.warn('cannot tidy the store of images', { because: sentence(thrown) })
-    })
+    const durable = (): Promise<void> => ledger.durable()
+    keeper.writeIfDue(durable)
+    await images
+      .keepOnly(() => contentsOf(ledger), durable)
+      .catch(thrown => {
+        log.warn('cannot tidy the store of images', { because: sentence(thrown) })
+      })
     await clock.sleep(checkpointMs, signal).catch(() => undefined)
   }
   await keeper.idle()
+}
+
+/** Contents that images have. While the journal fails there may be more than the view knows of. */
+function contentsOf({ view, broken }: Ledger): ReadonlySet<string> | undefined {
+  if (broken) return undefined
+  const images = [...view.all('image').values()]
+  return new Set(images.flatMap(({ decided }) => decided.content?.sha256 ?? []))
 }
 
 /** At a clean end the next start shall have little to read. */

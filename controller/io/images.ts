@@ -12,6 +12,7 @@ import type { Image } from '#shared/model/image.ts'
 import { run } from '#shared/process.ts'
 import type { ImageContent } from '../core/admission/image.ts'
 import type { ImageStore } from './api/service.ts'
+import { Lane } from './journal/lane.ts'
 
 /** A stream that brings nothing for so long is given up. Unit: ms. */
 const silenceMsMax = 60_000
@@ -23,43 +24,96 @@ export async function openImageStore(folder: string): Promise<ImageStore> {
   for (const name of await readdir(folder)) {
     if (name.endsWith(partSuffix)) await rm(join(folder, name), { force: true })
   }
+  const held = new Held()
   return {
-    store: (content, expected) => store(folder, content, expected),
+    store: async (content, expected, record) => {
+      const part = join(folder, `${randomUUID()}${partSuffix}`)
+      try {
+        const stored = await receiveImage(part, content, expected)
+        const name = stored.sha256
+        return await held.keep(
+          name,
+          () => nameIt(folder, part, name),
+          () => record(stored)
+        )
+      } finally {
+        await rm(part, { force: true })
+      }
+    },
     open: async sha256 => {
       const path = join(folder, sha256)
       const there = await stat(path).catch(() => undefined)
       return there ? createReadStream(path) : undefined
     },
-    keepOnly: async hashes => {
-      for (const name of await readdir(folder)) {
-        if (!hashes.has(name) && !name.endsWith(partSuffix)) await rm(join(folder, name))
-      }
+    keepOnly: (wanted, durable) =>
+      held.alone(async () => {
+        const names = await readdir(folder)
+        const hashes = wanted()
+        if (!hashes) return
+        const isDoomed = (name: string): boolean =>
+          !hashes.has(name) && !held.has(name) && !name.endsWith(partSuffix)
+        const doomed = names.filter(isDoomed)
+        if (doomed.length === 0) return
+        // That no image has it may itself not be on disk yet.
+        await durable()
+        for (const name of doomed) await rm(join(folder, name), { force: true })
+      })
+  }
+}
+
+/**
+ * Content that has its name and whose image is not recorded yet: nobody wants it, and yet it must
+ * stay. Names are given and taken one at a time, so that none is taken that was just given.
+ */
+class Held {
+  readonly #lane = new Lane()
+  readonly #counts = new Map<string, number>()
+
+  has(name: string): boolean {
+    return this.#counts.has(name)
+  }
+
+  alone<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#lane.run(work)
+  }
+
+  /** Gives a name, and holds what has it until it is recorded or that has failed. */
+  async keep<Result>(
+    name: string,
+    give: () => Promise<void>,
+    record: () => Promise<Result>
+  ): Promise<Result> {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1)
+    try {
+      await this.alone(give)
+      return await record()
+    } finally {
+      const left = this.#counts.get(name)! - 1
+      if (left > 0) this.#counts.set(name, left)
+      else this.#counts.delete(name)
     }
   }
 }
 
-async function store(
-  folder: string,
+async function nameIt(folder: string, part: string, name: string): Promise<void> {
+  await rename(part, join(folder, name))
+  await syncFolder(folder)
+}
+
+async function receiveImage(
+  part: string,
   content: Readable,
   expected: { readonly image: Image; readonly signal: AbortSignal }
 ): Promise<ImageContent> {
   const { image } = expected
-  const part = join(folder, `${randomUUID()}${partSuffix}`)
-  try {
-    const { sha256, sizeBytes } = await receive(part, content, expected.signal)
-    if (image.spec.sha256 !== undefined && image.spec.sha256 !== sha256) {
-      throw new Fault('invalid', `the content of image ${image.name} is not what was announced`, {
-        reasons: [`SHA-256 ${sha256} of ${sizeBytes} bytes came, ${image.spec.sha256} is expected`],
-        next: ['check the file and import it again']
-      })
-    }
-    const virtualMib = await virtualMibOf(part, image)
-    await rename(part, join(folder, sha256))
-    await syncFolder(folder)
-    return { sha256, sizeBytes, virtualMib }
-  } finally {
-    await rm(part, { force: true })
+  const { sha256, sizeBytes } = await receive(part, content, expected.signal)
+  if (image.spec.sha256 !== undefined && image.spec.sha256 !== sha256) {
+    throw new Fault('invalid', `the content of image ${image.name} is not what was announced`, {
+      reasons: [`SHA-256 ${sha256} of ${sizeBytes} bytes came, ${image.spec.sha256} is expected`],
+      next: ['check the file and import it again']
+    })
   }
+  return { sha256, sizeBytes, virtualMib: await virtualMibOf(part, image) }
 }
 
 async function receive(

@@ -9,6 +9,7 @@ import { newId } from '#shared/ids.ts'
 import type { Image } from '#shared/model/image.ts'
 import type { Job } from '#shared/model/job.ts'
 import { born } from '../core/admission/context.ts'
+import type { ImageContent } from '../core/admission/image.ts'
 import type { Change } from '../core/commit.ts'
 import { subjectOf } from '../core/subject.ts'
 import type { Service } from './api/service.ts'
@@ -30,6 +31,9 @@ export async function importImages(service: Service, signal: AbortSignal): Promi
   await endOrphans(service)
   while (!signal.aborted) {
     const now = service.clock.monotonic()
+    for (const id of retries.keys()) {
+      if (!service.reign.view.get('image', id)) retries.delete(id)
+    }
     const image = waiting(service).find(({ id }) => (retries.get(id)?.at ?? 0) <= now)
     if (!image || service.ledger.broken) {
       await service.clock.sleep(lookMs, signal).catch(() => undefined)
@@ -71,13 +75,11 @@ async function importOne(service: Service, image: Image, signal: AbortSignal): P
     ...born(context, 'job', { name }),
     kind: 'job',
     spec: { verb: 'import', subject: subjectOf(image) },
-    decided: { phase: 'running', percent: 0, message: `fetches ${image.spec.source}` }
+    decided: { phase: 'running', percent: 0, message: `fetches ${shown(image.spec.source)}` }
   }
   try {
     await record(service, job, oldJobs(service))
     const content = await fetchContent(service, { image, job }, signal)
-    const intent = { verb: 'fill-image' as const, id: image.id, content }
-    await reign.submit(intent, 'controller')
     const message = `${content.sizeBytes} bytes, SHA-256 ${content.sha256}`
     await end(service, job, { phase: 'done', percent: 100, message })
     return true
@@ -88,9 +90,11 @@ async function importOne(service: Service, image: Image, signal: AbortSignal): P
     )
     log.warn('cannot import an image', { image: image.name, because: failure })
     const intent = { verb: 'fail-image' as const, id: image.id, failure }
-    await reign.submit(intent, 'controller').catch(other => {
-      log.warn('cannot record a failed import', { because: sentence(other) })
-    })
+    if (reign.view.get('image', image.id)) {
+      await reign.submit(intent, 'controller').catch(other => {
+        log.warn('cannot record a failed import', { because: sentence(other) })
+      })
+    }
     await end(service, job, { phase: 'failed', percent: 0, message: failure }).catch(other => {
       log.warn('cannot record the end of a job', { because: sentence(other) })
     })
@@ -102,23 +106,61 @@ async function fetchContent(
   service: Service,
   wanted: { readonly image: Image; readonly job: Job },
   signal: AbortSignal
-) {
-  const { image, job } = wanted
+): Promise<ImageContent> {
+  const { image } = wanted
+  const stream = await openSource(image, signal)
+  stream.body.on('data', progressOf(service, wanted, stream))
+  stream.body.pause()
+  return await service.images.store(stream.body, { image, signal }, async content => {
+    const intent = { verb: 'fill-image' as const, id: image.id, content }
+    await service.reign.submit(intent, 'controller')
+    return content
+  })
+}
+
+/** The content as it comes, and how much is announced; 0: that is not said. Unit: bytes. */
+type Source = { readonly body: Readable; readonly total: number }
+
+async function openSource(image: Image, signal: AbortSignal): Promise<Source> {
   const source = image.spec.source as string
+  const url = URL.parse(source)
+  if (url === null || url.username !== '' || url.password !== '') {
+    throw new Fault('invalid', `cannot fetch ${shown(source)}: its source cannot be used`, {
+      reasons: [
+        url ? 'there is a name or a password in it, which readers would see' : 'it is no URL'
+      ],
+      next: ['upload the content instead: remuda image import NAME --file PATH']
+    })
+  }
   const begun = new AbortController()
   const timer = setTimeout(() => begun.abort(), answerMsMax)
   const answer = await fetch(source, { signal: AbortSignal.any([signal, begun.signal]) })
     .catch(cause => {
-      throw new Fault('unavailable', `cannot fetch ${source}`, { cause })
+      throw new Fault('unavailable', `cannot fetch ${shown(source)}`, { cause })
     })
     .finally(() => clearTimeout(timer))
   if (!answer.ok || !answer.body) {
-    throw new Fault('unavailable', `cannot fetch ${source}: the answer is ${answer.status}`)
+    await answer.body?.cancel()
+    throw new Fault('unavailable', `cannot fetch ${shown(source)}: the answer is ${answer.status}`)
   }
   const total = Number(answer.headers.get('content-length') ?? 0)
-  const stream = Readable.fromWeb(answer.body as ReadableStream<Uint8Array>)
+  return { body: Readable.fromWeb(answer.body as ReadableStream<Uint8Array>), total }
+}
+
+/** Records how far it is now and then, and gives it up when nobody wants it any more. */
+function progressOf(
+  service: Service,
+  { image, job }: { readonly image: Image; readonly job: Job },
+  { body, total }: Source
+): (chunk: Uint8Array) => void {
   let [bytes, told] = [0, 0]
-  stream.on('data', (chunk: Uint8Array) => {
+  return chunk => {
+    const now = service.reign.view.get('image', image.id)
+    if (now?.spec.source !== image.spec.source) {
+      const because = now ? 'it is to come from elsewhere' : 'it was deleted'
+      body.destroy(new Fault('aborted', `cannot go on with image ${image.name}: ${because}`))
+      return
+    }
     bytes += chunk.length
     const percent = total > 0 ? Math.floor((bytes / total) * 100) : 0
     if (percent < told + percentStep) return
@@ -128,9 +170,13 @@ async function fetchContent(
     record(service, { ...job, decided }).catch(thrown => {
       service.log.warn('cannot record how far a job is', { because: sentence(thrown) })
     })
-  })
-  stream.pause()
-  return await service.images.store(stream, { image, signal })
+  }
+}
+
+/** A source without what may be a secret in it. */
+function shown(source: string | undefined): string {
+  const url = URL.parse(source ?? '')
+  return url ? `${url.origin}${url.pathname}` : 'what its source names'
 }
 
 const record = async (service: Service, job: Job, more: readonly Change[] = []): Promise<unknown> =>

@@ -143,7 +143,7 @@ function admitted(service: Service, route: Route, request: FastifyRequest): Call
   const { authorization } = request.headers
   const trusted = trust.get(request.raw)
   const caller = callerOf(service, authorization) ?? (authorization ? undefined : trusted)
-  if (route.role === 'anyone') return caller ?? { name: nobody, role: 'reader' }
+  if (route.role === 'anyone') return caller ?? nobody
   if (!caller) {
     throw new HttpFault(401, 'unauthenticated', `cannot ${route.method} ${route.path}: no token`, {
       reasons: [authorization ? 'the token is not known' : 'there is no Authorization header'],

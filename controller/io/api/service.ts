@@ -30,15 +30,25 @@ export type Service = {
 
 /** Keeps the content of images, each under its SHA-256. */
 export type ImageStore = {
-  /** Stores a stream whole or not at all; Fault `invalid` when it is not what was announced. */
-  readonly store: (
+  /**
+   * Stores a stream whole or not at all, and has it recorded; until that has ended it stays,
+   * though no image has it. Fault `invalid` when it is not what was announced.
+   */
+  readonly store: <Result>(
     content: Readable,
-    expected: { readonly image: Image; readonly signal: AbortSignal }
-  ) => Promise<ImageContent>
+    expected: { readonly image: Image; readonly signal: AbortSignal },
+    record: (stored: ImageContent) => Promise<Result>
+  ) => Promise<Result>
   /** Opens stored content; undefined: it is not here. */
   readonly open: (sha256: string) => Promise<Readable | undefined>
-  /** Removes content that no image has. */
-  readonly keepOnly: (hashes: ReadonlySet<string>) => Promise<void>
+  /**
+   * Removes content that no image has, once that is durable. `wanted` says what images have;
+   * undefined: it cannot be told at the moment.
+   */
+  readonly keepOnly: (
+    wanted: () => ReadonlySet<string> | undefined,
+    durable: () => Promise<void>
+  ) => Promise<void>
 }
 
 /** Asks agents, and opens consoles through them. */

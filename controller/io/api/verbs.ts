@@ -9,7 +9,7 @@ import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
 import { Strict } from '#shared/model/resource.ts'
 import type { Intent } from '../../core/admission/admit.ts'
 import { HttpFault } from './problem.ts'
-import type { Call, Reply, Route } from './route.ts'
+import type { Call, Caller, Reply, Route } from './route.ts'
 import { DryRun, DryRunReply, documentSchema, TenantQuery } from './schemas.ts'
 import type { Service } from './service.ts'
 import { found, isFlag, write } from './writes.ts'
@@ -168,11 +168,10 @@ async function upload(service: Service, call: Call): Promise<Reply> {
   }
   const by = `user/${call.caller.name}`
   try {
-    const content = await service.images.store(call.body as Readable, {
-      image,
-      signal: call.signal
-    })
-    return await write(service, call, { verb: 'fill-image', id: image.id, content }, 200)
+    const expected = { image, signal: call.signal }
+    return await service.images.store(call.body as Readable, expected, content =>
+      write(service, call, { verb: 'fill-image', id: image.id, content }, 200)
+    )
   } catch (thrown) {
     const failure = sentence(thrown)
     const intent: Intent = { verb: 'fail-image', id: image.id, failure }
@@ -186,7 +185,7 @@ async function upload(service: Service, call: Call): Promise<Reply> {
 async function download(service: Service, call: Call): Promise<Reply> {
   const image = found(service, call, 'image') as Image
   const { ticket } = call.query
-  if (call.caller.name === nobody && !validTicket(service, image, ticket)) {
+  if (call.caller === nobody && !validTicket(service, image, ticket)) {
     throw new HttpFault(401, 'unauthenticated', `cannot give the content of ${image.name}`, {
       reasons: [ticket === undefined ? 'there is neither token nor ticket' : 'the ticket is old'],
       next: ['send Authorization: Bearer TOKEN']
@@ -206,8 +205,8 @@ async function download(service: Service, call: Call): Promise<Reply> {
   }
 }
 
-/** Name of a caller without a token. */
-export const nobody = 'nobody'
+/** A caller without a token. */
+export const nobody: Caller = { name: 'nobody', role: 'reader' }
 
 /** Makes the ticket by which an agent fetches one image for a while. */
 export function ticketFor(secret: string, imageId: string, now: number): string {

@@ -57,3 +57,20 @@ test('a job tells of an image that is fetched from its source, or why it was ref
     await new Promise(resolve => server.close(resolve))
   }
 })
+
+test('a source that holds a password is not fetched, and its password is told to nobody', async t => {
+  t.timeout(60_000)
+  await using world = await worldController()
+  const source = 'http://me:secret@127.0.0.1:1/disk.raw'
+  const body = { name: 'private', spec: { format: 'raw', source } }
+  await world.ask({ method: 'POST', path: '/v1/images', body })
+  for (;;) {
+    const { json, text } = await world.ask({ path: '/v1/images/private' })
+    if (json.status.phase !== 'failed') continue
+    t.regex(json.conditions[0]?.message ?? '', /there is a name or a password in it/)
+    t.notRegex(text.replaceAll(source, ''), /secret/)
+    break
+  }
+  const jobs = await world.ask({ path: '/v1/jobs' })
+  t.notRegex(jobs.text, /secret/)
+})
