@@ -12,7 +12,7 @@ import type { Log } from '#shared/log.ts'
 import type { Host } from '#shared/model/host.ts'
 import type { Image } from '#shared/model/image.ts'
 import type { ToController } from '#shared/wire/messages.ts'
-import type { Order } from '#shared/wire/order.ts'
+import type { Order, Report } from '#shared/wire/order.ts'
 import { admit, type Intent } from '../core/admission/admit.ts'
 import type { Admitted, Context, Verdict } from '../core/admission/context.ts'
 import type { Commit } from '../core/commit.ts'
@@ -31,6 +31,13 @@ const turnMsMax = 500
 const restMs = 10
 /** An order that has not been taken on is sent again after so long. Unit: ms. */
 const repeatOrderMs = 1_000
+/**
+ * An order is renewed after so long though nothing has changed: the tickets in it by which images
+ * are fetched are good for an hour. Unit: ms.
+ */
+const renewOrderMs = 20 * 60 * 1_000
+/** An older copy of a journal is at most so many epochs behind; each costs a write. */
+const epochsBehindMax = 10_000
 /** Orders that are made between two breaths of the event loop. */
 const ordersPerSlice = 4
 
@@ -164,7 +171,7 @@ export class Reign {
     const { election, clock, ledger } = this.#options
     if (!election.holds(clock.monotonic()) || ledger.broken) return
     // Alone we can only be refused by our own later epoch: the journal is an older copy.
-    if (election.alone && this.#epochSeen > ledger.epoch) await ledger.raiseAbove(this.#epochSeen)
+    if (election.alone && this.#epochSeen >= ledger.epoch) await ledger.raiseAbove(this.#epochSeen)
     this.#dial()
     await this.#decide()
     await this.#order()
@@ -220,6 +227,9 @@ export class Reign {
   /** Sends each host whose order is news the whole of what it should hold, a few at a time. */
   async #order(): Promise<void> {
     const { touched } = this.view.indexes
+    for (const name of this.#sent.keys()) {
+      if (!this.view.named('host', name)) this.#sent.delete(name)
+    }
     for (const names of slicesOf([...touched], ordersPerSlice)) {
       for (const name of names) touched.delete(name)
       try {
@@ -297,8 +307,7 @@ export class Reign {
       }
       case 'refusal':
         this.#options.log.warn('host refused an order', { host: name, because: message.because })
-        this.#epochSeen = Math.max(this.#epochSeen, message.epoch)
-        this.wake()
+        this.#noteEpoch(host, message.epoch)
         return
       case 'answer':
       case 'channel-data':
@@ -311,18 +320,29 @@ export class Reign {
     }
   }
 
+  /** One host alone must not make us count for ever: so far behind no journal has ever been. */
+  #noteEpoch(host: Host, epoch: number): void {
+    const { ledger, log } = this.#options
+    if (epoch > ledger.epoch + epochsBehindMax) {
+      log.error('host claims an epoch that cannot be', { host: host.name, epoch })
+      return
+    }
+    this.#epochSeen = Math.max(this.#epochSeen, epoch)
+    this.wake()
+  }
+
   /** A report that is behind asks for the order again, but not in each breath. */
-  #orderAgain(host: Host, report: Extract<ToController, { type: 'report' }>): void {
+  #orderAgain(host: Host, report: Report): void {
     const { ledger, clock } = this.#options
     const wanted = this.view.indexes.hostGeneration(host.name)
     const kept = this.view.noticesKept(host.name)
     const sent = this.#sent.get(host.name)
+    const sentMs = sent === undefined ? Number.POSITIVE_INFINITY : clock.monotonic() - sent.at
     const behind = report.epoch < ledger.epoch || report.generation < wanted
     const unkept = report.notices.some(notice => notice.number <= (kept?.number ?? 0))
-    if (!behind && !unkept) return
-    const due = sent === undefined || clock.monotonic() - sent.at >= repeatOrderMs
     const news = (sent?.generation ?? -1) < wanted || (sent?.noticesKept ?? 0) < (kept?.number ?? 0)
-    if (due || news) this.view.indexes.touch(host.name)
+    const again = (behind || unkept) && (news || sentMs >= repeatOrderMs)
+    if (again || sentMs >= renewOrderMs) this.view.indexes.touch(host.name)
   }
 
   #hostOf(uuid: HostId): Host | undefined {

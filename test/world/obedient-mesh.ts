@@ -70,6 +70,12 @@ export class ObedientMesh implements Mesh {
     this.#say({ type: 'message', host, message: this.obedience.twist?.(report) ?? report })
   }
 
+  /** Refuses the order that it was sent last, as one who has seen this epoch. */
+  refuse(host: HostId, epoch: number): void {
+    const refusal = { type: 'refusal' as const, epoch, generation: 0, because: 'it is an old one' }
+    this.#say({ type: 'message', host, message: refusal })
+  }
+
   async *messages(signal: AbortSignal): AsyncIterable<MeshMessage> {
     signal.addEventListener('abort', () => this.#wake())
     while (!signal.aborted) {

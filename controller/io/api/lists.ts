@@ -1,4 +1,4 @@
-/** Lists: pages that are filtered and sorted, or all of it, a line each. Long ones hold up nobody. */
+/** Lists: pages that are filtered and sorted, or all, a line each. Long ones hold up nobody. */
 import { Readable } from 'node:stream'
 import { Fault } from '#shared/fault.ts'
 import { type Kind, kinds, type Resource, type ResourceDocument } from '#shared/model/index.ts'

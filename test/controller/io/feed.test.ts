@@ -48,7 +48,7 @@ test('a listener that does not read long items is told to start anew', async t =
   await news.return(undefined)
 })
 
-test('when what was told may not be so, everybody starts anew, and no id is given twice', async t => {
+test('when what was told may not be so, all start anew, and no id is given twice', async t => {
   const feed = new Feed()
   feed.start(1)
   feed.publish(item('a'))

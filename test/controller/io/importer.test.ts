@@ -58,7 +58,7 @@ test('a job tells of an image that is fetched from its source, or why it was ref
   }
 })
 
-test('a source that holds a password is not fetched, and its password is told to nobody', async t => {
+test('a source with a password is not fetched, and the password is told to nobody', async t => {
   t.timeout(60_000)
   await using world = await worldController()
   const source = 'http://me:secret@127.0.0.1:1/disk.raw'

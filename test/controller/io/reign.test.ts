@@ -1,5 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
+import { silentLog } from '#shared/log.ts'
+import { Announcer } from '../../../controller/io/announcer.ts'
+import { soloElection } from '../../../controller/io/election/solo.ts'
+import { Feed } from '../../../controller/io/feed.ts'
+import { Ledger } from '../../../controller/io/ledger.ts'
+import { Reign } from '../../../controller/io/reign.ts'
+import { FakeClock } from '../../world/fake-clock.ts'
+import { FakeJournalDisk } from '../../world/fake-journal.ts'
+import { ObedientMesh } from '../../world/obedient-mesh.ts'
 import {
   giveImage,
   joinHost,
@@ -50,3 +59,64 @@ test('an order that waits for a write that fails is not sent, and the reign goes
     t.is(made.status, 201, made.text)
     t.is(made.json.status.phase, 'running')
   }))
+
+/** A reign in virtual time, with a host that does as it is told. */
+async function reignInTime() {
+  const clock = new FakeClock({ turns: 4 })
+  const stop = new AbortController()
+  const mesh = new ObedientMesh()
+  const disk = new FakeJournalDisk()
+  const journal = disk.open()
+  const { signal } = stop
+  const ledger = new Ledger({ journal, clock, log: silentLog, signal, onDurable: () => {} })
+  await ledger.open(await journal.raiseEpoch())
+  const now = () => ({ monotonic: clock.monotonic(), wall: clock.wall() })
+  const announcer = new Announcer({ view: ledger.view, feed: new Feed(), now })
+  const reign = new Reign({
+    ledger,
+    announcer,
+    mesh,
+    election: soloElection(),
+    clock,
+    log: silentLog,
+    imageUrl: ({ id }) => id,
+    onReply: () => {}
+  })
+  const wish = { uuid: 'h1', hostname: 'h1', publicKey: 'k', endpoint: 'tcp://x:1', trusted: true }
+  const joined = reign.submit({ verb: 'join', wish }, 'test')
+  const running = reign.run(signal)
+  await clock.pass(2_000)
+  await joined
+  const end = async (): Promise<void> => {
+    stop.abort()
+    const over = mesh[Symbol.asyncDispose]()
+    await clock.pass(1_000)
+    await Promise.all([running, over])
+  }
+  return { clock, mesh, ledger, disk, end }
+}
+
+test('an order is sent anew before the tickets in it are too old', async t => {
+  t.timeout(60_000)
+  const { clock, mesh, end } = await reignInTime()
+  const before = mesh.sent.length
+  t.true(before > 0)
+  for (let minute = 0; minute < 50; minute += 1) {
+    mesh.report('h1')
+    await clock.pass(60_000)
+  }
+  t.is(mesh.sent.length, before + 2)
+  await end()
+})
+
+test('the epoch is raised above one that a host has seen, but not to whatever it claims', async t => {
+  t.timeout(60_000)
+  const { clock, mesh, ledger, end } = await reignInTime()
+  mesh.refuse('h1', 40)
+  await clock.pass(2_000)
+  t.is(ledger.epoch, 41)
+  mesh.refuse('h1', Number.MAX_SAFE_INTEGER)
+  await clock.pass(2_000)
+  t.is(ledger.epoch, 41)
+  await end()
+})
