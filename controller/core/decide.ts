@@ -34,7 +34,8 @@ const eventsMax = 2_000
  */
 export function* decide(view: View, context: Context): Iterable<Commit | undefined> {
   let commits = 0
-  const all = [placements, departures, forgotten, noticesOf]
+  // Notices before departures: the last words of what has ended belong into its own history.
+  const all = [placements, noticesOf, departures, forgotten]
   for (const some of all) {
     for (const commit of some(view, context)) {
       yield commit

@@ -53,6 +53,8 @@ export type ReignOptions = {
   readonly imageUrl: (image: Image) => string
   /** Answers and console bytes of agents, for whoever asked. */
   readonly onReply: (host: Host, message: ToController) => void
+  /** Told when the line to a host is lost. */
+  readonly onAway?: (host: Host, because: string) => void
 }
 
 /** What came of a wish. */
@@ -281,6 +283,7 @@ export class Reign {
       const connected = said.type === 'connected'
       const because = connected ? 'connected' : said.because
       this.view.fold({ type: 'link', host: name, connected, because })
+      if (!connected) this.#options.onAway?.(host, because)
       this.#options.log.info(connected ? 'host connected' : 'host disconnected', {
         host: name,
         because

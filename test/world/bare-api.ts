@@ -1,6 +1,6 @@
 import fastify from 'fastify'
 
-/** A fastify with nothing of ours, which answers with documents that it is given: to measure against. */
+/** A fastify with nothing of ours that answers with given documents: to measure against. */
 export async function serveBareApi(
   path: string,
   documents: { readonly one: object; readonly list: object; readonly created: object }

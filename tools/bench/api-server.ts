@@ -1,6 +1,6 @@
 /**
  * The two servers that the bench of the API compares, each in a process of its own: a controller
- * with its real journal and hosts that obey, or a bare fastify that answers with the same documents.
+ * with its real journal and hosts that obey, or a bare fastify that answers with the same things.
  * Started as: api-server.ts controller|bare FOLDER; it says `ready` once it listens.
  */
 import { readFile } from 'node:fs/promises'

@@ -109,7 +109,7 @@ test('an order is sent anew before the tickets in it are too old', async t => {
   await end()
 })
 
-test('the epoch is raised above one that a host has seen, but not to whatever it claims', async t => {
+test('the epoch is raised above one that a host has seen, not to whatever it claims', async t => {
   t.timeout(60_000)
   const { clock, mesh, ledger, end } = await reignInTime()
   mesh.refuse('h1', 40)
