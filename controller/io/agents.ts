@@ -24,13 +24,18 @@ const channelsMax = 512
 /** Bytes of one message of a channel. */
 const chunkBytesMax = 32 * 1024
 
-type Waiting = { readonly resolve: (answer: Answer) => void }
+type Waiting = {
+  readonly host: HostId
+  readonly resolve: (answer: Answer) => void
+  readonly reject: (fault: Fault) => void
+}
+type Attached = { readonly host: HostId; readonly channel: Channel }
 
 /** Pairs answers and console bytes with who waits for them; what nobody waits for is dropped. */
 export class AgentLines {
   readonly #mesh: Mesh
   readonly #questions = new Map<number, Waiting>()
-  readonly #channels = new Map<string, Channel>()
+  readonly #channels = new Map<string, Attached>()
   #number = 0
 
   constructor(mesh: Mesh) {
@@ -54,7 +59,7 @@ export class AgentLines {
     const timer = setTimeout(() => reject(noAnswer(host)), answerMsMax)
     const stop = (): void => reject(new Fault('aborted', `cannot ask ${host.name}: given up`))
     signal.addEventListener('abort', stop)
-    this.#questions.set(number, { resolve })
+    this.#questions.set(number, { host: hostIdOf(host), resolve, reject })
     try {
       try {
         this.#mesh.send(hostIdOf(host), { type: 'question', number, ...question })
@@ -80,7 +85,7 @@ export class AgentLines {
     const id = randomUUID()
     const send: Send = message => this.#mesh.send(hostIdOf(host), message)
     const channel = new Channel(id, send, () => this.#channels.delete(id))
-    this.#channels.set(id, channel)
+    this.#channels.set(id, { host: hostIdOf(host), channel })
     try {
       send({ type: 'console-open', channel: id, instance: instance.id })
     } catch (cause) {
@@ -90,15 +95,25 @@ export class AgentLines {
     return channel
   }
 
-  /** Takes what an agent says to whoever waits for it. */
-  heard(message: ToController): void {
-    if (message.type === 'answer') this.#questions.get(message.number)?.resolve(message)
-    else if (message.type === 'channel-data') {
-      this.#channels.get(message.channel)?.arrived(message.bytes)
-    } else if (message.type === 'channel-taken') {
-      this.#channels.get(message.channel)?.taken(message.bytes)
-    } else if (message.type === 'channel-close') {
-      this.#channels.get(message.channel)?.ended(message.because)
+  /** Takes what an agent says to whoever waits for it; to others it has nothing to say. */
+  heard(host: Host, message: ToController): void {
+    if (message.type === 'answer') {
+      const waiting = this.#questions.get(message.number)
+      if (waiting?.host === hostIdOf(host)) waiting.resolve(message)
+    } else if ('channel' in message) {
+      const attached = this.#channels.get(message.channel)
+      if (attached?.host === hostIdOf(host)) attached.channel.heard(message)
+    }
+  }
+
+  /** The line to a host is lost: whoever waits for it is told. */
+  lost(host: Host, because: string): void {
+    for (const waiting of this.#questions.values()) {
+      if (waiting.host !== hostIdOf(host)) continue
+      waiting.reject(away(host, `cannot ask ${host.name}`, new Fault('closed', because)))
+    }
+    for (const { host: other, channel } of this.#channels.values()) {
+      if (other === hostIdOf(host)) channel.ended(`the line to ${host.name} is lost: ${because}`)
     }
   }
 }
@@ -123,7 +138,8 @@ class Channel extends Duplex {
   readonly #send: Send
   readonly #forget: () => void
   #credit = channelWindowBytes
-  #arrived: Uint8Array[] = []
+  readonly #arrived: Uint8Array[] = []
+  #unread = 0
   #wanted = false
   #over: string | undefined
   #waiting: (() => void) | undefined
@@ -135,7 +151,19 @@ class Channel extends Duplex {
     this.#forget = forget
   }
 
+  heard(message: Extract<ToController, { readonly channel: string }>): void {
+    if (message.type === 'channel-data') this.arrived(message.bytes)
+    else if (message.type === 'channel-taken') this.taken(message.bytes)
+    else this.ended(message.because)
+  }
+
   arrived(bytes: Uint8Array): void {
+    this.#unread += bytes.length
+    if (this.#unread > channelWindowBytes) {
+      const most = `at most ${channelWindowBytes} may be on their way`
+      this.destroy(new Fault('protocol', `${this.#unread} bytes came that are not read, ${most}`))
+      return
+    }
     this.#arrived.push(bytes)
     this.#pass()
   }
@@ -161,6 +189,7 @@ class Channel extends Duplex {
   #pass(): void {
     while (this.#wanted && this.#arrived.length > 0) {
       const bytes = this.#arrived.shift()!
+      this.#unread -= bytes.length
       this.#wanted = this.push(bytes)
       this.#say({ type: 'channel-taken', channel: this.#id, bytes: bytes.length })
     }
@@ -170,6 +199,10 @@ class Channel extends Duplex {
   }
 
   override _write(bytes: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    if (bytes.length === 0) {
+      done()
+      return
+    }
     const part = bytes.subarray(0, Math.min(bytes.length, this.#credit, chunkBytesMax))
     const rest = bytes.subarray(part.length)
     const next = (): void => (rest.length > 0 ? this._write(rest, _encoding, done) : done())

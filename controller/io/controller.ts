@@ -16,7 +16,7 @@ import type { Doorkeeper, Election, Journal, Mesh } from '../core/ports.ts'
 import { AgentLines } from './agents.ts'
 import { Announcer } from './announcer.ts'
 import { type App, makeApp } from './api/app.ts'
-import { consoleUpgrade } from './api/console.ts'
+import { makeConsoles } from './api/console.ts'
 import type { Caller } from './api/route.ts'
 import type { Service } from './api/service.ts'
 import { hashOf, makeToken } from './api/tokens.ts'
@@ -101,7 +101,8 @@ export async function startController(
       const ticket = ticketFor(ticketSecret, id, clock.wall())
       return `${contentUrl}/v1/images/${id}/content?ticket=${ticket}`
     },
-    onReply: (_host, message) => lines.heard(message)
+    onReply: (host, message) => lines.heard(host, message),
+    onAway: (host, because) => lines.lost(host, because)
   })
   const service: Service = {
     reign,
@@ -208,37 +209,31 @@ async function keptToken(
   return { ...stored, sha256: hashOf((text ?? '').trim()) }
 }
 
+/** Opens all that the API answers on, or nothing. */
 async function listen(config: ControllerConfig, service: Service, app: App) {
   const run = join(config.state, 'run')
   await mkdir(run, { recursive: true, mode: 0o755 })
+  await using opened = new AsyncDisposableStack()
+  opened.defer(() => app.close())
   const { certificate, key } = config
-  const tcp = await listenTcp({
-    address: config.apiAddress,
-    port: config.apiPort,
-    ...(certificate !== undefined && key !== undefined && { tls: { certificate, key } }),
-    listener: app.listener(undefined)
-  })
-  const admin = await listenSocket({
-    path: join(run, 'admin.sock'),
-    mode: 0o600,
-    listener: app.listener(local.admin)
-  })
-  const reader = await listenSocket({
-    path: join(run, 'read.sock'),
-    mode: 0o660,
-    listener: app.listener(local.reader)
-  })
-  tcp.server.on(
-    'upgrade',
-    consoleUpgrade(service, request => app.caller(request, undefined))
+  const tcp = opened.use(
+    await listenTcp({
+      address: config.apiAddress,
+      port: config.apiPort,
+      ...(certificate !== undefined && key !== undefined && { tls: { certificate, key } }),
+      listener: app.listener(undefined)
+    })
   )
-  admin.server.on(
-    'upgrade',
-    consoleUpgrade(service, request => app.caller(request, local.admin))
-  )
-  const close = async (): Promise<void> => {
-    for (const one of [tcp, admin, reader]) await one[Symbol.asyncDispose]()
-    await app.close()
-  }
-  return { port: tcp.port, close }
+  const socket = async (name: string, mode: number, trusted: Caller) =>
+    opened.use(await listenSocket({ path: join(run, name), mode, listener: app.listener(trusted) }))
+  const admin = await socket('admin.sock', 0o600, local.admin)
+  await socket('read.sock', 0o660, local.reader)
+  const consoles = makeConsoles(service)
+  opened.defer(() => consoles.close())
+  const upgrade = (trusted: Caller | undefined) =>
+    consoles.upgrade(request => app.caller(request, trusted))
+  tcp.server.on('upgrade', upgrade(undefined))
+  admin.server.on('upgrade', upgrade(local.admin))
+  const all = opened.move()
+  return { port: tcp.port, close: () => all.disposeAsync() }
 }

@@ -13,6 +13,10 @@ export type Obedience = {
   /** What the next reports say otherwise than obedience would. */
   readonly twist?: (report: Report) => Report
   readonly memoryMib?: number
+  /** Why consoles are closed as soon as they are open. */
+  readonly noConsole?: string
+  /** Bytes that a console says without being asked to go on. */
+  readonly flood?: number
 }
 
 export class ObedientMesh implements Mesh {
@@ -47,8 +51,12 @@ export class ObedientMesh implements Mesh {
     }
     if (message.type === 'console-open') {
       const { channel } = message
-      const bytes = new TextEncoder().encode('welcome\r\n')
+      const { noConsole: because, flood } = this.obedience
+      const bytes = flood ? new Uint8Array(flood) : new TextEncoder().encode('welcome\r\n')
       this.#say({ type: 'message', host, message: { type: 'channel-data', channel, bytes } })
+      if (because !== undefined) {
+        this.#say({ type: 'message', host, message: { type: 'channel-close', channel, because } })
+      }
     }
     if (message.type === 'channel-data') {
       const { channel, bytes } = message
@@ -68,6 +76,11 @@ export class ObedientMesh implements Mesh {
     this.#numbers.set(host, number)
     const report = reportOf(host, this.#orders.get(host), number, this.obedience.memoryMib ?? 8_192)
     this.#say({ type: 'message', host, message: this.obedience.twist?.(report) ?? report })
+  }
+
+  /** Loses the line to a host. */
+  lose(host: HostId): void {
+    this.#say({ type: 'disconnected', host, because: 'the connection was lost' })
   }
 
   /** Refuses the order that it was sent last, as one who has seen this epoch. */

@@ -1,5 +1,6 @@
 /** Attaches a WebSocket to the console of an instance. */
 import type { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { Fault, sentence } from '#shared/fault.ts'
@@ -14,6 +15,10 @@ import { hostOf } from './verbs.ts'
 
 /** Longest message that a client may send. Unit: bytes. */
 const messageBytesMax = 64 * 1024
+/** Longest reason that a close frame holds. Unit: bytes. */
+const reasonBytesMax = 123
+/** A line on which nothing is said is tried after so long. Unit: ms. */
+const keepAliveMs = 30_000
 /** Bytes that may wait for a slow client before the console waits for it. */
 const waitingBytesMax = 1024 * 1024
 const pathPattern = /^\/v1\/instances\/([^/]+)\/console$/
@@ -21,28 +26,44 @@ const pathPattern = /^\/v1\/instances\/([^/]+)\/console$/
 /** Answers one upgrade request, as a server emits it; what it refuses gets a problem document. */
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
-/** Makes the answer to upgrade requests; `callerOf` says who asks. */
-export function consoleUpgrade(
-  service: Service,
-  callerOf: (request: IncomingMessage) => Caller | undefined
-): Upgrade {
+/** The consoles of all servers of one API. */
+export type Consoles = {
+  /** Makes the answer to upgrade requests; `callerOf` says who asks. */
+  readonly upgrade: (callerOf: (request: IncomingMessage) => Caller | undefined) => Upgrade
+  /** Cuts all off: a server does not close while one is open. */
+  readonly close: () => void
+}
+
+/** Makes them. */
+export function makeConsoles(service: Service): Consoles {
   const server = new WebSocketServer({ noServer: true, maxPayload: messageBytesMax })
-  return (request, socket, head) => {
-    socket.on('error', () => socket.destroy())
-    try {
-      const instance = wanted(service, request, callerOf(request))
-      const stream = service.agents.console(hostOf(service, instance), instance)
-      server.handleUpgrade(request, socket, head, client => join(client, stream))
-    } catch (thrown) {
-      refuse(socket, problemOf(thrown, request.url ?? ''))
+  return {
+    upgrade: callerOf => (request, socket, head) => {
+      socket.on('error', () => socket.destroy())
+      // A client whose machine is gone says nothing more; this finds out.
+      if (socket instanceof Socket) socket.setKeepAlive(true, keepAliveMs)
+      try {
+        const instance = wanted(service, request, callerOf(request))
+        const stream = service.agents.console(hostOf(service, instance), instance)
+        // Also where the handshake fails, of which nothing else is told.
+        socket.once('close', () => stream.destroy())
+        server.handleUpgrade(request, socket, head, client => join(client, stream))
+      } catch (thrown) {
+        refuse(socket, problemOf(thrown, request.url ?? ''))
+      }
+    },
+    close: () => {
+      for (const client of server.clients) client.terminate()
     }
   }
 }
 
 function wanted(service: Service, request: IncomingMessage, caller: Caller | undefined): Instance {
-  const url = new URL(request.url ?? '/', 'http://console')
-  const match = pathPattern.exec(url.pathname)
-  if (!match) throw new Fault('not-found', `there is nothing to attach to at ${url.pathname}`)
+  const url = URL.parse(request.url ?? '', 'http://console')
+  const name = decoded(pathPattern.exec(url?.pathname ?? '')?.[1])
+  if (!url || name === undefined) {
+    throw new Fault('not-found', `there is nothing to attach to at ${url?.pathname ?? 'that path'}`)
+  }
   if (!caller) {
     throw new Fault('unauthenticated', 'cannot attach to a console: no token', {
       next: ['send Authorization: Bearer TOKEN']
@@ -54,10 +75,18 @@ function wanted(service: Service, request: IncomingMessage, caller: Caller | und
     })
   }
   const tenant = url.searchParams.get('tenant')
-  const name = decodeURIComponent(match[1]!)
   const found = find(service.reign.view, 'instance', tenant === null ? { name } : { name, tenant })
   if (isRefusal(found)) throw faultOf(found)
   return found.resource as Instance
+}
+
+/** A part of a path as it was meant; undefined where there is none that could be read. */
+function decoded(part: string | undefined): string | undefined {
+  try {
+    return part === undefined ? undefined : decodeURIComponent(part)
+  } catch {
+    return undefined
+  }
 }
 
 /** Passes bytes both ways until one side ends. */
@@ -73,7 +102,7 @@ function join(client: WebSocket, stream: Duplex): void {
     }, 20)
   })
   stream.on('end', () => client.close(1000, 'the console has ended'))
-  stream.on('error', thrown => client.close(4000, sentence(thrown).slice(0, 120)))
+  stream.on('error', thrown => client.close(4000, cut(sentence(thrown))))
   client.on('message', data => {
     if (!stream.write(data as Buffer)) client.pause()
   })
@@ -81,6 +110,10 @@ function join(client: WebSocket, stream: Duplex): void {
   client.on('close', () => stream.destroy())
   client.on('error', () => stream.destroy())
 }
+
+/** As much of a sentence as a close frame holds (RFC 6455, 5.5.1), without half a letter. */
+const cut = (text: string): string =>
+  new TextDecoder().decode(Buffer.from(text).subarray(0, reasonBytesMax)).replace(/\uFFFD+$/, '')
 
 function refuse(socket: Duplex, problem: ReturnType<typeof problemOf>): void {
   const body = JSON.stringify(problem)
