@@ -69,7 +69,7 @@ test('whoever has waited long enough is told who holds the turn', async t => {
   const state = folderOf('f')
   await using _first = await takeTurn({ state, holder: 'npm run up', waiting: nobody })
   const error = await t.throwsAsync(
-    takeTurn({ state, holder: 'down', waiting: () => {}, waitMs: 20 })
+    takeTurn({ state, holder: 'down', waiting: () => {}, waitMs: 2_000 })
   )
   t.true(isFault(error, 'locked'))
   t.is(error.message, `cannot begin: npm run up, process ${process.pid} works on ${state}`)
