@@ -1,3 +1,5 @@
+import { writeSync } from 'node:fs'
+
 /** Log levels, in rising order of urgency. */
 export type Level = 'debug' | 'info' | 'warn' | 'error'
 
@@ -20,7 +22,7 @@ export function makeLog(
   options: { readonly level?: Level; readonly write?: (line: string) => void } = {}
 ): Log {
   const least = order[options.level ?? 'info']
-  const write = options.write ?? ((line: string) => void process.stderr.write(line))
+  const write = options.write ?? writeAnyway
   const at =
     (level: Level) =>
     (message: string, fields: Fields = {}) => {
@@ -29,6 +31,15 @@ export function makeLog(
       write(`${JSON.stringify({ time, level, part, message, ...fields })}\n`)
     }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+/** A line that cannot be written, as on a full disk, is lost: it must not end who wrote it. */
+function writeAnyway(line: string): void {
+  try {
+    writeSync(2, line)
+  } catch {
+    // There is nowhere left to say so.
+  }
 }
 
 /** Swallows everything; for tests and for code that runs without a daemon around it. */
