@@ -62,8 +62,8 @@ function stopping(
   because: string,
   { situation }: Surroundings
 ): InstanceVerdict {
-  const { stopGraceMs } = instance
-  const { message, ...matter } = stopMatter(own, { graceMs: stopGraceMs, because }, situation)
+  const graceMs = instance.pullPlug ? 0 : instance.stopGraceMs
+  const { message, ...matter } = stopMatter(own, { graceMs, because }, situation)
   const base = { instance, own, restartNeeded: false }
   return { ...base, ...matter, power: 'stopping', reason: 'stopping', message }
 }

@@ -1,10 +1,14 @@
 import type { Host } from '#shared/model/host.ts'
+import type { Instance } from '#shared/model/instance.ts'
 import type { Mib } from '#shared/units.ts'
+import type { Report } from '#shared/wire/order.ts'
+import { isResting } from './indexes.ts'
 import type { View } from './view.ts'
 
 /** What a host may give to instances, and what it has promised. */
 export type Capacity = {
   readonly memoryMib: Mib
+  /** To instances that should run, and to others as long as they still do. */
   readonly memoryPromisedMib: Mib
   readonly vcpus: number
   readonly vcpusPromised: number
@@ -13,14 +17,52 @@ export type Capacity = {
 
 /** Undefined until the host has reported its hardware to this controller. */
 export function capacityOf(view: View, host: Host): Capacity | undefined {
-  const facts = view.heard(host.name).report?.facts
+  const { report } = view.heard(host.name)
+  const facts = report?.facts
   if (!facts) return undefined
   const promised = view.indexes.promised(host.name)
+  const lingering = lingeringOn(view, host, report)
   return {
     memoryMib: Math.max(0, facts.memoryMib - host.spec.reservedMib),
-    memoryPromisedMib: promised.memoryMib,
+    memoryPromisedMib: promised.memoryMib + lingering.memoryMib,
     vcpus: Math.floor(facts.cpu.threads * host.spec.vcpusPerThread),
-    vcpusPromised: promised.vcpus,
+    vcpusPromised: promised.vcpus + lingering.vcpus,
     instances: promised.count
   }
+}
+
+/** Whether an instance still runs, as far as its host has said, though it should not. */
+export function lingers(view: View, instance: Instance): boolean {
+  const { host } = instance.decided
+  const report = host === undefined ? undefined : view.heard(host).report
+  return isResting(instance) && report !== undefined && aliveIn(report).has(instance.id)
+}
+
+/**
+ * What instances have that should no longer run, and do: an instance may take an hour to shut down,
+ * and what is started in its place meanwhile would not fit.
+ */
+function lingeringOn(view: View, host: Host, report: Report) {
+  let [memoryMib, vcpus] = [0, 0]
+  for (const id of view.indexes.of('host-resting', host.name)) {
+    if (!aliveIn(report).has(id)) continue
+    const instance = view.get('instance', id)
+    memoryMib += instance?.decided.memoryMib ?? 0
+    vcpus += instance?.decided.vcpus ?? 0
+  }
+  return { memoryMib, vcpus }
+}
+
+/** Worked out once for each report: a host is judged far more often than it reports. */
+const alive = new WeakMap<Report, ReadonlySet<string>>()
+
+function aliveIn(report: Report): ReadonlySet<string> {
+  const known = alive.get(report)
+  if (known) return known
+  const living = report.instances.filter(({ power }) =>
+    ['running', 'paused', 'stopping'].includes(power)
+  )
+  const ids = new Set(living.map(({ id }) => id))
+  alive.set(report, ids)
+  return ids
 }

@@ -12,6 +12,7 @@ import { born, type Context, decision, isoOf } from './admission/context.ts'
 import { onHost, placedDecision } from './admission/instance-create.ts'
 import { demandOf, placeInstance } from './admission/instance-place.ts'
 import type { Because, Change, Commit } from './commit.ts'
+import { fitName } from './fit-name.ts'
 import type { Demand } from './placement/pipeline.ts'
 import { isRefusal } from './refusal.ts'
 import { subjectOf } from './subject.ts'
@@ -65,7 +66,7 @@ function* placements(view: View, context: Context): Iterable<Commit | undefined>
     }
     const host = placement.chosen.name
     const placed: Instance = { ...instance, decided: { ...instance.decided, host } }
-    const bound = volumes.map(volume => onHost(view, volume, host))
+    const bound = volumes.map(volume => onHost(volume, host))
     yield {
       changes: [placed, ...bound].map((resource: Resource): Change => ({ op: 'put', resource })),
       decisions: [placedDecision(context, placed, placement.because)]
@@ -198,7 +199,7 @@ export function notification(
   context: Context
 ): Event {
   const { at, before: made, ...spec } = seen
-  const name = eventName(spec.subject, spec.reason)
+  const name = fitName(`${spec.reason}-${spec.subject.replaceAll('/', '-')}`)
   const before = made ?? view.named('event', name)
   if (before) {
     const decided = { ...before.decided, count: before.decided.count + 1, lastAt: at }
@@ -206,17 +207,6 @@ export function notification(
   }
   const start = born(context, 'event', { name })
   return { ...start, kind: 'event', spec, decided: { count: 1, firstAt: at, lastAt: at } }
-}
-
-/** A name from subject and reason, short enough and the same each time. */
-function eventName(subject: string, reason: string): string {
-  const text = `${reason}-${subject.replaceAll('/', '-')}`
-  if (text.length <= 63) return text
-  let hash = 0x811c9dc5 // FNV-1a
-  for (const character of text) {
-    hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0
-  }
-  return `${text.slice(0, 54)}-${hash.toString(16).padStart(8, '0')}`
 }
 
 /** Lets go of old replies, and of the stalest notifications beyond the bound. */

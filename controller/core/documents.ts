@@ -177,7 +177,7 @@ function showVolume(view: View, volume: Volume): Shown {
   const message =
     seen?.message ||
     (host === undefined
-      ? 'made when an instance uses it: its pool is local to each host'
+      ? 'made when an instance uses it, on the host of that instance'
       : `${host} has not reported it yet`)
   const ready = phase === 'ready' && (seen?.sizeMib ?? 0) >= volume.spec.sizeMib
   return {

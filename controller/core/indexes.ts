@@ -8,12 +8,19 @@ import type { Generation } from '#shared/ids.ts'
 import type { Kind, Resource } from '#shared/model/index.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import type { Mib } from '#shared/units.ts'
+import { orderBytesOf } from './order-size.ts'
 import { subjectOf } from './subject.ts'
 
 /** What the instances on a host were promised. */
-export type Promised = { readonly memoryMib: Mib; readonly vcpus: number; readonly count: number }
+export type Promised = {
+  readonly memoryMib: Mib
+  readonly vcpus: number
+  readonly count: number
+  /** What they take up of the host's order. */
+  readonly orderBytes: number
+}
 
-const nothing: Promised = { memoryMib: 0, vcpus: 0, count: 0 }
+const nothing: Promised = { memoryMib: 0, vcpus: 0, count: 0, orderBytes: 0 }
 const emptySet: ReadonlySet<string> = new Set()
 const emptyList: readonly string[] = []
 /** Kinds whose change may concern every host; an image has its content before it has volumes. */
@@ -165,11 +172,13 @@ export class Indexes {
     const { host } = instance.decided
     if (host === undefined) return
     const before = this.promised(host)
-    const counts = instance.spec.desiredPower !== 'stopped' && !instance.decided.deletedAt
+    const isOrdered = !instance.decided.deletedAt
+    const counts = !isResting(instance)
     this.#promised.set(host, {
       memoryMib: before.memoryMib + (counts ? sign * instance.decided.memoryMib : 0),
       vcpus: before.vcpus + (counts ? sign * instance.decided.vcpus : 0),
-      count: before.count + sign
+      count: before.count + sign,
+      orderBytes: before.orderBytes + (isOrdered ? sign * orderBytesOf(instance) : 0)
     })
   }
 
@@ -197,6 +206,7 @@ export class Indexes {
 export type Relation =
   | 'host-uuid'
   | 'host-instances'
+  | 'host-resting'
   | 'host-volumes'
   | 'pool-volumes'
   | 'image-volumes'
@@ -207,6 +217,10 @@ export type Relation =
   | 'port-mac'
   | 'volume-user'
   | 'tenant-resources'
+
+/** Whether it should not run: then it is promised nothing. */
+export const isResting = ({ spec, decided }: Instance): boolean =>
+  spec.desiredPower === 'stopped' || decided.deletedAt !== undefined
 
 const hostNameOf = (resource: Resource): string | undefined => {
   if (resource.kind === 'host') return resource.name
@@ -219,7 +233,10 @@ function eachRelation(resource: Resource, tell: (relation: Relation, key: string
   if (resource.tenant !== undefined) tell('tenant-resources', resource.tenant)
   switch (resource.kind) {
     case 'instance':
-      if (resource.decided.host) tell('host-instances', resource.decided.host)
+      if (resource.decided.host) {
+        tell('host-instances', resource.decided.host)
+        if (isResting(resource)) tell('host-resting', resource.decided.host)
+      }
       for (const volume of resource.decided.volumes) tell('volume-user', volume)
       return
     case 'volume':

@@ -112,7 +112,8 @@ function instanceOrder(view: View, instance: Instance): OrderInstance {
     sshKeys: spec.sshKeys,
     cpuBaseline: spec.cpuBaseline,
     desiredPower: spec.desiredPower,
-    stopGraceMs: decided.forced ? 0 : spec.stopGraceMs,
+    stopGraceMs: spec.stopGraceMs,
+    ...(decided.forced && { pullPlug: true }),
     restart: spec.restart,
     restarts: spec.restarts
   }

@@ -22,7 +22,7 @@ export type VolumeSpec = DeepReadonly<Type.Static<typeof VolumeSpec>>
 
 /** Where a volume is and what it was made from and for. */
 export type VolumeDecided = {
-  /** Name of the host that holds it, where its pool is not shared. */
+  /** Name of the host that makes it and works on it, also where its pool is shared. */
   readonly host?: string
   /** Id of the image that it was made from. */
   readonly imageId?: string
@@ -47,7 +47,7 @@ export const volumePhases = [
 /** How a volume is on its host, and which instance uses it. */
 export const VolumeStatus = Strict({
   phase: Words(volumePhases, { description: 'Where it stands now.' }),
-  host: Type.Optional(Name('Host that holds it, where its pool is not shared.')),
+  host: Type.Optional(Name('Host that works on it.')),
   instance: Type.Optional(Name('Instance that uses it.')),
   usedMib: Type.Optional(mib('Room that it takes up.', 0, Number.MAX_SAFE_INTEGER))
 })

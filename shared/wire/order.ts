@@ -97,7 +97,9 @@ export const OrderInstance = Strict({
   restart: RestartPolicy,
   restarts: Count(),
   /** How long it may take to shut down before it is ended by force; 0: at once. Unit: ms. */
-  stopGraceMs: Count()
+  stopGraceMs: Count(),
+  /** Whether the end that is wished now is to be by force; a later one has its grace again. */
+  pullPlug: Type.Optional(Type.Boolean())
 })
 export type OrderInstance = DeepReadonly<Type.Static<typeof OrderInstance>>
 

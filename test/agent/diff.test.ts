@@ -94,11 +94,16 @@ test('a stop asks first, asks again after 3 s, and pulls the plug when the grace
   t.is(first(plan).message, 'is stopped, as wished')
 })
 
-test('without grace the plug is pulled at once', t => {
-  const world = running()
-  wish(world, { desiredPower: 'stopped', stopGraceMs: 0 })
-  t.deepEqual(types(world.look()), ['destroy'])
-})
+for (const wished of [
+  { desiredPower: 'stopped', stopGraceMs: 0 },
+  { restarts: 1, pullPlug: true }
+] as const) {
+  test(`the plug is pulled at once: ${JSON.stringify(wished)}`, t => {
+    const world = running()
+    wish(world, wished)
+    t.deepEqual(types(world.look()), ['destroy'])
+  })
+}
 
 test('a paused instance that shall stop is resumed first, since paused it cannot shut down', t => {
   const world = running()

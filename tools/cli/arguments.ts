@@ -53,10 +53,18 @@ export function readArguments(
     const rest = words.filter((_, index) => index !== first.index)
     return readArguments([...rest, '--help'], table)
   }
-  if (first === undefined) return { asks: 'help' }
+  const stray = tokens.find(({ kind, name }) => kind === 'option' && !isGlobal(name))
+  if (first === undefined) {
+    if (stray?.name === 'version') return readArguments(['version'], table)
+    if (stray) throw noOption('remuda', stray)
+    return { asks: 'help' }
+  }
   const alone = find(table.alone, first.value!)
   const noun = alone ? undefined : findNoun(table, first.value!)
-  if (noun && second === undefined) return { asks: 'help', noun }
+  if (noun && second === undefined) {
+    if (stray) throw noOption(`remuda ${noun.noun}`, stray)
+    return { asks: 'help', noun }
+  }
   const command = alone ?? findVerb(noun!, second!.value!)
   if (asksHelp) return { asks: 'help', command }
   const path = alone ? [first.index] : [first.index, second!.index]
@@ -68,11 +76,19 @@ export function readArguments(
 export function readGlobals(words: readonly string[]): Given {
   const values = new Map<string, Value[]>()
   for (const { kind, name, value } of tokensOf(words, globalOptions)) {
-    const isKnown = globalOptions.some(option => option.name === name)
-    if (kind === 'option' && isKnown) values.set(name!, [value ?? true])
+    if (kind === 'option' && isGlobal(name)) values.set(name!, [value ?? true])
   }
   return makeGiven(globalOptions, values, new Map())
 }
+
+const isGlobal = (name: string | undefined): boolean =>
+  globalOptions.some(option => option.name === name)
+
+/** There is no command yet whose option it could be. */
+const noOption = (line: string, token: Token): UsageFault =>
+  new UsageFault(`cannot run "${line}": it has no option ${printed(token.rawName ?? '')}`, {
+    next: [`${line} --help`]
+  })
 
 function tokensOf(words: readonly string[], options: readonly Option[]): readonly Token[] {
   const config: ParseArgsOptionsConfig = {}
@@ -243,7 +259,9 @@ function readTyped(option: Option, value: string): Value {
       throw new Fault('invalid', `"${printed(value)}" is not a whole number`)
     case 'pair':
       if (/^[^=]+=/.test(value)) return value
-      throw new Fault('invalid', `"${printed(value)}" is not KEY=VALUE`)
+      throw new Fault('invalid', `"${printed(value)}" is not KEY=VALUE`, {
+        next: ['write for example app=web']
+      })
     default:
       return option.type satisfies never
   }

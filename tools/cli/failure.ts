@@ -57,10 +57,17 @@ export function exitCodeOf(thrown: unknown): number {
 export function describeFailure(thrown: unknown, paint: Paint = plain): string {
   const fault = thrown instanceof Fault ? thrown : undefined
   const parts = [`${paint('red', 'error:')} ${printable(fault?.message ?? sentence(thrown))}`]
-  const reasons = [...(fault?.reasons ?? [])]
+  const said = fault?.message ?? ''
+  const reasons = (fault?.reasons ?? []).filter(reason => !repeats(reason, said))
   if (fault?.cause !== undefined) reasons.push(sentence(fault.cause))
   parts.push(...part(paint('dim', 'why '), reasons), ...part(paint('dim', 'next'), fault?.next))
   return `${parts.join('\n')}\n`
+}
+
+/** A field's fault may be all that there is to say: then it need not be said twice. */
+function repeats(reason: string, said: string): boolean {
+  const fault = /^(?:spec|labels|name)[\w.-]*: (.+)$/.exec(reason)?.[1]
+  return fault !== undefined && said.endsWith(fault)
 }
 
 function part(title: string, sentences: readonly string[] = []): readonly string[] {

@@ -93,18 +93,24 @@ export function reference<K extends Kind>(
   const own = view.named(kind, wanted.name, tenant)
   if (own) return { found: own }
   const known: string[] = []
+  let found: ResourceOf[K] | undefined
   for (const other of view.all(kind).values()) {
     const shared = 'shared' in other.spec && other.spec.shared === true
     if (other.tenant !== tenant && !(shared && kind !== 'pool')) continue
-    if (other.name === wanted.name) return { found: other }
-    known.push(other.name)
+    if (other.name !== wanted.name) known.push(other.name)
+    else if (!found || isBefore(other, found)) found = other
   }
+  if (found) return { found }
   return refuse('not-found', `there is no ${kind} "${wanted.name}"`, {
     pointer: wanted.pointer,
     reasons: [`${kinds[kind].plural} that can be used: ${listed(known.sort())}`],
     next: [`remuda ${kind} list`, ...nextFor(kind, wanted.name)]
   })
 }
+
+/** Where several tenants share a name: the default tenant's is meant, else the eldest. */
+const isBefore = (a: Resource, b: Resource): boolean =>
+  a.tenant === defaultTenant || (b.tenant !== defaultTenant && a.id < b.id)
 
 const nextFor = (kind: Kind, name: string): readonly string[] =>
   kind === 'image' ? [`remuda image import ${name} --file PATH`] : []

@@ -1,5 +1,7 @@
 import type { Host, HostSpec } from '#shared/model/host.ts'
-import { refuse } from '../refusal.ts'
+import { formatMs } from '#shared/units.ts'
+import { phaseOf } from '../liveness.ts'
+import { type Refusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
 import { admitted, born, type Context, unchanged, type Verdict } from './context.ts'
 
@@ -29,7 +31,7 @@ export type HostWish = {
 export function joinHost(view: View, wish: HostWish, context: Context): Verdict {
   const [id] = view.indexes.of('host-uuid', wish.uuid)
   const known = id === undefined ? undefined : view.get('host', id)
-  if (known) return joinAgain(known, wish, context)
+  if (known) return joinAgain(view, known, wish, context)
   const name = freeName(view, wish.hostname)
   const approval = wish.trusted ? ('approved' as const) : ('pending' as const)
   const { uuid, publicKey, endpoint } = wish
@@ -45,8 +47,10 @@ export function joinHost(view: View, wish: HostWish, context: Context): Verdict 
   return admitted(context, host, { verb: wish.trusted ? 'joined' : 'knocked', because })
 }
 
-function joinAgain(known: Host, wish: HostWish, context: Context): Verdict {
+function joinAgain(view: View, known: Host, wish: HostWish, context: Context): Verdict {
   const { publicKey, endpoint } = wish
+  const elsewhere = refuseElsewhere(view, known, wish, context)
+  if (elsewhere) return elsewhere
   const sameKey = known.decided.publicKey === publicKey
   if (sameKey && known.decided.endpoint === endpoint) {
     if (known.decided.approval === 'approved' || !wish.trusted) return unchanged(known)
@@ -65,6 +69,35 @@ function joinAgain(known: Host, wish: HostWish, context: Context): Verdict {
   return admitted(context, { ...known, decided }, { verb: 'joined', because })
 }
 
+/**
+ * A host that is heard is where it is: who knocks as it from elsewhere is another machine with the
+ * same UUID, or a stranger. Two machines as one host would both run all that it should hold.
+ */
+function refuseElsewhere(
+  view: View,
+  known: Host,
+  wish: HostWish,
+  context: Context
+): Refusal | undefined {
+  const { approval, uuid, publicKey, endpoint } = known.decided
+  if (approval === 'pending') return undefined
+  if (publicKey === wish.publicKey && endpoint === wish.endpoint) return undefined
+  const heard = view.heard(known.name)
+  const phase = phaseOf(known, heard, context.now.monotonic)
+  if (phase !== 'online' && phase !== 'late') return undefined
+  const silence = formatMs(context.now.monotonic - (heard.heardAt ?? 0))
+  return refuse('conflict', `host ${known.name} is heard at ${endpoint}`, {
+    reasons: [
+      `another one knocks from ${wish.endpoint} with its UUID ${uuid}`,
+      `heard ${silence} ago`
+    ],
+    next: [
+      'if it has moved or lost its state, it is let in once its old agent is silent',
+      'if they are two machines, give one of them another UUID'
+    ]
+  })
+}
+
 /** Judges the operator's word that a waiting host may come in. */
 export function approveHost(host: Host, context: Context): Verdict {
   if (host.decided.approval === 'approved') return unchanged(host)
@@ -76,7 +109,7 @@ export function approveHost(host: Host, context: Context): Verdict {
 /** Host names become resource names: a DNS label, made distinct where another host has it. */
 function freeName(view: View, hostname: string): string {
   const label = (hostname.split('.')[0] ?? '').toLowerCase().replace(/[^a-z0-9-]/g, '-')
-  const base = label.replace(/^-+|-+$/g, '').slice(0, 58) || 'host'
+  const base = label.replace(/^-+/, '').slice(0, 58).replace(/-+$/, '') || 'host'
   for (let count = 1; ; count += 1) {
     const name = count === 1 ? base : `${base}-${count}`
     if (!view.named('host', name)) return name

@@ -1,12 +1,15 @@
 import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
+import { lingers } from '../capacity.ts'
 import type { Change } from '../commit.ts'
+import { isResting } from '../indexes.ts'
+import { orderBytesOf } from '../order-size.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
 import { defaultTenant } from '../subject.ts'
 import type { View } from '../view.ts'
 import { admitted, type Context, unchanged, type Verdict } from './context.ts'
 import { attachedVolumes, onHost, shapeOf } from './instance-create.ts'
-import { placeInstance } from './instance-place.ts'
+import { refuseNoRoom } from './instance-place.ts'
 
 /** What is fixed once an instance is made, and what one does instead. */
 const fixed: readonly (readonly [keyof InstanceSpec, string])[] = [
@@ -17,16 +20,28 @@ const fixed: readonly (readonly [keyof InstanceSpec, string])[] = [
   ['ports', 'create another instance with those ports']
 ]
 
+type Wish = {
+  readonly instance: Instance
+  readonly labels: Readonly<Record<string, string>>
+  readonly spec: InstanceSpec
+}
+
 /** Judges a changed wish for an instance that is there. */
-export function changeInstance(
-  view: View,
-  wish: {
-    readonly instance: Instance
-    readonly labels: Readonly<Record<string, string>>
-    readonly spec: InstanceSpec
-  },
-  context: Context
-): Verdict {
+export function changeInstance(view: View, wish: Wish, context: Context): Verdict {
+  const { instance, spec } = wish
+  const { desiredPower, restarts } = instance.spec
+  const moves = spec.desiredPower !== desiredPower || spec.restarts !== restarts
+  // That a plug was to be pulled was said of an earlier stop.
+  return changeMarked(view, moves ? { ...wish, instance: marked(instance, false) } : wish, context)
+}
+
+/** An instance whose plug is to be pulled, or not. */
+function marked(instance: Instance, forced: boolean): Instance {
+  const { forced: _, ...decided } = instance.decided
+  return { ...instance, decided: forced ? { ...decided, forced } : decided }
+}
+
+function changeMarked(view: View, wish: Wish, context: Context): Verdict {
   const { instance, spec, labels } = wish
   if (same(spec, instance.spec) && same(labels, instance.labels)) return unchanged(instance)
   const going = refuseGoing(instance)
@@ -57,7 +72,7 @@ export function changeInstance(
     decided: { ...instance.decided, ...shape, volumes: volumes.ids },
     generation: instance.generation + (same(spec, instance.spec) ? 0 : 1)
   }
-  const room = refuseNoRoom(view, { before: instance, after }, context)
+  const room = refuseGrowth(view, { before: instance, after }, context)
   if (room) return room
   return admitted(context, after, {
     verb: 'changed',
@@ -119,16 +134,11 @@ function changeByForce(
 ): Verdict {
   const { instance, spec, force } = wish
   const { labels } = instance
-  if (force === (instance.decided.forced === true)) {
-    return changeInstance(view, { instance, labels, spec }, context)
-  }
-  const { forced: _, ...decided } = instance.decided
-  const marked = { ...instance, decided: force ? { ...decided, forced: force } : decided }
-  if (!same(spec, instance.spec)) {
-    return changeInstance(view, { instance: marked, labels, spec }, context)
+  if (force === (instance.decided.forced === true) || !same(spec, instance.spec)) {
+    return changeMarked(view, { instance: marked(instance, force), labels, spec }, context)
   }
   const because = `asked for: ${force ? 'pull the plug' : 'let it shut down by itself'}`
-  return admitted(context, marked, { verb: 'changed', because })
+  return admitted(context, marked(instance, force), { verb: 'changed', because })
 }
 
 /** Refuses to change what is asked to go. */
@@ -140,35 +150,27 @@ export function refuseGoing(instance: Instance): Refusal | undefined {
   })
 }
 
-/** More memory or processors, or a start, must find room on the host where it is. */
-function refuseNoRoom(
+/** More memory, processors or user data, or a start, must find room on the host where it is. */
+function refuseGrowth(
   view: View,
   change: { readonly before: Instance; readonly after: Instance },
   context: Context
 ): Refusal | undefined {
   const { before, after } = change
   const { host } = after.decided
-  if (host === undefined || after.spec.desiredPower === 'stopped') return undefined
-  const counted = before.spec.desiredPower !== 'stopped'
+  if (host === undefined) return undefined
+  const [was, will] = [shareOf(view, before), shareOf(view, after)]
   const more = {
-    memoryMib: after.decided.memoryMib - (counted ? before.decided.memoryMib : 0),
-    vcpus: after.decided.vcpus - (counted ? before.decided.vcpus : 0)
+    memoryMib: will.memoryMib - was.memoryMib,
+    vcpus: will.vcpus - was.vcpus,
+    orderBytes: orderBytesOf(after) - orderBytesOf(before)
   }
-  if (more.memoryMib <= 0 && more.vcpus <= 0) return undefined
-  const probe: Instance = {
-    ...after,
-    decided: {
-      ...after.decided,
-      memoryMib: Math.max(0, more.memoryMib),
-      vcpus: Math.max(0, more.vcpus)
-    }
-  }
-  const only = view.named('host', host)
-  if (!only || !view.heard(host).report?.facts) return undefined
-  const bonds = [{ host, because: 'it is placed there' }]
-  const placement = placeInstance(view, { instance: probe, volumes: [], bonds }, context.now)
-  return isRefusal(placement) ? placement : undefined
+  return refuseNoRoom(view, { name: after.name, host, more }, context.now)
 }
+
+/** What it counts for: nothing once it is stopped, but as long as it still shuts down. */
+const shareOf = (view: View, instance: Instance) =>
+  isResting(instance) && !lingers(view, instance) ? { memoryMib: 0, vcpus: 0 } : instance.decided
 
 function volumesAfter(
   view: View,
@@ -220,7 +222,7 @@ function boundTo(
     })
   }
   return volumes
-    .map(volume => onHost(view, volume, host))
+    .map(volume => onHost(volume, host))
     .filter(volume => view.get('volume', volume.id) !== volume)
     .map(resource => ({ op: 'put', resource }))
 }

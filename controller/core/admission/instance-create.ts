@@ -4,6 +4,7 @@ import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
 import type { Port } from '#shared/model/network.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import type { Change } from '../commit.ts'
+import { fitName } from '../fit-name.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
 import { defaultTenant, subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
@@ -52,7 +53,7 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
     host === undefined ? unplaced : { ...unplaced, decided: { ...unplaced.decided, host } }
   const made: readonly (Volume | Port)[] = [
     ...volumes.all
-      .map(volume => onHost(view, volume, host))
+      .map(volume => onHost(volume, host))
       .filter(volume => view.get('volume', volume.id) !== volume),
     ...ports
   ]
@@ -69,11 +70,12 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
   }
 }
 
-/** A volume of a pool that is not shared belongs to the host that makes it. */
-export const onHost = (view: View, volume: Volume, host: string | undefined): Volume =>
-  host === undefined ||
-  volume.decided.host === host ||
-  view.named('pool', volume.spec.pool)?.spec.shared
+/**
+ * A volume belongs to the host that makes it, also where its pool is shared: it is in the order of
+ * one host, so that never two work on it.
+ */
+export const onHost = (volume: Volume, host: string | undefined): Volume =>
+  host === undefined || volume.decided.host === host
     ? volume
     : { ...volume, decided: { ...volume.decided, host } }
 
@@ -192,7 +194,7 @@ function rootVolume(view: View, wish: Owner, context: Context): Volume | Refusal
   if (fault) return fault
   const pool = reference(view, 'pool', { name: spec.pool, pointer: '/spec/pool' })
   if (isRefusal(pool)) return pool
-  const volumeName = `${wish.name}-root`.slice(-63)
+  const volumeName = fitName(`${wish.name}-root`)
   const clash = nameClash(view, 'volume', { name: volumeName, tenant })
   if (clash) return clash
   const smallest = image.found.decided.content!.virtualMib

@@ -1,6 +1,12 @@
 import type { Instance } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
-import { candidatesOf } from '../placement/candidates.ts'
+import { orderBytesOf } from '../order-size.ts'
+import { candidateOf, candidatesOf } from '../placement/candidates.ts'
+import { filterApproved } from '../placement/filter-approved.ts'
+import { filterMemory } from '../placement/filter-memory.ts'
+import { filterOrder } from '../placement/filter-order.ts'
+import { filterPinned } from '../placement/filter-pinned.ts'
+import { filterVcpus } from '../placement/filter-vcpus.ts'
 import { type Candidate, type Demand, type Placement, place } from '../placement/pipeline.ts'
 import { rules } from '../placement/rules.ts'
 import { type Refusal, refuse } from '../refusal.ts'
@@ -12,20 +18,19 @@ const volumeStartMib = 16
 type Wanted = {
   readonly instance: Instance
   readonly volumes: readonly Volume[]
-  /** What binds it besides its spec and its volumes. */
-  readonly bonds?: Demand['bonds']
 }
 
 /** What an instance asks of its host. */
 export function demandOf(wanted: Wanted): Demand {
-  const { instance, volumes, bonds = [] } = wanted
+  const { instance, volumes } = wanted
   return {
     name: instance.name,
     type: instance.spec.type,
     memoryMib: instance.decided.memoryMib,
     vcpus: instance.decided.vcpus,
     pools: new Map(volumes.map(volume => [volume.spec.pool, volumeStartMib])),
-    bonds: [...bonds, ...bondsOf(instance, volumes)],
+    bonds: bondsOf(instance, volumes),
+    orderBytes: orderBytesOf(instance),
     running: instance.spec.desiredPower !== 'stopped'
   }
 }
@@ -47,10 +52,10 @@ export function placeInstance(view: View, wanted: Wanted, now: Moment): Placemen
   const candidates = candidatesOf(view, now.monotonic)
   const demand = demandOf(wanted)
   const placement = place(demand, candidates, rules)
-  const mayTake = ({ host }: Candidate): boolean =>
-    demand.bonds.every(one => one.host === host.name)
+  const mayTake = (candidate: Candidate): boolean =>
+    filterPinned(candidate, demand) === undefined && filterApproved(candidate, demand) === undefined
   const waits = candidates.some(
-    candidate => mayTake(candidate) && (candidate.phase === 'unknown' || !candidate.capacity)
+    candidate => (candidate.phase === 'unknown' || !candidate.capacity) && mayTake(candidate)
   )
   if (placement.chosen || waits) return placement
   return refuse('capacity', `cannot place instance ${instance.name}: ${placement.because}`, {
@@ -58,6 +63,38 @@ export function placeInstance(view: View, wanted: Wanted, now: Moment): Placemen
     next: nextSteps(candidates)
   })
 }
+
+/**
+ * Judges whether a host has room for so much more of an instance that is on it already; nothing
+ * else about the host matters then. Undefined: it has, or its hardware is not known.
+ */
+export function refuseNoRoom(
+  view: View,
+  wanted: { readonly name: string; readonly host: string; readonly more: More },
+  now: Moment
+): Refusal | undefined {
+  const { name, more } = wanted
+  const host = view.named('host', wanted.host)
+  const candidate = host && candidateOf(view, host, now.monotonic)
+  if (!candidate?.capacity) return undefined
+  const demand: Demand = { name, type: 'vm', ...more, pools: new Map(), bonds: [], running: true }
+  for (const [filter, amount] of [
+    [filterMemory, more.memoryMib],
+    [filterVcpus, more.vcpus],
+    [filterOrder, more.orderBytes]
+  ] as const) {
+    const reason = amount > 0 ? filter(candidate, demand) : undefined
+    if (reason === undefined) continue
+    return refuse('capacity', `cannot find room for instance ${name} on ${wanted.host}`, {
+      reasons: [`${wanted.host}: ${reason}`],
+      next: nextSteps([candidate])
+    })
+  }
+  return undefined
+}
+
+/** How much more than before; what does not grow is 0 or less. */
+type More = Pick<Demand, 'memoryMib' | 'vcpus' | 'orderBytes'>
 
 /** A host that is silent is looked after first: it may have all the room that is missing. */
 function nextSteps(candidates: readonly Candidate[]): readonly string[] {

@@ -1,9 +1,10 @@
 /** Admission of the kinds that are little more than their spec. */
 import { overlaps, parseCidr } from '#shared/cidr.ts'
 import type { Resource, ResourceOf } from '#shared/model/index.ts'
+import type { Network, Subnet } from '#shared/model/network.ts'
 import { rangeOf } from '../addresses.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
-import { defaultTenant } from '../subject.ts'
+import { defaultTenant, subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
 import {
   admitted,
@@ -118,7 +119,7 @@ function faultOfChange(
     }
   }
   if (resource.kind === 'subnet') {
-    const range = rangeOf({ ...resource.spec, ...spec })
+    const range = rangeOf(spec as Subnet['spec'])
     if ('fault' in range) return refuse('invalid', range.fault, { pointer: '/spec' })
   }
   return undefined
@@ -127,7 +128,20 @@ function faultOfChange(
 function decidedFor<K extends PlainKind>(view: View, wish: PlainWish<K>): object | Refusal {
   if (wish.kind === 'subnet') return subnetDecided(view, wish as unknown as PlainWish<'subnet'>)
   if (wish.kind === 'volume') return volumeDecided(view, wish as unknown as PlainWish<'volume'>)
-  return {}
+  return wish.kind === 'pool' ? poolDecided(view, wish.name) : {}
+}
+
+/** Every order names every pool, and the subnets of its networks: more would make it unreadable. */
+const poolsMax = 256
+const subnetsMax = 16
+
+function poolDecided(view: View, name: string): object | Refusal {
+  const { size } = view.all('pool')
+  if (size < poolsMax) return {}
+  return refuse('conflict', `cannot create pool ${name}: there are ${size} pools already`, {
+    reasons: [`at most ${poolsMax} are told to each host`],
+    next: ['delete one that holds no volume: remuda pool list']
+  })
 }
 
 function subnetDecided(view: View, wish: PlainWish<'subnet'>): object | Refusal {
@@ -142,6 +156,8 @@ function subnetDecided(view: View, wish: PlainWish<'subnet'>): object | Refusal 
   const pointer = '/spec/network'
   const network = reference(view, 'network', { name: wish.spec.network, tenant, pointer })
   if (isRefusal(network)) return network
+  const inTheWay = networkFault(view, wish.name, tenant, network.found)
+  if (inTheWay) return inTheWay
   for (const other of view.all('subnet').values()) {
     const cidr = parseCidr(other.spec.cidr)
     if (!cidr || !overlaps(cidr, range.cidr)) continue
@@ -152,6 +168,33 @@ function subnetDecided(view: View, wish: PlainWish<'subnet'>): object | Refusal 
     })
   }
   return {}
+}
+
+/** A network that another tenant shares can be plugged into, but its addresses are its owner's. */
+function networkFault(
+  view: View,
+  name: string,
+  tenant: string,
+  network: Network
+): Refusal | undefined {
+  const pointer = '/spec/network'
+  if (network.tenant !== tenant) {
+    return refuse('conflict', `cannot create subnet ${name}: its network is another tenant's`, {
+      pointer,
+      reasons: [`network ${network.name} is shared by tenant ${network.tenant}`],
+      next: [
+        `remuda subnet create ${name} --tenant ${network.tenant}`,
+        'create a network of your own'
+      ]
+    })
+  }
+  const { size } = view.indexes.of('network-subnets', subjectOf(network))
+  if (size < subnetsMax) return undefined
+  return refuse('conflict', `cannot create subnet ${name}: network ${network.name} has enough`, {
+    pointer,
+    reasons: [`it has ${size} subnets, at most ${subnetsMax} are told to each host`],
+    next: [`delete one that nobody uses: remuda subnet list --tenant ${tenant}`]
+  })
 }
 
 function volumeDecided(view: View, wish: PlainWish<'volume'>): object | Refusal {

@@ -1,7 +1,8 @@
-import { parseIpv4 } from '#shared/cidr.ts'
+import { formatIpv4, parseIpv4 } from '#shared/cidr.ts'
 import type { InstanceSpec } from '#shared/model/instance.ts'
 import type { Network, Port, Subnet } from '#shared/model/network.ts'
 import { freeAddress, rangeOf, sizeOf } from '../addresses.ts'
+import { fitName } from '../fit-name.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
 import { subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
@@ -27,7 +28,7 @@ export function portsFor(view: View, wish: Owner, context: Context): readonly Po
     if (isRefusal(network)) return network
     const given = addressIn(view, network.found, { address: plug.address, ports, pointer })
     if (isRefusal(given)) return given
-    const name = `${wish.name}-${index}`.slice(-63)
+    const name = fitName(`${wish.name}-${index}`)
     const clash = nameClash(view, 'port', { name, tenant: wish.tenant })
     if (clash) return clash
     const start = born(context, 'port', { name, tenant: wish.tenant })
@@ -40,7 +41,7 @@ export function portsFor(view: View, wish: Owner, context: Context): readonly Po
         ...(plug.address !== undefined && { address: plug.address })
       },
       decided: {
-        mac: macOf(view, start.id),
+        mac: macOf(view, ports, start.id),
         address: given.address,
         networkId: network.found.id,
         subnetId: given.subnet.id,
@@ -52,12 +53,13 @@ export function portsFor(view: View, wish: Owner, context: Context): readonly Po
 }
 
 /** QEMU's own prefix, and the random end of the id; the next free one if that is taken. */
-function macOf(view: View, id: string): string {
+function macOf(view: View, ports: readonly Port[], id: string): string {
   let tail = Number.parseInt(id.slice(-6), 16)
   for (;;) {
     const hex = tail.toString(16).padStart(6, '0')
     const mac = `52:54:00:${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4)}`
-    if (view.indexes.of('port-mac', mac).size === 0) return mac
+    const taken = ports.some(port => port.decided.mac === mac)
+    if (!taken && view.indexes.of('port-mac', mac).size === 0) return mac
     tail = (tail + 1) % 0x1000000
   }
 }
@@ -85,18 +87,20 @@ function addressIn(
     if (address !== undefined) {
       const number = parseIpv4(address) ?? -1
       if (number <= range.cidr.first || number >= range.cidr.last) continue
-      if (number === range.gateway || taken(address)) {
+      // As addresses are written everywhere else: 10.66.0.07 is 10.66.0.7.
+      const plain = formatIpv4(number)
+      if (number === range.gateway || taken(plain)) {
         return refuse('conflict', `address ${address} is taken`, {
           pointer: `${pointer}/address`,
           reasons: [
             number === range.gateway
               ? `it is the gateway of subnet ${subnet.name}`
-              : `${holderOf(view, subnet, address)} has it`
+              : `${holderOf(view, subnet, plain)} has it`
           ],
           next: ['leave the address out to be given a free one']
         })
       }
-      return { address, subnet }
+      return { address: plain, subnet }
     }
     const used = view.indexes.of('subnet-ports', subnet.id).size
     const free = freeAddress(range, { taken, from: range.first + used })

@@ -1,3 +1,4 @@
+import type { Host } from '#shared/model/host.ts'
 import type { Ms } from '#shared/units.ts'
 import { capacityOf } from '../capacity.ts'
 import { phaseOf } from '../liveness.ts'
@@ -8,15 +9,22 @@ import type { Candidate } from './pipeline.ts'
 export function candidatesOf(view: View, now: Ms): readonly Candidate[] {
   return [...view.all('host').values()]
     .filter(host => !host.decided.deletedAt)
-    .map(host => {
-      const heard = view.heard(host.name)
-      const pools = heard.report?.pools.filter(pool => pool.phase === 'ready') ?? []
-      return {
-        host,
-        phase: phaseOf(host, heard, now),
-        capacity: capacityOf(view, host),
-        drivers: heard.report?.facts?.drivers ?? [],
-        poolFreeMib: new Map(pools.map(pool => [pool.name, pool.freeMib]))
-      }
-    })
+    .map(host => candidateOf(view, host, now))
+}
+
+/** One host as placement sees it. */
+export function candidateOf(view: View, host: Host, now: Ms): Candidate {
+  const heard = view.heard(host.name)
+  const pools = heard.report?.pools ?? []
+  const ready = pools.filter(pool => pool.phase === 'ready')
+  const failed = pools.filter(pool => pool.phase === 'failed')
+  return {
+    host,
+    phase: phaseOf(host, heard, now),
+    capacity: capacityOf(view, host),
+    drivers: heard.report?.facts?.drivers ?? [],
+    poolFreeMib: new Map(ready.map(pool => [pool.name, pool.freeMib])),
+    poolFaults: new Map(failed.map(pool => [pool.name, pool.message])),
+    orderBytes: view.indexes.promised(host.name).orderBytes
+  }
 }

@@ -13,8 +13,12 @@ export type Candidate = {
   readonly phase: HostPhase
   readonly capacity: Capacity | undefined
   readonly drivers: readonly ('qemu' | 'lxc')[]
-  /** Free room by pool name. */
+  /** Free room by the name of the pool. */
   readonly poolFreeMib: ReadonlyMap<string, Mib>
+  /** Why pools cannot be used, by their names. */
+  readonly poolFaults: ReadonlyMap<string, string>
+  /** What its instances take up of its order. Unit: bytes. */
+  readonly orderBytes: number
 }
 
 /** What is to be placed. */
@@ -27,6 +31,8 @@ export type Demand = {
   readonly pools: ReadonlyMap<string, Mib>
   /** Names of hosts that it is bound to, and why; with two different ones none can take it. */
   readonly bonds: readonly { readonly host: string; readonly because: string }[]
+  /** What it would take up of the order. Unit: bytes. */
+  readonly orderBytes: number
   /** Whether it needs memory and processors now; a stopped one does not. */
   readonly running: boolean
 }

@@ -2,6 +2,7 @@ import { filterApproved } from './filter-approved.ts'
 import { filterDriver } from './filter-driver.ts'
 import { filterMemory } from './filter-memory.ts'
 import { filterOnline } from './filter-online.ts'
+import { filterOrder } from './filter-order.ts'
 import { filterPinned } from './filter-pinned.ts'
 import { filterPools } from './filter-pools.ts'
 import { filterVcpus } from './filter-vcpus.ts'
@@ -17,7 +18,8 @@ export const rules: Rules = {
     filterDriver,
     filterMemory,
     filterVcpus,
-    filterPools
+    filterPools,
+    filterOrder
   ],
   score: scoreFreeMemory
 }

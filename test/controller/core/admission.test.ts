@@ -341,7 +341,7 @@ test('more memory is judged on its own host, whatever another host has or may ha
   const wish = { uuid: 'u', hostname: 'h3', publicKey: 'k', endpoint: 'tcp://x:1', trusted: true }
   cloud.done({ verb: 'join', wish })
   const verdict = cloud.judged(changed(cloud, { memoryMib: 5_000 }))
-  t.regex(JSON.stringify(verdict), /h2: the instance is bound to h1: it is placed there/)
+  t.regex(JSON.stringify(verdict), /\["h1: needs 4872 MiB, has 3968 MiB unpromised/)
 })
 
 test('a size that has changed since resizes nobody who is only stopped and started', t => {

@@ -158,6 +158,19 @@ test('what is exported can be applied, and changes nothing', async t => {
   t.is(fromList.output, 'instance/web unchanged\n')
 })
 
+test('restarts that were made are no wish: a file neither shows nor takes them back', async t => {
+  await using api = await FakeApi.start()
+  const web = { kind: 'instance', name: 'web' } as const
+  api.resources.wish(web, { spec: { image: 'debian', memoryMib: 64, restarts: 2 }, labels: {} })
+  const { output } = await typeLine('export instance', { server: api.url })
+  t.notRegex(output, /restarts/)
+  const line = 'diff -f - --exit-code'
+  t.is((await typeLine(line, { server: api.url, input: output })).code, 0)
+  const asked = output.replace('spec:\n', 'spec:\n  restarts: 3\n')
+  const changed = await typeLine(line, { server: api.url, input: asked })
+  t.is(changed.output, '~ instance/web\n  ~ spec.restarts: 2 → 3\n')
+})
+
 test('a tenant in the file and another one on the command line do not go together', async t => {
   await using api = await FakeApi.start()
   const input = 'kind: volume\nname: v\ntenant: acme\nspec: {sizeMib: 1}\n'
@@ -201,7 +214,7 @@ test('an upload that broke off is taken up by the same command', async t => {
   api.intercept = () => undefined
   t.regex((await typeLine(line, { server: api.url })).output, /image\/debian imported: ready/)
   t.regex((await typeLine(line, { server: api.url })).output, /image\/debian unchanged: ready/)
-  const other = makeFile(t, 'other.img', Buffer.from('other'))
+  const other = makeFile(t, 'other.img', Buffer.alloc(512, 'other'))
   const taken = await typeLine(['image', 'import', 'debian', '--file', other], { server: api.url })
   t.is(taken.code, 4)
 })
@@ -216,6 +229,18 @@ test('an image that is not what it should be is not sent', async t => {
   t.regex(wrong.errors, /it hashes to 2d711642/)
   t.is((await typeLine('image import a', { server: api.url })).code, 2)
   t.is((await typeLine('image import a --file /nonexistent', { server: api.url })).code, 1)
+  t.is(api.asked.length, 0)
+})
+
+test('what is neither qcow2 nor tar nor whole sectors is no image', async t => {
+  await using api = await FakeApi.start()
+  const file = makeFile(t, 'passwd', Buffer.from('root:x:0:0\n'))
+  const { code, errors } = await typeLine(['image', 'import', 'a', '--file', file], {
+    server: api.url
+  })
+  t.is(code, 2)
+  t.regex(errors, /^error: cannot import .*passwd: it is no disk$/m)
+  t.regex(errors, /a raw disk is made of sectors of 512 bytes, and this has 11 bytes$/m)
   t.is(api.asked.length, 0)
 })
 

@@ -70,7 +70,9 @@ const mistakes: readonly (readonly [line: string, message: RegExp, more?: RegExp
   ['vm list -o xml', /-o cannot be "xml"/, /table, wide, json, yaml, name/],
   ['volume create v', /--size is missing/],
   ['completion tcsh', /SHELL cannot be "tcsh"/, /bash, zsh, fish/],
-  ['vm console a --dry-run', /it has no option --dry-run/]
+  ['vm console a --dry-run', /it has no option --dry-run/],
+  ['--odd', /cannot run "remuda": it has no option --odd/, /remuda --help/],
+  ['vm -x', /cannot run "remuda instance": it has no option -x/, /remuda instance --help/]
 ]
 for (const [line, message, more] of mistakes) {
   test(`"${line}" is a mistake that is explained, with exit code 2`, async t => {
@@ -96,6 +98,12 @@ for (const [from, to, steps] of [
     t.is(distance(to, from), steps)
   })
 }
+
+test('--version is taken for the command of that name', async t => {
+  const { code, output } = await typeLine('--version', { server: 'unix:/nonexistent/sock' })
+  t.is(code, 0)
+  t.regex(output, /^remuda +\d/)
+})
 
 test('a word that is like none is not guessed at', t => {
   t.is(closest('xyzzy', ['list', 'show']), undefined)

@@ -71,7 +71,10 @@ test('a token opens the API, and without one the way to it is told', async t => 
   t.is((await typeLine('status', { server: api.url, environment })).code, 0)
   const refused = await typeLine('status', { server: api.url })
   t.is(refused.code, 5)
-  t.regex(refused.errors, /^error: cannot GET \/v1\/status: no token\n {2}next {2}on a controller/)
+  t.regex(
+    refused.errors,
+    /^error: cannot show the status: no token\n {2}why {3}only its sockets.*\n {2}next {2}on the m/
+  )
 })
 
 test('a socket is spoken to like a port', async t => {
@@ -160,7 +163,7 @@ test('a problem document becomes what, why and next', async t => {
       ? problem(422, 'invalid', 'cannot accept the body', {
           errors: [{ pointer: '/spec/memoryMib', detail: 'must be at least 16, not 1' }],
           reasons: ['/spec/memoryMib must be at least 16, not 1', 'two\nlines \u001b[2J'],
-          next: ['mend /spec/memoryMib and send it again']
+          next: ['mend /spec/memoryMib and send it again', 'go on']
         })
       : undefined
   const { code, errors } = await typeLine('instance create web --memory 16', { server: api.url })
@@ -170,7 +173,41 @@ test('a problem document becomes what, why and next', async t => {
     'error: cannot accept the body\n' +
       '  why   spec.memoryMib: must be at least 16, not 1\n' +
       '        two\n        lines \n' +
-      '  next  mend /spec/memoryMib and send it again\n'
+      '  next  go on\n'
+  )
+})
+
+test('where only fields are at fault, they are named in the words of the command', async t => {
+  await using api = await FakeApi.start()
+  const error = { pointer: '/name', detail: 'must be a name, not "X_Y"' }
+  api.intercept = () =>
+    problem(422, 'invalid', 'cannot accept the body', {
+      instance: '/v1/instances',
+      errors: [error],
+      reasons: [`${error.pointer} ${error.detail}`],
+      next: ['mend /name and send it again']
+    })
+  const { errors } = await typeLine('instance create X_Y --memory 16', { server: api.url })
+  t.is(
+    errors,
+    'error: cannot create instance/X_Y: the field name cannot be used\n' +
+      '  why   name: must be a name, not "X_Y"\n' +
+      '  next  remuda explain instance\n'
+  )
+})
+
+test('what the message says already is not repeated as its reason', async t => {
+  await using api = await FakeApi.start()
+  api.intercept = () =>
+    problem(404, 'not-found', 'there is no image "nope"', {
+      errors: [{ pointer: '/spec/image', detail: 'there is no image "nope"' }],
+      reasons: ['images that can be used: tiny']
+    })
+  const { errors } = await typeLine('instance create web --image nope', { server: api.url })
+  t.is(
+    errors,
+    'error: cannot create instance/web: there is no image "nope"\n' +
+      '  why   images that can be used: tiny\n'
   )
 })
 

@@ -256,6 +256,24 @@ test('a dry run says what would happen and why, and nothing happens', async t =>
   t.is(api.resources.all('instance').length, 0)
 })
 
+test('why tells each decision once and in full, however narrow the terminal', async t => {
+  await using api = await FakeApi.start()
+  const at = '2026-11-20T10:00:00.000Z'
+  const because = `h1 has the most memory of all hosts ${'that were asked '.repeat(9)}here`
+  const history = [{ at, by: 'user/admin', verb: 'placed', because }]
+  const summary = ['instance/web is running', 'ready: true', `${at} placed: ${because}`]
+  api.intercept = () => ({ status: 200, body: { subject: 'instance/web', summary, history } })
+  const { output } = await typeLine('why vm/web', {
+    server: api.url,
+    terminal: { columns: 60 },
+    environment: { NO_COLOR: '1' }
+  })
+  const [first, second, ...rest] = output.split('\n')
+  t.deepEqual([first, second], ['instance/web is running', '  ready: true'])
+  t.regex(rest[1]!, /^2026-11-20T10:00:00.000Z, .* ago$/)
+  t.deepEqual(rest.slice(2), [`  placed by user/admin: ${because}`, ''])
+})
+
 test('why and history are told in tables', async t => {
   await using api = await FakeApi.start()
   api.resources.put({ kind: 'instance', name: 'web' }, { status: { phase: 'pending' } })

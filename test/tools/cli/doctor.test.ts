@@ -48,6 +48,34 @@ test('where nothing ever ran, it says so, and how to begin', async t => {
   t.regex(output, /\nthe first broken link is configuration: start Remuda .*npm run up/)
 })
 
+const cannotListen = {
+  level: 'error',
+  message: 'cannot go on',
+  because: 'cannot listen on 127.0.0.1:7410',
+  reasons: ['another program does']
+}
+/** No process has this number: Linux gives none beyond 2^22. */
+const pidOfNone = 2 ** 22 + 1
+
+for (const [what, log, expected] of [
+  ['its last words', `${JSON.stringify(cannotListen)}\n`, /has ended: cannot listen .*; another/],
+  ['that it said none', '{"level":"info"}\n', /has ended without a word, as when it is killed$/]
+] as const) {
+  test(`of daemons that have ended doctor tells ${what}`, async t => {
+    const state = makeFolder(t)
+    fs.mkdirSync(path.join(state, 'log'))
+    fs.mkdirSync(path.join(state, 'agent'))
+    for (const part of ['controller', 'agent']) {
+      fs.writeFileSync(path.join(state, 'run', `${part}.process`), `{"pid":${pidOfNone}}`)
+      fs.writeFileSync(path.join(state, 'log', `${part}.log`), log)
+    }
+    const report = await reportOf({ REMUDA_STATE: state })
+    t.regex(one(report, 'socket')?.found ?? '', expected)
+    t.regex(one(report, 'agent')?.found ?? '', expected)
+    t.regex(one(report, 'agent')?.found ?? '', /^the agent, process \d+, has ended/)
+  })
+}
+
 test('what hangs on a broken link is skipped', async t => {
   const { code, output } = await typeLine('doctor', { server: 'unix:/nonexistent/a.sock' })
   t.is(code, 1)
@@ -121,7 +149,7 @@ const sicknesses: readonly (readonly [
         asked === '/v1/status' ? problem(401, 'unauthenticated', 'no token') : undefined
     },
     /no token/,
-    /socket needs no token/
+    /on the machine of the controller run it as root/
   ],
   [
     'host',

@@ -114,6 +114,68 @@ test('deleting waits until it is gone', async t => {
   t.regex(errors, /waits for h1 to say that it is gone/)
 })
 
+test('who is told of a deletion that goes on is told how to wait for its end', async t => {
+  await using api = await FakeApi.start()
+  api.resources.put(web, { status: { phase: 'running' } })
+  api.resources.isHeld = true
+  const interrupt = new AbortController()
+  const { code, errors } = await typeLine('vm delete web --yes', {
+    server: api.url,
+    interrupted: interrupt.signal,
+    watch: once('waits for h1', () => interrupt.abort())
+  })
+  t.is(code, 130)
+  t.regex(errors, /next {2}remuda wait instance\/web --for deleted$/m)
+})
+
+test('to wait and not to wait is refused before anything is asked', async t => {
+  await using api = await FakeApi.start()
+  for (const line of ['vm create a --memory 64', 'volume resize a --size 1g']) {
+    const { code, errors } = await typeLine(`${line} --wait --no-wait`, { server: api.url })
+    t.is(code, 2)
+    t.regex(errors, /cannot both wait and not wait/)
+  }
+  t.is(api.asked.length, 0)
+})
+
+test('an instance that runs on with its old shape says so when it is resized', async t => {
+  await using api = await FakeApi.start()
+  await typeLine('vm create web --memory 64', { server: api.url })
+  const running = { phase: 'running', host: 'h1' }
+  const behind = { ...api.resources.find(web)!, observedGeneration: 0, status: running }
+  api.intercept = ({ method }) => (method === 'PATCH' ? { status: 200, body: behind } : undefined)
+  api.resources.observe(web, {
+    status: running,
+    conditions: [
+      ready('true', 'runs'),
+      { type: 'restart-needed', status: 'true', reason: 'differs', message: 'with its next start' }
+    ]
+  })
+  const { code, output, errors } = await typeLine('vm resize web --memory 128', {
+    server: api.url
+  })
+  t.is(code, 0)
+  t.is(output, 'instance/web resized: running on h1\n')
+  t.is(errors, 'note: with its next start\n')
+})
+
+test('a volume that grows with the next start of its instance is not waited for', async t => {
+  await using api = await FakeApi.start()
+  const volume = { kind: 'volume', name: 'web-root' } as const
+  const held = { ...ready('false', 'grows when web is next started'), reason: 'ready' }
+  api.resources.put(volume, { spec: { sizeMib: 64 }, status: { phase: 'ready' } })
+  api.resources.isHeld = true
+  const { code, output, errors } = await typeLine('volume resize web-root --size 1g', {
+    server: api.url,
+    watch: once('taken it on', () => {
+      api.resources.observe(volume, { status: { phase: 'ready' }, conditions: [held] })
+    })
+  })
+  t.is(code, 0)
+  t.regex(output, /^volume\/web-root resized: ready/)
+  t.regex(errors, /\nnote: grows when web is next started\n$/)
+})
+
 test('several instances are asked first and waited for together', async t => {
   await using api = await FakeApi.start()
   for (const name of ['a', 'b']) {
@@ -245,4 +307,19 @@ test('events are shown as they happen, from where a broken stream ended', async 
   t.regex(errors, /the controller closed the stream; trying again/)
   t.is(api.asked[0]?.query.get('kinds'), 'instance')
   t.is(api.asked[1]?.headers['last-event-id'], '1.1')
+})
+
+test('who leaves the events is not told that the stream has ended', async t => {
+  await using api = await FakeApi.start()
+  const interrupt = new AbortController()
+  const begin = setInterval(() => {
+    if (api.resources.listeners > 0) api.resources.wish(web, { spec: {}, labels: {} })
+  }, 5)
+  t.teardown(() => clearInterval(begin))
+  const { code, errors } = await typeLine('events -w', {
+    server: api.url,
+    interrupted: interrupt.signal,
+    watch: once('wish recorded', () => interrupt.abort())
+  })
+  t.deepEqual([code, errors], [0, ''])
 })

@@ -77,6 +77,7 @@ export async function* happenings(
         const happening = read(event)
         if (happening) yield happening
       }
+      if (signal.aborted) return
       yield { type: 'lost', because: 'the controller closed the stream' }
     } catch (error) {
       if (signal.aborted) return

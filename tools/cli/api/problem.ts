@@ -1,5 +1,6 @@
 /** Turns what the API or the connection to it says went wrong into a Fault in our words. */
 import { Fault, type FaultCode, type FaultOptions, sentence } from '#shared/fault.ts'
+import { kindWords } from '../kinds.ts'
 import { type Address, writeAddress } from './address.ts'
 
 /** A problem document (RFC 9457) as the API sends it. */
@@ -7,6 +8,8 @@ type Problem = {
   readonly type?: string
   readonly title?: string
   readonly detail?: string
+  /** The path that was asked for. */
+  readonly instance?: string
   readonly errors?: readonly Partial<FieldProblem>[]
   readonly reasons?: readonly string[]
   readonly next?: readonly string[]
@@ -61,27 +64,49 @@ export function faultOfAnswer(status: number, bytes: Buffer, doing: string): Fau
   const problem = readProblem(bytes)
   const said = problem.detail ?? problem.title ?? `the controller answered ${status}`
   const message = said.startsWith('cannot ') ? said : `cannot ${doing}: ${said}`
+  const code = codeOfStatus[status] ?? (status >= 500 ? 'protocol' : 'invalid')
+  if (code === 'unauthenticated') return notLetIn(doing, said)
   const errors = problem.errors ?? []
   const problems = errors.map(({ pointer = '', detail = '' }) => ({ pointer, detail }))
-  // The same faults stand among the reasons too, with their pointers.
-  const reasons = (problem.reasons ?? []).filter(
-    reason => !errors.some(({ pointer }) => pointer && reason.startsWith(pointer))
-  )
-  const code = codeOfStatus[status] ?? (status >= 500 ? 'protocol' : 'invalid')
-  const next = problem.next ?? []
-  const options = {
-    reasons: [...problems.map(describeProblem), ...reasons],
-    next: next.length === 0 && code === 'unauthenticated' ? tokenHints : next
-  }
-  return problems.length === 0
-    ? new Fault(code, message, options)
-    : new FieldFault(code, message, { ...options, problems })
+  // Pointers are for who has written the body: here it was made of a line or a file.
+  const isPointed = (text: string): boolean =>
+    errors.some(({ pointer }) => pointer !== undefined && pointer !== '' && text.includes(pointer))
+  const given = problem.reasons ?? []
+  const reasons = given.filter(reason => !isPointed(reason))
+  const next = (problem.next ?? []).filter(step => !isPointed(step))
+  const sentences = [...problems.map(describeProblem), ...reasons]
+  if (problems.length === 0) return new Fault(code, message, { reasons: sentences, next })
+  const isOnlyFields = given.length > 0 && reasons.length === 0
+  return new FieldFault(code, isOnlyFields ? aboutFields(doing, problems) : message, {
+    reasons: sentences,
+    next: next.length === 0 ? explanationOf(problem) : next,
+    problems
+  })
 }
 
-const tokenHints = [
-  'on a controller, run it as root: the socket needs no token',
-  'elsewhere, name a token with --token-file or REMUDA_TOKEN_FILE'
-]
+/** The command that says what may stand in the fields of the kind that was spoken of. */
+function explanationOf({ instance = '' }: Problem): readonly string[] {
+  const collection = /^\/v1\/([^/?]+)/.exec(instance)?.[1]
+  const words = kindWords.find(({ plural }) => plural === collection)
+  return words ? [`remuda explain ${words.kind}`] : []
+}
+
+/** The API speaks of headers, and who typed a command has sent none. */
+const notLetIn = (doing: string, said: string): Fault =>
+  new Fault('unauthenticated', `cannot ${doing}: ${said.replace(/^cannot [^:]*: /, '')}`, {
+    reasons: ['only its sockets, which root may open on its own machine, need no token'],
+    next: [
+      'on the machine of the controller run it as root',
+      'elsewhere name a token: --token-file FILE, or REMUDA_TOKEN_FILE',
+      'who may make one types: remuda token create NAME'
+    ]
+  })
+
+function aboutFields(doing: string, problems: readonly FieldProblem[]): string {
+  const names = [...new Set(problems.map(({ pointer }) => stepsOf(pointer).join('.')))]
+  const fields = names.length === 1 ? 'the field' : 'the fields'
+  return `cannot ${doing}: ${fields} ${names.join(', ')} cannot be used`
+}
 
 function readProblem(bytes: Buffer): Problem {
   try {

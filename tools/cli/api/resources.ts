@@ -75,10 +75,12 @@ export const tenantQuery = (
 ): { readonly tenant?: string } =>
   tenant !== undefined && wordsOf(kind).scope === 'tenant' ? { tenant } : {}
 
+const oneTenant = 'name one tenant: * is for lists'
+
 const whereOf = (reference: Reference): Pick<Ask, 'path' | 'query'> => {
   if (reference.tenant === '*') {
     throw new UsageFault(`cannot address ${reference.kind}/${reference.name} in all tenants`, {
-      next: ['name one tenant: * is for lists']
+      next: [oneTenant]
     })
   }
   return {
@@ -126,9 +128,10 @@ export async function listResources(
 export async function readResource(
   api: Api,
   reference: Reference,
-  signal?: AbortSignal
+  signal?: AbortSignal,
+  purpose = 'show'
 ): Promise<ResourceDocument> {
-  const doing = `show ${writeReference(reference)}`
+  const doing = `${purpose} ${writeReference(reference)}`
   const answer = await api.ask({
     method: 'GET',
     ...whereOf(reference),
@@ -154,7 +157,9 @@ export async function createResource(
   options: WriteOptions = {}
 ): Promise<Written> {
   const { kind, name, tenant } = reference
-  if (tenant === '*') throw new UsageFault(`cannot create ${kind}/${name} in all tenants`)
+  if (tenant === '*') {
+    throw new UsageFault(`cannot create ${kind}/${name} in all tenants`, { next: [oneTenant] })
+  }
   return write(
     api,
     {

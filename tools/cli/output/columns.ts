@@ -214,7 +214,7 @@ function findColumn(kind: Kind, word: string): Column {
       `${kind} has ${known.map(one => one.name).join(', ')}`,
       'any field can be named by its path, such as spec.image or labels.app'
     ],
-    next: meant === undefined ? [] : [`did you mean ${meant}?`]
+    next: meant === undefined ? [`remuda explain ${kind}`] : [`did you mean ${meant}?`]
   })
 }
 

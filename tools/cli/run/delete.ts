@@ -18,7 +18,7 @@ export const deleteKind =
     const started = performance.now()
     const documents: ResourceDocument[] = []
     for (const reference of references) {
-      documents.push(await readResource(api, reference, invocation.signal))
+      documents.push(await readResource(api, reference, invocation.signal, 'delete'))
     }
     const dryRun = invocation.given.flag('dry-run')
     const asks = !dryRun && !invocation.given.flag('yes')

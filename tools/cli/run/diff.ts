@@ -38,11 +38,11 @@ export async function showDifferences(invocation: Invocation): Promise<number> {
 async function compare(invocation: Invocation, wish: FileWish): Promise<Comparison> {
   const { reference } = wish
   const resource = writeReference(reference)
-  const wished = { labels: wish.labels, spec: withDefaults(kinds[reference.kind].spec, wish.spec) }
   try {
     const api = await invocation.connect()
     const { labels, spec } = await readResource(api, reference, invocation.signal)
-    const found = differences({ labels, spec }, wished)
+    const filled = withDefaults(kinds[reference.kind].spec, { ...countsOf(spec), ...wish.spec })
+    const found = differences({ labels, spec }, { labels: wish.labels, spec: filled })
     return { resource, result: found.length === 0 ? 'unchanged' : 'changed', differences: found }
   } catch (error) {
     if (!isFault(error, 'not-found')) throw error
@@ -50,6 +50,10 @@ async function compare(invocation: Invocation, wish: FileWish): Promise<Comparis
     return { resource, result: 'new', differences: differences(undefined, given) }
   }
 }
+
+/** What is counted up by commands and stays as it is where a file does not name it. */
+const countsOf = ({ restarts }: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  restarts === undefined ? {} : { restarts }
 
 const colourOf: Readonly<Record<string, Colour>> = { '+': 'green', '-': 'red', '~': 'yellow' }
 

@@ -10,6 +10,7 @@ import { listResources, readJson } from '../api/resources.ts'
 import type { Invocation } from '../invocation.ts'
 import { agentSocket, connectAgent } from './agent.ts'
 import type { Check } from './doctor.ts'
+import { endOf } from './doctor-end.ts'
 import type { CloudStatus } from './status.ts'
 
 /** Time for one answer: a patient doctor is of no use. */
@@ -105,12 +106,16 @@ export async function checkAgent(invocation: Invocation, cloud: Cloud): Promise<
   const fix = 'start it: npm run up; if it runs, look into its log'
   if (!fs.existsSync(agentSocket(state))) {
     const wasHere = fs.existsSync(path.join(state, 'agent'))
-    const found = `no agent runs here: there is no ${agentSocket(state)}`
+    const found = endOf(state, 'agent') ?? `no agent runs here: there is no ${agentSocket(state)}`
     return { name, state: wasHere ? 'fail' : 'warn', found, fix }
   }
   await using api = connectAgent(invocation)
   const status = await attempt(() => ask(api, '/status', 'reach the agent'))
-  if ('fault' in status) return broken(name, status.fault, fix)
+  if ('fault' in status) {
+    const { fault } = status
+    const found = endOf(state, 'agent') ?? [fault.message, ...fault.reasons].join('; ')
+    return { name, state: 'fail', found, fix: isFault(fault, 'forbidden') ? 'run it as root' : fix }
+  }
   cloud.agentAnswers = true
   return ok(name, 'it answers')
 }

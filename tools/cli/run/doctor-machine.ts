@@ -3,9 +3,11 @@ import fs from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { isFault } from '#shared/fault.ts'
+import { codeOf } from '#shared/files.ts'
 import { formatMib, formatMs } from '#shared/units.ts'
 import { readConfig } from '../../../controller/io/config.ts'
 import type { Check } from './doctor.ts'
+import { endOf } from './doctor-end.ts'
 
 /** Time for a socket to take a connection. */
 const connectMsMax = 2_000
@@ -35,6 +37,10 @@ export async function checkConfiguration(
     return { name, state: 'ok', found: `state in ${state}, configuration from ${source}` }
   } catch (error) {
     if (!isFault(error)) throw error
+    if (codeOf(error.cause) === 'EACCES') {
+      const found = `${error.message}: it is not for you`
+      return { name, state: 'skip', found, fix: 'run it as root to have it looked at' }
+    }
     const found = [error.message, ...error.reasons].join('; ')
     return { name, state: 'fail', found, fix: error.next[0] ?? 'mend the file' }
   }
@@ -45,13 +51,16 @@ export async function checkSocket(state: string): Promise<Check> {
   const name = 'socket'
   const file = path.join(state, 'run', 'admin.sock')
   const reader = path.join(state, 'run', 'read.sock')
+  const end = endOf(state, 'controller')
+  const because = end === undefined ? '' : `; ${end}`
   if (!fs.existsSync(file)) {
-    return { name, state: 'fail', found: `there is no ${file}`, fix: startHere }
+    return { name, state: 'fail', found: `there is no ${file}${because}`, fix: startHere }
   }
   const code = await connectTo(file)
   if (code === undefined) return { name, state: 'ok', found: `${file} takes connections` }
   if (code !== 'EACCES') {
-    return { name, state: 'fail', found: `nobody listens on ${file} (${code})`, fix: startHere }
+    const found = `nobody listens on ${file} (${code})${because}`
+    return { name, state: 'fail', found, fix: startHere }
   }
   const canRead = (await connectTo(reader)) === undefined
   const fix = 'run it as root, or use a token: --server URL --token-file FILE'
@@ -134,7 +143,7 @@ export async function checkLibvirt(root = '/'): Promise<Check> {
     name,
     state: 'fail',
     found: `no libvirt daemon answers at ${tried.join(' or ')}`,
-    fix: 'systemctl start libvirtd; without systemd: virtlogd -d; libvirtd -d'
+    fix: 'npm run up starts it, and so does, where there is systemd: systemctl start libvirtd'
   }
 }
 

@@ -41,7 +41,9 @@ export async function exportResources(invocation: Invocation): Promise<void> {
 
 /** What users said of a resource, without what would be so anyway. */
 function wishOf(document: ResourceDocument): Readonly<Record<string, unknown>> {
-  const { kind, name, tenant, labels, spec } = document
+  const { kind, name, tenant, labels } = document
+  // A count of what was done is no wish: given back to the same cloud later, it would be a new one.
+  const { restarts: _restarts, ...spec } = document.spec
   const kept = withoutDefaults(kinds[kind].spec as SchemaNode, spec)
   return {
     kind,

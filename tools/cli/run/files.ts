@@ -1,4 +1,5 @@
 import fs from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { Fault } from '#shared/fault.ts'
 import type { Invocation } from '../invocation.ts'
@@ -18,5 +19,8 @@ export function unreadable(file: string, error: unknown): Fault {
   const { code } = error as NodeJS.ErrnoException
   const because =
     code === 'ENOENT' ? 'there is none' : code === 'EISDIR' ? 'it is a folder' : String(code)
-  return new Fault('invalid', `cannot read the file ${file}: ${because}`)
+  const shown = file === '' ? 'with an empty name' : file
+  return new Fault('invalid', `cannot read the file ${shown}: ${because}`, {
+    next: [`look where it is: ls -l ${file.startsWith('/') ? dirname(file) : '.'}`]
+  })
 }

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import { Readable } from 'node:stream'
-import { isFault } from '#shared/fault.ts'
+import { type Fault, isFault } from '#shared/fault.ts'
 import {
   createResource,
   pathOf,
@@ -45,9 +45,9 @@ async function importUrl(invocation: Invocation, url: string): Promise<void> {
     throw new UsageFault(`cannot fetch from "${url}"`, { next: ['give an http or https address'] })
   }
   const spec = wishFor(invocation, formatOfName(parsed.pathname), { source: url })
+  const waitMs = waitMsOf(invocation)
   const started = performance.now()
   const { reference, written } = await create(invocation, spec)
-  const waitMs = waitMsOf(invocation)
   await tellOutcome(invocation, written, { reference, verb: 'created', started, waitMs })
 }
 
@@ -63,6 +63,7 @@ async function importFile(invocation: Invocation, file: string): Promise<void> {
     })
   }
   const spec = wishFor(invocation, sniffFormat(head), { sha256 })
+  if (spec['format'] === 'raw' && bytes % sectorBytes !== 0) throw noDisk(file, bytes)
   const { reference, written } = await createOrTakeUp(invocation, spec, sha256)
   const isThere = written.document?.status['phase'] === 'ready'
   if (written.dryRun || isThere) {
@@ -72,6 +73,17 @@ async function importFile(invocation: Invocation, file: string): Promise<void> {
   const imported: Written = { changed: true, document: undefined, dryRun: undefined }
   await tellOutcome(invocation, imported, { reference, verb: 'imported', started, waitMs })
 }
+
+const sectorBytes = 512
+
+const noDisk = (file: string, bytes: number): Fault =>
+  new UsageFault(`cannot import ${file}: it is no disk`, {
+    reasons: [
+      'it begins like no qcow2 and no tar, and so would be a raw disk',
+      `a raw disk is made of sectors of ${sectorBytes} bytes, and this has ${bytes} bytes`
+    ],
+    next: ['unpack it first if it is packed']
+  })
 
 async function openImage(file: string): Promise<{ readonly bytes: number; readonly head: Buffer }> {
   try {

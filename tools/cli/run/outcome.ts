@@ -6,7 +6,7 @@ import { UsageFault } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
 import { type Reference, writeReference } from '../kinds.ts'
 import { renderRaw } from '../output/results.ts'
-import { judgeReady, waitMsOf, waitUntil } from './settle.ts'
+import { type Judge, judgeReady, waitMsOf, waitUntil } from './settle.ts'
 
 /** The resource that a command names, in the tenant that it works for. */
 export function referenceTo(invocation: Invocation, kind: Kind, name: string): Reference {
@@ -34,18 +34,14 @@ export async function createAndWait(
   const reference = referenceTo(invocation, kind, invocation.given.positional('NAME')!)
   const labels = invocation.given.pairs('label')
   const wish: Wish = { ...(Object.keys(labels).length === 0 ? {} : { labels }), spec }
+  const waitMs = (options.waits ?? true) ? waitMsOf(invocation) : undefined
   const started = performance.now()
   const api = await invocation.connect()
   const written = await createResource(api, reference, wish, {
     dryRun: invocation.given.flag('dry-run'),
     signal: invocation.signal
   })
-  await tellOutcome(invocation, written, {
-    reference,
-    verb: 'created',
-    started,
-    waitMs: (options.waits ?? true) ? waitMsOf(invocation) : undefined
-  })
+  await tellOutcome(invocation, written, { reference, verb: 'created', started, waitMs })
 }
 
 /** Waits if it is to, and writes what became of a write. */
@@ -60,6 +56,8 @@ export async function tellOutcome(
     readonly started: number
     /** How long to wait for it to be as desired; undefined: not at all. */
     readonly waitMs: number | undefined
+    /** When it is as desired; left out: when it is ready. */
+    readonly judge?: Judge
   }
 ): Promise<void> {
   const { reference, started, waitMs } = options
@@ -68,7 +66,7 @@ export async function tellOutcome(
     waitMs === undefined
       ? written.document
       : await waitUntil(invocation, reference, {
-          judge: judgeReady,
+          judge: options.judge ?? judgeReady,
           timeoutMs: waitMs,
           expected: 'ready'
         })
@@ -81,9 +79,11 @@ export async function tellOutcome(
   const stand = document === undefined ? '' : `: ${standingOf(document)}`
   const took = waitMs === undefined ? '' : ` (${formatMs(performance.now() - started)})`
   invocation.write(`${subject} ${verb}${stand}${took}\n`)
-  for (const condition of document?.conditions ?? []) {
-    if (condition.type === 'restart-needed' && condition.status === 'true') {
-      invocation.note(`note: ${condition.message}\n`)
+  for (const { type, status, message } of document?.conditions ?? []) {
+    // What was judged to be there though it is not ready waits for something; say for what.
+    const isHeld = options.judge !== undefined && type === 'ready' && status === 'false'
+    if ((type === 'restart-needed' && status === 'true') || isHeld) {
+      invocation.note(`note: ${message}\n`)
     }
   }
 }

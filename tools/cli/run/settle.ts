@@ -26,7 +26,8 @@ const settledPhases = new Set(['ready', 'active', 'online', 'running', 'paused',
 
 /** Whether a resource is as desired: its condition `ready` says so, or its phase has none. */
 export const judgeReady: Judge = document => {
-  if (document === undefined) return { state: 'failed', because: 'it is gone', code: 'not-found' }
+  if (document === undefined)
+    return { state: 'failed', because: 'it is gone, or never was', code: 'not-found' }
   const { phase, host } = document.status
   const ready = document.conditions.find(condition => condition.type === 'ready')
   const because = ready?.message ?? `it is ${String(phase)}`
@@ -104,9 +105,10 @@ export async function waitUntil(
     tick.stop()
     progress.end()
   }
+  const again = `remuda wait ${subject}${judge === judgeGone ? ' --for deleted' : ''}`
   throw invocation.signal.aborted
-    ? interrupted(subject)
-    : late(subject, { because, expected, timeoutMs })
+    ? interrupted(subject, again)
+    : late(subject, { because, expected, timeoutMs, again })
 }
 
 async function lookAt(
@@ -143,17 +145,22 @@ const failed = (subject: string, judgement: Judgement & { readonly state: 'faile
 
 const late = (
   subject: string,
-  options: { readonly because: string; readonly expected: string; readonly timeoutMs: number }
+  options: {
+    readonly because: string
+    readonly expected: string
+    readonly timeoutMs: number
+    readonly again: string
+  }
 ): Fault => {
-  const { because, expected, timeoutMs } = options
+  const { because, expected, timeoutMs, again } = options
   return new Fault('deadline', `cannot see ${subject} ${expected} within ${formatMs(timeoutMs)}`, {
     reasons: [because],
-    next: [`remuda why ${subject}`, `remuda wait ${subject} --timeout 5m`]
+    next: [`remuda why ${subject}`, `${again} --timeout 5m`]
   })
 }
 
-const interrupted = (subject: string): Fault =>
+const interrupted = (subject: string, again: string): Fault =>
   new Fault('aborted', `cannot wait for ${subject} any longer: interrupted`, {
     reasons: ['what was asked for is recorded and goes on'],
-    next: [`remuda wait ${subject}`]
+    next: [again]
   })

@@ -1,7 +1,7 @@
 import { patchResource } from '../api/resources.ts'
 import type { Invocation } from '../invocation.ts'
 import { createAndWait, referenceTo, tellOutcome } from './outcome.ts'
-import { waitMsOf } from './settle.ts'
+import { type Judge, judgeReady, waitMsOf } from './settle.ts'
 import { specOf } from './spec.ts'
 
 /** Creates a volume from the options of `volume create`. */
@@ -13,6 +13,7 @@ export async function createVolume(invocation: Invocation): Promise<void> {
 export async function resizeVolume(invocation: Invocation): Promise<void> {
   const { given, signal } = invocation
   const reference = referenceTo(invocation, 'volume', given.positional('NAME')!)
+  const waitMs = waitMsOf(invocation)
   const started = performance.now()
   const api = await invocation.connect()
   const written = await patchResource(
@@ -21,6 +22,13 @@ export async function resizeVolume(invocation: Invocation): Promise<void> {
     { spec: specOf(invocation, 'volume') },
     { dryRun: given.flag('dry-run'), signal }
   )
-  const waitMs = waitMsOf(invocation)
-  await tellOutcome(invocation, written, { reference, verb: 'resized', started, waitMs })
+  const outcome = { reference, verb: 'resized', started, waitMs, judge: judgeResized }
+  await tellOutcome(invocation, written, outcome)
+}
+
+/** A volume in use grows with the next start of its instance, for which nobody need wait here. */
+const judgeResized: Judge = document => {
+  const ready = document?.conditions.find(({ type }) => type === 'ready')
+  const isHeld = document?.status['phase'] === 'ready' && ready?.reason === 'ready'
+  return isHeld ? { state: 'there' } : judgeReady(document)
 }

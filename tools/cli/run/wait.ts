@@ -43,7 +43,8 @@ function readExpectation(text: string): Judge {
 const judgeValue =
   (path: string, wanted: string): Judge =>
   document => {
-    if (document === undefined) return { state: 'failed', because: 'it is gone', code: 'not-found' }
+    if (document === undefined)
+      return { state: 'failed', because: 'it is gone, or never was', code: 'not-found' }
     const found = valueAt(document, path)
     if (found !== undefined && String(found) === wanted) return { state: 'there' }
     const type = /^conditions\.(.+)$/.exec(path)?.[1]

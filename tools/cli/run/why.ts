@@ -30,15 +30,29 @@ export async function showWhy(invocation: Invocation): Promise<void> {
   const { paint } = invocation
   const [first = why.subject, ...rest] = why.summary
   invocation.write(`${paint('bold', printable(first))}\n`)
-  for (const sentence of rest) invocation.write(`  ${oneLine(sentence)}\n`)
+  const history = why.history ?? []
+  // The newest decisions stand in the summary too, for those who read nothing else.
+  const told = new Set(history.map(one => `${one.at} ${one.verb}: ${one.because}`))
+  for (const sentence of rest) {
+    if (!told.has(sentence)) invocation.write(`  ${oneLine(sentence)}\n`)
+  }
   const { chosen, rejected = [] } = why.placement ?? {}
   if (chosen !== undefined) invocation.write(`\nplaced on ${oneLine(chosen)}\n`)
   if (rejected.length > 0) {
     const rows = rejected.map(({ host, because }) => [host, because])
     invocation.write(`\n${renderRows(invocation, ['NOT ON', 'BECAUSE'], rows)}`)
   }
-  const history = why.history ?? []
-  if (history.length > 0) invocation.write(`\n${renderHistory(invocation, history)}`)
+  if (history.length > 0) invocation.write(`\n${describeHistory(invocation, history)}`)
+}
+
+/** Each decision in full, however narrow the terminal: the end of the sentence says why. */
+function describeHistory({ paint }: Invocation, items: readonly Recorded[]): string {
+  const now = Date.now()
+  const lines = items.map(({ at, by, verb, because }) => {
+    const when = paint('dim', `${at}, ${writeAge(at, now)} ago`)
+    return `${when}\n  ${paint('bold', verb)} by ${by}: ${oneLine(because)}\n`
+  })
+  return lines.join('')
 }
 
 /** Writes all decisions about a resource. */
