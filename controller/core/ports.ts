@@ -47,7 +47,10 @@ export type ChangedChunks =
  */
 export interface Journal extends AsyncDisposable {
   readonly opening: JournalOpening
-  /** Raises the epoch by one and takes the journal: who held the old one can append no more. */
+  /**
+   * Raises the epoch by one and takes the journal: who held the old one can append no more. Fault
+   * `stale` when others have raised it since this journal held it, or when we may not lead.
+   */
   raiseEpoch(): Promise<Epoch>
   /** Adds one entry; resolves once it would survive a power cut. Concurrent calls share a write. */
   append(commit: Commit, options: { readonly epoch: Epoch }): Promise<Position>
@@ -81,6 +84,64 @@ export interface Election extends AsyncDisposable {
   lead(signal: AbortSignal): Promise<{ readonly lost: AbortSignal }>
   /** Whether we certainly may act at this moment of the monotonic clock. */
   holds(now: Ms): boolean
+}
+
+/** A journal that several candidates have open at once; one of them at a time holds its epoch. */
+export interface SharedJournal extends Journal {
+  /**
+   * The entries after a position, then each one that anybody appends, until the signal aborts; then
+   * it ends. Faults: `corrupt` on a gap or a broken chain that is there on reading again as well,
+   * `not-found` when entries after that position are forgotten (then the checkpoint has them),
+   * `unavailable` when nothing can be read at the moment: go on from the last one that was given.
+   */
+  tail(after: Position, signal: AbortSignal): AsyncIterable<Entry>
+}
+
+/** What a candidate lets all others see of itself. */
+export type CandidateCard = {
+  readonly name: string
+  /** How others reach its API: `http://10.0.0.1:8080`. */
+  readonly apiUrl: string
+  /** Its public CURVE key on the mesh. */
+  readonly meshKey: string
+  /** Where hosts that are not known yet may knock: `tcp://10.0.0.1:7401`. */
+  readonly doorEndpoint: string
+  readonly doorKey: string
+  /** Release that it runs. */
+  readonly version: string
+  /** Position up to which its own state has followed the journal, and the epoch that it has seen. */
+  readonly position: Position
+  readonly epoch: Epoch
+  readonly leads: boolean
+  /** When it began to stand, or to lead; RFC 3339, UTC. */
+  readonly since: string
+}
+
+/** The session that carries a candidacy, for `remuda cluster status`. */
+export type ElectionStatus = {
+  /** Undefined: no server answers at the moment. */
+  readonly server: string | undefined
+  readonly sessionId: string
+  readonly timeoutMs: Ms
+  /** How long we certainly may still act; undefined: no lease is held. */
+  readonly leaseLeftMs: Ms | undefined
+}
+
+/** An election among several candidates; one object is one candidacy. */
+export interface SharedElection extends Election {
+  readonly alone: false
+  /** Shows this card to all others from now on; the newest one at most every 2 s. */
+  announce(card: CandidateCard): void
+  /** The cards of all who stand, in the order in which they would lead. */
+  candidates(): Promise<readonly CandidateCard[]>
+  /** The card of who leads or is about to, as last seen. */
+  leader(): CandidateCard | undefined
+  /**
+   * Hands the lead over: `lost` aborts at once, and the next one may lead when this has resolved.
+   * Whoever calls it has had all appends acknowledged or refused before.
+   */
+  stepDown(because: string): Promise<void>
+  status(): ElectionStatus
 }
 
 /** A peer as the controller dials it. */
