@@ -5,9 +5,9 @@ import type { Commit } from '../../controller/core/commit.ts'
 import type {
   ChangedChunks,
   Entry,
-  Journal,
   JournalOpening,
-  Position
+  Position,
+  SharedJournal
 } from '../../controller/core/ports.ts'
 
 /** What becomes of the next write: not made, or made although it is reported as a failure. */
@@ -26,6 +26,9 @@ export class FakeJournalDisk {
   epoch: Epoch = 0
   checkpoint: { position: Position; chunks: Map<string, Uint8Array> } | undefined
   cut: JournalOpening['cut']
+  /** Which journal has raised the epoch last. */
+  holder: FakeJournal | undefined
+  #change = Promise.withResolvers<void>()
   #fate: WriteFate | undefined
   #isFull = false
   #copy:
@@ -37,11 +40,15 @@ export class FakeJournalDisk {
   head(): Position {
     return this.entries.at(-1)?.position ?? this.prunedUpTo
   }
-  /** Opens a journal on what is stored. */
-  open(): FakeJournal {
+  /** Opens a journal on what is stored; `mayLead` is asked in the moment that raises the epoch. */
+  open(mayLead: () => boolean = () => true): FakeJournal {
     const opening = { head: this.head(), epoch: this.epoch, cut: this.cut }
     this.cut = undefined
-    return new FakeJournal(this, opening)
+    return new FakeJournal(this, { opening, mayLead })
+  }
+  /** Resolves with the next change that anybody makes. */
+  changed(): Promise<void> {
+    return this.#change.promise
   }
   /** The next write meets this fate, and after it the disk is full until `heal`. */
   failNext(fate: WriteFate): void {
@@ -87,11 +94,31 @@ export class FakeJournalDisk {
     else if (this.#isFull) throw noSpace()
     if (fate === 'refused') throw noSpace()
     change()
-    if (fate === 'unknown') {
-      throw new Fault('unavailable', 'cannot write to the journal: the outcome is unknown')
+    this.#change.resolve()
+    this.#change = Promise.withResolvers()
+    if (fate === 'unknown') throw unknownOutcome()
+  }
+
+  /** Entries after a position as they are stored; `corrupt` when one is missing in between. */
+  following(after: Position): readonly Entry[] {
+    if (after < this.prunedUpTo) {
+      const gone = `entries up to ${this.prunedUpTo} are forgotten`
+      throw new Fault('not-found', `cannot read entry ${after} of the journal: ${gone}`)
     }
+    const entries = this.entries.filter(({ position }) => position > after)
+    for (const [at, { position }] of entries.entries()) {
+      if (position === after + 1 + at) continue
+      const gap = `entry ${after + 1 + at} is missing although ${position} is there`
+      throw new Fault('corrupt', `cannot read the journal: ${gap}`)
+    }
+    return entries
   }
 }
+
+const unknownOutcome = (): Fault =>
+  new Fault('unavailable', 'cannot write to the journal: the outcome is unknown')
+const unreachable = (): Fault =>
+  new Fault('unavailable', 'cannot reach the journal: the line is cut')
 
 const noSpace = (): Fault =>
   new Fault('unavailable', 'cannot write to the journal: 0 of 64 MiB are free', {
@@ -106,19 +133,38 @@ type Waiting = {
 }
 
 /** A journal in memory, under the same contract as the real ones. */
-export class FakeJournal implements Journal {
+export class FakeJournal implements SharedJournal {
   readonly opening: JournalOpening
   readonly #disk: FakeJournalDisk
+  readonly #mayLead: () => boolean
+  #line: 'whole' | 'loses-reply' | 'cut' = 'whole'
+  #hasHeld = false
   #waiting: Waiting[] = []
   #writing: Promise<void> | undefined
   #failure: Fault | undefined
   #isClosed = false
   #head: Position
 
-  constructor(disk: FakeJournalDisk, opening: JournalOpening) {
+  constructor(
+    disk: FakeJournalDisk,
+    given: { readonly opening: JournalOpening; readonly mayLead: () => boolean }
+  ) {
     this.#disk = disk
-    this.opening = opening
-    this.#head = opening.head
+    this.opening = given.opening
+    this.#mayLead = given.mayLead
+    this.#head = given.opening.head
+  }
+
+  /** From now on this journal alone can neither read nor write, until `mend`. */
+  cut(): void {
+    this.#line = 'cut'
+  }
+  /** The next write of this journal is made, but it is told that the outcome is unknown. */
+  loseNextReply(): void {
+    this.#line = 'loses-reply'
+  }
+  mend(): void {
+    this.#line = 'whole'
   }
 
   head(): Position {
@@ -127,10 +173,15 @@ export class FakeJournal implements Journal {
 
   async raiseEpoch(): Promise<Epoch> {
     this.#assertTaking()
-    const epoch = this.#disk.epoch + 1
+    let epoch: Epoch | undefined
     await this.#write(() => {
+      if (!this.#mayLead() || (this.#hasHeld && this.#disk.holder !== this)) return
+      epoch = this.#disk.epoch + 1
       this.#disk.epoch = epoch
+      this.#disk.holder = this
+      this.#hasHeld = true
     })
+    if (epoch === undefined) throw deposed(this.#disk.epoch)
     this.#head = this.#disk.head()
     return epoch
   }
@@ -144,18 +195,34 @@ export class FakeJournal implements Journal {
   }
 
   async *entries(after: Position): AsyncIterable<Entry> {
-    if (after < this.#disk.prunedUpTo) {
-      const gone = `entries up to ${this.#disk.prunedUpTo} are forgotten`
-      throw new Fault('not-found', `cannot read entry ${after} of the journal: ${gone}`)
-    }
+    if (this.#line === 'cut') throw unreachable()
     const upTo = this.#head
-    for (const entry of [...this.#disk.entries]) {
-      if (entry.position > after && entry.position <= upTo) yield structuredClone(entry)
+    for (const entry of this.#disk.following(after)) {
+      if (entry.position <= upTo) yield structuredClone(entry)
+    }
+  }
+
+  async *tail(after: Position, signal: AbortSignal): AsyncIterable<Entry> {
+    const aborted = new Promise<void>(resolve => {
+      if (signal.aborted) resolve()
+      else signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    let last = after
+    while (!signal.aborted && !this.#isClosed) {
+      if (this.#line === 'cut') throw unreachable()
+      const changed = this.#disk.changed()
+      for (const entry of this.#disk.following(last)) {
+        if (signal.aborted || this.#isClosed) return
+        last = entry.position
+        yield structuredClone(entry)
+      }
+      await Promise.race([changed, aborted])
     }
   }
 
   async recover(): Promise<Position> {
     if (this.#isClosed) throw closed()
+    if (this.#line === 'cut') throw unreachable()
     if (this.#failure && this.#disk.isFull) throw noSpace()
     this.#failure = undefined
     this.#head = this.#disk.head()
@@ -257,9 +324,14 @@ export class FakeJournal implements Journal {
 
   async #write(change: () => void): Promise<void> {
     try {
+      if (this.#line === 'cut') throw unreachable()
       await this.#disk.write(() => {
         if (!this.#isClosed) change()
       })
+      // What `cut` does while the write is under way loses its reply as well.
+      const line: string = this.#line
+      if (line === 'loses-reply') this.#line = 'whole'
+      if (line !== 'whole') throw unknownOutcome()
     } catch (thrown) {
       this.#failure = thrown as Fault
       throw thrown
@@ -280,6 +352,8 @@ function sealed(before: Entry | undefined, commit: Commit, epoch: Epoch): Entry 
   return { position, epoch, commit, hash }
 }
 
+const deposed = (held: Epoch): Fault =>
+  new Fault('stale', `cannot raise the epoch of the journal: another one holds it in ${held}`)
 const closed = (): Fault => new Fault('closed', 'cannot use the journal: it is closed')
 const stale = (epoch: Epoch, held: Epoch): Fault =>
   new Fault('stale', `cannot append to the journal in epoch ${epoch}: it is held in ${held}`)
