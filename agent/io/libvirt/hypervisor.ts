@@ -10,7 +10,7 @@
 import { machine } from 'node:os'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '#shared/clock.ts'
-import { Fault, isFault } from '#shared/fault.ts'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
 import { type Log, silentLog } from '#shared/log.ts'
 import type {
   Domain,
@@ -24,6 +24,7 @@ import type {
 import { childOf, parseXml } from '../xml.ts'
 import type { Connection, ConnectionLimits, RemoteEvent } from './connection.ts'
 import { consoleForce, shutdownSignal } from './constants.ts'
+import { signalInit } from './container-init.ts'
 import type { Descriptions } from './description.ts'
 import { toDomainEvent } from './domain-events.ts'
 import { EventQueue, lookAgain } from './event-queue.ts'
@@ -45,8 +46,7 @@ const createMs = 60_000
  * How a domain is asked to shut down. For a machine libvirt chooses, agent or ACPI. For a container
  * it must be told to send SIGTERM: left to choose (measured with 9.0), it looks for an initctl
  * pipe, finds none, and reports success without having done anything. And now and then it never
- * learns a container's init and refuses the wish for good: whoever wants it to end has to destroy
- * it when its time is over.
+ * learns a container's init and refuses the wish for good: then the signal is sent from here.
  */
 const shutdownFlags: Readonly<Record<Driver, number>> = { qemu: 0, lxc: shutdownSignal }
 
@@ -111,9 +111,17 @@ class Libvirt implements Hypervisor {
 
   async shutdown(key: DomainKey): Promise<void> {
     const flags = shutdownFlags[key.driver]
-    await this.#onDomain(key, 'shut down', (connection, dom, what) =>
-      connection.call('domainShutdownFlags', { dom, flags }, { what })
-    )
+    await this.#onDomain(key, 'shut down', async (connection, dom, what) => {
+      try {
+        await connection.call('domainShutdownFlags', { dom, flags }, { what })
+      } catch (thrown) {
+        if (!isFault(thrown, 'hypervisor') || key.driver !== 'lxc' || !signalInit(dom)) throw thrown
+        this.#log.info('container asked to shut down without libvirt', {
+          domain: dom.name,
+          because: sentence(thrown)
+        })
+      }
+    })
   }
 
   async suspend(key: DomainKey): Promise<void> {

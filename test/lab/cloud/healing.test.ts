@@ -284,6 +284,22 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
   })
 }
 
+test.serial('a container whose init libvirt has never learnt is stopped all the same', async t => {
+  const state = join(cloud.libvirtd.directory, 'run/libvirt/lxc/default.box.xml')
+  await cloud.libvirtd.stop()
+  await writeFile(state, (await readFile(state, 'utf8')).replace(/<init pid='\d+'\/>/, ''))
+  await cloud.libvirtd.start()
+  await cloud.untilReady('box', 'running')
+  await t.throwsAsync(cloud.virsh('lxc', 'dominfo', 'default.box'), { message: /Init pid/ })
+  const told = (await cloud.agent.log()).length
+  t.is((await cloud.cli('instance stop box --timeout 90s')).code, 0)
+  const steps = domainSteps((await cloud.agent.log()).slice(told))
+  t.deepEqual([...new Set(steps)], ['shut down default/box'])
+  const last = (await cloud.history('instances/box')).at(-1)!
+  t.regex(last.because, /default\/box has ended: it is wished to be stopped$/)
+  t.is((await cloud.cli('instance start box --timeout 90s')).code, 0)
+})
+
 test.serial('an epoch that is over is refused, and an older journal leads on above it', async t => {
   const journal = join(cloud.folder, 'controller/journal')
   await leavesAllAlone(t, async () => {
