@@ -109,7 +109,7 @@ export type CandidateCard = {
   readonly doorKey: string
   /** Release that it runs. */
   readonly version: string
-  /** Position up to which its own state has followed the journal, and the epoch that it has seen. */
+  /** Up to where its own state has followed the journal, and the epoch that it has seen. */
   readonly position: Position
   readonly epoch: Epoch
   readonly leads: boolean
