@@ -1,11 +1,12 @@
 import type { Host } from '#shared/model/host.ts'
 import { type Kind, kinds, type Resource } from '#shared/model/index.ts'
 import type { Report } from '#shared/wire/order.ts'
-import type { Commit } from '../core/commit.ts'
+import type { Because, Commit } from '../core/commit.ts'
 import { documentOf } from '../core/documents.ts'
+import type { Entry } from '../core/ports.ts'
 import { defaultTenant, subjectOf } from '../core/subject.ts'
 import type { Moment, View } from '../core/view.ts'
-import type { Feed } from './feed.ts'
+import type { Feed, FeedNews } from './feed.ts'
 
 /** Turns commits and reports into items of the feed. With nobody listening it costs little. */
 export class Announcer {
@@ -23,22 +24,22 @@ export class Announcer {
     this.#now = options.now
   }
 
-  /** A commit is durable. */
-  recorded(commit: Commit): void {
-    for (const change of commit.changes) {
+  /**
+   * An entry of the journal is durable and folded. Each candidate that calls this for each entry,
+   * in order, has the same items under the same ids. An entry that was told is passed over.
+   */
+  recorded(entry: Pick<Entry, 'position' | 'epoch' | 'commit'>): void {
+    const { changes, decisions } = entry.commit
+    const news: FeedNews[] = []
+    for (const change of changes) {
       // As it was recorded: the view may hold a later change that is not durable yet.
-      if (change.op === 'put') this.#changed('put', change.resource)
-      else if (change.op === 'remove') this.#removed(change)
+      if (change.op === 'put') news.push(this.#changed('put', change.resource))
+      else if (change.op === 'remove') {
+        this.#feed.forgetStatus(`${change.kind}/${change.id}`)
+        news.push(removed(change))
+      }
     }
-    for (const decision of commit.decisions) {
-      const [tenant, ...others] = new Set(decision.subjects.map(tenantOf))
-      this.#feed.publish({
-        type: 'decision',
-        subjects: decision.subjects,
-        ...(tenant !== undefined && others.length === 0 && { tenant }),
-        json: JSON.stringify(decision)
-      })
-    }
+    this.#feed.record(entry, [...news, ...decisions.map(decided)])
   }
 
   /** A host has said something: its instances and volumes may stand differently. */
@@ -52,35 +53,48 @@ export class Announcer {
     ] as const) {
       for (const id of ids) {
         const resource = this.#view.get(kind, id)
-        if (resource) this.#changed('status', resource)
+        if (resource) this.#report(resource)
       }
     }
     if (before?.agentRun !== after.agentRun) this.hostChanged(host)
   }
 
   hostChanged(host: Host): void {
-    this.#changed('status', host)
+    this.#report(host)
   }
 
-  #changed(op: 'put' | 'status', resource: Resource): void {
+  #report(resource: Resource): void {
+    this.#feed.report(`${resource.kind}/${resource.id}`, this.#changed('status', resource))
+  }
+
+  #changed(op: 'put' | 'status', resource: Resource): FeedNews {
     const { kind, id, name, tenant } = resource
     const document = documentOf(this.#view, resource, this.#now())
-    this.#feed.publish({
+    return {
       type: 'change',
       kind,
       subjects: [subjectOf(resource)],
       ...(tenant !== undefined && { tenant }),
       json: JSON.stringify({ op, kind, id, name, tenant, resource: document })
-    })
+    }
   }
+}
 
-  #removed(change: Extract<Commit['changes'][number], { op: 'remove' }>): void {
-    const { kind, id, subject } = change
-    const name = subject.split('/').at(-1)
-    const tenant = tenantOf(subject)
-    const json = JSON.stringify({ op: 'remove', kind, id, name, tenant })
-    const subjects = [subject]
-    this.#feed.publish({ type: 'change', kind, subjects, ...(tenant && { tenant }), json })
+function removed(change: Extract<Commit['changes'][number], { op: 'remove' }>): FeedNews {
+  const { kind, id, subject } = change
+  const name = subject.split('/').at(-1)
+  const tenant = tenantOf(subject)
+  const json = JSON.stringify({ op: 'remove', kind, id, name, tenant })
+  return { type: 'change', kind, subjects: [subject], ...(tenant && { tenant }), json }
+}
+
+function decided(decision: Because): FeedNews {
+  const [tenant, ...others] = new Set(decision.subjects.map(tenantOf))
+  return {
+    type: 'decision',
+    subjects: decision.subjects,
+    ...(tenant !== undefined && others.length === 0 && { tenant }),
+    json: JSON.stringify(decision)
   }
 }
 

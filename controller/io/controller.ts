@@ -73,16 +73,17 @@ export async function startController(
     clock,
     log,
     signal,
-    onDurable: (_position, commit) => announcer.recorded(commit),
+    onDurable: entry => announcer.recorded(entry),
     onLost: () => feed.reset()
   })
   const now = () => ({ monotonic: clock.monotonic(), wall: clock.wall() })
   const announcer = new Announcer({ view: ledger.view, feed, now })
   const keeper = new Keeper({ journal, view: ledger.view, log })
-  await keeper.load()
+  await keeper.load(entry => announcer.recorded(entry))
   await election.lead(signal)
   const epoch = await journal.raiseEpoch()
   await ledger.open(epoch)
+  feed.begin({ position: ledger.durablePosition, epoch })
   feed.start(epoch)
   await found(config, { ledger, clock, log })
   log.info('leading', { epoch, position: ledger.durablePosition, cloud: ledger.view.cloud?.id })

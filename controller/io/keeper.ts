@@ -18,7 +18,7 @@ import {
   putBack,
   takeDirty
 } from '../core/journal-chunks.ts'
-import type { Journal, Position } from '../core/ports.ts'
+import type { Entry, Journal, Position } from '../core/ports.ts'
 import type { View } from '../core/view.ts'
 
 /**
@@ -46,8 +46,8 @@ export class Keeper {
     this.#log = options.log
   }
 
-  /** Fills the view with what the journal holds. */
-  async load(): Promise<void> {
+  /** Fills the view with what the journal holds; tells each entry that no checkpoint covers. */
+  async load(onEntry: (entry: Entry) => void = () => {}): Promise<void> {
     const startedAt = performance.now()
     const checkpoint = await this.#journal.readCheckpoint()
     if (checkpoint) {
@@ -63,8 +63,10 @@ export class Keeper {
       this.#view.loaded(checkpoint.position)
     }
     let entries = 0
-    for await (const { position, commit } of this.#journal.entries(this.#written)) {
+    for await (const entry of this.#journal.entries(this.#written)) {
+      const { position, commit } = entry
       this.#view.fold({ type: 'commit', position, commit })
+      onEntry(entry)
       entries += 1
     }
     this.#log.info('read the journal', {

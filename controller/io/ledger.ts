@@ -15,7 +15,7 @@ import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Epoch } from '#shared/ids.ts'
 import type { Log } from '#shared/log.ts'
 import type { Commit } from '../core/commit.ts'
-import type { Journal, Position } from '../core/ports.ts'
+import type { Entry, Journal, Position } from '../core/ports.ts'
 import { type Undo, View } from '../core/view.ts'
 
 /** Waits between attempts to recover a journal that fails. Unit: ms. */
@@ -29,7 +29,7 @@ export type LedgerOptions = {
   readonly clock: Clock
   readonly log: Log
   /** Told of each commit once it is durable, in order. */
-  readonly onDurable: (position: Position, commit: Commit) => void
+  readonly onDurable: (entry: Pick<Entry, 'position' | 'epoch' | 'commit'>) => void
   /** Told when commits were taken back that the view has held. */
   readonly onLost?: () => void
   readonly signal: AbortSignal
@@ -78,11 +78,12 @@ export class Ledger {
     const position = this.view.position + 1
     const undo = this.view.fold({ type: 'commit', position, commit })
     assert(undo)
-    const written = journal.append(commit, { epoch: this.#epoch }).then(at => {
+    const epoch = this.#epoch
+    const written = journal.append(commit, { epoch }).then(at => {
       assert.equal(at, position, 'the journal and the view are at different positions')
       this.#durable = position
       this.#flights.shift()
-      onDurable(position, commit)
+      onDurable({ position, epoch, commit })
       return position
     })
     const done = written.then(
@@ -173,7 +174,7 @@ export class Ledger {
     for await (const entry of this.#options.journal.entries(this.#durable)) {
       this.view.fold({ type: 'commit', position: entry.position, commit: entry.commit })
       this.#durable = entry.position
-      this.#options.onDurable(entry.position, entry.commit)
+      this.#options.onDurable(entry)
     }
   }
 

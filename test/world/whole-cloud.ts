@@ -151,9 +151,9 @@ export class WholeCloud implements AsyncDisposable {
       clock,
       log: silentLog,
       signal,
-      onDurable: (_, commit) => {
-        announcer.recorded(commit)
-        this.#onCommit(commit, ledger.epoch)
+      onDurable: entry => {
+        announcer.recorded(entry)
+        this.#onCommit(entry.commit, ledger.epoch)
       }
     })
     const now = () => ({ monotonic: clock.monotonic(), wall: clock.wall() })
@@ -161,6 +161,7 @@ export class WholeCloud implements AsyncDisposable {
     await new Keeper({ journal, view: ledger.view, log: silentLog }).load()
     const epoch = await journal.raiseEpoch()
     await ledger.open(epoch)
+    feed.begin({ position: ledger.durablePosition, epoch })
     feed.start(epoch)
     if (!ledger.view.cloud) await this.#found(ledger)
     const mesh = this.net.controller(() => ledger.epoch)
