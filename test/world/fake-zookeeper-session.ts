@@ -1,0 +1,392 @@
+/**
+ * The client's end of a fake session. It keeps the same rules as the real one: nothing waits while
+ * there is no connection, every answer has a deadline, the lease is confirmed in the quiet, and the
+ * session gives up when nothing was answered for its whole time.
+ */
+import { Fault } from '#shared/fault.ts'
+import type { Ms } from '#shared/units.ts'
+import { lostRequest } from '#shared/zookeeper/faults.ts'
+import { makeLease } from '#shared/zookeeper/lease.ts'
+import { beatMs, checkSize } from '#shared/zookeeper/limits.ts'
+import {
+  bearingOf,
+  carriedOut,
+  deposed,
+  failed,
+  ownConfirmation,
+  type Proof,
+  type ProofState,
+  sent
+} from '#shared/zookeeper/proof.ts'
+import type { Node, Operation, Outcome, ZooKeeperSession } from '#shared/zookeeper/session.ts'
+import type { Connection, FakeZooKeeper, Registration, Way } from './fake-zookeeper.ts'
+import type { Actor, Change, ZnodeTree } from './znode-tree.ts'
+
+/** Faults that wait for their occasion. */
+export type WaitingFaults = {
+  cut: boolean
+  requestsToLose: number
+  repliesToLose: number
+  toRefuse: number
+}
+
+type Work<Result> = (
+  tree: ZnodeTree,
+  actor: Actor
+) => { result: Result; changes?: readonly Change[] }
+
+type Request = {
+  readonly sentAt: Ms
+  readonly connection: Connection
+  readonly fail: (thrown: unknown) => void
+}
+
+type Watcher = { readonly path: string; readonly children: boolean; dirty: boolean }
+
+/** How long a new connection takes to be tried. */
+const reconnectMs: Ms = 20
+
+/** One session; see `ZooKeeperSession`. */
+export class FakeSession implements ZooKeeperSession {
+  readonly id: string
+  readonly timeoutMs: Ms
+  readonly up: Way = { held: undefined, last: -Infinity }
+  readonly down: Way = { held: undefined, last: -Infinity }
+  readonly faults: WaitingFaults = { cut: false, requestsToLose: 0, repliesToLose: 0, toRefuse: 0 }
+  readonly #ensemble: FakeZooKeeper
+  readonly #end = new AbortController()
+  readonly #lease
+  readonly #underWay = new Set<Request>()
+  readonly #watchers = new Set<Watcher>()
+  #proof: ProofState = { proof: undefined, raises: 0 }
+  #registration: Registration | undefined
+  #connection: Connection | undefined
+  /** The one before; the ensemble drops it when there is another. */
+  #former: Connection | undefined
+  #answeredAt: Ms
+  #confirmedAt: Ms
+  #paused: PromiseWithResolvers<void> | undefined
+  #wake = Promise.withResolvers<void>()
+
+  constructor(ensemble: FakeZooKeeper, id: bigint, timeoutMs: Ms) {
+    this.#ensemble = ensemble
+    this.id = id.toString(16)
+    this.timeoutMs = timeoutMs
+    this.#lease = makeLease(timeoutMs)
+    this.#answeredAt = this.#now()
+    this.#confirmedAt = this.#now()
+  }
+
+  get ended(): AbortSignal {
+    return this.#end.signal
+  }
+  server(): string | undefined {
+    return this.#connection === undefined ? undefined : 'fake:2181'
+  }
+  leaseUntil(): Ms | undefined {
+    return this.#lease.until()
+  }
+
+  read(path: string): Promise<Node | undefined> {
+    return this.#request('read', (tree, actor) => ({ result: tree.read(path, actor) }))
+  }
+  children(path: string): Promise<readonly string[] | undefined> {
+    return this.#request('list', (tree, actor) => ({ result: tree.children(path, actor) }))
+  }
+  sync(path: string): Promise<void> {
+    return this.#request(`synchronize ${path}`, () => ({ result: undefined }))
+  }
+
+  async transact(operations: readonly Operation[]): Promise<readonly Outcome[]> {
+    checkSize(operations)
+    const { proof } = this.#proof
+    const bearing = bearingOf(operations, proof)
+    this.#proof = sent(this.#proof, bearing)
+    let sentAt: Ms = 0
+    try {
+      const outcomes = await this.#request(
+        'change znodes',
+        (tree, actor) => {
+          const { outcomes, changes } = tree.transact(operations, actor)
+          return { result: outcomes, changes }
+        },
+        at => {
+          sentAt = at
+          if (bearing.confirms) this.#confirmedAt = at
+        }
+      )
+      this.#proof = carriedOut(this.#proof, bearing, outcomes)
+      if (bearing.confirms) this.#lease.confirmed(sentAt)
+      return outcomes
+    } catch (thrown) {
+      this.#proof = failed(this.#proof, bearing, thrown)
+      const end = proof && deposed(bearing, proof, thrown)
+      if (end) this.#finish(end)
+      throw thrown
+    }
+  }
+
+  async *watch(
+    path: string,
+    options: { readonly children?: boolean; readonly signal: AbortSignal }
+  ): AsyncIterable<void> {
+    const { children = false, signal } = options
+    const watcher: Watcher = { path, children, dirty: true }
+    const wake = () => this.#stir()
+    this.#watchers.add(watcher)
+    signal.addEventListener('abort', wake)
+    try {
+      while (!signal.aborted) {
+        this.ended.throwIfAborted()
+        if (watcher.dirty) {
+          watcher.dirty = false
+          yield
+        } else await this.#wake.promise
+      }
+    } finally {
+      signal.removeEventListener('abort', wake)
+      this.#watchers.delete(watcher)
+    }
+  }
+
+  keepLease(proof: Proof): void {
+    this.#proof = { proof, raises: this.#proof.raises }
+    this.#confirmedAt = -Infinity
+    this.#beat()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#finish(new Fault('closed', 'the session was closed'))
+  }
+
+  // What the ensemble does to it.
+
+  get paused(): boolean {
+    return this.#paused !== undefined
+  }
+
+  start(registration: Registration): void {
+    this.#registration = registration
+    this.tryConnecting()
+    void this.#live()
+  }
+  /** The connection is gone, and this end knows. */
+  broke(because: string): void {
+    const connection = this.#connection
+    if (connection !== undefined) connection.up = connection.down = false
+    this.#disconnected(because)
+  }
+  /** The ensemble has ended it; what is held keeps the news back. */
+  wasExpired(): void {
+    const connection = this.#connection
+    if (connection === undefined || this.ended.aborted) return
+    this.#ensemble.carry(this.down, () => {
+      if (!connection.down) return
+      connection.up = connection.down = false
+      this.#disconnected('the server closed the connection')
+    })
+  }
+  /** Connects where it can. */
+  tryConnecting(): void {
+    const isShut = this.faults.cut || this.up.held !== undefined || !this.#ensemble.runs
+    if (isShut || this.#paused || this.#connection || this.ended.aborted) return
+    if (!this.#registration!.lives) {
+      this.#finish(expired(this.id))
+      return
+    }
+    this.#registration!.heardAt = this.#now()
+    this.#connection = { up: true, down: true }
+    if (this.#former) this.#former.up = false
+    this.#lease.connected(this.#now())
+    this.#answeredAt = this.#now()
+    for (const watcher of this.#watchers) watcher.dirty = true
+    this.#stir()
+    this.#beat()
+  }
+  changed(changes: readonly Change[]): void {
+    const connection = this.#connection
+    const hit = [...this.#watchers].filter(watcher =>
+      changes.some(
+        ({ path, what }) => path === watcher.path && (what === 'self' || watcher.children)
+      )
+    )
+    if (hit.length === 0 || connection === undefined) return
+    this.#ensemble.carry(this.down, () => {
+      if (!connection.down) return
+      for (const watcher of hit) watcher.dirty = true
+      this.#stir()
+    })
+  }
+  pause(): void {
+    this.#paused ??= Promise.withResolvers<void>()
+    this.down.held ??= []
+  }
+  resume(): void {
+    const paused = this.#paused
+    if (paused === undefined) return
+    this.#paused = undefined
+    this.#review()
+    if (this.#connection?.down === false) this.#disconnected('the connection was reset')
+    const held = this.up.held === undefined ? (this.down.held ?? []) : []
+    if (this.up.held === undefined) this.down.held = undefined
+    for (const deliver of held) deliver()
+    paused.resolve()
+    this.tryConnecting()
+    this.#beat()
+  }
+
+  // Its own life.
+
+  #now(): Ms {
+    return this.#ensemble.clock.monotonic()
+  }
+
+  async #request<Result>(
+    what: string,
+    work: Work<Result>,
+    leaves: (at: Ms) => void = () => {}
+  ): Promise<Result> {
+    while (this.#paused) await this.#paused.promise
+    if (this.ended.aborted) {
+      throw new Fault('closed', `cannot ${what}: the session has ended`, {
+        cause: this.ended.reason
+      })
+    }
+    const connection = this.#connection
+    if (connection === undefined || this.faults.toRefuse > 0) {
+      if (this.faults.toRefuse > 0) this.faults.toRefuse--
+      throw lostRequest(false, `cannot ${what}: no server is connected`)
+    }
+    const sentAt = this.#now()
+    leaves(sentAt)
+    return await new Promise<Result>((resolve, reject) => {
+      const request: Request = { sentAt, connection, fail: reject }
+      this.#underWay.add(request)
+      this.#ensemble.carry(this.up, () => {
+        this.#arrived(request, work, settle => {
+          this.#underWay.delete(request)
+          this.#answeredAt = Math.max(this.#answeredAt, sentAt)
+          this.#lease.answered(sentAt)
+          settle(resolve)
+        })
+      })
+    })
+  }
+
+  #arrived<Result>(
+    request: Request,
+    work: Work<Result>,
+    answered: (settle: (resolve: (result: Result) => void) => void) => void
+  ): void {
+    const { connection, fail } = request
+    const registration = this.#registration!
+    if (!connection.up || !registration.lives) return
+    if (!this.#ensemble.runs) {
+      this.broke('there is no quorum')
+      return
+    }
+    if (this.faults.requestsToLose > 0) {
+      this.faults.requestsToLose--
+      this.broke('the connection was reset')
+      return
+    }
+    let settle: (resolve: (result: Result) => void) => void
+    try {
+      const result = this.#ensemble.carryOut(registration, work)
+      settle = resolve => resolve(result)
+    } catch (thrown) {
+      settle = () => fail(thrown)
+    }
+    if (this.faults.repliesToLose > 0) {
+      this.faults.repliesToLose--
+      this.broke('the connection was reset')
+      return
+    }
+    this.#ensemble.carry(this.down, () => {
+      if (connection.down) answered(settle)
+    })
+  }
+
+  /** This end gives the connection up; what has left may still arrive. */
+  #disconnected(because: string): void {
+    if (this.#paused || this.#connection === undefined) return
+    this.#connection.down = false
+    this.#former = this.#connection
+    this.#connection = undefined
+    this.#failAll(because)
+    this.#ensemble.clock.sleep(reconnectMs, this.ended).then(
+      () => this.tryConnecting(),
+      () => {}
+    )
+  }
+
+  #failAll(because: string): void {
+    const requests = [...this.#underWay]
+    this.#underWay.clear()
+    for (const { fail } of requests) {
+      fail(lostRequest(true, `cannot tell what became of a request: ${because}`))
+    }
+  }
+
+  #stir(): void {
+    const wake = this.#wake
+    this.#wake = Promise.withResolvers<void>()
+    wake.resolve()
+  }
+
+  async #live(): Promise<void> {
+    const everyMs = beatMs(this.timeoutMs)
+    try {
+      while (!this.ended.aborted) {
+        const oldest = [...this.#underWay][0]?.sentAt ?? Infinity
+        const next = Math.min(oldest + everyMs, this.#answeredAt + this.timeoutMs)
+        const beat = this.#connection ? this.#confirmedAt + everyMs : Infinity
+        const waitMs = Math.max(1, Math.min(next, beat) - this.#now())
+        await this.#ensemble.clock.sleep(Math.min(waitMs, everyMs), this.ended)
+        if (this.#paused) await this.#paused.promise
+        else this.#review()
+        this.#beat()
+      }
+    } catch {
+      // It has ended.
+    }
+  }
+
+  /** Ends or breaks what has waited for too long. */
+  #review(): void {
+    const now = this.#now()
+    if (now >= this.#answeredAt + this.timeoutMs) {
+      const why = `no server has answered for ${this.timeoutMs} ms`
+      this.#finish(new Fault('unavailable', `cannot keep session ${this.id}: ${why}`))
+      return
+    }
+    const oldest = [...this.#underWay][0]
+    const everyMs = beatMs(this.timeoutMs)
+    if (oldest && now >= oldest.sentAt + everyMs) {
+      this.#disconnected(`no answer within ${everyMs} ms`)
+    }
+  }
+
+  /** Says that it is there, and confirms the lease, when nothing else has done so for a while. */
+  #beat(): void {
+    const isDue = this.#now() >= this.#confirmedAt + beatMs(this.timeoutMs)
+    if (!this.#connection || this.#paused || !isDue) return
+    this.#confirmedAt = this.#now()
+    const own = ownConfirmation(this.#proof)
+    const beat = own ? this.transact(own) : this.sync('/')
+    beat.catch(() => {})
+  }
+
+  #finish(because: Fault): void {
+    if (this.ended.aborted) return
+    const open = this.#connection?.up && this.up.held === undefined && !this.#paused
+    this.#end.abort(because)
+    this.#connection = undefined
+    this.#failAll(because.message)
+    if (open) this.#ensemble.close(this.#registration!)
+    this.#stir()
+  }
+}
+
+const expired = (id: string): Fault =>
+  new Fault('unavailable', `cannot keep session ${id}: it has expired`)
