@@ -6,12 +6,13 @@ import { type Clock, realClock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
 import { type Log, makeLog } from '#shared/log.ts'
 import { version } from '#shared/version.ts'
+import type { SignedBootstrap } from '#shared/wire/bootstrap.ts'
 import { type CurveKeys, loadKeys } from '#shared/wire/keys.ts'
-import type { Question } from '#shared/wire/messages.ts'
+import type { BootstrapMessage, Peers, Question } from '#shared/wire/messages.ts'
 import type { Hypervisor } from './core/ports.ts'
 import type { InstanceName } from './core/steps.ts'
 import { reachableEndpoint } from './io/address.ts'
-import { type Admission, readAdmission } from './io/admission.ts'
+import type { Admission } from './io/admission.ts'
 import { answer } from './io/answers.ts'
 import { type AgentConfig, readConfig } from './io/config.ts'
 import { ConsoleHub } from './io/console/hub.ts'
@@ -30,7 +31,9 @@ import { AgentLoop } from './io/loop.ts'
 import { AgentSocket } from './io/mesh.ts'
 import { FlatNetworks } from './io/network/flat.ts'
 import { pagesOf } from './io/pages.ts'
+import { Probes } from './io/probes.ts'
 import { DirectoryStorage } from './io/storage/directory.ts'
+import { Trust } from './io/trust.ts'
 
 async function main(): Promise<void> {
   const config = await readConfig(process.argv.slice(2), process.env)
@@ -62,11 +65,20 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   await using consoles = new ConsoleHub({ hypervisor, folder: consoleFolder, clock, log })
   const { uuid: host, hostname } = facts
   const { bootId, run: agentRun } = sender
+  const { admissionFile, bootstrapFile } = ground
+  const trust = await Trust.open({ admissionFile, bootstrapFile, host, log })
+  await using probes = await Probes.open({
+    endpoint: `tcp://${config.address}:${config.port === 0 ? 0 : config.probePort}`,
+    keys,
+    clock,
+    log,
+    onChanged: () => loop.ring()
+  })
   const forgetConsole = async (instance: InstanceName): Promise<void> => {
     await consoles.forget(instance.id)
     await removeLibvirtLog(instance)
   }
-  const loop = await AgentLoop.open({
+  const loop: AgentLoop = await AgentLoop.open({
     hands: { hypervisor, storage, networks, forgetConsole, clock },
     hardware,
     kept: new KeptOrder({ folder: own, bootId, log }),
@@ -74,6 +86,12 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     facts,
     consoleFolder,
     send: report => mesh.send(report),
+    beside: () => ({
+      bootstrapVersion: trust.version,
+      probeEndpoint: reachableEndpoint(probes.endpoint),
+      peersPrint: probes.print,
+      peers: [...probes.results()]
+    }),
     onDomains: domains => consoles.watch(domains),
     clock,
     log
@@ -82,11 +100,12 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     endpoint: `tcp://${config.address}:${config.port}`,
     keys,
     sender,
-    admitted: (await readAdmission(ground.admissionFile))?.controllerKeys ?? [],
+    admitted: trust.keys,
     seen: () => loop.seen,
     clock,
     log
   })
+  trust.onChanged(publicKeys => mesh.admit(publicKeys))
   const relay = new ConsoleRelay({ hub: consoles, send: message => mesh.send(message) })
   await using _socket = await LocalSocket.open(
     join(state, 'run', 'agent.sock'),
@@ -100,13 +119,15 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     loop,
     relay,
     answer: (asked: Question) => answer(asked, { hypervisor, consoles }),
+    briefed: briefing({ trust, probes, loop, log }),
     log
   }
   const tasks = [
     loop.run(signal),
     hear(heard, signal),
     sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen } }, signal),
-    joinIn(config, { ...ground, mesh, host, hostname, clock, log }, signal)
+    probes.run(signal),
+    joinIn(config, { ...ground, mesh, trust, host, hostname, clock, log }, signal)
   ]
   try {
     await Promise.all(tasks)
@@ -118,10 +139,31 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   }
 }
 
+/** Takes in what controllers tell beside orders; when that is over, a report says so. */
+const briefing =
+  (given: {
+    readonly trust: Trust
+    readonly probes: Probes
+    readonly loop: AgentLoop
+    readonly log: Log
+  }) =>
+  (message: BootstrapMessage | Peers): void => {
+    const { trust, probes, loop, log } = given
+    if (message.type === 'peers') {
+      probes.setPeers(message)
+      return
+    }
+    trust.take(message.signed, message.cloudKey).then(
+      () => loop.ring(),
+      thrown => log.error('list of candidates not kept', { because: sentence(thrown) })
+    )
+  }
+
 type Ground = {
   readonly own: string
   readonly consoleFolder: string
   readonly admissionFile: string
+  readonly bootstrapFile: string
   readonly sender: { readonly bootId: string; readonly run: string }
   readonly keys: CurveKeys
 }
@@ -139,6 +181,7 @@ async function prepare(config: AgentConfig): Promise<Ground> {
     own,
     consoleFolder,
     admissionFile: join(own, 'admission.json'),
+    bootstrapFile: join(own, 'bootstrap.json'),
     sender: { bootId: await bootIdOf(config), run: randomUUID() },
     keys: await loadKeys(join(own, 'mesh.key'))
   }
@@ -152,6 +195,7 @@ async function joinIn(
   config: AgentConfig,
   given: Pick<Ground, 'admissionFile' | 'sender' | 'keys'> & {
     readonly mesh: AgentSocket
+    readonly trust: Trust
     readonly host: string
     readonly hostname: string
     readonly clock: Clock
@@ -159,8 +203,8 @@ async function joinIn(
   },
   signal: AbortSignal
 ): Promise<void> {
-  const { mesh, sender, keys, host, hostname, clock, log } = given
-  const introduction = new Introduction(config, log)
+  const { mesh, trust, sender, keys, host, hostname, clock, log } = given
+  const introduction = new Introduction(config, log, () => trust.doors)
   await introduction.refresh()
   const join = () => ({
     type: 'join' as const,
@@ -178,7 +222,11 @@ async function joinIn(
     sender,
     join,
     heardAt: () => mesh.heardAt,
-    admitted: ({ controllerKeys }: Admission) => mesh.admit(controllerKeys),
+    cloudKey: () => trust.cloudKey ?? introduction.cloudKey,
+    admitted: async (admission: Admission, bootstrap?: SignedBootstrap) => {
+      await trust.admitted(admission, bootstrap)
+      await introduction.spent()
+    },
     clock,
     log
   }

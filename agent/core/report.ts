@@ -16,6 +16,9 @@ export type Reporter = {
   readonly agentRun: string
 }
 
+/** What others than the loop have to say. */
+export type Beside = Pick<Report, 'bootstrapVersion' | 'probeEndpoint' | 'peersPrint' | 'peers'>
+
 /** Sentences are cut to what the schema takes. */
 const messageMax = 2048
 
@@ -35,6 +38,7 @@ export function writeReport(given: {
   readonly plan: Plan | undefined
   /** undefined: they were sent not long ago. */
   readonly facts: HostFacts | undefined
+  readonly beside?: Beside
 }): Report {
   const { reporter, number, actedOn, settledGeneration, observed, memory, plan, facts } = given
   return {
@@ -57,7 +61,8 @@ export function writeReport(given: {
       driver,
       memoryMib
     })),
-    notices: memory.notices.waiting
+    notices: memory.notices.waiting,
+    ...given.beside
   }
 }
 
@@ -128,6 +133,7 @@ export function reportFingerprint(report: Report): string {
   return fingerprint({
     ...rest,
     pools: rest.pools.map(({ name, phase }) => [name, phase]),
+    peers: rest.peers?.map(({ host, reached }) => [host, reached]),
     volumes: rest.volumes.map(({ id, phase, sizeMib }) => [id, phase, sizeMib]),
     // Sentences count seconds down.
     instances: rest.instances.map(({ message: ____, ...instance }) => instance)

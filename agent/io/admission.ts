@@ -7,13 +7,16 @@ import { readPrivateFile, writePrivateFile } from '#shared/private-file.ts'
 const Admission = Strict({
   cloud: Type.String({ minLength: 1, maxLength: 256 }),
   /** Public keys of the controllers that may dial this agent, Z85. */
-  controllerKeys: Type.Array(Type.String({ minLength: 40, maxLength: 40 }), { maxItems: 16 })
+  controllerKeys: Type.Array(Type.String({ minLength: 40, maxLength: 40 }), { maxItems: 16 }),
+  /** The cloud's public key, pinned at the join: Ed25519, base64url. */
+  cloudKey: Type.Optional(Type.String({ minLength: 43, maxLength: 43 }))
 })
 
 /** What a host was told when it was approved. */
 export type Admission = {
   readonly cloud: string
   readonly controllerKeys: readonly string[]
+  readonly cloudKey?: string
 }
 
 const check = validator(Admission)

@@ -9,6 +9,7 @@ import type { DeepReadonly } from '#shared/model/types.ts'
 import { validator, withDefaults } from '#shared/model/validate.ts'
 import { stateDefault } from '#shared/state-folder.ts'
 import { agentPort } from './mesh.ts'
+import { probePort } from './probes.ts'
 
 const Path = (description: string) =>
   Type.String({ pattern: '^/[^\\0]*$', maxLength: 1024, description })
@@ -31,6 +32,12 @@ export const AgentConfig = Strict({
     maximum: 65_535,
     default: agentPort,
     description: 'TCP port at which the controller reaches this agent; 0: any.'
+  }),
+  probePort: Type.Integer({
+    minimum: 0,
+    maximum: 65_535,
+    default: probePort,
+    description: 'TCP port at which other agents look whether this one is there; 0: any.'
   }),
   door: Type.Optional(
     Type.String({
@@ -64,7 +71,7 @@ export const AgentConfig = Strict({
 export type AgentConfig = DeepReadonly<Type.Static<typeof AgentConfig>>
 
 const fields = Object.keys(AgentConfig.properties)
-const numeric: ReadonlySet<string> = new Set(['port'])
+const numeric: ReadonlySet<string> = new Set(['port', 'probePort'])
 const flagOf = (field: string): string =>
   field.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
 const variableOf = (field: string): string => {

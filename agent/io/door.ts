@@ -12,7 +12,8 @@ import { within } from '#shared/deadline.ts'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
-import { doorBytesMax, knockMsMax, readJoined } from '#shared/wire/door.ts'
+import { isSignedBy, type SignedBootstrap } from '#shared/wire/bootstrap.ts'
+import { answerAtDoorBytesMax, doorBytesMax, knockMsMax, readJoined } from '#shared/wire/door.ts'
 import { encodeBody, readHeader, Sealer, type Sender } from '#shared/wire/frame.ts'
 import type { CurveKeys } from '#shared/wire/keys.ts'
 import type { Join, Joined } from '#shared/wire/messages.ts'
@@ -42,12 +43,17 @@ export type KnockOptions = {
   readonly join: () => Join
   /** The cloud that the host belongs to already; another one's approval is not taken. */
   readonly cloud: string | undefined
+  /** The cloud's public key as it is pinned; what is signed with another one is not taken. */
+  readonly cloudKey?: (() => string | undefined) | undefined
   readonly clock: Clock
   readonly log: Log
 }
 
+/** What a host is told that is let in. */
+export type LetIn = Admission & { readonly bootstrap?: SignedBootstrap }
+
 /** Knocks until approved; rejects only when the signal aborts. */
-export async function knock(options: KnockOptions, signal: AbortSignal): Promise<Admission> {
+export async function knock(options: KnockOptions, signal: AbortSignal): Promise<LetIn> {
   const { clock, log } = options
   let waitMs = knockAgainMsMin
   let told = ''
@@ -55,7 +61,13 @@ export async function knock(options: KnockOptions, signal: AbortSignal): Promise
     const answer = await knockAtEach(options, signal)
     if (answer.verdict === 'approved') {
       log.info('approved', { cloud: answer.cloud, controllerKeys: answer.controllerKeys.length })
-      return { cloud: answer.cloud, controllerKeys: answer.controllerKeys }
+      const { cloud, controllerKeys, cloudKey, bootstrap } = answer
+      return {
+        cloud,
+        controllerKeys,
+        ...(cloudKey !== undefined && { cloudKey }),
+        ...(bootstrap && { bootstrap })
+      }
     }
     const { verdict, because } = answer
     if (told !== because) log.warn('not let in yet', { verdict, because })
@@ -67,9 +79,7 @@ export async function knock(options: KnockOptions, signal: AbortSignal): Promise
   }
 }
 
-type Answer =
-  | { readonly verdict: 'unanswered'; readonly because: string }
-  | Pick<Joined, 'verdict' | 'because' | 'cloud' | 'controllerKeys'>
+type Answer = { readonly verdict: 'unanswered'; readonly because: string } | Joined
 
 /** Knocks at each door; an approval counts most, then pending, then a refusal. */
 async function knockAtEach(options: KnockOptions, signal: AbortSignal): Promise<Answer> {
@@ -91,7 +101,7 @@ async function answerOf(
   try {
     const joined = await knockOnce(door, options, signal)
     if (joined.verdict !== 'approved') return joined
-    const objection = objectionTo(joined, options.cloud)
+    const objection = objectionTo(joined, options)
     return objection === undefined ? joined : { verdict: 'unanswered', because: objection }
   } catch (thrown) {
     if (signal.aborted || !isFault(thrown)) throw thrown
@@ -99,7 +109,17 @@ async function answerOf(
   }
 }
 
-function objectionTo(joined: Joined, cloud: string | undefined): string | undefined {
+function objectionTo(joined: Joined, options: KnockOptions): string | undefined {
+  const { cloud } = options
+  const pinned = options.cloudKey?.()
+  const { cloudKey, bootstrap } = joined
+  if (pinned !== undefined && cloudKey !== undefined && cloudKey !== pinned) {
+    return 'cannot take the approval: its cloud has another key than the one that is pinned'
+  }
+  const key = pinned ?? cloudKey
+  if (bootstrap && (key === undefined || !isSignedBy(key, bootstrap))) {
+    return 'cannot take the approval: its list of candidates is not signed with the key of the cloud'
+  }
   if (cloud !== undefined && joined.cloud !== cloud) {
     return `cannot join cloud ${joined.cloud}: this host belongs to cloud ${cloud}`
   }
@@ -120,7 +140,7 @@ export async function knockOnce(
   const body = encodeBody(join(), doorBytesMax)
   const sealer = new Sealer(sender, () => 0)
   const answer = Promise.withResolvers<Joined>()
-  const socket = WireSocket.dialling(keys, { bytesMax: doorBytesMax })
+  const socket = WireSocket.dialling(keys, { bytesMax: answerAtDoorBytesMax })
   const events = async (): Promise<void> => {
     for await (const { type, because } of socket.events()) {
       if (type === 'connected') {
@@ -157,7 +177,7 @@ export type StayOptions = Omit<KnockOptions, 'cloud'> & {
   /** When a controller was last heard, on the monotonic clock. */
   readonly heardAt: () => Ms | undefined
   /** Told of each new admission, once it is stored. */
-  readonly admitted: (admission: Admission) => Promise<void>
+  readonly admitted: (admission: Admission, bootstrap?: SignedBootstrap) => Promise<void>
 }
 
 /**
@@ -173,9 +193,11 @@ export async function stayAdmitted(options: StayOptions, signal: AbortSignal): P
     try {
       if (quietMs < silenceMsMax) await clock.sleep(silenceMsMax - quietMs, signal)
       else {
-        known = await knock({ ...options, cloud: known?.cloud }, signal)
+        const { bootstrap, ...letIn } = await knock({ ...options, cloud: known?.cloud }, signal)
+        const cloudKey = options.cloudKey?.() ?? letIn.cloudKey
+        known = { ...letIn, ...(cloudKey !== undefined && { cloudKey }) }
         await writeAdmission(path, known)
-        await admitted(known)
+        await (bootstrap ? admitted(known, bootstrap) : admitted(known))
         quietFrom = clock.monotonic()
       }
     } catch (thrown) {

@@ -2,7 +2,14 @@
 
 import { sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
-import type { Answer, Question, ToAgent, ToController } from '#shared/wire/messages.ts'
+import type {
+  Answer,
+  BootstrapMessage,
+  Peers,
+  Question,
+  ToAgent,
+  ToController
+} from '#shared/wire/messages.ts'
 import type { AgentMesh } from '../core/ports.ts'
 import type { ConsoleRelay } from './console/relay.ts'
 import type { AgentLoop } from './loop.ts'
@@ -17,6 +24,8 @@ export async function hear(
     readonly loop: Pick<AgentLoop, 'takeOrder'>
     readonly relay: ConsoleRelay
     readonly answer: (question: Question) => Promise<Answer>
+    /** Told of a list of candidates, and of who this host's peers are. */
+    readonly briefed?: (message: BootstrapMessage | Peers) => void
     readonly log: Log
   },
   signal: AbortSignal
@@ -51,6 +60,10 @@ export async function hear(
         if (refusal !== undefined) say(refusal)
         return
       }
+      case 'bootstrap':
+      case 'peers':
+        given.briefed?.(message)
+        return
       case 'question':
         void answer(message)
         return

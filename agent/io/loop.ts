@@ -26,7 +26,7 @@ import type { Moment } from '../core/moment.ts'
 import { domainsOf, nothingObserved, type Observed, withResult } from '../core/observed.ts'
 import { sortDomains } from '../core/own-domains.ts'
 import type { DomainEvent, Hardware } from '../core/ports.ts'
-import type { Reporter } from '../core/report.ts'
+import type { Beside, Reporter } from '../core/report.ts'
 import { mayAct, type OrderOrigin, type Situation } from '../core/situation.ts'
 import { nameOf, type Step, stepSentence } from '../core/steps.ts'
 import { act, classOf, type Hands } from './act.ts'
@@ -55,6 +55,8 @@ export type LoopOptions = {
   readonly facts: HostFacts
   readonly consoleFolder: string
   readonly send: (report: Report) => void
+  /** What a report says beside what the loop knows. */
+  readonly beside?: () => Beside
   /** Told of our domains at each look, so that consoles can be attached. */
   readonly onDomains: (own: readonly OwnDomain[]) => void
   readonly clock: Clock
@@ -158,6 +160,11 @@ export class AgentLoop {
     return undefined
   }
 
+  /** Looks again soon: something has changed that reports say. */
+  ring(): void {
+    this.#bell.ring()
+  }
+
   /** Notes what libvirt says, for the loop to look. */
   takeEvent(event: DomainEvent): void {
     this.#memory = fold.rememberEvent(this.#memory, event)
@@ -218,7 +225,8 @@ export class AgentLoop {
       observed: this.#observed,
       memory: this.#memory,
       plan,
-      facts: this.#host.facts
+      facts: this.#host.facts,
+      beside: this.#options.beside?.() ?? {}
     })
   }
 

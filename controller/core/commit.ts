@@ -3,6 +3,7 @@
  * that changes what the controller knows for good.
  */
 import type { Kind, Resource } from '#shared/model/index.ts'
+import type { SignedBootstrap, SigningKeys } from '#shared/wire/bootstrap.ts'
 
 /** A token as the journal keeps it: enough to know it again, not enough to use it. */
 export type StoredToken = {
@@ -26,6 +27,8 @@ export type Change =
     }
   | { readonly op: 'token-put'; readonly token: StoredToken }
   | { readonly op: 'token-remove'; readonly id: string }
+  | { readonly op: 'join-token-put'; readonly token: JoinToken }
+  | { readonly op: 'join-token-remove'; readonly id: string }
   | { readonly op: 'cloud-put'; readonly cloud: Cloud }
   | { readonly op: 'reply-put'; readonly reply: KeptReply }
   | { readonly op: 'reply-remove'; readonly key: string }
@@ -40,6 +43,46 @@ export type Change =
 export type Cloud = {
   readonly id: string
   readonly createdAt: string
+  /** Signs what hosts keep; only candidates read the journal. Older clouds get one later. */
+  readonly signing?: SigningKeys
+  /** The newest list of candidates, as every host shall keep it. */
+  readonly bootstrap?: SignedBootstrap
+  /** Candidates that an operator took out: neither their name nor their key comes in again. */
+  readonly candidatesOut?: readonly CandidateOut[]
+  /** Hosts that were removed: even with a token they wait for an operator. Newest last. */
+  readonly hostsOut?: readonly HostOut[]
+}
+
+/** A candidate that is trusted no longer. */
+export type CandidateOut = {
+  readonly name: string
+  readonly meshKey: string
+  readonly at: string
+  readonly by: string
+}
+
+/** A host that was removed, by what it would come again with. */
+export type HostOut = {
+  readonly uuid: string
+  readonly publicKey: string
+  readonly name: string
+  readonly at: string
+}
+
+/** A token that lets hosts join, as the journal keeps it: enough to know it again. */
+export type JoinToken = {
+  readonly id: string
+  /** SHA-256 of the secret in the token, hexadecimal. */
+  readonly sha256: string
+  /** How many hosts it may let in, and how many it still may. */
+  readonly uses: number
+  readonly usesLeft: number
+  /** RFC 3339, UTC. */
+  readonly createdAt: string
+  readonly expiresAt: string
+  readonly by: string
+  /** The only host that it is for, by its UUID. */
+  readonly host?: string
 }
 
 /** The reply to a request with an Idempotency-Key, kept so that its repetition gets the same. */

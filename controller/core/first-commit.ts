@@ -1,4 +1,5 @@
 import type { Resource } from '#shared/model/index.ts'
+import type { SigningKeys } from '#shared/wire/bootstrap.ts'
 import { born, type Context, decision, isoOf } from './admission/context.ts'
 import type { Commit, StoredToken } from './commit.ts'
 import { defaultTenant, subjectOf } from './subject.ts'
@@ -17,7 +18,12 @@ export const defaultCidr = '10.66.0.0/24'
 
 /** What a new cloud holds before anybody has asked for anything. */
 export function firstCommit(
-  wish: { readonly cloudId: string; readonly adminToken: StoredToken; readonly cidr?: string },
+  wish: {
+    readonly cloudId: string
+    readonly adminToken: StoredToken
+    readonly cidr?: string
+    readonly signing?: SigningKeys
+  },
   context: Context
 ): Commit {
   const resources: readonly Resource[] = [
@@ -57,7 +63,14 @@ export function firstCommit(
   const because = 'a new cloud begins with a tenant, sizes, a pool, a network and an admin token'
   return {
     changes: [
-      { op: 'cloud-put', cloud: { id: wish.cloudId, createdAt: isoOf(context) } },
+      {
+        op: 'cloud-put',
+        cloud: {
+          id: wish.cloudId,
+          createdAt: isoOf(context),
+          ...(wish.signing && { signing: wish.signing })
+        }
+      },
       { op: 'token-put', token: wish.adminToken },
       ...resources.map(resource => ({ op: 'put' as const, resource }))
     ],

@@ -16,7 +16,15 @@ import type { Kind, Resource, ResourceOf } from '#shared/model/index.ts'
 import { kindNames } from '#shared/model/index.ts'
 import type { Ms } from '#shared/units.ts'
 import type { Report } from '#shared/wire/order.ts'
-import type { Change, Cloud, Commit, KeptReply, NoticesKept, StoredToken } from './commit.ts'
+import type {
+  Change,
+  Cloud,
+  Commit,
+  JoinToken,
+  KeptReply,
+  NoticesKept,
+  StoredToken
+} from './commit.ts'
 import { Histories, type Recorded } from './histories.ts'
 import { Indexes } from './indexes.ts'
 import type { Position } from './ports.ts'
@@ -76,6 +84,7 @@ export class View {
     kindNames.map(kind => [kind, new Map()])
   )
   readonly #tokens = new Map<string, StoredToken>()
+  readonly #joinTokens = new Map<string, JoinToken>()
   readonly #replies = new Map<string, KeptReply>()
   readonly #noticesKept = new Map<string, NoticesKept>()
   readonly #histories = new Histories({
@@ -109,6 +118,9 @@ export class View {
 
   tokens(): ReadonlyMap<string, StoredToken> {
     return this.#tokens
+  }
+  joinTokens(): ReadonlyMap<string, JoinToken> {
+    return this.#joinTokens
   }
   replies(): ReadonlyMap<string, KeptReply> {
     return this.#replies
@@ -214,10 +226,25 @@ export class View {
         this.#tokens.delete(change.id)
         return token ? [{ op: 'token-put', token }] : []
       }
-      case 'cloud-put':
+      case 'join-token-put': {
+        const { id } = change.token
+        const before = this.#joinTokens.get(id)
+        this.#dirty.add(`join-token/${id}`)
+        this.#joinTokens.set(id, change.token)
+        return [before ? { ...change, token: before } : { op: 'join-token-remove', id }]
+      }
+      case 'join-token-remove': {
+        const token = this.#joinTokens.get(change.id)
+        this.#dirty.add(`join-token/${change.id}`)
+        this.#joinTokens.delete(change.id)
+        return token ? [{ op: 'join-token-put', token }] : []
+      }
+      case 'cloud-put': {
+        const before = this.#cloud
         this.#dirty.add('cloud/cloud')
         this.#cloud = change.cloud
-        return []
+        return before ? [{ op: 'cloud-put', cloud: before }] : []
+      }
       case 'reply-put':
         this.#dirty.add(`reply/${change.reply.key}`)
         this.#replies.set(change.reply.key, change.reply)
@@ -287,6 +314,7 @@ export class View {
     const slash = key.indexOf('/')
     const [group, rest] = [key.slice(0, slash), key.slice(slash + 1)]
     if (group === 'token') return this.#tokens.get(rest)
+    if (group === 'join-token') return this.#joinTokens.get(rest)
     if (group === 'reply') return this.#replies.get(rest)
     if (group === 'notices') return this.#noticesKept.get(rest)
     if (group === 'history') return this.#histories.get(rest)
@@ -298,6 +326,7 @@ export class View {
   *keys(): Iterable<string> {
     for (const [kind, all] of this.#resources) for (const id of all.keys()) yield `${kind}/${id}`
     for (const id of this.#tokens.keys()) yield `token/${id}`
+    for (const id of this.#joinTokens.keys()) yield `join-token/${id}`
     for (const key of this.#replies.keys()) yield `reply/${key}`
     for (const host of this.#noticesKept.keys()) yield `notices/${host}`
     for (const subject of this.#histories.subjects()) yield `history/${subject}`
@@ -309,6 +338,7 @@ export class View {
     const slash = key.indexOf('/')
     const [group, rest] = [key.slice(0, slash), key.slice(slash + 1)]
     if (group === 'token') this.#tokens.set(rest, value as StoredToken)
+    else if (group === 'join-token') this.#joinTokens.set(rest, value as JoinToken)
     else if (group === 'reply') this.#replies.set(rest, value as KeptReply)
     else if (group === 'notices') this.#noticesKept.set(rest, value as NoticesKept)
     else if (group === 'history') this.#histories.load(rest, value as Recorded[])

@@ -12,7 +12,7 @@ import { within } from '#shared/deadline.ts'
 import { isFault } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
-import { doorBytesMax, readJoin } from '#shared/wire/door.ts'
+import { answerAtDoorBytesMax, doorBytesMax, readJoin } from '#shared/wire/door.ts'
 import { encodeBody, readHeader, Sealer, type Sender } from '#shared/wire/frame.ts'
 import type { CurveKeys } from '#shared/wire/keys.ts'
 import type { Join, Joined } from '#shared/wire/messages.ts'
@@ -219,7 +219,7 @@ export class Door implements AsyncDisposable {
 
   /** One send at a time: each waits for the one before. */
   #answer(socket: WireSocket, line: string, joined: Joined): Promise<unknown> {
-    const body = encodeBody(joined, doorBytesMax)
+    const body = encodeBody(joined, answerAtDoorBytesMax)
     this.#counters.add(joined.verdict)
     this.#answering = this.#answering.then(async () => {
       const now = this.#options.clock.monotonic()

@@ -4,6 +4,7 @@ import type { Host } from '#shared/model/host.ts'
 import { createPrivateFile, readPrivateFile } from '#shared/private-file.ts'
 import type { Join, Joined } from '#shared/wire/messages.ts'
 import type { Doorkeeper } from '../core/ports.ts'
+import type { View } from '../core/view.ts'
 import type { Service } from './api/service.ts'
 
 /** Hosts that may wait for approval at once; more are turned away until some are judged. */
@@ -34,12 +35,47 @@ export function doorkeeperOf(
         const because = `waits for: remuda host approve ${host.name}`
         return { type: 'joined', verdict: 'pending', because, cloud, controllerKeys: [] }
       }
-      const controllerKeys = [...options.controllerKeys]
-      return { type: 'joined', verdict: 'approved', because: 'known', cloud, controllerKeys }
+      return approvedBy(reign.view, options.controllerKeys)
     } catch (thrown) {
       if (thrown instanceof Fault) return refused(sentence(thrown))
       throw thrown
     }
+  }
+}
+
+/** What a host that is let in is told: the cloud's key, and the newest list that is signed. */
+function approvedBy(view: View, controllerKeys: readonly string[]): Joined {
+  const { id = '', signing, bootstrap } = view.cloud ?? {}
+  return {
+    type: 'joined',
+    verdict: 'approved',
+    because: 'known',
+    cloud: id,
+    controllerKeys: [...controllerKeys],
+    ...(signing && { cloudKey: signing.publicKey }),
+    ...(bootstrap && { bootstrap })
+  }
+}
+
+/**
+ * The door of a candidate that does not lead: it knows whom the cloud knows, and lets nobody in.
+ * Who is known learns from it where the others are.
+ */
+export function standbyDoorkeeperOf(view: () => View, because: () => string): Doorkeeper {
+  return async ({ uuid, publicKey, endpoint }) => {
+    const [id] = view().indexes.of('host-uuid', uuid)
+    const host = id === undefined ? undefined : view().get('host', id)
+    const known = host?.decided
+    const isKnown = known?.approval === 'approved' && known.publicKey === publicKey
+    const list = view().cloud?.bootstrap?.bootstrap
+    if (isKnown && known.endpoint === endpoint && list) {
+      return approvedBy(
+        view(),
+        list.candidates.map(({ meshKey }) => meshKey)
+      )
+    }
+    const cloud = view().cloud?.id ?? ''
+    return { type: 'joined', verdict: 'pending', because: because(), cloud, controllerKeys: [] }
   }
 }
 

@@ -53,6 +53,8 @@ export type ReignOptions = {
   readonly imageUrl: (image: Image) => string
   /** Answers and console bytes of agents, for whoever asked. */
   readonly onReply: (host: Host, message: ToController) => void
+  /** Told of each report, once it is in the view. */
+  readonly onReport?: (host: Host, report: Report) => void
   /** Told when the line to a host is lost. */
   readonly onAway?: (host: Host, because: string) => void
 }
@@ -305,6 +307,7 @@ export class Reign {
         this.view.fold({ type: 'report', host: name, report: message, at: this.now() })
         this.#options.announcer.reported(host, before, this.view.heard(name).report)
         this.#orderAgain(host, message)
+        this.#options.onReport?.(host, message)
         this.wake()
         return
       }

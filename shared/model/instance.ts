@@ -113,7 +113,14 @@ export const InstanceSpec = Strict({
     default: true,
     description: 'Whether it starts elsewhere when its host is proven dead.'
   }),
-  host: Type.Optional(Name('The only host that it may run on.'))
+  host: Type.Optional(Name('The only host that it may run on.')),
+  coldStart: Type.Optional(
+    Type.Boolean({
+      description:
+        'Whether its host starts it by itself after a power cut, before any controller is there; ' +
+        'it must name its host and have local volumes only.'
+    })
+  )
 })
 export type InstanceSpec = DeepReadonly<Type.Static<typeof InstanceSpec>>
 

@@ -6,12 +6,14 @@ import { Join, Joined } from './messages.ts'
 
 /** Where candidates have their door. */
 export const doorPort = 7412
-/** No message at the door is longer. Unit: bytes. */
+/** No question at the door is longer. Unit: bytes. */
 export const doorBytesMax = 8 * 1024
+/** No answer is longer; the signed list may be in it. Unit: bytes. */
+export const answerAtDoorBytesMax = 96 * 1024
 /** How long one who knocks waits for the answer. Unit: ms. */
 export const knockMsMax: Ms = 5_000
 
 /** Reads what is said at the door: `join` and nothing else. */
 export const readJoin = makeReader<Join>(Type.Union([Join]), doorBytesMax)
 /** Reads what the door answers. */
-export const readJoined = makeReader<Joined>(Type.Union([Joined]), doorBytesMax)
+export const readJoined = makeReader<Joined>(Type.Union([Joined]), answerAtDoorBytesMax)

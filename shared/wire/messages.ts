@@ -5,6 +5,7 @@
 import Type from 'typebox'
 import { Strict, Words } from '../model/resource.ts'
 import type { DeepReadonly } from '../model/types.ts'
+import { SignedBootstrap } from './bootstrap.ts'
 import { Order, Report } from './order.ts'
 
 /** Raised when a message changes so that an older peer would misread it. */
@@ -90,6 +91,32 @@ export const Refusal = Strict({
   because: Text(2048)
 })
 
+/** The newest list of candidates; an agent takes it when it is rightly signed and newer. */
+export const BootstrapMessage = Strict({
+  type: Type.Literal('bootstrap'),
+  signed: SignedBootstrap,
+  /** The cloud's public key, for a host that has none yet: it joined before there was one. */
+  cloudKey: Text(64)
+})
+
+/** Whom a host asks whether they are there, and who may ask it. */
+export const Peers = Strict({
+  type: Type.Literal('peers'),
+  /** Stands for what is in it, so that a report can say which ones were taken. */
+  print: Text(64),
+  /** Hosts to look for: UUID, where they listen for that, and the key that they must have. */
+  probe: Type.Array(
+    Strict({
+      host: Text(64),
+      endpoint: Text(),
+      publicKey: Type.String({ minLength: 40, maxLength: 40 })
+    }),
+    { maxItems: 16 }
+  ),
+  /** CURVE keys of those who look for this host, Z85. */
+  admit: Type.Array(Type.String({ minLength: 40, maxLength: 40 }), { maxItems: 16 })
+})
+
 /** Knocks at the door of a candidate: a host that is not known yet asks to be let in. */
 export const Join = Strict({
   type: Type.Literal('join'),
@@ -109,13 +136,18 @@ export const Joined = Strict({
   because: Text(2048),
   cloud: Text(),
   /** CURVE public keys of the controllers that the agent shall admit, Z85. */
-  controllerKeys: Type.Array(Text(40), { maxItems: 16 })
+  controllerKeys: Type.Array(Text(40), { maxItems: 16 }),
+  /** Public key of the cloud (Ed25519, base64url), and the newest list that it has signed. */
+  cloudKey: Type.Optional(Text(64)),
+  bootstrap: Type.Optional(SignedBootstrap)
 })
 
 /** All that a controller may say to an agent. */
 export const toAgent = Type.Union([
   Order,
   Heartbeat,
+  BootstrapMessage,
+  Peers,
   ConsoleOpen,
   ChannelData,
   ChannelTaken,
@@ -136,6 +168,8 @@ export const toController = Type.Union([
 export type ToAgent = DeepReadonly<Type.Static<typeof toAgent>>
 /** What an agent may say to a controller. */
 export type ToController = DeepReadonly<Type.Static<typeof toController>>
+export type BootstrapMessage = DeepReadonly<Type.Static<typeof BootstrapMessage>>
+export type Peers = DeepReadonly<Type.Static<typeof Peers>>
 export type Join = DeepReadonly<Type.Static<typeof Join>>
 export type Joined = DeepReadonly<Type.Static<typeof Joined>>
 export type Heartbeat = DeepReadonly<Type.Static<typeof Heartbeat>>

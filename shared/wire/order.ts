@@ -173,6 +173,16 @@ export const Notice = Strict({
 })
 export type Notice = DeepReadonly<Type.Static<typeof Notice>>
 
+/** What a host found when it last looked for one of its peers. */
+export const PeerSeen = Strict({
+  /** UUID of the peer. */
+  host: Text(64),
+  reached: Type.Boolean(),
+  /** How long ago it was looked for last. Unit: ms. */
+  ageMs: Type.Number({ minimum: 0 })
+})
+export type PeerSeen = DeepReadonly<Type.Static<typeof PeerSeen>>
+
 /** What a host holds, in full. Sent at each change, and unasked every few seconds. */
 export const Report = Strict({
   type: Type.Literal('report'),
@@ -219,6 +229,12 @@ export const Report = Strict({
   foreign: Type.Array(Strict({ name: Text(), driver: Text(16), memoryMib: Count() }), {
     maxItems: 10_000
   }),
-  notices: Type.Array(Notice, { maxItems: 256 })
+  notices: Type.Array(Notice, { maxItems: 256 }),
+  /** Version of the signed list that this host keeps; left out: none. */
+  bootstrapVersion: Type.Optional(Count()),
+  /** Where this host can be looked for by its peers, and by which list of them it goes. */
+  probeEndpoint: Type.Optional(Text()),
+  peersPrint: Type.Optional(Text(64)),
+  peers: Type.Optional(Type.Array(PeerSeen, { maxItems: 16 }))
 })
 export type Report = DeepReadonly<Type.Static<typeof Report>>

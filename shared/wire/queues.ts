@@ -12,7 +12,14 @@ export type Bounds = { readonly entriesMax: number; readonly bytesMax: number }
 export const queueBounds: Bounds = { entriesMax: 1_024, bytesMax: 8 * 1024 * 1024 }
 
 /** Messages of which only the latest counts; in the order in which they are sent. */
-export const stateTypes: readonly string[] = ['heartbeat', 'refusal', 'order', 'report']
+export const stateTypes: readonly string[] = [
+  'heartbeat',
+  'refusal',
+  'bootstrap',
+  'order',
+  'report',
+  'peers'
+]
 
 /** A message that waits to be sent. */
 export type Outgoing = { readonly type: string; readonly body: Uint8Array }

@@ -30,7 +30,7 @@ export class Domain implements AsyncDisposable {
   }
 
   /** Makes a new domain, and opens the gate where it is the first. */
-  static async open(what: 'agent' | 'door', judge: Judge): Promise<Domain> {
+  static async open(what: 'agent' | 'door' | 'probe', judge: Judge): Promise<Domain> {
     const domain = new Domain(`${what}-${++numbered}`)
     judges.set(domain.name, judge)
     gate ??= openGate(closing)

@@ -132,6 +132,12 @@ export const instance = {
       type: 'boolean',
       default: true
     },
-    host: { doc: 'The only host that it may run on.', type: 'name' }
+    host: { doc: 'The only host that it may run on.', type: 'name' },
+    coldStart: {
+      doc:
+        'Whether its host starts it by itself after a power cut, before any controller is ' +
+        'there; it must name its host and have local volumes only.',
+      type: 'boolean'
+    }
   }
 } as const
