@@ -31,12 +31,17 @@ const eventsMax = 2_000
 /**
  * Decides one round: at most `commitsMax` commits, one at a time. Each is decided on the view as it
  * is when it is asked for, so whoever folds one before asking for the next gets no two that clash.
- * Undefined is no commit, but a good moment for others to have their turn.
+ * Undefined is no commit, but a good moment for others to have their turn. As long as `places` is
+ * false nothing is placed: not all hosts are known yet.
  */
-export function* decide(view: View, context: Context): Iterable<Commit | undefined> {
+export function* decide(
+  view: View,
+  context: Context,
+  { places = true }: { readonly places?: boolean } = {}
+): Iterable<Commit | undefined> {
   let commits = 0
   // Notices before departures: the last words of what has ended belong into its own history.
-  const all = [placements, noticesOf, departures, forgotten]
+  const all = [...(places ? [placements] : []), noticesOf, departures, forgotten]
   for (const some of all) {
     for (const commit of some(view, context)) {
       yield commit
@@ -217,6 +222,7 @@ function* forgotten(view: View, context: Context): Iterable<Commit> {
     if (context.now.wall - Date.parse(at) < replyKeptMs) break
     changes.push({ op: 'reply-remove', key })
   }
+  changes.push(...staleJoinTokens(view, context))
   const events = view.all('event')
   if (events.size > eventsMax) {
     const stale = [...events.values()].sort((a, b) =>

@@ -40,6 +40,7 @@ export async function openImageStore(folder: string): Promise<ImageStore> {
         await rm(part, { force: true })
       }
     },
+    has: async sha256 => (await stat(join(folder, sha256)).catch(() => undefined)) !== undefined,
     open: async sha256 => {
       const path = join(folder, sha256)
       const there = await stat(path).catch(() => undefined)

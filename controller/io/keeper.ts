@@ -6,6 +6,7 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Log } from '#shared/log.ts'
 import {
+  type Chunk,
   type ChunkIndex,
   type DirtyChunks,
   decodeChunk,
@@ -20,6 +21,7 @@ import {
 } from '../core/journal-chunks.ts'
 import type { Entry, Journal, Position } from '../core/ports.ts'
 import type { View } from '../core/view.ts'
+import type { KeyTap } from './key-taps.ts'
 
 /**
  * A checkpoint is written after so many commits, or a tenth as many as there are resources: in a
@@ -31,37 +33,54 @@ const chunksPerSlice = 2
 /** Keys that are noted between two of them. */
 const keysPerSlice = 5_000
 
-/** `load` comes first and once; `write` is for one caller at a time. */
+/** Where checkpoints are kept: a journal, or a candidate's own copy of what it holds. */
+export type CheckpointPlace = Pick<
+  Journal,
+  'readCheckpoint' | 'writeCheckpoint' | 'entries' | 'prune'
+>
+
+/** What a keeper stands on. */
+export type KeeperOptions = {
+  readonly journal: CheckpointPlace
+  readonly view: View
+  readonly log: Log
+  /** Gives the keys that have changed since it was last asked; the view's own when left out. */
+  readonly changed?: KeyTap
+  /** Writes so many times more often than every `commitsPerCheckpoint` commits; 1 if left out. */
+  readonly pace?: number
+  /** How many entries before the checkpoint stay, as a share of what is due; 0 if left out. */
+  readonly dueKept?: number
+}
+
+/** `load` or `adopt` comes first and once; `write` is for one caller at a time. */
 export class Keeper {
-  readonly #journal: Journal
+  readonly #journal: CheckpointPlace
   readonly #view: View
   readonly #log: Log
+  readonly #changed: KeyTap
+  readonly #pace: number
+  readonly #dueKept: number
   readonly #index: ChunkIndex = emptyChunkIndex()
   #written: Position = 0
   #writing: Promise<void> | undefined
 
-  constructor(options: { readonly journal: Journal; readonly view: View; readonly log: Log }) {
-    this.#journal = options.journal
-    this.#view = options.view
-    this.#log = options.log
+  constructor(options: KeeperOptions) {
+    const { journal, view, log, changed, pace, dueKept } = options
+    this.#journal = journal
+    this.#view = view
+    this.#log = log
+    this.#changed = changed ?? (() => view.takeDirty())
+    this.#pace = pace ?? 1
+    this.#dueKept = dueKept ?? 0
   }
 
   /** Fills the view with what the journal holds; tells each entry that no checkpoint covers. */
   async load(onEntry: (entry: Entry) => void = () => {}): Promise<void> {
     const startedAt = performance.now()
-    const checkpoint = await this.#journal.readCheckpoint()
-    if (checkpoint) {
-      this.#written = checkpoint.position
-      this.#view.indexes.at(checkpoint.position)
-      for await (const { key: name, bytes } of checkpoint.chunks) {
-        const { keys, values } = decodeChunk(bytes)
-        for (const [at, key] of keys.entries()) this.#view.load(key, values[at])
-        // The view may hold a value in its own way; were ours kept, there would be two of each.
-        const chunk = { keys, values: keys.map(key => this.#view.valueOf(key)) }
-        noteLoaded(this.#index, { name, chunk, bytes: bytes.length })
-      }
-      this.#view.loaded(checkpoint.position)
-    }
+    const position = await loadCheckpoint(this.#journal, this.#view, (name, chunk, bytes) =>
+      noteLoaded(this.#index, { name, chunk, bytes })
+    )
+    this.#written = position ?? 0
     let entries = 0
     for await (const entry of this.#journal.entries(this.#written)) {
       const { position, commit } = entry
@@ -77,6 +96,26 @@ export class Keeper {
     })
   }
 
+  /**
+   * Takes a place over whose checkpoint others have written, and for a view that was filled from
+   * elsewhere: the next checkpoint holds all of it, and nothing of theirs.
+   */
+  async adopt(): Promise<void> {
+    const checkpoint = await this.#journal.readCheckpoint()
+    if (checkpoint) {
+      this.#written = checkpoint.position
+      for await (const { key: name, bytes } of checkpoint.chunks) {
+        this.#index.stored.set(name, { keys: 0, bytes: bytes.length })
+      }
+    }
+    let noted = 0
+    for (const key of this.#view.keys()) {
+      noteKey(this.#index, key, this.#view.valueOf(key))
+      noted += 1
+      if (noted % keysPerSlice === 0) await breathe()
+    }
+  }
+
   /** Commits that are not in the checkpoint yet. */
   get behind(): number {
     return this.#view.position - this.#written
@@ -84,13 +123,16 @@ export class Keeper {
 
   /** Writes a checkpoint when it is due and none is being written. */
   writeIfDue(durable: () => Promise<void>): void {
-    const due = Math.max(commitsPerCheckpoint, this.#view.indexes.count() / 10)
-    if (this.#writing || this.behind < due) return
+    if (this.#writing || this.behind < this.#due() / this.#pace) return
     this.#writing = this.write(durable)
       .catch(thrown => this.#log.warn('cannot write a checkpoint', { because: String(thrown) }))
       .finally(() => {
         this.#writing = undefined
       })
+  }
+
+  #due(): number {
+    return Math.max(commitsPerCheckpoint, this.#view.indexes.count() / 10)
   }
 
   /** Writes what has changed since the last checkpoint; `durable`: the view is recorded. */
@@ -111,19 +153,20 @@ export class Keeper {
     }
     noteStored(this.#index, taken, sizes)
     this.#written = position
-    await this.#journal.prune(position)
+    const kept = Math.ceil(this.#due() * this.#dueKept)
+    if (position > kept) await this.#journal.prune(position - kept)
   }
 
   /** Notes what may be a great many keys; they are not of one moment. */
   async #noteSlowly(): Promise<void> {
-    for (const [at, key] of this.#view.takeDirty().entries()) {
+    for (const [at, key] of this.#changed().entries()) {
       noteKey(this.#index, key, this.#view.valueOf(key))
       if (at % keysPerSlice === keysPerSlice - 1) await breathe()
     }
   }
 
   #note(): void {
-    for (const key of this.#view.takeDirty()) {
+    for (const key of this.#changed()) {
       noteKey(this.#index, key, this.#view.valueOf(key))
     }
   }
@@ -132,6 +175,26 @@ export class Keeper {
   async idle(): Promise<void> {
     await this.#writing
   }
+}
+
+/** Fills a view with the checkpoint of a place; gives its position, undefined when there is none. */
+export async function loadCheckpoint(
+  place: Pick<Journal, 'readCheckpoint'>,
+  view: View,
+  onChunk: (name: string, chunk: Chunk, bytes: number) => void = () => {}
+): Promise<Position | undefined> {
+  const checkpoint = await place.readCheckpoint()
+  if (!checkpoint) return undefined
+  view.indexes.at(checkpoint.position)
+  for await (const { key: name, bytes } of checkpoint.chunks) {
+    const { keys, values } = decodeChunk(bytes)
+    for (const [at, key] of keys.entries()) view.load(key, values[at])
+    // The view may hold a value in its own way; were ours kept, there would be two of each.
+    const chunk = { keys, values: keys.map(key => view.valueOf(key)) }
+    onChunk(name, chunk, bytes.length)
+  }
+  view.loaded(checkpoint.position)
+  return checkpoint.position
 }
 
 /** Encodes chunk after chunk as the journal takes them, so that never all are in memory. */

@@ -8,6 +8,12 @@
  *
  * What the view says may be ahead of the journal for a moment. So whoever lets something out, an
  * order or an answer, waits for `durable` first: then no reader has seen what a crash would undo.
+ *
+ *     following ──open──► leading ──a write fails──► broken ──recovered──► leading
+ *         │ ▲                └──another one has the epoch──► deposed, for good
+ *         └─┘ follow
+ *
+ * Until it is opened, a ledger follows what others have written, and takes nothing itself.
  */
 import assert, { AssertionError } from 'node:assert/strict'
 import type { Clock } from '#shared/clock.ts'
@@ -25,13 +31,16 @@ type Flight = { readonly position: Position; readonly undo: Undo; readonly done:
 
 /** What a ledger stands on; recovery is given up when the signal aborts. */
 export type LedgerOptions = {
-  readonly journal: Journal
+  /** What `open` writes to, unless it names another one. */
+  readonly journal?: Journal
   readonly clock: Clock
   readonly log: Log
   /** Told of each commit once it is durable, in order. */
   readonly onDurable: (entry: Pick<Entry, 'position' | 'epoch' | 'commit'>) => void
   /** Told when commits were taken back that the view has held. */
   readonly onLost?: () => void
+  /** Told once when another controller has the journal; without it nobody else can. */
+  readonly onDeposed?: (because: Fault) => void
   readonly signal: AbortSignal
 }
 
@@ -39,10 +48,11 @@ export type LedgerOptions = {
 export class Ledger {
   readonly view = new View()
   readonly #options: LedgerOptions
+  #journal: Journal | undefined
   #epoch: Epoch = 0
   #durable: Position = 0
   #flights: Flight[] = []
-  #broken: Fault | undefined
+  #broken: Fault | undefined = new Fault('unavailable', 'this candidate does not lead')
   #recovery: Promise<void> | undefined
 
   constructor(options: LedgerOptions) {
@@ -61,11 +71,36 @@ export class Ledger {
     return this.#broken
   }
 
+  /** Whether it takes commits, or did until its journal failed; until then it follows. */
+  get isOpen(): boolean {
+    return this.#journal !== undefined
+  }
+
+  /** Says that the view was loaded as it was at some moment of the journal. */
+  loaded(at: { readonly epoch: Epoch }): void {
+    assert(!this.isOpen)
+    this.#epoch = at.epoch
+    this.#durable = this.view.position
+  }
+
+  /** Takes in what another controller has written. */
+  follow({ position, epoch, commit }: Entry): void {
+    assert(!this.isOpen, 'who leads follows nobody')
+    assert.equal(position, this.view.position + 1, 'an entry was left out')
+    this.view.fold({ type: 'commit', position, commit })
+    this.#epoch = epoch
+    this.#durable = position
+    this.#options.onDurable({ position, epoch, commit })
+  }
+
   /** Takes the epoch and says that the loaded view is that of the journal's head. */
-  async open(epoch: Epoch): Promise<void> {
+  async open(epoch: Epoch, journal = this.#options.journal): Promise<void> {
+    assert(journal)
     this.#epoch = epoch
     this.#durable = this.view.position
-    assert.equal(this.#durable, this.#options.journal.head())
+    assert.equal(this.#durable, journal.head())
+    this.#journal = journal
+    this.#broken = undefined
   }
 
   /**
@@ -74,7 +109,8 @@ export class Ledger {
    */
   commit(commit: Commit): Promise<Position> {
     if (this.#broken) return Promise.reject(this.#unavailable(this.#broken))
-    const { journal, onDurable } = this.#options
+    const { onDurable } = this.#options
+    const journal = this.#opened()
     const position = this.view.position + 1
     const undo = this.view.fold({ type: 'commit', position, commit })
     assert(undo)
@@ -131,13 +167,28 @@ export class Ledger {
       because: sentence(failure),
       commits: lost.length
     })
-    this.#recovery = this.#recover()
+    if (!this.#isDeposed(fault)) this.#recovery = this.#recover()
     return fault
+  }
+
+  /** Whether it is over: somebody else has raised the epoch, or our own session has ended. */
+  #isDeposed(thrown: unknown): boolean {
+    const { onDeposed } = this.#options
+    const over = isFault(thrown, 'stale') || isFault(thrown, 'closed')
+    if (!over || !onDeposed) return false
+    onDeposed(thrown)
+    return true
   }
 
   /** Raises the epoch above one that was seen: the journal is an older copy of itself. */
   async raiseAbove(epoch: Epoch): Promise<void> {
-    while (this.#epoch <= epoch) this.#epoch = await this.#options.journal.raiseEpoch()
+    const journal = this.#opened()
+    try {
+      while (this.#epoch <= epoch) this.#epoch = await journal.raiseEpoch()
+    } catch (thrown) {
+      this.#isDeposed(thrown)
+      throw thrown
+    }
     this.#options.log.warn('raised the epoch above one that a host has seen', {
       epoch: this.#epoch
     })
@@ -148,8 +199,14 @@ export class Ledger {
     await this.#recovery
   }
 
+  #opened(): Journal {
+    assert(this.#journal)
+    return this.#journal
+  }
+
   async #recover(): Promise<void> {
-    const { journal, clock, log, signal } = this.#options
+    const { clock, log, signal } = this.#options
+    const journal = this.#opened()
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
         await clock.sleep(recoverDelaysMs[Math.min(attempt, recoverDelaysMs.length - 1)]!, signal)
@@ -160,7 +217,7 @@ export class Ledger {
         log.info('the journal takes commits again', { position: head, epoch: this.#epoch })
         return
       } catch (thrown) {
-        if (signal.aborted) return
+        if (signal.aborted || this.#isDeposed(thrown)) return
         // What was acknowledged is gone: only an opening can judge that, by whoever comes next.
         if (isFault(thrown, 'corrupt')) throw new AssertionError({ message: sentence(thrown) })
         if (attempt % 10 === 0)
@@ -171,7 +228,7 @@ export class Ledger {
 
   /** Folds entries that were written although nobody was told so. */
   async #readBack(): Promise<void> {
-    for await (const entry of this.#options.journal.entries(this.#durable)) {
+    for await (const entry of this.#opened().entries(this.#durable)) {
       this.view.fold({ type: 'commit', position: entry.position, commit: entry.commit })
       this.#durable = entry.position
       this.#options.onDurable(entry)

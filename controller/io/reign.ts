@@ -11,6 +11,7 @@ import { type HostId, newId } from '#shared/ids.ts'
 import type { Log } from '#shared/log.ts'
 import type { Host } from '#shared/model/host.ts'
 import type { Image } from '#shared/model/image.ts'
+import type { Ms } from '#shared/units.ts'
 import type { ToController } from '#shared/wire/messages.ts'
 import type { Order, Report } from '#shared/wire/order.ts'
 import { admit, type Intent } from '../core/admission/admit.ts'
@@ -46,7 +47,7 @@ export type ReignOptions = {
   readonly ledger: Ledger
   readonly announcer: Announcer
   readonly mesh: Mesh
-  readonly election: Election
+  readonly election: Pick<Election, 'alone' | 'holds'>
   readonly clock: Clock
   readonly log: Log
   /** Where agents fetch an image's content. */
@@ -57,6 +58,11 @@ export type ReignOptions = {
   readonly onReport?: (host: Host, report: Report) => void
   /** Told when the line to a host is lost. */
   readonly onAway?: (host: Host, because: string) => void
+  /**
+   * A reign that has just begun places nothing before all hosts were heard, or were silent for so
+   * long: what the first one could take, a later one may already have. Left out: at once. Unit: ms.
+   */
+  readonly graceMs?: Ms
 }
 
 /** What came of a wish. */
@@ -73,6 +79,8 @@ export class Reign {
   readonly #sent = new Map<string, Sent>()
   #hostsSeen: ReadonlyMap<string, HostSeen> = new Map()
   #epochSeen = 0
+  #begunAt: Ms = 0
+  #settled = false
   #wake: () => void = () => {}
   #woken = false
 
@@ -141,6 +149,7 @@ export class Reign {
   async run(signal: AbortSignal): Promise<void> {
     const listening = this.#listen(signal)
     const { clock } = this.#options
+    this.#begunAt = clock.monotonic()
     const stop = (): void => this.wake()
     signal.addEventListener('abort', stop)
     while (!signal.aborted) {
@@ -174,8 +183,8 @@ export class Reign {
     this.#woken = false
     const { election, clock, ledger } = this.#options
     if (!election.holds(clock.monotonic()) || ledger.broken) return
-    // Alone we can only be refused by our own later epoch: the journal is an older copy.
-    if (election.alone && this.#epochSeen >= ledger.epoch) await ledger.raiseAbove(this.#epochSeen)
+    // Either the journal is an older copy, or we are deposed: then it does not let us raise it.
+    if (this.#epochSeen >= ledger.epoch) await ledger.raiseAbove(this.#epochSeen)
     this.#dial()
     await this.#decide()
     await this.#order()
@@ -191,7 +200,8 @@ export class Reign {
     }
     const news = watchHosts(this.view, this.#hostsSeen, this.#context('controller'))
     for (const commit of news.commits) record(commit)
-    for (const commit of decide(this.view, this.#context('controller'))) {
+    const places = this.#knowsHosts()
+    for (const commit of decide(this.view, this.#context('controller'), { places })) {
       if (commit) record(commit)
       const pause = breathe()
       if (pause) await pause
@@ -203,6 +213,24 @@ export class Reign {
     if (failed) throw failed
     this.#hostsSeen = news.seen
     this.#tell(news)
+  }
+
+  /** Whether all hosts were heard in this reign, or those that were not had time enough. */
+  #knowsHosts(): boolean {
+    const { graceMs, clock } = this.#options
+    if (this.#settled || graceMs === undefined) return true
+    const isOver = clock.monotonic() - this.#begunAt >= graceMs
+    const hosts = [...this.view.all('host').values()]
+    const unheard = hosts.filter(
+      ({ name, decided }) =>
+        decided.approval === 'approved' && this.view.heard(name).report === undefined
+    )
+    this.#settled = isOver || unheard.length === 0
+    if (this.#settled) {
+      const silent = unheard.map(({ name }) => name)
+      this.#options.log.info('hosts are known', { hosts: hosts.length, silent })
+    }
+    return this.#settled
   }
 
   /** Keeps the mesh dialling exactly the hosts that are let in. */

@@ -9,6 +9,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { isFault } from '#shared/fault.ts'
 import { validator, withDefaults } from '#shared/model/validate.ts'
 import { cloudRoutes } from './cloud.ts'
+import { clusterRoutes } from './cluster.ts'
 import { components, referring } from './components.ts'
 import { eventRoutes } from './events.ts'
 import { bodyBytesMax, HttpFault, problemOf } from './problem.ts'
@@ -36,6 +37,7 @@ const requestMsMax = 310_000
 /** Every route of the API but that of its own description. */
 export const routesOf = (service: Service): readonly Route[] => [
   ...cloudRoutes(service),
+  ...clusterRoutes(service),
   ...resourceRoutes(service),
   ...verbRoutes(service),
   ...eventRoutes(service),

@@ -10,6 +10,7 @@ import type { Feed } from '../feed.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Meters } from '../metrics.ts'
 import type { Reign } from '../reign.ts'
+import type { Cluster } from './cluster-status.ts'
 
 /** What the API stands on. */
 export type Service = {
@@ -21,6 +22,7 @@ export type Service = {
   readonly meters: Meters
   readonly images: ImageStore
   readonly agents: Agents
+  readonly cluster: Cluster
   readonly version: string
   /** When this controller began to lead, RFC 3339. */
   readonly startedAt: string
@@ -39,6 +41,8 @@ export type ImageStore = {
     expected: { readonly image: Image; readonly signal: AbortSignal },
     record: (stored: ImageContent) => Promise<Result>
   ) => Promise<Result>
+  /** Whether content is here. */
+  readonly has: (sha256: string) => Promise<boolean>
   /** Opens stored content; undefined: it is not here. */
   readonly open: (sha256: string) => Promise<Readable | undefined>
   /**

@@ -1,0 +1,47 @@
+/** Founds the cloud where there is none. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '#shared/clock.ts'
+import { newId } from '#shared/ids.ts'
+import type { Log } from '#shared/log.ts'
+import { createPrivateFile, readPrivateFile } from '#shared/private-file.ts'
+import { makeSigningKeys } from '#shared/wire/bootstrap.ts'
+import { firstCommit } from '../core/first-commit.ts'
+import { hashOf, makeToken } from './api/tokens.ts'
+import type { ControllerConfig } from './config.ts'
+import type { Ledger } from './ledger.ts'
+import { newCloudId } from './reign.ts'
+
+/** Founds the cloud unless the ledger has one, and keeps its admin token in a file. */
+export async function found(
+  config: ControllerConfig,
+  parts: { readonly ledger: Ledger; readonly clock: Clock; readonly log: Log }
+): Promise<void> {
+  const { ledger, clock, log } = parts
+  if (ledger.view.cloud) return
+  const moment = { monotonic: clock.monotonic(), wall: clock.wall() }
+  const createdAt = new Date(moment.wall).toISOString()
+  const { token, stored } = makeToken({ name: 'admin', role: 'admin', createdAt })
+  const path = join(config.state, 'admin.token')
+  await mkdir(config.state, { recursive: true, mode: 0o711 })
+  const kept = (await createPrivateFile(path, `${token}\n`))
+    ? stored
+    : await keptToken(path, stored)
+  const wish = {
+    cloudId: newCloudId(),
+    signing: makeSigningKeys(),
+    adminToken: kept,
+    ...(config.cidr !== undefined && { cidr: config.cidr })
+  }
+  await ledger.commit(firstCommit(wish, { by: 'controller', now: moment, newId }))
+  log.info('founded a new cloud', { cloud: wish.cloudId, tokenFile: path })
+}
+
+/** A start that was cut short has left the token's file: it is the token. */
+async function keptToken(
+  path: string,
+  stored: ReturnType<typeof makeToken>['stored']
+): Promise<ReturnType<typeof makeToken>['stored']> {
+  const text = await readPrivateFile(path)
+  return { ...stored, sha256: hashOf((text ?? '').trim()) }
+}
