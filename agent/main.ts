@@ -10,7 +10,7 @@ import type { SignedBootstrap } from '#shared/wire/bootstrap.ts'
 import { type CurveKeys, loadKeys } from '#shared/wire/keys.ts'
 import type { BootstrapMessage, Peers, Question } from '#shared/wire/messages.ts'
 import type { Hypervisor } from './core/ports.ts'
-import type { InstanceName } from './core/steps.ts'
+import type { Hands } from './io/act.ts'
 import { reachableEndpoint } from './io/address.ts'
 import type { Admission } from './io/admission.ts'
 import { answer } from './io/answers.ts'
@@ -32,6 +32,7 @@ import { AgentSocket } from './io/mesh.ts'
 import { FlatNetworks } from './io/network/flat.ts'
 import { pagesOf } from './io/pages.ts'
 import { Probes } from './io/probes.ts'
+import { findRemains } from './io/remains.ts'
 import { DirectoryStorage } from './io/storage/directory.ts'
 import { Trust } from './io/trust.ts'
 
@@ -74,12 +75,13 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     log,
     onChanged: () => loop.ring()
   })
-  const forgetConsole = async (instance: InstanceName): Promise<void> => {
-    await consoles.forget(instance.id)
-    await removeLibvirtLog(instance)
+  const forgetConsole: Hands['forgetConsole'] = async ({ id, tenant, name }) => {
+    await consoles.forget(id)
+    if (tenant !== undefined && name !== undefined) await removeLibvirtLog({ tenant, name })
   }
-  const loop: AgentLoop = await AgentLoop.open({
-    hands: { hypervisor, storage, networks, forgetConsole, clock },
+  const remains = () => findRemains([join(own, 'seeds'), consoleFolder])
+  const loop = await AgentLoop.open({
+    hands: { hypervisor, storage, networks, forgetConsole, findRemains: remains, clock },
     hardware,
     kept: new KeptOrder({ folder: own, bootId, log }),
     reporter: { host, hostname, agentVersion: version, bootId, agentRun },

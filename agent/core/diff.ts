@@ -10,6 +10,7 @@
 import type { Ms } from '#shared/units.ts'
 import { diffInstance, type InstanceVerdict } from './diff-instance.ts'
 import { diffNetworks, type NetworksVerdict } from './diff-networks.ts'
+import { diffRemains } from './diff-remains.ts'
 import { diffForgotten, diffLeaving, type LeavingVerdict } from './diff-stop.ts'
 import {
   diffImages,
@@ -60,6 +61,7 @@ export function diff(situation: Situation): Plan {
     ...verdicts.leaving,
     ...verdicts.instances,
     ...diffForgotten(verdicts.sorted.own, situation),
+    ...diffRemains(situation),
     diffLeftImages(situation)
   ]
   const wishes = all.flatMap(matter => (matter.wish === undefined ? [] : [matter.wish]))
@@ -151,6 +153,7 @@ function isAllowed(step: Step, { origin, observed }: Situation): boolean {
     case 'remove-volume':
     case 'grow-volume':
     case 'forget-instance':
+    case 'remove-remains':
       return observed.domains.state === 'fresh'
     case 'open-pool':
     case 'fetch-image':

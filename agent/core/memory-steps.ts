@@ -51,6 +51,7 @@ export function rememberDone(memory: Memory, step: Step, now: Moment): Memory {
     case 'shutdown':
     case 'destroy':
     case 'suspend':
+    case 'remove-remains':
       return next
     default:
       return step satisfies never
@@ -134,6 +135,7 @@ function noticeOf(step: Step, fault: Fault, message: string): NoticeText | undef
     case 'suspend':
     case 'resume':
     case 'forget-instance':
+    case 'remove-remains':
       return undefined
     default:
       return step satisfies never

@@ -36,6 +36,8 @@ export type Observed = {
   readonly images: readonly string[] | undefined
   readonly networks: AppliedNetworks | undefined
   readonly memoryFreeMib: Mib
+  /** Ids of the instances of which a seed or a console log lies here. */
+  readonly remains: readonly string[]
 }
 
 /** What an agent knows before its first look. */
@@ -44,7 +46,8 @@ export const nothingObserved: Observed = {
   pools: [],
   images: undefined,
   networks: undefined,
-  memoryFreeMib: 0
+  memoryFreeMib: 0,
+  remains: []
 }
 
 /** The domains that were last seen, old or fresh. */
@@ -89,6 +92,8 @@ export function withResult(
     }
     case 'keep-images':
       return { ...observed, images: result.images ?? observed.images }
+    case 'remove-remains':
+      return { ...observed, remains: observed.remains.filter(id => id !== step.id) }
     case 'create-domain':
     case 'shutdown':
     case 'destroy':

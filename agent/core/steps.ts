@@ -54,6 +54,8 @@ export type Step = {
       readonly crashed: boolean
     }
   | { readonly type: 'forget-instance'; readonly instance: InstanceName }
+  /** Of an instance of which nothing is known but the id. */
+  | { readonly type: 'remove-remains'; readonly id: string }
 )
 
 /** The sort of a step decides how long it may take, and how many of it go on at once. */
@@ -98,6 +100,8 @@ export function laneOf(step: Step): string {
       return `instance/${step.instance.id}`
     case 'create-domain':
       return `instance/${step.plan.instance.id}`
+    case 'remove-remains':
+      return `instance/${step.id}`
     default:
       return step satisfies never
   }
@@ -142,6 +146,8 @@ export function stepSentence(step: Step): string {
       return `start ${nameOf(step.plan.instance)} with ${shapeOf(step.plan.instance)}`
     case 'forget-instance':
       return `remove what is left of ${nameOf(step.instance)}`
+    case 'remove-remains':
+      return `remove the seed and the console log of ${step.id}`
     case 'shutdown':
       return `shut down ${nameOf(step.instance)}`
     case 'destroy':

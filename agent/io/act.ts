@@ -20,8 +20,12 @@ export type Hands = {
   readonly hypervisor: Hypervisor
   readonly storage: StorageDriver
   readonly networks: NetworkDriver
-  /** Forgets the console log of an instance. */
-  readonly forgetConsole: (instance: InstanceName) => Promise<void>
+  /** Forgets the console log of an instance, of which the name need not be known. */
+  readonly forgetConsole: (
+    instance: Pick<InstanceName, 'id'> & Partial<InstanceName>
+  ) => Promise<void>
+  /** Ids of the instances of which a seed or a console log lies here. */
+  readonly findRemains: () => Promise<readonly string[]>
   readonly clock: Clock
 }
 
@@ -44,7 +48,8 @@ const deadlineMs: Readonly<Record<StepType, Ms>> = {
   destroy: minuteMs,
   suspend: minuteMs,
   resume: minuteMs,
-  'forget-instance': minuteMs
+  'forget-instance': minuteMs,
+  'remove-remains': minuteMs
 }
 
 /** Sorts of work that do not get into each other's way, and how much of each goes on at once. */
@@ -71,7 +76,8 @@ export const classOf: Readonly<Record<StepType, WorkClass>> = {
   destroy: 'domain',
   suspend: 'domain',
   resume: 'domain',
-  'forget-instance': 'domain'
+  'forget-instance': 'domain',
+  'remove-remains': 'storage'
 }
 
 /** Asking may be given up at once: the answer does not matter any more. */
@@ -142,6 +148,10 @@ async function perform(step: Step, hands: Hands, signal: AbortSignal): Promise<S
     case 'forget-instance':
       await storage.removeSeed(step.instance.id)
       await hands.forgetConsole(step.instance)
+      return {}
+    case 'remove-remains':
+      await storage.removeSeed(step.id)
+      await hands.forgetConsole({ id: step.id })
       return {}
     default:
       return step satisfies never

@@ -49,21 +49,25 @@ class Questions {
 export type StorageFindings = {
   readonly pools: readonly ObservedPool[]
   readonly images: readonly string[] | undefined
+  readonly remains: readonly string[]
 }
 
 /** Looks when it is told to, and keeps nothing. */
 export class Eyes {
   readonly #hypervisor: Hypervisor
   readonly #storage: StorageDriver
+  readonly #findRemains: () => Promise<readonly string[]>
   readonly #questions: Questions
 
   constructor(given: {
     readonly hypervisor: Hypervisor
     readonly storage: StorageDriver
+    readonly findRemains: () => Promise<readonly string[]>
     readonly clock: Clock
   }) {
     this.#hypervisor = given.hypervisor
     this.#storage = given.storage
+    this.#findRemains = given.findRemains
     this.#questions = new Questions(given.clock)
   }
 
@@ -102,13 +106,14 @@ export class Eyes {
     last: StorageFindings,
     signal: AbortSignal
   ): Promise<StorageFindings> {
-    const [images, ...found] = await Promise.all([
+    const [images, remains, ...found] = await Promise.all([
       this.#images(last, signal),
+      this.#remains(last, signal),
       ...pools.map(pool =>
         this.#pool(pool, last.pools.find(({ name }) => name === pool.name)!, signal)
       )
     ])
-    return { pools: found, images }
+    return { pools: found, images, remains }
   }
 
   async #images(last: StorageFindings, signal: AbortSignal): Promise<StorageFindings['images']> {
@@ -118,6 +123,16 @@ export class Eyes {
     } catch {
       signal.throwIfAborted()
       return last.images
+    }
+  }
+
+  async #remains(last: StorageFindings, signal: AbortSignal): Promise<readonly string[]> {
+    const options = { deadlineMs: storageMsMax, signal }
+    try {
+      return await this.#questions.ask('remains', () => this.#findRemains(), options)
+    } catch {
+      signal.throwIfAborted()
+      return last.remains
     }
   }
 

@@ -28,7 +28,7 @@ import { sortDomains } from '../core/own-domains.ts'
 import type { DomainEvent, Hardware } from '../core/ports.ts'
 import type { Beside, Reporter } from '../core/report.ts'
 import { mayAct, type OrderOrigin, type Situation } from '../core/situation.ts'
-import { nameOf, type Step, stepSentence } from '../core/steps.ts'
+import { nameOf, type Step, type StepType, stepSentence } from '../core/steps.ts'
 import { act, classOf, type Hands } from './act.ts'
 import { Bell } from './bell.ts'
 import { Eyes } from './eyes.ts'
@@ -42,6 +42,8 @@ import { type Ended, Works } from './works.ts'
 const lookMs: Ms = 2_000
 /** Two rounds are at least so far apart: what happens meanwhile is looked at together. Unit: ms. */
 const roundApartMs: Ms = 10
+/** Steps of another sort that change what lies in the storage all the same. */
+const changesStorage: ReadonlySet<StepType> = new Set(['fetch-image', 'forget-instance'])
 /** How long the end of steps is waited for when the agent ends. Unit: ms. */
 const stopMsMax: Ms = 8_000
 
@@ -247,7 +249,7 @@ export class AgentLoop {
     const { step } = ended
     const now = this.#now()
     const what = stepSentence(step)
-    if (classOf[step.type] === 'storage' || step.type === 'fetch-image') this.#storage.change()
+    if (classOf[step.type] === 'storage' || changesStorage.has(step.type)) this.#storage.change()
     if (ended.state === 'done') {
       log[step.isRoutine ? 'debug' : 'info']('step done', { step: what })
       const { result } = ended

@@ -55,6 +55,8 @@ export class LoopRig implements AsyncDisposable {
   readonly keeper = new FakeKeeper()
   readonly reports: Report[] = []
   readonly forgotten: string[] = []
+  /** Instances of which a console log lies here. */
+  readonly remains = new Set<string>()
   watched: readonly OwnDomain[] = []
   loop!: AgentLoop
   #end = new AbortController()
@@ -113,7 +115,11 @@ export class LoopRig implements AsyncDisposable {
         hypervisor,
         storage,
         networks: network,
-        forgetConsole: async ({ id }) => void this.forgotten.push(id),
+        forgetConsole: async ({ id }) => {
+          this.forgotten.push(id)
+          this.remains.delete(id)
+        },
+        findRemains: async () => [...this.remains],
         clock
       },
       hardware,

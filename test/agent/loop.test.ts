@@ -124,6 +124,39 @@ test('a restarted agent adopts what runs and restarts nothing', async t => {
   t.is(rig.report.generation, 1)
 })
 
+test('what an interrupted deletion left is removed once a controller has spoken', async t => {
+  await using rig = await running()
+  const [gone, mine, foreign] = [1, 2, 3].map(number => idOf('i', number)) as [
+    string,
+    string,
+    string
+  ]
+  rig.hypervisor.setObeys(key(), false)
+  await rig.order(emptyOrder({ generation: 2 }), 100)
+  await rig.stop()
+  rig.hypervisor.kill(key(), { detail: 'shutdown' })
+  for (const id of [gone, mine, foreign]) rig.remains.add(id)
+  rig.hypervisor.addForeign({ uuid: uuidOf(foreign), name: 'its', driver: 'qemu' })
+  await rig.restart()
+  await rig.clock.pass(20_000)
+  t.deepEqual(rig.forgotten, [])
+  t.is(rig.storage.seeds.size, 1)
+  const other = instance({ id: mine, name: 'other', desiredPower: 'stopped', volumes: [] })
+  await rig.order(emptyOrder({ generation: 3, instances: [other] }), 20_000)
+  t.deepEqual(rig.forgotten, [gone])
+  t.is(rig.storage.seeds.size, 0)
+  t.deepEqual([...rig.remains], [mine, foreign])
+})
+
+test('many remains are removed some at a time', async t => {
+  await using rig = new LoopRig()
+  for (let number = 1; number <= 100; number++) rig.remains.add(idOf('i', number))
+  await rig.start()
+  await rig.order(emptyOrder(), 60_000)
+  t.is(rig.remains.size, 0)
+  t.is(rig.forgotten.length, 100)
+})
+
 test('without a controller a remembered order of the same boot keeps instances alive', async t => {
   await using rig = await running()
   await rig.restart()

@@ -96,7 +96,14 @@ function makeHands() {
   const hypervisor = new FakeHypervisor()
   const storage = new FakeStorage()
   const networks = new FakeNetwork()
-  return { clock, hypervisor, storage, networks, forgetConsole: async () => {} }
+  return {
+    clock,
+    hypervisor,
+    storage,
+    networks,
+    forgetConsole: async () => {},
+    findRemains: async () => []
+  }
 }
 
 test('a step that takes too long fails with its deadline, and is told to give up', async t => {
@@ -134,7 +141,7 @@ test('a removal that has begun is brought to its end', async t => {
 
 test('while libvirt hangs it is asked once, and its late answer is not believed', async t => {
   const { clock, hypervisor, storage } = makeHands()
-  const eyes = new Eyes({ hypervisor, storage, clock })
+  const eyes = new Eyes({ hypervisor, storage, clock, findRemains: async () => [] })
   const { signal } = new AbortController()
   const answers: PromiseWithResolvers<readonly []>[] = []
   hypervisor.domains = () => {

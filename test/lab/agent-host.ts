@@ -19,6 +19,7 @@ import { KeptOrder } from '../../agent/io/kept-order.ts'
 import { makeLibvirt } from '../../agent/io/libvirt/hypervisor.ts'
 import { AgentLoop } from '../../agent/io/loop.ts'
 import { FlatNetworks } from '../../agent/io/network/flat.ts'
+import { findRemains } from '../../agent/io/remains.ts'
 import { DirectoryStorage } from '../../agent/io/storage/directory.ts'
 import { FakeHardware } from '../world/fake-hardware.ts'
 import { type GuestFiles, prepareGuests } from './guests.ts'
@@ -97,6 +98,7 @@ export class AgentHost implements AsyncDisposable {
         storage: await DirectoryStorage.open({ state, log }),
         networks: this.#networks,
         forgetConsole: ({ id }) => this.consoles.forget(id),
+        findRemains: () => findRemains([join(state, 'agent/seeds'), this.consoleFolder]),
         clock: realClock
       },
       hardware,

@@ -78,6 +78,7 @@ export class WorldHost {
         storage: this.storage,
         networks: this.network,
         forgetConsole: async () => {},
+        findRemains: async () => [],
         clock
       },
       hardware: this.hardware,

@@ -20,7 +20,7 @@ export type ContainerProcess = {
   readonly proc?: string
 }
 
-/** Finds the process id of a container's init; undefined: it has none that can be seen from here. */
+/** Finds the process id of a container's init; undefined: none can be seen from here. */
 export function findInit({ id, name, proc = '/proc' }: ContainerProcess): number | undefined {
   if (!(id > 0)) return undefined
   const words = textOf(join(proc, `${id}/cmdline`)).split('\0')

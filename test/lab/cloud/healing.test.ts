@@ -101,7 +101,7 @@ for (const guest of guests) {
       t.not(after.domain, before.domain)
       const { stdout } = await cloud.cli(`why instance/${name}`)
       t.regex(stdout, new RegExp(`^instance/${name} is running\n`))
-      t.regex(stdout, /instance-ended: .*\n.*instance-started: /)
+      t.regex(stdout, /instance-ended by .*\n.*\n +instance-started by /)
     }
   )
 }
@@ -231,8 +231,8 @@ test.serial('an agent that is killed and comes back changes nothing', async t =>
   t.deepEqual(verbs.slice(-2), ['host-silent', 'host-online'])
 })
 
-test.serial.failing("a deletion that the agent's death interrupts leaves nothing", async t => {
-  const { id } = await cloud.create('brief', { image: 'tiny', memoryMib: 64 })
+test.serial("a deletion that the agent's death interrupts leaves nothing", async t => {
+  const { id } = await cloud.create('brief', guests[0].spec)
   const { status } = await cloud.untilReady('brief', 'running')
   await cloud.untilAnswers((status['addresses'] as string[])[0]!)
   t.is((await cloud.cli('instance delete brief --yes --no-wait')).code, 0)
@@ -249,15 +249,12 @@ test.serial.failing("a deletion that the agent's death interrupts leaves nothing
   await eventually('it is gone', async () =>
     (await cloud.list('instances')).some(({ name }) => name === 'brief') ? undefined : true
   )
-  // The next instance comes and goes after whatever is left to be done for this one.
-  await cloud.create('next', guests[1].spec)
-  await cloud.untilReady('next', 'running')
-  t.is((await cloud.cli('instance delete next --yes')).code, 0)
-  const files = await readdir(join(cloud.folder, 'agent'), { recursive: true })
-  t.deepEqual(
-    files.filter(file => file.includes(id)),
-    []
-  )
+  await eventually('nothing of it is left', async () => {
+    const files = await readdir(join(cloud.folder, 'agent'), { recursive: true })
+    const left = files.filter(file => file.includes(id))
+    if (left.length > 0) throw new Error(`${left.join(', ')} lies there`)
+    return true
+  })
 })
 
 test.serial('a controller that is killed and comes back changes nothing', async t => {
