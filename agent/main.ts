@@ -10,7 +10,6 @@ import type { SignedBootstrap } from '#shared/wire/bootstrap.ts'
 import { type CurveKeys, loadKeys } from '#shared/wire/keys.ts'
 import type { BootstrapMessage, Peers, Question } from '#shared/wire/messages.ts'
 import type { Hypervisor } from './core/ports.ts'
-import type { Hands } from './io/act.ts'
 import { reachableEndpoint } from './io/address.ts'
 import type { Admission } from './io/admission.ts'
 import { answer } from './io/answers.ts'
@@ -25,14 +24,13 @@ import { Introduction } from './io/introduction.ts'
 import { KeptOrder } from './io/kept-order.ts'
 import { tryKvm } from './io/kvm.ts'
 import { defaultSocketPaths, makeLibvirt } from './io/libvirt/hypervisor.ts'
-import { removeLibvirtLog } from './io/libvirt-log.ts'
 import { LocalSocket } from './io/local-socket.ts'
 import { AgentLoop } from './io/loop.ts'
 import { AgentSocket } from './io/mesh.ts'
 import { FlatNetworks } from './io/network/flat.ts'
 import { pagesOf } from './io/pages.ts'
 import { Probes } from './io/probes.ts'
-import { findRemains } from './io/remains.ts'
+import { remainsIn } from './io/remains.ts'
 import { DirectoryStorage } from './io/storage/directory.ts'
 import { Trust } from './io/trust.ts'
 
@@ -66,8 +64,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   await using consoles = new ConsoleHub({ hypervisor, folder: consoleFolder, clock, log })
   const { uuid: host, hostname } = facts
   const { bootId, run: agentRun } = sender
-  const { admissionFile, bootstrapFile } = ground
-  const trust = await Trust.open({ admissionFile, bootstrapFile, host, log })
+  const trust = await Trust.open({ ...ground, host, log })
   await using probes = await Probes.open({
     endpoint: `tcp://${config.address}:${config.port === 0 ? 0 : config.probePort}`,
     keys,
@@ -75,13 +72,9 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     log,
     onChanged: () => loop.ring()
   })
-  const forgetConsole: Hands['forgetConsole'] = async ({ id, tenant, name }) => {
-    await consoles.forget(id)
-    if (tenant !== undefined && name !== undefined) await removeLibvirtLog({ tenant, name })
-  }
-  const remains = () => findRemains([join(own, 'seeds'), consoleFolder])
+  const remains = remainsIn([join(own, 'seeds'), consoleFolder], consoles)
   const loop = await AgentLoop.open({
-    hands: { hypervisor, storage, networks, forgetConsole, findRemains: remains, clock },
+    hands: { hypervisor, storage, networks, ...remains, clock },
     hardware,
     kept: new KeptOrder({ folder: own, bootId, log }),
     reporter: { host, hostname, agentVersion: version, bootId, agentRun },
@@ -131,13 +124,16 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     probes.run(signal),
     joinIn(config, { ...ground, mesh, trust, host, hostname, clock, log }, signal)
   ]
+  await untilOver(tasks, stop).finally(() => rm(readyFile, { force: true }))
+}
+
+async function untilOver(tasks: readonly Promise<void>[], stop: AbortController): Promise<void> {
   try {
     await Promise.all(tasks)
   } finally {
     // One that has failed takes the others with it: half an agent would be worse than none.
     stop.abort()
     await Promise.allSettled(tasks)
-    await rm(readyFile, { force: true })
   }
 }
 
