@@ -76,7 +76,9 @@ export function readArguments(
 export function readGlobals(words: readonly string[]): Given {
   const values = new Map<string, Value[]>()
   for (const { kind, name, value } of tokensOf(words, globalOptions)) {
-    if (kind === 'option' && isGlobal(name)) values.set(name!, [value ?? true])
+    if (kind === 'option' && isGlobal(name)) {
+      values.set(name!, [...(values.get(name!) ?? []), value ?? true])
+    }
   }
   return makeGiven(globalOptions, values, new Map())
 }

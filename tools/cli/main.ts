@@ -75,11 +75,11 @@ async function run(
 }
 
 async function connect(settings: Invocation['settings'], terminal: Terminal): Promise<Api> {
-  const [{ Api }, { chooseAddress }, { makeTrace, noTrace }] = await Promise.all([
+  const [{ Api }, { chooseAddresses }, { makeTrace, noTrace }] = await Promise.all([
     import('./api/client.ts'),
     import('./api/address.ts'),
     import('./api/trace.ts')
   ])
   const trace = settings.debug ? makeTrace(text => void terminal.errors.write(text)) : noTrace
-  return new Api(chooseAddress(settings), { trace })
+  return new Api(chooseAddresses(settings), { trace })
 }

@@ -8,7 +8,8 @@ export const globalOptions: readonly Option[] = [
     name: 'server',
     type: 'text',
     value: 'URL',
-    doc: 'Where the controller is: http://…, https://… or unix:/path. Also REMUDA_SERVER.',
+    repeatable: true,
+    doc: 'Where the cloud answers: http://…, https://… or unix:/path; several with commas, of which any is asked. Also REMUDA_SERVER.',
     default: "the controller's socket on this machine, else http://127.0.0.1:7410"
   },
   {

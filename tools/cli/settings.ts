@@ -10,7 +10,8 @@ export type OutputFormat = 'table' | 'wide' | 'json' | 'yaml' | 'name'
 export type Settings = {
   /** State folder of this machine. */
   readonly state: string
-  readonly server: string | undefined
+  /** Servers of one cloud; any of them may be asked. None: whatever this machine has. */
+  readonly servers: readonly string[]
   readonly tokenFile: string | undefined
   /** Undefined: the API's own default. */
   readonly tenant: string | undefined
@@ -29,7 +30,11 @@ export function readSettings(given: Given, environment: Terminal['environment'])
     given.text(option) ?? (environment[variable] || undefined)
   return {
     state: path.resolve(either('state', 'REMUDA_STATE') ?? stateDefault),
-    server: either('server', 'REMUDA_SERVER'),
+    servers:
+      [given.texts('server'), [environment['REMUDA_SERVER'] ?? '']]
+        .map(texts => texts.flatMap(text => text.split(',')).map(text => text.trim()))
+        .map(texts => [...new Set(texts)].filter(text => text !== ''))
+        .find(texts => texts.length > 0) ?? [],
     tokenFile: either('token-file', 'REMUDA_TOKEN_FILE'),
     tenant: either('tenant', 'REMUDA_TENANT'),
     tenantNamed: given.text('tenant') !== undefined,

@@ -4,8 +4,9 @@ import net from 'node:net'
 import type { Duplex } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { createWebSocketStream, WebSocket } from 'ws'
-import { Fault } from '#shared/fault.ts'
-import { type Api, type Ask, pathOfAsk } from './api/client.ts'
+import { Fault, isFault } from '#shared/fault.ts'
+import type { Address } from './api/address.ts'
+import { type Api, type Ask, credentialsOf, pathOfAsk } from './api/client.ts'
 import { faultOfAnswer, faultOfConnection } from './api/problem.ts'
 
 /** Time for the connection to come about. */
@@ -29,7 +30,25 @@ export async function openChannel(
   api: Api,
   ask: Pick<Ask, 'path' | 'query' | 'doing'> & { readonly signal: AbortSignal }
 ): Promise<Channel> {
-  const { address } = api
+  return api.servers.try({
+    doing: ask.doing,
+    repeatable: true,
+    signal: ask.signal,
+    attempt: async address => {
+      try {
+        return { done: await openAt(address, ask) }
+      } catch (error) {
+        if (!isFault(error, 'unavailable') && !isFault(error, 'closed')) throw error
+        return { missed: error, untouched: true, hopeful: false }
+      }
+    }
+  })
+}
+
+async function openAt(
+  address: Address,
+  ask: Pick<Ask, 'path' | 'query' | 'doing'> & { readonly signal: AbortSignal }
+): Promise<Channel> {
   const path = pathOfAsk(ask)
   const base = address.via === 'socket' ? 'ws://localhost' : address.url.href.replace(/^http/, 'ws')
   const socket = new WebSocket(base.replace(/\/$/, '') + path, {
@@ -37,7 +56,7 @@ export async function openChannel(
     maxPayload: messageBytesMax,
     perMessageDeflate: false,
     followRedirects: false,
-    headers: { ...api.credentials },
+    headers: { ...credentialsOf(address) },
     ...(address.via === 'socket' ? { createConnection: () => net.connect(address.path) } : {})
   })
   const closed = new Promise<{ code: number; reason: string }>(resolve => {
@@ -49,7 +68,7 @@ export async function openChannel(
   const stop = () => socket.terminate()
   ask.signal.addEventListener('abort', stop, { once: true })
   try {
-    await opened(socket, api, ask.doing)
+    await opened(socket, address, ask.doing)
   } finally {
     ask.signal.removeEventListener('abort', stop)
   }
@@ -57,7 +76,7 @@ export async function openChannel(
   return { stream, closed, close: () => socket.close(1000) }
 }
 
-function opened(socket: WebSocket, api: Api, doing: string): Promise<void> {
+function opened(socket: WebSocket, address: Address, doing: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   socket.once('open', resolve)
   socket.once('unexpected-response', (_request, response: IncomingMessage) => {
@@ -67,7 +86,7 @@ function opened(socket: WebSocket, api: Api, doing: string): Promise<void> {
     )
   })
   socket.on('error', error => {
-    reject(faultOfConnection(error, { address: api.address, peer: 'controller', doing }))
+    reject(faultOfConnection(error, { address, peer: 'controller', doing }))
   })
   return promise
 }
@@ -93,6 +112,9 @@ export function faultOfClosing(
   doing: string
 ): Fault | undefined {
   if (code === 1000 || code === 1005) return undefined
-  const because = reason === '' ? `the connection was lost (${code})` : reason
-  return new Fault('closed', `cannot ${doing}: ${because}`)
+  if (reason !== '') return new Fault('closed', `cannot ${doing}: ${reason}`)
+  return new Fault('closed', `cannot ${doing} any longer: the connection was cut (${code})`, {
+    reasons: ['the controller, or the way to it, has ended; the instance goes on'],
+    next: ['give the same command again; what it says meanwhile is in its console log']
+  })
 }

@@ -42,6 +42,7 @@ const titles: Readonly<Partial<Record<string, string>>> = {
   unauthenticated: 'Who are you?',
   forbidden: 'You may not do this',
   unavailable: 'Not possible at the moment',
+  'not-leading': 'This candidate does not lead',
   deadline: 'It took too long',
   'precondition-required': 'Say which state you have read',
   'too-large': 'The body is too large',
@@ -64,6 +65,15 @@ export class HttpFault extends Fault {
     this.type = type
   }
 }
+
+/**
+ * Says that this candidate does not lead and nothing was done: a client asks another candidate, or
+ * again in a moment.
+ */
+export const notLeading = (
+  message: string,
+  options: { readonly reasons?: readonly string[]; readonly next?: readonly string[] } = {}
+): HttpFault => new HttpFault(503, 'not-leading', message, options)
 
 /** Makes the problem document of anything that was thrown. */
 export function problemOf(thrown: unknown, path: string): Problem {

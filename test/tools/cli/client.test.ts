@@ -3,7 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import test from 'ava'
 import { Fault, type FaultCode } from '#shared/fault.ts'
-import { chooseAddress } from '../../../tools/cli/api/address.ts'
+import { chooseAddresses } from '../../../tools/cli/api/address.ts'
 import { Api } from '../../../tools/cli/api/client.ts'
 import { createResource } from '../../../tools/cli/api/resources.ts'
 import { masked } from '../../../tools/cli/api/trace.ts'
@@ -14,7 +14,7 @@ import { typeLine } from './type-line.ts'
 
 const settings = (parts: Partial<Settings>): Settings => ({
   state: '/nonexistent',
-  server: undefined,
+  servers: [],
   tokenFile: undefined,
   tenant: undefined,
   tenantNamed: false,
@@ -36,23 +36,22 @@ function makeState(t: { teardown: (act: () => void) => void }): string {
 test('the way goes over the admin socket, else the readers’ one, else the local port', t => {
   const state = makeState(t)
   const token = 'rmd_local'
-  t.like(chooseAddress(settings({ state })), { via: 'url', token })
+  t.like(chooseAddresses(settings({ state })), [{ via: 'url', token }])
   const reader = path.join(state, 'run', 'read.sock')
   fs.writeFileSync(reader, '')
-  t.deepEqual(chooseAddress(settings({ state })), { via: 'socket', path: reader })
+  t.deepEqual(chooseAddresses(settings({ state })), [{ via: 'socket', path: reader }])
   const admin = path.join(state, 'run', 'admin.sock')
   fs.writeFileSync(admin, '')
-  t.deepEqual(chooseAddress(settings({ state })), { via: 'socket', path: admin })
-  t.deepEqual(chooseAddress(settings({ state, server: 'unix:/x/y.sock' })), {
-    via: 'socket',
-    path: '/x/y.sock'
-  })
+  t.deepEqual(chooseAddresses(settings({ state })), [{ via: 'socket', path: admin }])
+  t.deepEqual(chooseAddresses(settings({ state, servers: ['unix:/x/y.sock'] })), [
+    { via: 'socket', path: '/x/y.sock' }
+  ])
 })
 
 test('the token of this machine is sent to no other one', t => {
   const state = makeState(t)
   const tokenFor = (server: string, tokenFile?: string) => {
-    const address = chooseAddress(settings({ state, server, tokenFile }))
+    const address = chooseAddresses(settings({ state, servers: [server], tokenFile }))[0]!
     return address.via === 'url' ? address.token : undefined
   }
   t.is(tokenFor('http://127.0.0.1:7410'), 'rmd_local')

@@ -40,7 +40,7 @@ test('a console that is broken off is told as such', async t => {
     server: api.url
   })
   t.is(code, 6)
-  t.regex(errors, /the connection was lost \(1006\)/)
+  t.regex(errors, /the connection was cut \(1006\)\n {2}why {3}.*\n {2}next {2}give the same/)
 })
 
 test('a console that is refused says why', async t => {

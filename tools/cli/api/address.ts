@@ -13,18 +13,18 @@ export type Address =
 const localUrl = 'http://127.0.0.1:7410'
 
 /**
- * Chooses the way to the API: the server that was named; else the administrator's socket of this
+ * Chooses the ways to the API: the servers that were named; else the administrator's socket of this
  * machine, else the readers' one, else the local port. The administrator's token is only ever sent
  * to this machine unless its file is named.
  */
-export function chooseAddress(settings: Settings): Address {
-  const { server, state } = settings
-  if (server !== undefined) return readServer(server, settings)
+export function chooseAddresses(settings: Settings): readonly Address[] {
+  const { servers, state } = settings
+  if (servers.length > 0) return servers.map(server => readServer(server, settings))
   for (const name of ['admin.sock', 'read.sock']) {
     const candidate = path.join(state, 'run', name)
-    if (mayUse(candidate)) return { via: 'socket', path: candidate }
+    if (mayUse(candidate)) return [{ via: 'socket', path: candidate }]
   }
-  return readServer(localUrl, settings)
+  return [readServer(localUrl, settings)]
 }
 
 /** Writes an address as messages show it. */

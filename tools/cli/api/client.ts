@@ -1,7 +1,7 @@
 /**
- * Speaks HTTP with the API, over a socket or TCP. Every wait has a deadline. What may safely be
- * said twice (reading, and creating under an idempotency key) is said once more when the
- * connection was lost under it.
+ * Speaks HTTP with the API, over sockets or TCP, at whichever of its servers answers. Every wait
+ * has a deadline. What may safely be said twice (reading, and creating under an idempotency key)
+ * is said once more, or to another server, when the connection was lost under it.
  */
 import http, { type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
 import https from 'node:https'
@@ -10,7 +10,8 @@ import { pipeline } from 'node:stream/promises'
 import { Fault, isFault } from '#shared/fault.ts'
 import { formatMs } from '#shared/units.ts'
 import { type Address, writeAddress } from './address.ts'
-import { faultOfAnswer, faultOfConnection, type Peer } from './problem.ts'
+import { faultOfAnswer, faultOfConnection, isNotLeading, type Peer } from './problem.ts'
+import { Servers, type Try } from './servers.ts'
 import { noTrace, type Trace } from './trace.ts'
 
 /** Time for a connection to come about. */
@@ -58,24 +59,24 @@ export function pathOfAsk(ask: Pick<Ask, 'path' | 'query'>): string {
 
 /** The way to one API, with connections that are kept for the next request. */
 export class Api implements AsyncDisposable {
-  readonly address: Address
-  readonly #agent: http.Agent
+  readonly servers: Servers
+  readonly #plain = new http.Agent(agentSettings)
+  readonly #secure = new https.Agent(agentSettings)
   readonly #trace: Trace
   readonly #peer: Peer
 
-  constructor(address: Address, options: { readonly trace?: Trace; readonly peer?: Peer } = {}) {
-    this.address = address
+  constructor(
+    addresses: Address | readonly Address[],
+    options: { readonly trace?: Trace; readonly peer?: Peer } = {}
+  ) {
+    this.servers = new Servers([addresses].flat())
     this.#peer = options.peer ?? 'controller'
     this.#trace = options.trace ?? noTrace
-    const secure = address.via === 'url' && address.url.protocol === 'https:'
-    const settings = { keepAlive: true, maxSockets: 8, maxFreeSockets: 8 }
-    this.#agent = secure ? new https.Agent(settings) : new http.Agent(settings)
   }
 
-  /** Headers that prove who we are. */
-  get credentials(): Readonly<Record<string, string>> {
-    const token = this.address.via === 'url' ? this.address.token : undefined
-    return token === undefined ? {} : { authorization: `Bearer ${token}` }
+  /** The server that is asked first. */
+  get address(): Address {
+    return this.servers.current
   }
 
   /** Asks and reads the whole answer; throws the Fault that a status of 400 or more stands for. */
@@ -87,29 +88,80 @@ export class Api implements AsyncDisposable {
 
   /** The same, but any status is an answer. */
   async askAnyway(ask: Ask): Promise<Answer> {
+    // What is read from a file can be said once only: so first find who listens.
+    if (ask.content && this.servers.count > 1) await this.#findWhoListens(ask)
+    return this.servers.try({
+      ...ask,
+      repeatable: isRepeatable(ask),
+      signal: ask.signal,
+      attempt: address =>
+        this.#tryAsking(ask, async () => {
+          const answer = await this.#askOnce(ask, address)
+          if (isNotLeading(answer.status, answer.bytes)) {
+            const missed = faultOfAnswer(answer.status, answer.bytes, ask.doing)
+            return { missed, untouched: !ask.content, hopeful: true }
+          }
+          return await this.#redirected(ask, address, answer)
+        })
+    })
+  }
+
+  /** Judges what was thrown: whether another server may be asked. */
+  async #tryAsking<Result>(ask: Ask, attempt: () => Promise<Try<Result>>): Promise<Try<Result>> {
     try {
-      return await this.#askOnce(ask)
+      return await attempt()
     } catch (error) {
-      const repeatable = ask.method === 'GET' || ask.headers?.['idempotency-key'] !== undefined
-      if (!repeatable || ask.content || !isFault(error, 'closed') || ask.signal?.aborted)
-        throw error
-      return await this.#askOnce(ask)
+      if (!isFault(error)) throw error
+      const untouched = error.code === 'unavailable' && !ask.content
+      if (!untouched && !isFault(error, 'closed') && !isFault(error, 'deadline')) throw error
+      return { missed: error, untouched, hopeful: false }
     }
   }
 
-  async #askOnce(ask: Ask): Promise<Answer> {
+  async #findWhoListens({ doing, signal }: Ask): Promise<void> {
+    const path = '/readyz'
+    await this.askAnyway({ method: 'GET', path, doing, ...(signal && { signal }) })
+  }
+
+  /** Follows an answer that names another server, if that is one of ours. */
+  async #redirected(ask: Ask, from: Address, answer: Answer): Promise<Try<Answer>> {
+    const { location } = answer.headers
+    if (![307, 308].includes(answer.status) || location === undefined) return { done: answer }
+    const url = URL.parse(location)
+    const to = url ? (this.servers.find(url) ?? (await this.#candidate(from, url))) : undefined
+    if (!to || ask.content) {
+      const named = url ? url.origin : location
+      throw new Fault('unavailable', `cannot ${ask.doing}: ${writeAddress(from)} names ${named}`, {
+        reasons: ['it is none of the servers that were named, and no candidate of this cloud'],
+        next: [`if you trust it: --server ${named}`]
+      })
+    }
+    return { done: await this.#askOnce(ask, to), at: to }
+  }
+
+  /** A server that the one we know lists as a candidate of its cloud. No token is sent in clear. */
+  async #candidate(from: Address, url: URL): Promise<Address | undefined> {
+    const asked = { method: 'GET', path: '/v1/cluster', doing: 'read the candidates' } as const
+    const { status, bytes } = await this.#askOnce(asked, from)
+    const token = from.via === 'url' ? from.token : undefined
+    const isOpen = url.protocol !== 'https:' && from.via === 'url' && from.url.protocol === 'https:'
+    if (status !== 200 || isOpen || !candidateUrls(bytes).includes(url.origin)) return undefined
+    return { via: 'url', url: new URL(url.origin), token }
+  }
+
+  async #askOnce(ask: Ask, address: Address): Promise<Answer> {
     const deadlineMs = ask.deadlineMs ?? answerMsMax
     const deadline = AbortSignal.timeout(deadlineMs)
     const signal = ask.signal ? AbortSignal.any([ask.signal, deadline]) : deadline
     try {
-      const response = await this.#send(ask, signal)
+      const response = await this.#send(ask, address, signal)
       const bytes = await readAll(response)
       const status = response.statusCode!
       const line = `${status} ${response.statusMessage ?? ''}`
       this.#trace.received(line, response.headers, bytes.toString('utf8'))
       return { status, headers: response.headers, bytes }
     } catch (error) {
-      throw this.#faultOf(error, ask, { deadline, deadlineMs })
+      throw this.#faultOf(error, { ...ask, address }, { deadline, deadlineMs })
     }
   }
 
@@ -118,16 +170,46 @@ export class Api implements AsyncDisposable {
    * refusal. The signal ends it.
    */
   async open(ask: Ask): Promise<http.IncomingMessage> {
+    return this.servers.try({
+      ...ask,
+      repeatable: isRepeatable(ask),
+      signal: ask.signal,
+      attempt: address =>
+        this.#tryAsking(ask, async () => {
+          const response = await this.#openOnce(ask, address)
+          const leads = this.#whoLeads(response, address)
+          if (!leads) return { done: response }
+          const better = await this.#openOnce(ask, leads).catch(() => undefined)
+          if (!better) return { done: response }
+          response.destroy()
+          return { done: better, at: leads }
+        })
+    })
+  }
+
+  /** A server of ours that leads while the one that has answered does not. */
+  #whoLeads(response: http.IncomingMessage, address: Address): Address | undefined {
+    const said = String(response.headers['remuda-controller'] ?? '')
+    const url = URL.parse(said.split(' ').at(-1) ?? '')
+    const leads = url ? this.servers.find(url) : undefined
+    return leads === address ? undefined : leads
+  }
+
+  async #openOnce(ask: Ask, address: Address): Promise<http.IncomingMessage> {
     const begun = new AbortController()
     const timer = setTimeout(() => begun.abort(), answerMsMax)
     const signal = ask.signal ? AbortSignal.any([ask.signal, begun.signal]) : begun.signal
     try {
-      const response = await this.#send(ask, signal)
+      const response = await this.#send(ask, address, signal)
       this.#trace.received(`${response.statusCode} …`, response.headers, '')
       if (response.statusCode! < 400) return response
       throw faultOfAnswer(response.statusCode!, await readAll(response), ask.doing)
     } catch (error) {
-      throw this.#faultOf(error, ask, { deadline: begun.signal, deadlineMs: answerMsMax })
+      throw this.#faultOf(
+        error,
+        { ...ask, address },
+        { deadline: begun.signal, deadlineMs: answerMsMax }
+      )
     } finally {
       clearTimeout(timer)
     }
@@ -135,7 +217,7 @@ export class Api implements AsyncDisposable {
 
   #faultOf(
     error: unknown,
-    ask: Ask,
+    ask: Ask & { readonly address: Address },
     limit: { readonly deadline: AbortSignal; readonly deadlineMs: number }
   ): Fault {
     if (ask.signal?.aborted) {
@@ -144,8 +226,8 @@ export class Api implements AsyncDisposable {
         : new Fault('aborted', `cannot ${ask.doing}: interrupted`)
     }
     if (!limit.deadline.aborted)
-      return faultOfConnection(error, { address: this.address, peer: this.#peer, doing: ask.doing })
-    const where = writeAddress(this.address)
+      return faultOfConnection(error, { address: ask.address, peer: this.#peer, doing: ask.doing })
+    const where = writeAddress(ask.address)
     return new Fault(
       'deadline',
       `cannot ${ask.doing}: no answer from ${where} within ${formatMs(limit.deadlineMs)}`,
@@ -153,22 +235,23 @@ export class Api implements AsyncDisposable {
     )
   }
 
-  #send(ask: Ask, signal: AbortSignal): Promise<http.IncomingMessage> {
+  #send(ask: Ask, address: Address, signal: AbortSignal): Promise<http.IncomingMessage> {
     const body = ask.body === undefined ? undefined : JSON.stringify(ask.body)
     const headers: OutgoingHttpHeaders = {
       accept: 'application/json, application/problem+json',
       ...lengthOf(ask, body),
-      ...this.credentials,
+      ...credentialsOf(address),
       ...ask.headers
     }
     const path = pathOfAsk(ask)
-    this.#trace.sent(`${ask.method} ${path} (${writeAddress(this.address)})`, headers, body)
-    const { address } = this
-    const options = { method: ask.method, headers, agent: this.#agent, signal }
+    this.#trace.sent(`${ask.method} ${path} (${writeAddress(address)})`, headers, body)
+    const isSecure = address.via === 'url' && address.url.protocol === 'https:'
+    const agent = isSecure ? this.#secure : this.#plain
+    const options = { method: ask.method, headers, agent, signal }
     const request =
       address.via === 'socket'
         ? http.request({ ...options, socketPath: address.path, path })
-        : (address.url.protocol === 'https:' ? https : http).request(address.url, {
+        : (isSecure ? https : http).request(address.url, {
             ...options,
             path: address.url.pathname.replace(/\/$/, '') + path
           })
@@ -185,7 +268,32 @@ export class Api implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#agent.destroy()
+    this.#plain.destroy()
+    this.#secure.destroy()
+  }
+}
+
+const agentSettings = { keepAlive: true, maxSockets: 8, maxFreeSockets: 8 } as const
+
+/** Headers that prove to a server who we are. */
+export function credentialsOf(address: Address): Readonly<Record<string, string>> {
+  const token = address.via === 'url' ? address.token : undefined
+  return token === undefined ? {} : { authorization: `Bearer ${token}` }
+}
+
+/** Whether saying it twice does nothing twice. */
+const isRepeatable = ({ method, headers, content }: Ask): boolean =>
+  !content && (method === 'GET' || headers?.['idempotency-key'] !== undefined)
+
+/** Where candidates of a cloud answer, as its status says. */
+function candidateUrls(bytes: Buffer): readonly string[] {
+  try {
+    const { candidates } = JSON.parse(bytes.toString('utf8')) as {
+      readonly candidates?: readonly { readonly apiUrl?: string }[]
+    }
+    return (candidates ?? []).flatMap(({ apiUrl = '' }) => URL.parse(apiUrl)?.origin ?? [])
+  } catch {
+    return []
   }
 }
 

@@ -84,6 +84,10 @@ export function faultOfAnswer(status: number, bytes: Buffer, doing: string): Fau
   })
 }
 
+/** Whether a server says that it cannot do it since it does not lead: it has done nothing. */
+export const isNotLeading = (status: number, bytes: Buffer): boolean =>
+  status === 503 && readProblem(bytes).type === 'urn:remuda:not-leading'
+
 /** The command that says what may stand in the fields of the kind that was spoken of. */
 function explanationOf({ instance = '' }: Problem): readonly string[] {
   const collection = /^\/v1\/([^/?]+)/.exec(instance)?.[1]

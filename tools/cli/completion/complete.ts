@@ -159,12 +159,12 @@ async function namesFromApi(
 ): Promise<readonly string[]> {
   try {
     const settings = readSettings(readGlobals(typed), terminal.environment)
-    const [{ Api }, { chooseAddress }, { pathOf, readJson, tenantQuery }] = await Promise.all([
+    const [{ Api }, { chooseAddresses }, { pathOf, readJson, tenantQuery }] = await Promise.all([
       import('../api/client.ts'),
       import('../api/address.ts'),
       import('../api/resources.ts')
     ])
-    await using api = new Api(chooseAddress(settings))
+    await using api = new Api(chooseAddresses(settings))
     const doing = 'complete names'
     const answer = await api.ask({
       method: 'GET',

@@ -43,14 +43,15 @@ export async function examine(invocation: Invocation): Promise<number> {
 
 async function makeChecks(invocation: Invocation): Promise<readonly Check[]> {
   const { settings, terminal } = invocation
-  const { state, server } = settings
+  const { state, servers } = settings
+  const isElsewhere = servers.length > 0
   // Who asks about a controller elsewhere wants to hear about this machine only if it takes part.
-  const isHere = server === undefined || fs.existsSync(state)
+  const isHere = !isElsewhere || fs.existsSync(state)
   const cloud: Cloud = {}
   const checks: Check[] = []
   const add = (...more: readonly Check[]) => checks.push(...more)
   if (isHere) add(await checkConfiguration(state, terminal.environment))
-  if (server === undefined) add(await checkSocket(state))
+  if (!isElsewhere) add(await checkSocket(state))
   add(...(await checkControllers(invocation, cloud)))
   if (isHere) {
     add(await checkDisk(state))
