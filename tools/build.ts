@@ -41,10 +41,26 @@ export async function buildAll(
   for (const [name, source] of Object.entries(programs)) {
     if (await exists(path.join(root, source))) entries[name] = source
   }
+  const metafile = await bundle(entries, 'dist')
+  await removeAllBut(dist, metafile)
+  await fs.rm(path.join(dist, compiledFolder), { recursive: true, force: true })
+  for (const name of Object.keys(entries)) {
+    await fs.writeFile(path.join(dist, name), launcher(name), { mode: 0o755 })
+  }
+  await writeStamp(root, dist, { metafile, programs: Object.keys(entries) })
+  const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0)
+  return { built: Object.keys(entries), bytes }
+}
+
+/** Bundles programs, each by its name and where it begins below the root, into a folder. */
+export async function bundle(
+  entries: Readonly<Record<string, string>>,
+  outdir: string
+): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: entries,
-    outdir: 'dist',
+    outdir,
     bundle: true,
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
@@ -58,14 +74,7 @@ export async function buildAll(
     metafile: true,
     logLevel: 'warning'
   })
-  await removeAllBut(dist, metafile)
-  await fs.rm(path.join(dist, compiledFolder), { recursive: true, force: true })
-  for (const name of Object.keys(entries)) {
-    await fs.writeFile(path.join(dist, name), launcher(name), { mode: 0o755 })
-  }
-  await writeStamp(root, dist, { metafile, programs: Object.keys(entries) })
-  const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0)
-  return { built: Object.keys(entries), bytes }
+  return metafile
 }
 
 /** Chunks are named by what is in them, so those of earlier builds would stay behind for ever. */

@@ -1,0 +1,40 @@
+/** What a lab's cloud begins with: images, a pool that all hosts see, a network over all of them. */
+import { join } from 'node:path'
+import { isFault } from '#shared/fault.ts'
+import { createResource, patchResource, readResource } from '../cli/api/resources.ts'
+import { ensureImages } from '../up/demo.ts'
+import { layoutOf } from '../up/layout.ts'
+import type { Say } from '../up/say.ts'
+import { folderOf } from './folder.ts'
+import { hostLinks } from './keeper/switch.ts'
+import type { Lab } from './lab.ts'
+import { lastOfInstances } from './plan.ts'
+
+/** Images are built once for all labs of this checkout. */
+const imageFolder = join(import.meta.dirname, '../../node_modules/.cache/remuda-images')
+
+/** Gives the cloud what it has not yet. */
+export async function furnish(lab: Lab, say: Say): Promise<void> {
+  const { api, plan } = lab
+  await say.step('network over all hosts', async () => {
+    const network = { kind: 'network' as const, name: 'default' }
+    await patchResource(api, network, { spec: { uplink: hostLinks.instances } })
+    const subnet = { kind: 'subnet' as const, name: 'default' }
+    await patchResource(api, subnet, { spec: { last: lastOfInstances(plan) } })
+  })
+  await say.step('pool shared', async () => {
+    const pool = { kind: 'pool' as const, name: 'shared' }
+    const isThere = await readResource(api, pool).then(
+      () => true,
+      thrown => {
+        if (isFault(thrown, 'not-found')) return false
+        throw thrown
+      }
+    )
+    const path = folderOf(plan.folder).shared
+    if (!isThere) await createResource(api, pool, { spec: { path, shared: true } })
+  })
+  await say.step('images', async tell => {
+    await ensureImages(api, { ...layoutOf(plan.folder), images: imageFolder }, tell)
+  })
+}

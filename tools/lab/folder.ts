@@ -1,0 +1,45 @@
+/** Where things are in a lab's folder; the same paths inside of its hosts and outside. */
+import { join } from 'node:path'
+
+/** Paths of a lab. */
+export type LabFolder = ReturnType<typeof folderOf>
+
+/** Says where a lab keeps what. */
+export const folderOf = (folder: string) => ({
+  folder,
+  /** The plan: written before anything is made. */
+  plan: join(folder, 'lab.json'),
+  /** Where the keeper listens, and who it is. */
+  socket: join(folder, 'lab.sock'),
+  keeperRecord: join(folder, 'keeper.process'),
+  keeperReady: join(folder, 'keeper.ready'),
+  keeperLog: join(folder, 'keeper.log'),
+  /** The daemons' programs. */
+  programs: join(folder, 'programs'),
+  /** The pool that all hosts see. */
+  shared: join(folder, 'shared'),
+  hosts: join(folder, 'hosts')
+})
+
+/** Paths of one host, as seen from outside. */
+export type HostFolder = ReturnType<typeof hostFolderOf>
+
+/** Says where a host keeps what; `run` is emptied when its power comes on, all else stays. */
+export function hostFolderOf(folder: string, host: string) {
+  const own = join(folder, 'hosts', host)
+  return {
+    own,
+    run: join(own, 'run'),
+    libvirt: join(own, 'libvirt'),
+    libvirtLog: join(own, 'libvirt-log'),
+    libvirtCache: join(own, 'libvirt-cache'),
+    libvirtEtc: join(own, 'libvirt-etc'),
+    etc: join(own, 'etc'),
+    log: join(own, 'log'),
+    bootId: join(own, 'boot-id'),
+    /** Bound to where Remuda keeps its state on every host. */
+    state: join(own, 'state'),
+    zookeeper: join(own, 'zookeeper'),
+    clock: join(own, 'clock')
+  }
+}

@@ -1,0 +1,75 @@
+/** How each daemon of a host is started: pure text, from the plan. */
+import { join } from 'node:path'
+import { stateDefault } from '#shared/state-folder.ts'
+import { folderOf, hostFolderOf } from '../folder.ts'
+import type { HostPlan, LabPlan } from '../plan.ts'
+import type { DaemonName } from '../protocol.ts'
+
+/** Ports of a host's daemons, as their own defaults are. */
+export const ports = { api: 7410, agent: 7411, door: 7412, zookeeper: 2181 } as const
+
+/** How a daemon is started, and what has to be there before. */
+export type DaemonLine = {
+  readonly name: DaemonName
+  readonly command: readonly string[]
+  /** Path on the host, below /run, that must be there first. */
+  readonly after?: string
+}
+
+/** The daemons of a host, in the order in which they start. */
+export function daemonsOf(plan: LabPlan, host: HostPlan): readonly DaemonLine[] {
+  return [
+    { name: 'virtlogd', command: ['/usr/sbin/virtlogd'] },
+    { name: 'libvirtd', command: ['/usr/sbin/libvirtd'], after: 'libvirt/virtlogd-sock' },
+    ...(host.isCandidate ? [{ name: 'controller' as const, command: controller(plan, host) }] : []),
+    { name: 'agent', command: agent(plan, host), after: 'libvirt/libvirt-sock' }
+  ]
+}
+
+function controller(plan: LabPlan, host: HostPlan): readonly string[] {
+  const { address } = host
+  return [
+    ...node(plan, host),
+    join(folderOf(plan.folder).programs, 'remuda-controller.js'),
+    `--state=${stateDefault}`,
+    `--api-address=${address}`,
+    `--door-address=${address}`,
+    `--content-url=http://${address}:${ports.api}`,
+    `--cidr=${plan.instances.cidr}`
+  ]
+}
+
+function agent(plan: LabPlan, host: HostPlan): readonly string[] {
+  return [
+    ...node(plan, host),
+    join(folderOf(plan.folder).programs, 'remuda-agent.js'),
+    `--state=${stateDefault}`,
+    `--address=${host.address}`,
+    `--host-uuid=${host.uuid}`
+  ]
+}
+
+/** Node as our daemons are run by it, with a wall clock that can be moved where that is wanted. */
+function node(plan: LabPlan, host: HostPlan): readonly string[] {
+  const { programs } = folderOf(plan.folder)
+  const clock = hostFolderOf(plan.folder, host.name).clock
+  return [
+    '/usr/bin/env',
+    `NODE_COMPILE_CACHE=${join(programs, '.cache')}`,
+    ...(plan.clocks ? fakeClock(clock) : []),
+    process.execPath,
+    '--enable-source-maps'
+  ]
+}
+
+/** Where Debian's libfaketime puts its library for programs with several threads. */
+export const fakeTimeLibrary = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1'
+
+/** The file is read again each second; the monotonic clock, by which we measure, stays true. */
+const fakeClock = (file: string): readonly string[] => [
+  `LD_PRELOAD=${fakeTimeLibrary}`,
+  `FAKETIME_TIMESTAMP_FILE=${file}`,
+  'FAKETIME_CACHE_DURATION=1',
+  'FAKETIME_DONT_FAKE_MONOTONIC=1',
+  'DONT_FAKE_MONOTONIC=1'
+]

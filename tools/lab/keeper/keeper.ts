@@ -1,0 +1,177 @@
+/** Does what is asked of a lab; for each host one thing after another. */
+import { mkdir } from 'node:fs/promises'
+import { Fault } from '#shared/fault.ts'
+import { exists } from '#shared/files.ts'
+import { stateDefault } from '#shared/state-folder.ts'
+import { folderOf } from '../folder.ts'
+import type { LabPlan } from '../plan.ts'
+import type { Ask, Cut, LabStatus } from '../protocol.ts'
+import { hierarchies } from './cgroups.ts'
+import { fakeTimeLibrary } from './daemons.ts'
+import { LabHost } from './host.ts'
+import { Switch } from './switch.ts'
+
+/** A lab with its switch and its hosts; disposing of it cuts all power. */
+export class Keeper implements AsyncDisposable {
+  readonly #plan: LabPlan
+  readonly #switch: Switch
+  readonly #hosts: ReadonlyMap<string, LabHost>
+  readonly #lanes = new Map<string, Promise<unknown>>()
+  #cuts: readonly Cut[] = []
+
+  private constructor(plan: LabPlan, wires: Switch, hosts: ReadonlyMap<string, LabHost>) {
+    this.#plan = plan
+    this.#switch = wires
+    this.#hosts = hosts
+  }
+
+  /** Makes the switch and what the hosts have on disk; their power is off. */
+  static async open(plan: LabPlan): Promise<Keeper> {
+    await mkdir(folderOf(plan.folder).shared, { recursive: true })
+    // Every host sees its own state here; the machine keeps what it has, or an empty folder.
+    await mkdir(stateDefault, { recursive: true, mode: 0o711 })
+    const controllers = await hierarchies()
+    const wires = await Switch.open(plan)
+    const hosts = new Map(
+      plan.hosts.map(host => {
+        const options = { lab: plan, controllers, plug: wires.plug.bind(wires) }
+        return [host.name, new LabHost(host, options)]
+      })
+    )
+    for (const host of hosts.values()) await host.prepare()
+    return new Keeper(plan, wires, hosts)
+  }
+
+  get status(): LabStatus {
+    return {
+      tag: this.#plan.tag,
+      switchPid: this.#switch.pid,
+      hosts: [...this.#hosts.values()].map(({ status }) => status),
+      cuts: this.#cuts
+    }
+  }
+
+  /** Does one thing and gives the answer. */
+  async do(ask: Ask): Promise<unknown> {
+    switch (ask.verb) {
+      case 'status':
+        return this.status
+      case 'power':
+        return await this.#power(ask)
+      case 'pause':
+      case 'resume':
+        return await this.#pause(ask)
+      case 'start':
+      case 'stop':
+      case 'kill':
+        return await this.#daemon(ask)
+      case 'cut':
+        checkHosts(this.#hosts, 'groups' in ask.cut ? ask.cut.groups.flat() : ask.cut.hosts)
+        return await this.#cut([...this.#cuts, ask.cut])
+      case 'heal':
+        return await this.#cut([])
+      case 'slow':
+        throw new Fault('unavailable', 'cannot slow links down yet')
+      case 'clock':
+        return await this.#clock(ask)
+      case 'down':
+        return await this[Symbol.asyncDispose]()
+      default:
+        return ask satisfies never
+    }
+  }
+
+  async #power({ host: name, to }: Extract<Ask, { verb: 'power' }>) {
+    const host = this.#host(name)
+    return await this.#lane(name, async () => {
+      if (to === 'off' || to === 'cycle') await host.off()
+      if (to === 'on' || to === 'cycle') {
+        await host.on()
+        if (this.#cuts.length > 0) await this.#applyCuts()
+      }
+      return { power: host.status.power }
+    })
+  }
+
+  async #pause({ verb, host: name, daemon }: Extract<Ask, { verb: 'pause' | 'resume' }>) {
+    const host = this.#host(name)
+    return await this.#lane(name, async () => {
+      const isPaused = verb === 'pause'
+      if (daemon === undefined) return await host.pause(isPaused)
+      if (host.daemon(daemon).pause(isPaused)) return
+      throw new Fault('unavailable', `cannot ${verb} ${daemon} of ${name}: it does not run now`)
+    })
+  }
+
+  async #daemon({ verb, host: name, daemon }: Extract<Ask, { verb: 'start' | 'stop' | 'kill' }>) {
+    const host = this.#host(name)
+    return await this.#lane(name, async () => {
+      const kept = host.daemon(daemon)
+      if (verb === 'start') kept.start()
+      else await kept.end(verb === 'stop' ? 'TERM' : 'KILL', verb === 'kill')
+    })
+  }
+
+  async #clock({ host: name, byMs }: Extract<Ask, { verb: 'clock' }>) {
+    const host = this.#host(name)
+    if (!this.#plan.clocks) {
+      throw new Fault('unavailable', `cannot move the clock of ${name}`, {
+        reasons: [
+          'all hosts share the one wall clock of the kernel',
+          'the daemons of this lab were started without a library that can fake it'
+        ],
+        next: ['make the lab anew with remuda lab up --clocks']
+      })
+    }
+    if (!(await exists(fakeTimeLibrary))) {
+      throw new Fault('unavailable', `cannot move the clock of ${name}: no libfaketime`, {
+        next: ['apt-get install libfaketime']
+      })
+    }
+    await host.moveClock(byMs)
+  }
+
+  async #cut(cuts: readonly Cut[]): Promise<void> {
+    await this.#lane('switch', async () => {
+      this.#cuts = cuts
+      await this.#applyCuts()
+    })
+  }
+
+  async #applyCuts(): Promise<void> {
+    const hosts = [...this.#hosts.values()].map(({ plan, pid }) => ({ name: plan.name, pid }))
+    await this.#switch.apply(this.#cuts, hosts)
+  }
+
+  #host(name: string): LabHost {
+    checkHosts(this.#hosts, [name])
+    return this.#hosts.get(name)!
+  }
+
+  /** Runs after what was asked for the same thing before. */
+  async #lane<Value>(name: string, work: () => Promise<Value>): Promise<Value> {
+    const before = this.#lanes.get(name) ?? Promise.resolve()
+    const now = before.then(work, work)
+    this.#lanes.set(
+      name,
+      now.catch(() => {})
+    )
+    return await now
+  }
+
+  /** Cuts the power of all hosts, and takes the switch away. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(
+      [...this.#hosts].map(([name, host]) => this.#lane(name, async () => await host.off()))
+    )
+    await this.#switch[Symbol.asyncDispose]()
+  }
+}
+
+function checkHosts(hosts: ReadonlyMap<string, unknown>, names: readonly string[]): void {
+  const unknown = names.find(name => !hosts.has(name))
+  if (unknown === undefined) return
+  throw new Fault('not-found', `cannot find host ${unknown} in the lab`, {
+    reasons: [`it has ${[...hosts.keys()].join(', ')}`]
+  })
+}

@@ -1,0 +1,172 @@
+/**
+ * Brings a lab up, and is the way to use it from programs. Each step first looks whether it is done
+ * already, so that a second run is quick and changes nothing.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { findDaemon, startDaemon } from '#shared/daemon.ts'
+import { Fault } from '#shared/fault.ts'
+import { exists } from '#shared/files.ts'
+import { makeSay, type Say } from '../up/say.ts'
+import { takeTurn } from '../up/turn.ts'
+import { statusOf } from './client.ts'
+import { furnish } from './cloud.ts'
+import { folderOf, hostFolderOf } from './folder.ts'
+import { keeperDaemon, keeperProgram } from './keeper-process.ts'
+import { Lab } from './lab.ts'
+import { isAlike, type LabPlan, type LabWish, planLab } from './plan.ts'
+import { buildPrograms } from './programs.ts'
+import { readPlan, sweep } from './sweep.ts'
+
+/** How a lab is opened. */
+export type OpenOptions = LabWish & {
+  /** The lab ends with this process; else it outlives it. */
+  readonly isBound?: boolean
+  /** Whether the cloud gets its images, the shared pool and its network; true when left out. */
+  readonly isFurnished?: boolean
+  /** Says how far it is; silent when left out. */
+  readonly say?: Say
+}
+
+const quiet: Say = makeSay({ write: () => {} })
+/** A daemon is ready after at most so long on a busy machine. Unit: ms. */
+const readyMsMax = 120_000
+
+/**
+ * Brings a lab up, and gives it when all its hosts are online. Faults: `conflict`: another lab is
+ * in this folder or has its addresses; `locked`; those of the steps.
+ */
+export async function openLab(options: OpenOptions): Promise<Lab> {
+  const { folder, say = quiet } = options
+  const plan = planLab(options)
+  await using _turn = await takeTurn({
+    state: folder,
+    holder: 'remuda lab',
+    waiting: holder => say.line(`  … waits until ${holder}, is done`)
+  })
+  const isThere = await findSame(plan)
+  if (!isThere)
+    await say.step('clear away what is left', async tell => {
+      tell((await sweep(folder)) ? 'of an earlier lab' : 'nothing')
+    })
+  await mkdir(folder, { recursive: true, mode: 0o755 })
+  await writeFile(folderOf(folder).plan, `${JSON.stringify(plan, undefined, 2)}\n`)
+  let child: ChildProcess | undefined
+  if (!isThere) {
+    await say.step('build the programs', () => buildPrograms(folderOf(folder).programs))
+    child = await say.step('switch', () => startKeeper(folder, options.isBound === true))
+  }
+  const lab = new Lab(plan, child)
+  try {
+    await say.step('power', async tell => tell(await powerOn(lab)))
+    await say.step('controller', () => untilController(lab))
+    await say.step('hosts', async tell => await untilOnline(lab, tell))
+    if (options.isFurnished ?? true) await furnish(lab, say)
+    return lab
+  } catch (thrown) {
+    if (child) await lab[Symbol.asyncDispose]()
+    throw thrown
+  }
+}
+
+/** The lab that runs in a folder. Fault `not-found`: there is none. */
+export async function findLab(folder: string): Promise<Lab> {
+  const plan = await readPlan(folder)
+  if (plan) return new Lab(plan)
+  throw new Fault('not-found', `cannot find a lab in ${folder}`, { next: ['remuda lab up'] })
+}
+
+/** Whether this very lab runs already. Fault `conflict`: another one does. */
+async function findSame(plan: LabPlan): Promise<boolean> {
+  const before = await readPlan(plan.folder)
+  if (before === undefined || !(await findDaemon(keeperDaemon(plan.folder)))) return false
+  await statusOf(plan.folder)
+  if (isAlike(before, plan)) return true
+  throw new Fault('conflict', `cannot make the lab in ${plan.folder}: there is another one`, {
+    reasons: [`it has ${before.hosts.length} hosts on ${before.subnet.cidr}`],
+    next: ['remuda lab down', 'or another folder for this one: --state DIR']
+  })
+}
+
+async function startKeeper(folder: string, isBound: boolean): Promise<ChildProcess | undefined> {
+  const spec = keeperDaemon(folder)
+  if (!isBound) {
+    await startDaemon(spec)
+    return undefined
+  }
+  const log = openSync(spec.logFile, 'a', 0o600)
+  const child = spawn(process.execPath, [keeperProgram, folder, '--bound'], {
+    cwd: '/',
+    stdio: ['pipe', log, log]
+  })
+  closeSync(log)
+  child.stdin!.on('error', () => {})
+  await once(child, 'spawn')
+  const until = performance.now() + readyMsMax
+  while (!(await exists(spec.readyFile))) {
+    const hasEnded = child.exitCode !== null || child.signalCode !== null
+    if (hasEnded || performance.now() > until) {
+      child.kill('SIGKILL')
+      throw new Fault('command', 'cannot start the keeper of the lab', {
+        next: [`see ${spec.logFile}`]
+      })
+    }
+    await sleep(10)
+  }
+  return child
+}
+
+/** Candidates first: all others need what they write down. */
+async function powerOn(lab: Lab): Promise<string> {
+  const { hosts } = lab.plan
+  await Promise.all(hosts.map(({ name }) => lab.power(name, 'on')))
+  return hosts.map(({ name }) => name).join(' ')
+}
+
+/** Waits for a controller, and tells all hosts where to knock and by what right. */
+async function untilController({ plan }: Lab): Promise<void> {
+  const first = hostFolderOf(plan.folder, plan.hosts[0]!.name)
+  await untilFile(join(first.state, 'run/controller.ready'), first.log)
+  for (const { name } of plan.hosts.slice(1)) {
+    const { state } = hostFolderOf(plan.folder, name)
+    await mkdir(join(state, 'run'), { recursive: true, mode: 0o711 })
+    await copyFile(join(first.state, 'join.token'), join(state, 'join.token'))
+    await copyFile(join(first.state, 'run/door.json'), join(state, 'run/door.json'))
+  }
+}
+
+async function untilFile(path: string, log: string): Promise<void> {
+  const until = performance.now() + readyMsMax
+  while (!(await exists(path))) {
+    if (performance.now() > until) {
+      throw new Fault('deadline', `no controller is ready after ${readyMsMax} ms`, {
+        next: [`see controller.log in ${log}`]
+      })
+    }
+    await sleep(20)
+  }
+}
+
+/** Waits until the cloud hears every host. */
+async function untilOnline(lab: Lab, tell: (text: string) => void): Promise<void> {
+  const until = performance.now() + readyMsMax
+  for (;;) {
+    const phases = await lab.hostPhases()
+    const missing = lab.plan.hosts.filter(({ name }) => phases.get(name) !== 'online')
+    const found = `${lab.plan.hosts.length - missing.length} online`
+    if (missing.length === 0) return tell(found)
+    const names = missing.map(({ name }) => `${name} is ${phases.get(name) ?? 'not heard yet'}`)
+    tell(`${found}; ${names.join(', ')}`)
+    if (performance.now() > until) {
+      throw new Fault('deadline', `not all hosts came online within ${readyMsMax} ms`, {
+        reasons: names,
+        next: [`remuda lab logs ${missing[0]!.name} agent`]
+      })
+    }
+    await sleep(100)
+  }
+}

@@ -1,0 +1,19 @@
+import { Fault } from '#shared/fault.ts'
+import type { LabStatus } from './protocol.ts'
+
+/** What to put before a command so that it runs on a host, or at the switch. Fault `unavailable`. */
+export function enter(status: LabStatus, place: string): readonly string[] {
+  if (place === 'switch') return ['nsenter', `--net=/proc/${status.switchPid}/ns/net`, '--']
+  const host = status.hosts.find(({ name }) => name === place)
+  if (host === undefined) {
+    const names = [...status.hosts.map(({ name }) => name), 'switch'].join(', ')
+    throw new Fault('not-found', `cannot find ${place} in the lab: it has ${names}`)
+  }
+  if (host.pid === undefined) {
+    throw new Fault('unavailable', `cannot run anything on ${place}: its power is off`, {
+      next: [`remuda lab power on ${place}`]
+    })
+  }
+  const namespaces = ['mount', 'uts', 'ipc', 'net', 'pid', 'cgroup'].map(name => `--${name}`)
+  return ['nsenter', `--target=${host.pid}`, ...namespaces, '--']
+}

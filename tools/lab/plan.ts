@@ -1,0 +1,143 @@
+/**
+ * What a lab is, worked out from a wish before anything of it is made: hosts, names, addresses. The
+ * same wish gives the same plan, so whoever finds a lab's folder knows what may be left of it.
+ *
+ * The hosts stand in two networks. In the first they and the operator's machine talk to each
+ * other. The second is one segment over all hosts and carries the instances' networks, so that an
+ * instance keeps its address wherever it runs. A switch joins the ports of each, and routes between
+ * them and the machine.
+ */
+import { createHash } from 'node:crypto'
+import { type Cidr, contains, formatIpv4, overlaps, parseCidr } from '#shared/cidr.ts'
+import { Fault } from '#shared/fault.ts'
+
+/** More hosts than this would not fit into one address range of a switch, nor onto one machine. */
+export const hostsMax = 32
+
+/** Where a lab is when nothing else is said. */
+export const labDefault = '/var/lib/remuda-lab'
+
+/** Candidates of a lab that has as many hosts. */
+const candidatesMax = 3
+
+/** What is wanted of a lab. */
+export type LabWish = {
+  /** Folder of the lab, as an absolute path. */
+  readonly folder: string
+  /** Unit: count. */
+  readonly hosts: number
+  /** Range of the hosts' own addresses, a /24. */
+  readonly subnet?: string | undefined
+  /** Range of the instances' addresses, /8 to /24. */
+  readonly instances?: string | undefined
+  /** One controller with the embedded journal, and no ensemble. */
+  readonly solo?: boolean
+  /** Whether the machine gets a link into the lab; true when left out. */
+  readonly outside?: boolean
+  /** Whether hosts see the machine's /dev/kvm. */
+  readonly kvm?: boolean
+  /** Whether wall clocks of hosts can be moved. */
+  readonly clocks?: boolean
+  /** Length of the sessions with the ensemble. Unit: ms. */
+  readonly sessionMs?: number
+}
+
+/** One host of a lab. */
+export type HostPlan = {
+  readonly name: string
+  readonly address: string
+  readonly uuid: string
+  /** Runs a controller, or one that may become it. */
+  readonly isCandidate: boolean
+  /** Number of its ZooKeeper server; undefined: it runs none. */
+  readonly server?: number
+}
+
+/** A lab as it is to be. */
+export type LabPlan = {
+  /** Tells this lab's names on the machine from those of others; at most 10 characters. */
+  readonly tag: string
+  readonly folder: string
+  readonly subnet: { readonly cidr: string; readonly router: string; readonly outside: string }
+  readonly instances: { readonly cidr: string; readonly router: string }
+  readonly hosts: readonly HostPlan[]
+  readonly outside: boolean
+  readonly kvm: boolean
+  readonly clocks: boolean
+  readonly sessionMs: number
+}
+
+/** Works a lab out. Fault `invalid` says what of the wish cannot be. */
+export function planLab(wish: LabWish): LabPlan {
+  const { folder, hosts: count, solo = false, sessionMs = 4_000 } = wish
+  if (!Number.isInteger(count) || count < 1 || count > hostsMax) {
+    throw new Fault('invalid', `cannot make a lab of ${count} hosts: it takes 1 to ${hostsMax}`)
+  }
+  const subnet = readRange(wish.subnet ?? '10.77.0.0/24', { least: 24, most: 24 })
+  const instances = readRange(wish.instances ?? '10.78.0.0/16', { least: 8, most: 24 })
+  if (overlaps(subnet, instances)) {
+    throw new Fault('invalid', 'cannot make a lab whose hosts and instances share addresses', {
+      reasons: [`${writeRange(subnet)} and ${writeRange(instances)} overlap`],
+      next: ['name other ranges with --subnet and --instances']
+    })
+  }
+  const candidates = solo || count < candidatesMax ? 1 : candidatesMax
+  return {
+    tag: tagOf(folder),
+    folder,
+    subnet: {
+      cidr: writeRange(subnet),
+      router: formatIpv4(subnet.last - 1),
+      outside: formatIpv4(subnet.last - 2)
+    },
+    instances: { cidr: writeRange(instances), router: formatIpv4(instances.last - 1) },
+    hosts: Array.from({ length: count }, (_, index) => ({
+      name: `h${index + 1}`,
+      address: formatIpv4(subnet.first + index + 1),
+      uuid: uuidOf(`h${index + 1}`),
+      isCandidate: index < candidates,
+      ...(candidates > 1 && index < candidates && { server: index + 1 })
+    })),
+    outside: wish.outside ?? true,
+    kvm: wish.kvm ?? false,
+    clocks: wish.clocks ?? false,
+    sessionMs
+  }
+}
+
+/** Says whether two labs are made alike, apart from where they are. */
+export const isAlike = (a: LabPlan, b: LabPlan): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+/** The instances' range without what the switch itself has in it. */
+export const lastOfInstances = ({ instances }: LabPlan): string =>
+  formatIpv4(parseCidr(instances.cidr)!.last - 2)
+
+/** Says whether an address belongs to the lab's instances. */
+export function isInstances({ instances }: LabPlan, address: number): boolean {
+  return contains(parseCidr(instances.cidr)!, address)
+}
+
+/** How a lab's folder is known by its names on the machine. */
+const tagOf = (folder: string): string =>
+  folder === labDefault
+    ? 'lab0'
+    : `lab-${createHash('sha256').update(folder).digest('hex').slice(0, 6)}`
+
+/** A UUID of version 4 that a host of this name has in every lab. */
+function uuidOf(name: string): string {
+  const digest = createHash('sha256').update(`remuda lab ${name}`).digest('hex')
+  const text = `${digest.slice(0, 12)}4${digest.slice(13, 16)}a${digest.slice(17, 32)}`
+  return [0, 8, 12, 16, 20].map((from, at) => text.slice(from, [8, 12, 16, 20, 32][at])).join('-')
+}
+
+function readRange(text: string, { least, most }: { least: number; most: number }): Cidr {
+  const range = parseCidr(text)
+  if (range && range.prefix >= least && range.prefix <= most) return range
+  const kinds = least === most ? `a /${least}` : `a /${least} to /${most}`
+  throw new Fault('invalid', `cannot use ${text} as a range of addresses of the lab`, {
+    reasons: [`it is no ${kinds.slice(2)} whose bits after the prefix are 0`],
+    next: ['write for example 10.77.0.0/24']
+  })
+}
+
+const writeRange = ({ first, prefix }: Cidr): string => `${formatIpv4(first)}/${prefix}`
