@@ -7,11 +7,18 @@ export const transactionBytesMax = 768 * 1024
 /** What a part takes beside its path and bytes, at most. */
 const partBytes = 128
 
+/** Throws Fault `invalid` for what is no path of a znode. */
+export function checkPath(path: string): void {
+  if (/^(\/|(\/[^/\0]+)+)$/.test(path)) return
+  throw new Fault('invalid', `cannot use the path "${path}": it is no path of a znode`)
+}
+
 /** Throws Fault `invalid` where a transaction is too large for a server, or has no parts. */
-export function checkSize(operations: readonly Operation[]): void {
+export function checkTransaction(operations: readonly Operation[]): void {
   if (operations.length === 0) {
     throw new Fault('invalid', 'cannot make a transaction of no parts: it needs one at least')
   }
+  for (const { path } of operations) checkPath(path)
   const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0)
   if (bytes <= transactionBytesMax) return
   const sizes = `it has ${bytes} bytes, ${transactionBytesMax} are allowed`
@@ -23,9 +30,14 @@ const sizeOf = (operation: Operation): number =>
   operation.path.length +
   (operation.op === 'create' || operation.op === 'set' ? operation.bytes.length : 0)
 
-/**
- * How often a session confirms itself when nothing else is sent, and how long an answer may take
- * until the server is left for another. Twice this and a new connection are less than the session's
- * time, so that a session outlives a server that has gone silent.
- */
+/** How often a session says that it is there, and confirms its lease, when nothing else does. */
 export const beatMs = (timeoutMs: Ms): Ms => Math.floor(timeoutMs / 4)
+
+/**
+ * How long a server may be silent while it owes an answer, until it is left for another. A beat,
+ * this and a new connection are less than the time of a lease that the beat before has confirmed.
+ */
+export const answerMsMax = (timeoutMs: Ms): Ms => Math.floor(timeoutMs / 3)
+
+/** How long a server may take to accept a session, from the first packet of TCP. */
+export const consentMsMax = (timeoutMs: Ms): Ms => Math.max(300, Math.floor(timeoutMs / 6))

@@ -9,7 +9,7 @@
  */
 import { Fault } from '../fault.ts'
 import { mayHaveHappened, partRefused } from './faults.ts'
-import type { Operation, Outcome } from './session.ts'
+import type { Operation, Outcome, Version } from './session.ts'
 
 /** A znode at a version. */
 export type Proof = { readonly path: string; readonly version: number }
@@ -21,6 +21,21 @@ export type ProofState = {
   readonly raises: number
 }
 
+/** A part of a transaction that names the znode of the proof. */
+export type Mark = {
+  readonly part: number
+  readonly op: 'check' | 'set'
+  readonly version: Version
+}
+
+/** The parts of a transaction that name this znode; a few words to send to where the proof is. */
+export const marksOf = (operations: readonly Operation[], path: string): readonly Mark[] =>
+  operations.flatMap((operation, part) =>
+    operation.path === path && (operation.op === 'check' || operation.op === 'set')
+      ? [{ part, op: operation.op, version: operation.version }]
+      : []
+  )
+
 /** What a transaction has to do with the proof. */
 export type Bearing = {
   readonly confirms: boolean
@@ -28,17 +43,16 @@ export type Bearing = {
   readonly part: number
 }
 
-/** Says what a transaction has to do with the proof. */
-export function bearingOf(operations: readonly Operation[], proof: Proof | undefined): Bearing {
-  const part = operations.findIndex(
-    operation =>
-      operation.path === proof?.path &&
-      ((operation.op === 'check' && operation.version === proof.version) ||
-        (operation.op === 'set' &&
-          (operation.version === proof.version || operation.version === 'any')))
+/** Says what a transaction has to do with the proof, of its parts that name that znode. */
+export function bearingOf(marks: readonly Mark[], proof: Proof | undefined): Bearing {
+  const mark = marks.find(
+    ({ op, version }) => version === proof?.version || (op === 'set' && version === 'any')
   )
-  return { confirms: part >= 0, raises: operations[part]?.op === 'set', part }
+  if (proof === undefined || mark === undefined) return none
+  return { confirms: true, raises: mark.op === 'set', part: mark.part }
 }
+
+const none: Bearing = { confirms: false, raises: false, part: -1 }
 
 /** The state when such a transaction leaves. */
 export const sent = (state: ProofState, bearing: Bearing): ProofState =>

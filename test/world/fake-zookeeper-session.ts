@@ -7,18 +7,20 @@ import { Fault } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
 import { lostRequest } from '#shared/zookeeper/faults.ts'
 import { makeLease } from '#shared/zookeeper/lease.ts'
-import { beatMs, checkSize } from '#shared/zookeeper/limits.ts'
+import { answerMsMax, beatMs, checkTransaction } from '#shared/zookeeper/limits.ts'
 import {
   bearingOf,
   carriedOut,
   deposed,
   failed,
+  marksOf,
   ownConfirmation,
   type Proof,
   type ProofState,
   sent
 } from '#shared/zookeeper/proof.ts'
 import type { Node, Operation, Outcome, ZooKeeperSession } from '#shared/zookeeper/session.ts'
+import { WatchList } from '#shared/zookeeper/watch-list.ts'
 import type { Connection, FakeZooKeeper, Registration, Way } from './fake-zookeeper.ts'
 import type { Actor, Change, ZnodeTree } from './znode-tree.ts'
 
@@ -41,8 +43,6 @@ type Request = {
   readonly fail: (thrown: unknown) => void
 }
 
-type Watcher = { readonly path: string; readonly children: boolean; dirty: boolean }
-
 /** How long a new connection takes to be tried. */
 const reconnectMs: Ms = 20
 
@@ -57,7 +57,7 @@ export class FakeSession implements ZooKeeperSession {
   readonly #end = new AbortController()
   readonly #lease
   readonly #underWay = new Set<Request>()
-  readonly #watchers = new Set<Watcher>()
+  readonly #watches = new WatchList(this.#end.signal)
   #proof: ProofState = { proof: undefined, raises: 0 }
   #registration: Registration | undefined
   #connection: Connection | undefined
@@ -66,7 +66,6 @@ export class FakeSession implements ZooKeeperSession {
   #answeredAt: Ms
   #confirmedAt: Ms
   #paused: PromiseWithResolvers<void> | undefined
-  #wake = Promise.withResolvers<void>()
 
   constructor(ensemble: FakeZooKeeper, id: bigint, timeoutMs: Ms) {
     this.#ensemble = ensemble
@@ -98,9 +97,9 @@ export class FakeSession implements ZooKeeperSession {
   }
 
   async transact(operations: readonly Operation[]): Promise<readonly Outcome[]> {
-    checkSize(operations)
+    checkTransaction(operations)
     const { proof } = this.#proof
-    const bearing = bearingOf(operations, proof)
+    const bearing = bearingOf(proof ? marksOf(operations, proof.path) : [], proof)
     this.#proof = sent(this.#proof, bearing)
     let sentAt: Ms = 0
     try {
@@ -126,27 +125,11 @@ export class FakeSession implements ZooKeeperSession {
     }
   }
 
-  async *watch(
+  watch(
     path: string,
     options: { readonly children?: boolean; readonly signal: AbortSignal }
   ): AsyncIterable<void> {
-    const { children = false, signal } = options
-    const watcher: Watcher = { path, children, dirty: true }
-    const wake = () => this.#stir()
-    this.#watchers.add(watcher)
-    signal.addEventListener('abort', wake)
-    try {
-      while (!signal.aborted) {
-        this.ended.throwIfAborted()
-        if (watcher.dirty) {
-          watcher.dirty = false
-          yield
-        } else await this.#wake.promise
-      }
-    } finally {
-      signal.removeEventListener('abort', wake)
-      this.#watchers.delete(watcher)
-    }
+    return this.#watches.watch(path, options, { begin: () => {}, end: () => {} })
   }
 
   keepLease(proof: Proof): void {
@@ -199,22 +182,14 @@ export class FakeSession implements ZooKeeperSession {
     if (this.#former) this.#former.up = false
     this.#lease.connected(this.#now())
     this.#answeredAt = this.#now()
-    for (const watcher of this.#watchers) watcher.dirty = true
-    this.#stir()
+    this.#watches.all()
     this.#beat()
   }
   changed(changes: readonly Change[]): void {
     const connection = this.#connection
-    const hit = [...this.#watchers].filter(watcher =>
-      changes.some(
-        ({ path, what }) => path === watcher.path && (what === 'self' || watcher.children)
-      )
-    )
-    if (hit.length === 0 || connection === undefined) return
+    if (connection === undefined) return
     this.#ensemble.carry(this.down, () => {
-      if (!connection.down) return
-      for (const watcher of hit) watcher.dirty = true
-      this.#stir()
+      if (connection.down) this.#watches.changed(changes)
     })
   }
   pause(): void {
@@ -328,18 +303,15 @@ export class FakeSession implements ZooKeeperSession {
     }
   }
 
-  #stir(): void {
-    const wake = this.#wake
-    this.#wake = Promise.withResolvers<void>()
-    wake.resolve()
-  }
-
   async #live(): Promise<void> {
     const everyMs = beatMs(this.timeoutMs)
     try {
       while (!this.ended.aborted) {
         const oldest = [...this.#underWay][0]?.sentAt ?? Infinity
-        const next = Math.min(oldest + everyMs, this.#answeredAt + this.timeoutMs)
+        const next = Math.min(
+          oldest + answerMsMax(this.timeoutMs),
+          this.#answeredAt + this.timeoutMs
+        )
         const beat = this.#connection ? this.#confirmedAt + everyMs : Infinity
         const waitMs = Math.max(1, Math.min(next, beat) - this.#now())
         await this.#ensemble.clock.sleep(Math.min(waitMs, everyMs), this.ended)
@@ -361,9 +333,9 @@ export class FakeSession implements ZooKeeperSession {
       return
     }
     const oldest = [...this.#underWay][0]
-    const everyMs = beatMs(this.timeoutMs)
-    if (oldest && now >= oldest.sentAt + everyMs) {
-      this.#disconnected(`no answer within ${everyMs} ms`)
+    const answerMs = answerMsMax(this.timeoutMs)
+    if (oldest && now >= oldest.sentAt + answerMs) {
+      this.#disconnected(`no answer within ${answerMs} ms`)
     }
   }
 
@@ -384,7 +356,6 @@ export class FakeSession implements ZooKeeperSession {
     this.#connection = undefined
     this.#failAll(because.message)
     if (open) this.#ensemble.close(this.#registration!)
-    this.#stir()
   }
 }
 

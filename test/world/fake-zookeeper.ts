@@ -177,7 +177,7 @@ export class FakeZooKeeper implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { client } of this.#registrations) await client[Symbol.asyncDispose]()
+    for (const { client } of [...this.#registrations]) await client[Symbol.asyncDispose]()
     this.#disposed.abort(new Fault('closed', 'the fake ensemble is gone'))
   }
 

@@ -90,9 +90,6 @@ export class ZnodeTree {
 
   #apply(operation: Operation, step: Step): Outcome {
     const { path } = operation
-    if (!/^(\/|(\/[^/]+)+)$/.test(path)) {
-      throw refusedPart(step.part, 'invalid', `cannot use the path "${path}": it is no path`)
-    }
     if (operation.op === 'create') return this.#create(operation, step)
     const node = this.#nodes.get(path)
     if (node === undefined) throw missing(operation.op, path, step.part)
