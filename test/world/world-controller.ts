@@ -74,6 +74,18 @@ export async function worldController(
   options: { readonly disk?: FakeJournalDisk; readonly mesh?: ObedientMesh } = {}
 ): Promise<WorldController> {
   const state = await mkdtemp(join(tmpdir(), 'remuda-world-'))
+  try {
+    return await startIn(state, options)
+  } catch (thrown) {
+    await rm(state, { recursive: true, force: true })
+    throw thrown
+  }
+}
+
+async function startIn(
+  state: string,
+  options: { readonly disk?: FakeJournalDisk; readonly mesh?: ObedientMesh }
+): Promise<WorldController> {
   const disk = options.disk ?? new FakeJournalDisk()
   const mesh = options.mesh ?? new ObedientMesh()
   const config = await readConfig(['--state', state, '--api-port', '0'], {})

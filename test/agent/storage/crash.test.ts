@@ -47,10 +47,28 @@ async function runAndKill(store: Store, images: unknown, afterMs: number): Promi
     }
     await sleep(afterMs)
   } finally {
+    victim.kill('SIGSTOP')
+    const children = await childrenOf(victim.pid!)
     victim.kill('SIGKILL')
     await ended
+    // A copy that is under way goes on for a moment without the one who wanted it.
+    await untilEnded(children)
     await fs.rm(`${store.state}/ready`, { force: true })
   }
+}
+
+async function childrenOf(pid: number): Promise<readonly string[]> {
+  const children = await fs.readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
+  return children.split(' ').filter(Boolean)
+}
+
+async function untilEnded(pids: readonly string[]): Promise<void> {
+  const lives = (pid: string): Promise<boolean> =>
+    fs.readFile(`/proc/${pid}/stat`, 'utf8').then(
+      stat => !/\) [ZX] /.test(stat),
+      () => false
+    )
+  for (const pid of pids) while (await lives(pid)) await sleep(5)
 }
 
 async function isWhole(t: ExecutionContext, volume: StoredVolume): Promise<void> {
