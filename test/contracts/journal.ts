@@ -7,12 +7,25 @@ import { appendPromises } from './journal-appends.ts'
 import type { JournalBed } from './journal-bed.ts'
 import { checkpointPromises } from './journal-checkpoints.ts'
 import { failurePromises } from './journal-failures.ts'
+import { type SharedJournalBed, sharedPromises } from './journal-shared.ts'
 
 export type { JournalBed } from './journal-bed.ts'
+export type { SharedJournalBed } from './journal-shared.ts'
 
 /** Runs the contract of `Journal` on beds that are made for each promise. */
 export function suite(name: string, makeBed: () => Promise<JournalBed>): void {
   for (const [title, check] of [...appendPromises, ...checkpointPromises, ...failurePromises]) {
+    test(`${name}: ${title}`, async t => {
+      await using bed = await makeBed()
+      await check(t, bed)
+    })
+  }
+}
+
+/** Runs the contract of `SharedJournal`, which is that of `Journal` and more. */
+export function sharedSuite(name: string, makeBed: () => Promise<SharedJournalBed>): void {
+  suite(name, makeBed)
+  for (const [title, check] of sharedPromises) {
     test(`${name}: ${title}`, async t => {
       await using bed = await makeBed()
       await check(t, bed)

@@ -171,12 +171,12 @@ export class FakeJournal implements SharedJournal {
     return this.#head
   }
 
-  async raiseEpoch(): Promise<Epoch> {
+  async raiseEpoch(above: Epoch = 0): Promise<Epoch> {
     this.#assertTaking()
     let epoch: Epoch | undefined
     await this.#write(() => {
       if (!this.#mayLead() || (this.#hasHeld && this.#disk.holder !== this)) return
-      epoch = this.#disk.epoch + 1
+      epoch = Math.max(this.#disk.epoch, above) + 1
       this.#disk.epoch = epoch
       this.#disk.holder = this
       this.#hasHeld = true
@@ -214,6 +214,8 @@ export class FakeJournal implements SharedJournal {
       for (const entry of this.#disk.following(last)) {
         if (signal.aborted || this.#isClosed) return
         last = entry.position
+        // Who only follows knows the head from what it reads.
+        if (!this.#hasHeld) this.#head = Math.max(this.#head, last)
         yield structuredClone(entry)
       }
       await Promise.race([changed, aborted])

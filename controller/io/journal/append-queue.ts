@@ -7,7 +7,7 @@ export const waitingMax = 8192
 /** Bytes of all commits that may wait, as they are encoded. */
 export const waitingBytesMax = 64 * 2 ** 20
 /** Commits that share one write, and their bytes; one commit goes always. */
-const sharedMax = 1024
+export const sharedMax = 1024
 const sharedBytesMax = 2 * 2 ** 20
 
 /** A commit that waits to be written, and who waits for it. */
@@ -42,12 +42,12 @@ export class AppendQueue {
     })
   }
 
-  /** Takes the first ones, as many as one write may hold. */
-  take(): readonly Waiting[] {
+  /** Takes the first ones, as many as one write may hold; one goes always, however long it is. */
+  take(bytesMax = sharedBytesMax): readonly Waiting[] {
     let bytes = 0
     let count = 0
     for (const { body } of this.#waiting) {
-      if (count > 0 && (count >= sharedMax || bytes + body.length > sharedBytesMax)) break
+      if (count > 0 && (count >= sharedMax || bytes + body.length > bytesMax)) break
       bytes += body.length
       count += 1
     }

@@ -27,6 +27,9 @@ export const firstLink: Link = { position: 0, hash: '0'.repeat(64), epoch: 0 }
 /** An entry that has shown to be whole; its commit is not read yet. */
 export type WholeEntry = Link & { readonly previous: string; readonly body: Uint8Array }
 
+/** Bytes that were stored as the entry at a position; not yet shown to be that. */
+export type StoredEntry = { readonly position: Position; readonly bytes: Uint8Array }
+
 /** Key of an entry; keys sort as positions do. */
 export function entryKey(position: Position): string {
   assert(Number.isSafeInteger(position) && position >= 0)
@@ -97,14 +100,17 @@ export function openEntry(bytes: Uint8Array): WholeEntry | undefined {
 }
 
 /** Reads a stored pair as what must come after a link, or says why it cannot be that. */
-export function follow(
+export const follow = (
   before: Link,
   pair: { readonly key: string; readonly bytes: Uint8Array }
-): WholeEntry | string {
-  const position = positionOf(pair.key)
+): WholeEntry | string => followAt(before, { position: positionOf(pair.key), bytes: pair.bytes })
+
+/** As `follow`, for bytes that were stored as the entry at a position. */
+export function followAt(before: Link, stored: StoredEntry): WholeEntry | string {
+  const { position, bytes } = stored
   const due = before.position + 1
   if (position !== due) return `entry ${due} is missing although ${position} is there`
-  const entry = openEntry(pair.bytes)
+  const entry = openEntry(bytes)
   if (!entry) return `entry ${due} is damaged: its checksum differs`
   if (entry.position !== due) return `entry ${due} is damaged: it says that it is ${entry.position}`
   if (entry.previous !== before.hash) return `entry ${due} does not follow from ${before.position}`

@@ -1,9 +1,9 @@
 import test from 'ava'
-import { type JournalBed, suite } from '../../contracts/journal.ts'
+import { type SharedJournalBed, sharedSuite } from '../../contracts/journal.ts'
 import { FakeJournalDisk } from '../../world/fake-journal.ts'
 import { numbered, read } from '../../world/numbered-commits.ts'
 
-suite('the fake journal', async () => {
+sharedSuite('the fake journal', async () => {
   const disk = new FakeJournalDisk()
   return {
     shared: true,
@@ -11,7 +11,7 @@ suite('the fake journal', async () => {
     failNext: fate => disk.failNext(fate),
     heal: () => disk.heal(),
     [Symbol.asyncDispose]: async () => {}
-  } satisfies JournalBed
+  } satisfies SharedJournalBed
 })
 
 test('what the fake journal had not written when it crashed is lost', async t => {
