@@ -126,7 +126,7 @@ function showHost(view: View, host: Host, now: Moment): Shown {
       ...(report?.facts && { facts: report.facts })
     },
     conditions: [
-      hostReady(host, phase, heard.heardAt, now.monotonic),
+      hostReady(view, { host, phase, heardAt: heard.heardAt, now: now.monotonic }),
       ...libvirtAnswers(view, host),
       ...kvmWorks(view, host)
     ],
@@ -134,10 +134,23 @@ function showHost(view: View, host: Host, now: Moment): Shown {
   }
 }
 
-function hostReady(host: Host, phase: string, heardAt: Ms | undefined, now: Ms): Condition {
+function hostReady(
+  view: View,
+  seen: {
+    readonly host: Host
+    readonly phase: string
+    readonly heardAt: Ms | undefined
+    readonly now: Ms
+  }
+): Condition {
+  const { host, phase, heardAt, now } = seen
   if (phase === 'pending') {
     const message = `waits to be let in: remuda host approve ${host.name}`
     return condition('ready', false, { reason: 'pending', message })
+  }
+  if (!view.watches) {
+    const message = 'hosts are heard by the controller alone; this candidate follows the journal'
+    return condition('ready', 'unknown', { reason: 'not-watched', message })
   }
   if (heardAt === undefined) {
     const message = `not heard since this controller leads; dialling ${host.decided.endpoint}`

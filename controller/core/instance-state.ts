@@ -29,8 +29,9 @@ export function instanceState(view: View, instance: Instance, now: Moment): Inst
   const resource = view.named('host', host)
   const phase = resource ? phaseOf(resource, heard, now.monotonic) : 'unknown'
   if (phase !== 'online' && phase !== 'late') {
-    const silence =
-      heard.heardAt === undefined
+    const silence = !view.watches
+      ? 'is heard by the controller alone, and this candidate follows the journal'
+      : heard.heardAt === undefined
         ? 'has not been heard by this controller yet'
         : `is silent for ${formatMs(now.monotonic - heard.heardAt)}`
     const message = `its host ${host} ${silence}; it may well be running`

@@ -94,6 +94,8 @@ export class View {
   readonly #heard = new Map<string, HostHeard>()
   readonly #dirty = new Set<string>()
   readonly indexes = new Indexes()
+  /** Whether hosts report here; of a candidate that only follows, they do not. */
+  watches = true
 
   get position(): Position {
     return this.#position

@@ -15,7 +15,7 @@ import { doorkeeperOf } from './doorkeeper.ts'
 import { found } from './founding.ts'
 import { soloFront } from './front.ts'
 import { Keeper } from './keeper.ts'
-import { lastCheckpoint, lead } from './leading.ts'
+import { keepImages, lastCheckpoint, lead } from './leading.ts'
 
 /** What a controller stands on; each part has another one in tests. */
 export type Parts = {
@@ -35,6 +35,8 @@ export type Running = AsyncDisposable & {
   readonly service: Service
   readonly doorkeeper: Doorkeeper
   readonly port: number
+  /** How others reach its API. */
+  readonly url: string
 }
 
 /** Starts a controller; resolves once it leads and answers. */
@@ -60,7 +62,10 @@ export async function startController(
   await found(config, { ledger, clock, log })
   log.info('leading', { epoch, position: ledger.durablePosition, cloud: ledger.view.cloud?.id })
   const listening = await assembly.listen(soloFront(service, cluster))
-  const leading = lead(assembly, { keepers: [keeper], candidates }, signal)
+  const leading = Promise.all([
+    lead(assembly, { keepers: [keeper], candidates }, signal),
+    keepImages(service, signal)
+  ])
   return {
     service,
     doorkeeper: doorkeeperOf(service, {
@@ -68,6 +73,7 @@ export async function startController(
       controllerKeys: parts.controllerKeys
     }),
     port: listening.port,
+    url: listening.url,
     [Symbol.asyncDispose]: async () => {
       await listening.close()
       ending.abort()

@@ -26,7 +26,6 @@ export async function lead(
   await Promise.all([
     reign.run(signal),
     keepCheckpoints(service, keepers, signal),
-    keepImages(service, signal),
     importImages(service, signal),
     candidates && keepBootstrap({ ...candidates, reign, briefings, clock, log }, signal)
   ])

@@ -184,7 +184,7 @@ export class Ledger {
   async raiseAbove(epoch: Epoch): Promise<void> {
     const journal = this.#opened()
     try {
-      while (this.#epoch <= epoch) this.#epoch = await journal.raiseEpoch()
+      while (this.#epoch <= epoch) this.#epoch = await journal.raiseEpoch(epoch)
     } catch (thrown) {
       this.#isDeposed(thrown)
       throw thrown

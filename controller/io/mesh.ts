@@ -48,6 +48,8 @@ export type MeshOptions = {
   readonly sender: Sender
   /** Our epoch at this moment; goes with each message. */
   readonly epoch: () => number
+  /** Asked at the last moment before each message leaves; left out: always. */
+  readonly mayAct?: () => boolean
   readonly clock: Clock
   readonly log: Log
 }
@@ -284,6 +286,12 @@ export class ControllerMesh implements Mesh {
     const message = line.outbox.first()
     if (message === undefined || line.state !== 'connected') return
     const { type, body } = message
+    if (this.#options.mayAct?.() === false) {
+      line.outbox.remove(message)
+      this.#counters.add('leaderNoMore')
+      this.#ready.add(line)
+      return
+    }
     const frames = this.#sealer.seal(type, body, this.#options.clock.monotonic())
     const sent = await this.#socket.send(line.name, frames)
     this.#counters.add(sent)

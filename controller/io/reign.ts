@@ -25,6 +25,7 @@ import { isRefusal } from '../core/refusal.ts'
 import type { Moment, View } from '../core/view.ts'
 import type { Announcer } from './announcer.ts'
 import { breathing } from './breath.ts'
+import { Grace } from './grace.ts'
 import type { Ledger } from './ledger.ts'
 
 /** The loop turns at least so often, and rests so long between turns. Unit: ms. */
@@ -77,15 +78,15 @@ type Sent = { readonly generation: number; readonly noticesKept: number; readonl
 export class Reign {
   readonly #options: ReignOptions
   readonly #sent = new Map<string, Sent>()
+  readonly #grace: Grace
   #hostsSeen: ReadonlyMap<string, HostSeen> = new Map()
   #epochSeen = 0
-  #begunAt: Ms = 0
-  #settled = false
   #wake: () => void = () => {}
   #woken = false
 
   constructor(options: ReignOptions) {
     this.#options = options
+    this.#grace = new Grace(options)
   }
 
   get view(): View {
@@ -149,7 +150,7 @@ export class Reign {
   async run(signal: AbortSignal): Promise<void> {
     const listening = this.#listen(signal)
     const { clock } = this.#options
-    this.#begunAt = clock.monotonic()
+    this.#grace.begin()
     const stop = (): void => this.wake()
     signal.addEventListener('abort', stop)
     while (!signal.aborted) {
@@ -200,7 +201,7 @@ export class Reign {
     }
     const news = watchHosts(this.view, this.#hostsSeen, this.#context('controller'))
     for (const commit of news.commits) record(commit)
-    const places = this.#knowsHosts()
+    const places = this.#grace.isOver(this.view)
     for (const commit of decide(this.view, this.#context('controller'), { places })) {
       if (commit) record(commit)
       const pause = breathe()
@@ -213,24 +214,6 @@ export class Reign {
     if (failed) throw failed
     this.#hostsSeen = news.seen
     this.#tell(news)
-  }
-
-  /** Whether all hosts were heard in this reign, or those that were not had time enough. */
-  #knowsHosts(): boolean {
-    const { graceMs, clock } = this.#options
-    if (this.#settled || graceMs === undefined) return true
-    const isOver = clock.monotonic() - this.#begunAt >= graceMs
-    const hosts = [...this.view.all('host').values()]
-    const unheard = hosts.filter(
-      ({ name, decided }) =>
-        decided.approval === 'approved' && this.view.heard(name).report === undefined
-    )
-    this.#settled = isOver || unheard.length === 0
-    if (this.#settled) {
-      const silent = unheard.map(({ name }) => name)
-      this.#options.log.info('hosts are known', { hosts: hosts.length, silent })
-    }
-    return this.#settled
   }
 
   /** Keeps the mesh dialling exactly the hosts that are let in. */

@@ -42,8 +42,8 @@ export class FakeNet implements MeshRig {
   readonly #seats = new Map<string, FakeAgentMesh>()
   readonly #controllers = new Set<FakeControllerMesh>()
 
-  controller = (epoch: () => number): FakeControllerMesh => {
-    const mesh = new FakeControllerMesh(this, epoch)
+  controller = (epoch: () => number, mayAct = () => true): FakeControllerMesh => {
+    const mesh = new FakeControllerMesh(this, { epoch, mayAct })
     this.#controllers.add(mesh)
     return mesh
   }
@@ -152,10 +152,15 @@ export class FakeControllerMesh implements Mesh {
   readonly #inbox = new Inbox<MeshMessage>()
   readonly #counters = new Counters()
   readonly epoch: () => number
+  readonly #mayAct: () => boolean
 
-  constructor(net: FakeNet, epoch: () => number) {
+  constructor(
+    net: FakeNet,
+    given: { readonly epoch: () => number; readonly mayAct: () => boolean }
+  ) {
     this.#net = net
-    this.epoch = epoch
+    this.epoch = given.epoch
+    this.#mayAct = given.mayAct
   }
 
   setPeers(peers: readonly Peer[]): void {
@@ -205,6 +210,10 @@ export class FakeControllerMesh implements Mesh {
     for (let next = line.outbox.first(); next !== undefined; next = line.outbox.first()) {
       const { body } = next
       line.outbox.remove(next)
+      if (!this.#mayAct()) {
+        this.#counters.add('leaderNoMore')
+        continue
+      }
       const epoch = this.epoch()
       this.#net.pass(line.peer.host, () => line.agent?.take(line, epoch, body))
     }

@@ -1,0 +1,373 @@
+/**
+ * What a candidate does with requests while it does not lead: those that change something, and
+ * those that need what only the controller hears from hosts, it passes on to the controller; all
+ * others it answers from its own state, and those too where no controller can be reached.
+ *
+ * A request is passed on once: who gets one that was passed on answers it or refuses it. Each
+ * answer says which state it was made of, and who leads.
+ */
+import { readFile } from 'node:fs/promises'
+import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { request as tlsRequest } from 'node:https'
+import type { Duplex } from 'node:stream'
+import type { Clock } from '#shared/clock.ts'
+import { Fault, sentence } from '#shared/fault.ts'
+import type { Log } from '#shared/log.ts'
+import { validator } from '#shared/model/validate.ts'
+import { Join } from '#shared/wire/messages.ts'
+import type { Doorkeeper } from '../core/ports.ts'
+import type { App } from './api/app.ts'
+import type { Cluster } from './api/cluster-status.ts'
+import type { Upgrade } from './api/console.ts'
+import { problemOf } from './api/problem.ts'
+import type { Caller } from './api/route.ts'
+import type { Service } from './api/service.ts'
+import { joinPath, parsed, textOf } from './candidate-door.ts'
+import type { ControllerConfig } from './config.ts'
+import { type Front, setPosition } from './front.ts'
+import type { Leadership } from './leadership.ts'
+import {
+  answerTo,
+  connected,
+  copied,
+  headersTo,
+  headText,
+  isLive,
+  join,
+  outcomeUnknown,
+  problemText,
+  responseHeaders
+} from './passing.ts'
+import { SealReader, seal, sealHeader, sealKeyOf } from './peer-seal.ts'
+
+/** Longest message of who knocks. Unit: bytes. */
+const joinBytesMax = 64 * 1024
+/** An answer begins after so long at the latest: `Prefer: wait` may ask for five minutes. */
+const answerMsMax = 310_000
+
+const problemsOfJoin = validator(Join)
+
+type Leader = { readonly name: string; readonly apiUrl: string }
+type Passing = { readonly to: string; readonly sent: ClientRequest }
+
+/** What a front stands on. */
+export type CandidateFrontOptions = {
+  readonly config: ControllerConfig
+  readonly service: Service
+  readonly cluster: Cluster
+  readonly leadership: Leadership
+  /** Judges who knocks while this candidate leads. */
+  readonly judge: Doorkeeper
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Disposing of it cuts what is being passed on. */
+export class CandidateFront implements Front, AsyncDisposable {
+  readonly #options: CandidateFrontOptions
+  readonly #seals = new SealReader()
+  readonly #vouched = new WeakMap<IncomingMessage, Caller>()
+  readonly #passing = new Set<Passing>()
+  #authority: Promise<string | undefined> | undefined
+
+  constructor(options: CandidateFrontOptions) {
+    this.#options = options
+  }
+
+  listener(app: App, trusted: Caller | undefined) {
+    return (asked: IncomingMessage, answer: ServerResponse): void => {
+      this.#answer(app, { asked, answer, trusted }).catch(thrown => {
+        this.#refuse(answer, asked, thrown)
+      })
+    }
+  }
+
+  upgrade(own: Upgrade, trusted: Caller | undefined): Upgrade {
+    return (asked, socket, head) => {
+      const leader = this.#leaderFor(asked)
+      if (!leader) own(asked, socket, head)
+      else this.#passUpgrade({ asked, socket, head, trusted, leader })
+    }
+  }
+
+  callerOf(asked: IncomingMessage): Caller | undefined {
+    return this.#vouched.get(asked) ?? this.#breakSeal(asked)
+  }
+
+  /** Cuts what was passed on to somebody who leads no more: its answer may never come. */
+  leaderIs(leader: Leader | undefined): void {
+    for (const { to, sent } of this.#passing) {
+      if (leader && leader.apiUrl !== to) sent.destroy(new Error('another candidate leads now'))
+    }
+  }
+
+  /** Asks another candidate in this one's own name. */
+  async ask(
+    to: Leader,
+    wanted: { readonly method: string; readonly path: string; readonly body?: object },
+    signal: AbortSignal
+  ): Promise<IncomingMessage> {
+    const { method, path, body } = wanted
+    const { config } = this.#options
+    const caller: Caller = { name: `candidate-${config.name}`, role: 'admin' }
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const headers = {
+      ...this.#sealed({ method, url: path }, caller),
+      ...(text !== undefined && {
+        'content-type': 'application/json',
+        'content-length': String(Buffer.byteLength(text))
+      })
+    }
+    const sent = await this.#open(to, { method, path, headers })
+    const stop = (): void => void sent.destroy(new Error('given up'))
+    signal.addEventListener('abort', stop)
+    try {
+      const answering = answerTo(sent, answerMsMax)
+      sent.end(text)
+      return await answering
+    } catch (cause) {
+      throw new Fault('unavailable', `cannot ask candidate ${to.name}`, { cause })
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
+  async #answer(
+    app: App,
+    request: {
+      readonly asked: IncomingMessage
+      readonly answer: ServerResponse
+      readonly trusted: Caller | undefined
+    }
+  ): Promise<void> {
+    const { asked, answer, trusted } = request
+    const { service, cluster, clock, leadership } = this.#options
+    const leader = this.#leaderFor(asked)
+    if (leader) {
+      const passed = await this.#pass({ ...request, leader })
+      if (passed) return
+    }
+    setPosition(answer, service, cluster)
+    if (asked.url === joinPath) return await this.#judgeJoin(asked, answer)
+    const isRead = asked.method === 'GET' || asked.method === 'HEAD'
+    if (!isRead && !leadership.holds(clock.monotonic())) throw this.#nobodyLeads(asked)
+    app.listener(this.#breakSeal(asked) ?? trusted)(asked, answer)
+  }
+
+  /** Judges who has knocked at the door of another candidate. */
+  async #judgeJoin(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
+    const { leadership, clock } = this.#options
+    const by = this.#breakSeal(asked)
+    if (!by?.name.startsWith('candidate-')) {
+      throw new Fault('forbidden', 'cannot judge who knocks: no candidate has brought it')
+    }
+    if (!leadership.holds(clock.monotonic())) throw this.#nobodyLeads(asked)
+    const said = parsed(await textOf(asked, joinBytesMax))
+    if (problemsOfJoin(said).length > 0) throw new Fault('invalid', 'cannot read who knocks')
+    const joined = await this.#options.judge(said as Join)
+    answer.writeHead(200, { 'content-type': 'application/json' })
+    answer.end(JSON.stringify(joined))
+  }
+
+  /** To whom a request is to be passed on; undefined: it is answered here. */
+  #leaderFor(asked: IncomingMessage): Leader | undefined {
+    const { leadership, clock, cluster } = this.#options
+    if (leadership.holds(clock.monotonic())) return undefined
+    if (asked.headers[sealHeader] !== undefined || asked.headers['remuda-passed'] !== undefined) {
+      return undefined
+    }
+    return isLive(asked.method ?? 'GET', asked.url ?? '/') ? cluster.leader() : undefined
+  }
+
+  /** Passes a request on; false: it can be answered here instead, since nothing was sent. */
+  async #pass(given: {
+    readonly asked: IncomingMessage
+    readonly answer: ServerResponse
+    readonly trusted: Caller | undefined
+    readonly leader: Leader
+  }): Promise<boolean> {
+    const { asked, answer, trusted, leader } = given
+    const { config } = this.#options
+    const method = asked.method ?? 'GET'
+    const path = asked.url ?? '/'
+    const isRead = method === 'GET' || method === 'HEAD'
+    let sent: ClientRequest
+    try {
+      const headers = { ...headersTo(method, asked.headers), ...this.#voucher(asked, trusted) }
+      sent = await this.#open(leader, { method, path, headers })
+    } catch (cause) {
+      if (isRead) return false
+      throw unreached(leader, cause)
+    }
+    const passing = { to: leader.apiUrl, sent }
+    this.#passing.add(passing)
+    const gone = (): void => void sent.destroy(new Error('the client went away'))
+    answer.once('close', gone)
+    try {
+      const answering = answerTo(sent, answerMsMax)
+      asked.pipe(sent)
+      const said = await answering
+      answer.writeHead(said.statusCode ?? 502, {
+        ...responseHeaders(said.headers),
+        'remuda-passed-by': config.name
+      })
+      await copied(said, answer)
+      return true
+    } catch (cause) {
+      if (answer.headersSent || answer.closed) {
+        answer.destroy()
+        return true
+      }
+      if (isRead) return false
+      throw outcomeUnknown(leader, cause)
+    } finally {
+      answer.off('close', gone)
+      this.#passing.delete(passing)
+    }
+  }
+
+  #passUpgrade(given: {
+    readonly asked: IncomingMessage
+    readonly socket: Duplex
+    readonly head: Buffer
+    readonly trusted: Caller | undefined
+    readonly leader: Leader
+  }): void {
+    const { asked, socket, head, trusted, leader } = given
+    socket.on('error', () => socket.destroy())
+    const { connection = 'Upgrade', upgrade = 'websocket' } = asked.headers
+    const headers = {
+      ...headersTo('GET', asked.headers),
+      ...this.#voucher(asked, trusted),
+      connection,
+      upgrade
+    }
+    const fail = (cause: unknown): void => {
+      if (socket.writable)
+        socket.end(problemText(problemOf(unreached(leader, cause), asked.url ?? '')))
+    }
+    this.#open(leader, { method: 'GET', path: asked.url ?? '/', headers })
+      .then(sent => {
+        socket.once('close', () => sent.destroy())
+        sent.on('error', fail)
+        sent.once('upgrade', (said, other, rest) => {
+          socket.write(headText(said))
+          if (rest.length > 0) socket.write(rest)
+          if (head.length > 0) other.write(head)
+          join(socket, other)
+        })
+        sent.once('response', said => {
+          socket.write(headText(said))
+          said.pipe(socket)
+        })
+        sent.end()
+      })
+      .catch(fail)
+  }
+
+  /** A token speaks for itself; who comes through a control socket has none, and is vouched for. */
+  #voucher(asked: IncomingMessage, trusted: Caller | undefined): Readonly<Record<string, string>> {
+    if (!trusted || asked.headers.authorization !== undefined) return { 'remuda-passed': '1' }
+    return this.#sealed({ method: asked.method ?? 'GET', url: asked.url ?? '/' }, trusted)
+  }
+
+  #sealed(
+    wanted: { readonly method: string; readonly url: string },
+    caller: Caller
+  ): Readonly<Record<string, string>> {
+    const { service, clock, config } = this.#options
+    const key = sealKeyOf(service.ledger.view)
+    if (!key) return { 'remuda-passed': '1' }
+    return { [sealHeader]: seal(key, config.name, caller, { ...wanted, now: clock.wall() }) }
+  }
+
+  #breakSeal(asked: IncomingMessage): Caller | undefined {
+    const text = asked.headers[sealHeader]
+    if (typeof text !== 'string') return undefined
+    const { service, clock, log } = this.#options
+    const key = sealKeyOf(service.ledger.view)
+    const sealed = { method: asked.method ?? 'GET', url: asked.url ?? '/', now: clock.wall() }
+    const read = key ? this.#seals.read(key, text, sealed) : 'this cloud has no key yet'
+    if (typeof read === 'string') {
+      log.warn('cannot believe a request that was passed on', {
+        because: read,
+        from: asked.socket.remoteAddress
+      })
+      return undefined
+    }
+    this.#vouched.set(asked, read.caller)
+    return read.caller
+  }
+
+  /** Opens a connection, and begins a request on it. */
+  async #open(
+    { name, apiUrl }: Leader,
+    wanted: {
+      readonly method: string
+      readonly path: string
+      readonly headers: Readonly<Record<string, string | string[]>>
+    }
+  ): Promise<ClientRequest> {
+    const url = URL.parse(wanted.path, apiUrl)
+    if (!url) throw new Fault('invalid', `cannot reach ${name}: ${apiUrl} is no URL`)
+    const { method, headers } = wanted
+    const options = { method, headers: { ...headers }, agent: false as const }
+    const authority = await this.#authorityText()
+    const sent =
+      url.protocol === 'https:'
+        ? tlsRequest(url, { ...options, ...(authority !== undefined && { ca: authority }) })
+        : request(url, options)
+    await connected(sent)
+    return sent
+  }
+
+  #authorityText(): Promise<string | undefined> {
+    const { apiAuthority } = this.#options.config
+    this.#authority ??=
+      apiAuthority === undefined ? Promise.resolve(undefined) : readFile(apiAuthority, 'utf8')
+    return this.#authority
+  }
+
+  #nobodyLeads(asked: IncomingMessage): Fault {
+    const { cluster, config } = this.#options
+    const leader = cluster.leader()
+    const what = `cannot ${asked.method} ${asked.url?.split('?')[0]}`
+    return leader
+      ? new Fault('unavailable', `${what}: ${config.name} does not lead`, {
+          reasons: [`${leader.name} leads or is about to, at ${leader.apiUrl}`],
+          next: [`ask ${leader.apiUrl}`, 'try again in a moment']
+        })
+      : new Fault('unavailable', `${what}: nobody leads at the moment`, {
+          reasons: ['a controller is elected as soon as most servers of the ensemble answer'],
+          next: ['remuda cluster status', 'try again in a moment']
+        })
+  }
+
+  #refuse(answer: ServerResponse, asked: IncomingMessage, thrown: unknown): void {
+    const { service, log } = this.#options
+    const problem = problemOf(thrown, asked.url ?? '')
+    service.meters.requested(asked.method ?? '', problem.status)
+    if (!(thrown instanceof Fault)) log.error('request failed', { because: sentence(thrown) })
+    if (answer.headersSent) {
+      answer.destroy()
+      return
+    }
+    asked.resume()
+    answer.writeHead(problem.status, {
+      'content-type': 'application/problem+json',
+      'retry-after': '1'
+    })
+    answer.end(JSON.stringify(problem))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { sent } of this.#passing) sent.destroy(new Error('this candidate ends'))
+  }
+}
+
+const unreached = (leader: Leader, cause: unknown): Fault =>
+  new Fault('unavailable', `cannot pass the request on to ${leader.name}`, {
+    cause,
+    reasons: [`${leader.name} leads, at ${leader.apiUrl}: ${sentence(cause)}`, 'nothing was done'],
+    next: ['try again in a moment', 'remuda cluster status']
+  })

@@ -1,0 +1,397 @@
+/**
+ * One of several candidates, from its start to its end.
+ *
+ *              connected          caught up          won, epoch raised
+ *     waiting ──────────► reading ──────────► standing ──────────────► leading
+ *        ▲                   │                    │                       │
+ *        └───────────────────┴────────────────────┘                       ▼
+ *          the session ended, or the journal does not hold     ended: the program starts again
+ *
+ * While it does not lead, a session that is lost is replaced by another one. Once it leads, there
+ * is no way back: when the lead is lost, given up or uncertain the program ends, and whoever
+ * supervises it starts it again as a candidate. So nothing of a reign can outlive it.
+ *
+ * To take the lead it raises the epoch first, so that nobody else can append any more, and then
+ * reads what is left of the journal, on the same session: that read sees all that was appended.
+ */
+import { join } from 'node:path'
+import type { Clock } from '#shared/clock.ts'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
+import type { HostId } from '#shared/ids.ts'
+import type { Log } from '#shared/log.ts'
+import type { Ms } from '#shared/units.ts'
+import { version } from '#shared/version.ts'
+import type {
+  CandidateCard,
+  Doorkeeper,
+  Mesh,
+  SharedElection,
+  SharedJournal
+} from '../core/ports.ts'
+import type { Service } from './api/service.ts'
+import { type Assembly, assemble, type Listening } from './assembly.ts'
+import { CandidateCluster } from './candidate-cluster.ts'
+import { candidateDoorkeeper } from './candidate-door.ts'
+import { CandidateFront } from './candidate-front.ts'
+import type { ControllerConfig } from './config.ts'
+import { doorkeeperOf } from './doorkeeper.ts'
+import { Follower } from './follower.ts'
+import { found } from './founding.ts'
+import { sendHeartbeats } from './heartbeats.ts'
+import { fetchImages } from './image-copies.ts'
+import { Keeper } from './keeper.ts'
+import { KeyTaps } from './key-taps.ts'
+import { type Ending, Leadership } from './leadership.ts'
+import { keepCheckpoints, keepImages, lastCheckpoint, lead } from './leading.ts'
+
+/** Waits before the ensemble is tried again, and before a journal that did not hold. Unit: ms. */
+const reconnectMs: Ms = 500
+const corruptMs: Ms = 5_000
+/** How often others are looked for and told of how far this one is. Unit: ms. */
+const announceMs: Ms = 500
+/**
+ * How long a new reign waits to hear from all hosts before it places anything, and before a host
+ * that was not heard counts as silent. Unit: ms.
+ */
+export const graceMs: Ms = 10_000
+/** How long an answer may take to leave after the lead was handed over. Unit: ms. */
+const farewellMs: Ms = 100
+
+/** A way to the ensemble: it ends with its session, and another one is opened then. */
+export type Connection = AsyncDisposable & {
+  readonly journal: SharedJournal
+  /** Begins to stand: until then nobody sees this candidate. At most once. */
+  readonly stand: () => Promise<SharedElection>
+  /** Aborts when its session has ended. */
+  readonly ended: AbortSignal
+}
+
+/** What a candidate stands on; each part has another one in tests. */
+export type CandidateParts = {
+  readonly connect: (signal: AbortSignal) => Promise<Connection>
+  readonly mesh: Mesh
+  readonly clock: Clock
+  readonly log: Log
+  /** Public CURVE key of its mesh. */
+  readonly meshKey: string
+  /** Where hosts knock, once that is open. */
+  readonly door: () => { readonly endpoint: string; readonly publicKey: string } | undefined
+}
+
+/** Starts a candidate; resolves once it answers requests. */
+export async function startCandidate(
+  config: ControllerConfig,
+  parts: CandidateParts,
+  stop: AbortSignal
+): Promise<Candidate> {
+  const candidate = new Candidate(config, parts, stop)
+  await candidate.open()
+  return candidate
+}
+
+/** Disposing of it ends it; who leads hands over first. */
+export class Candidate implements AsyncDisposable {
+  readonly #config: ControllerConfig
+  readonly #parts: CandidateParts
+  readonly #ending = new AbortController()
+  readonly #signal: AbortSignal
+  readonly #leadership = new Leadership()
+  readonly #over = Promise.withResolvers<Ending>()
+  readonly #cluster: CandidateCluster
+  #assembly!: Assembly
+  #follower!: Follower
+  #taps!: KeyTaps
+  #front!: CandidateFront
+  #listening!: Listening
+  #running: Promise<unknown> = Promise.resolve()
+  #doorkeeper!: Doorkeeper
+
+  constructor(config: ControllerConfig, parts: CandidateParts, stop: AbortSignal) {
+    this.#config = config
+    this.#parts = parts
+    this.#signal = AbortSignal.any([stop, this.#ending.signal])
+    const since = new Date(parts.clock.wall()).toISOString()
+    this.#cluster = new CandidateCluster({
+      config,
+      clock: parts.clock,
+      service: () => this.service,
+      follower: () => this.#follower.state,
+      leadership: this.#leadership,
+      card: () => this.#card(),
+      since,
+      handOver: because => this.#handOver(because)
+    })
+  }
+
+  /** Reads the replica and begins to answer; the rest goes on by itself. */
+  async open(): Promise<void> {
+    const { mesh, clock, log } = this.#parts
+    const onDeposed = (because: Fault): void => this.#end(true, sentence(because))
+    const cluster = this.#cluster
+    const given = { mesh, clock, log, cluster, election: this.#leadership, graceMs, onDeposed }
+    this.#assembly = await assemble(this.#config, given, this.#signal)
+    const { service } = this.#assembly
+    const { ledger, feed } = service
+    ledger.view.watches = false
+    this.#taps = new KeyTaps(ledger.view)
+    const folder = join(this.#config.state, 'controller', 'replica')
+    const taps = this.#taps
+    this.#follower = await Follower.open({ folder, ledger, feed, taps, clock, log })
+    const own = doorkeeperOf(service, {
+      tokenFile: join(this.#config.state, 'join.token'),
+      controllerKeys: [this.#parts.meshKey]
+    })
+    const leadership = this.#leadership
+    const config = this.#config
+    this.#front = new CandidateFront({
+      ...{ config, service, cluster, leadership, log, clock },
+      judge: own
+    })
+    this.#doorkeeper = candidateDoorkeeper(service, {
+      ...{ own, cluster },
+      leads: () => this.mayAct(),
+      front: this.#front
+    })
+    this.#listening = await this.#assembly.listen(this.#front)
+    this.#running = this.#run().catch(thrown => this.#fail(thrown))
+  }
+
+  get service(): Service {
+    return this.#assembly.service
+  }
+  get doorkeeper(): Doorkeeper {
+    return this.#doorkeeper
+  }
+  get port(): number {
+    return this.#listening.port
+  }
+  /** Whether anything may leave at this moment; asked for each message to an agent. */
+  mayAct(): boolean {
+    return this.#leadership.holds(this.#parts.clock.monotonic())
+  }
+  /** Resolves with how it ended: then the program is to end. */
+  get over(): Promise<Ending> {
+    return this.#over.promise
+  }
+
+  /** Nothing leaves any more from here on. */
+  #end(restart: boolean, because: string): void {
+    if (this.#leadership.isOver) return
+    this.#leadership.end()
+    const { log } = this.#parts
+    const fields = { because, epoch: this.service.ledger.epoch, led: this.#leadership.hasBegun }
+    if (restart) log.error('ends, to start again as a candidate', fields)
+    this.#over.resolve({ restart, because })
+    this.#ending.abort()
+  }
+
+  /** A mistake of ours: the process dies of it, and the next one begins with what is recorded. */
+  #fail(thrown: unknown): void {
+    this.#leadership.end()
+    this.#over.reject(thrown)
+    this.#ending.abort()
+  }
+
+  async #run(): Promise<void> {
+    const beside = new AbortController()
+    const signal = AbortSignal.any([this.#signal, beside.signal])
+    const { keeper } = this.#follower
+    const others = Promise.all([
+      keepCheckpoints(this.service, [keeper], signal),
+      keepImages(this.service, signal),
+      fetchImages(this.service, this.#front, this.#cluster, signal),
+      this.#announceAgainAndAgain(signal)
+    ])
+    try {
+      await this.#attendAgainAndAgain()
+    } finally {
+      beside.abort()
+      await others
+      if (!this.#leadership.isOver) await lastCheckpoint(this.service, keeper)
+      this.#end(false, 'told to stop')
+    }
+  }
+
+  async #attendAgainAndAgain(): Promise<void> {
+    const { clock, log } = this.#parts
+    let told = ''
+    while (!this.#signal.aborted) {
+      let waitMs = reconnectMs
+      try {
+        const outcome = await this.#attend()
+        if (outcome === 'corrupt') waitMs = corruptMs
+        told = ''
+      } catch (thrown) {
+        if (!isFault(thrown)) throw thrown
+        if (this.#signal.aborted) return
+        const because = sentence(thrown)
+        this.#cluster.failed(because)
+        if (because !== told) log.warn('cannot attend at the ensemble', { because })
+        told = because
+      }
+      await clock.sleep(waitMs, this.#signal).catch(() => undefined)
+    }
+  }
+
+  /** Follows and stands as long as one connection lasts. */
+  async #attend(): Promise<'ended' | 'corrupt'> {
+    await using connection = await this.#parts.connect(this.#signal)
+    const { journal } = connection
+    const anew = await this.#follower.attach(journal)
+    if (anew !== undefined) return this.#startAnew(anew)
+    const done = new AbortController()
+    const signal = AbortSignal.any([this.#signal, connection.ended, done.signal])
+    const following = this.#follower.follow(journal, signal)
+    try {
+      const ready = this.#follower.caughtUp().then(() => undefined)
+      const early = await Promise.race([ready, following])
+      if (early) return this.#notFollowing(early)
+      await using election = await connection.stand()
+      this.#cluster.stands(election)
+      this.#parts.log.info('stands', { position: this.service.ledger.durablePosition })
+      const won = election.lead(signal).catch(thrown => {
+        if (!signal.aborted) throw thrown
+      })
+      const first = await Promise.race([won, following])
+      if (!first) return 'ended'
+      if ('end' in first) return this.#notFollowing(first)
+      done.abort()
+      await following
+      await this.#lead({ journal, election, lost: first.lost })
+      return 'ended'
+    } finally {
+      done.abort()
+      this.#cluster.standsNoMore()
+      await following
+    }
+  }
+
+  #notFollowing(end: Awaited<ReturnType<Follower['follow']>>): 'ended' | 'corrupt' {
+    if (end.end === 'anew') return this.#startAnew(end.because)
+    return end.end === 'corrupt' ? 'corrupt' : 'ended'
+  }
+
+  /** What is in the view cannot be taken out of it again. */
+  #startAnew(because: string): 'ended' {
+    this.#end(true, `its replica is of no use: ${because}`)
+    return 'ended'
+  }
+
+  /** Takes the lead and keeps it until it is lost or given up. */
+  async #lead(won: {
+    readonly journal: SharedJournal
+    readonly election: SharedElection
+    readonly lost: AbortSignal
+  }): Promise<void> {
+    const { journal, election, lost } = won
+    const { clock, log } = this.#parts
+    const { ledger, feed } = this.service
+    const begunAt = clock.monotonic()
+    try {
+      const epoch = await journal.raiseEpoch()
+      const before = ledger.durablePosition
+      for await (const entry of journal.entries(before)) this.#follower.take(entry)
+      await ledger.open(epoch, journal)
+      ledger.view.watches = true
+      feed.start(epoch)
+      this.#leadership.begin(election)
+      if (!lost.aborted) await found(this.#config, { ledger, clock, log })
+      const position = ledger.durablePosition
+      const tookMs = Math.round(clock.monotonic() - begunAt)
+      log.info('leading', { epoch, position, read: position - before, tookMs })
+    } catch (thrown) {
+      if (!isFault(thrown)) throw thrown
+      this.#end(true, `cannot take the lead: ${sentence(thrown)}`)
+      return
+    }
+    const end = (): void => {
+      if (!this.#leadership.isRetired) this.#end(true, sentence(lost.reason))
+    }
+    lost.addEventListener('abort', end)
+    if (lost.aborted) end()
+    await this.#reign(journal)
+  }
+
+  async #reign(journal: SharedJournal): Promise<void> {
+    const { mesh, clock, log } = this.#parts
+    const { ledger } = this.service
+    const { view } = ledger
+    const changed = this.#taps.open()
+    const keeper = new Keeper({ journal, view, log, changed, dueKept: 1 })
+    const hosts = function* () {
+      for (const { name, decided } of view.all('host').values()) {
+        if (decided.approval !== 'approved') continue
+        yield { host: decided.uuid as HostId, generation: view.indexes.hostGeneration(name) }
+      }
+    }
+    const epoch = (): number => ledger.epoch
+    const candidates = {
+      cards: () => this.#cluster.cards(),
+      ensemble: this.#cluster.ensemble
+    }
+    const checkpoints = keeper
+      .adopt()
+      .then(() => keepCheckpoints(this.service, [keeper], this.#signal))
+      .catch(thrown => {
+        if (!isFault(thrown)) throw thrown
+        log.warn('cannot read the checkpoint of the journal', { because: sentence(thrown) })
+      })
+    await Promise.all([
+      lead(this.#assembly, { keepers: [], candidates }, this.#signal),
+      sendHeartbeats({ mesh, clock, values: { epoch, hosts } }, this.#signal),
+      checkpoints
+    ])
+    if (!this.#leadership.isOver) await this.#handOver('it was told to stop')
+  }
+
+  /** Lets the next one lead once all that was begun is recorded; then the program ends. */
+  async #handOver(because: string): Promise<void> {
+    const { clock } = this.#parts
+    const election = this.#cluster.election
+    if (!election || !this.mayAct()) {
+      throw new Fault('unavailable', 'cannot step down: this candidate does not lead', {
+        next: ['remuda cluster leader']
+      })
+    }
+    this.#leadership.retire()
+    await this.service.ledger.durable().catch(() => undefined)
+    await election.stepDown(because)
+    const stopped = this.#signal.aborted
+    if (!stopped) await clock.sleep(farewellMs, this.#signal).catch(() => undefined)
+    this.#end(!stopped, `stepped down: ${because}`)
+  }
+
+  #card(): CandidateCard {
+    const { ledger } = this.service
+    const door = this.#parts.door()
+    return {
+      name: this.#config.name,
+      apiUrl: this.#listening.url,
+      meshKey: this.#parts.meshKey,
+      doorEndpoint: door?.endpoint ?? '',
+      doorKey: door?.publicKey ?? '',
+      version,
+      position: ledger.durablePosition,
+      epoch: ledger.epoch,
+      leads: this.mayAct(),
+      since: this.#cluster.since
+    }
+  }
+
+  async #announceAgainAndAgain(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#cluster.look()
+      this.#front.leaderIs(this.#cluster.leader())
+      await this.#parts.clock.sleep(announceMs, signal).catch(() => undefined)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort()
+    await this.#running
+    await this.#listening.close()
+    await this.#front[Symbol.asyncDispose]()
+    await this.#follower[Symbol.asyncDispose]()
+    this.service.meters[Symbol.dispose]()
+  }
+}

@@ -1,0 +1,34 @@
+import type { Clock } from '#shared/clock.ts'
+import type { Log } from '#shared/log.ts'
+import type { Ms } from '#shared/units.ts'
+import type { View } from '../core/view.ts'
+
+/** The time in which a new reign gets to know its hosts; it is over for good once they are known. */
+export class Grace {
+  readonly #options: { readonly graceMs?: Ms; readonly clock: Clock; readonly log: Log }
+  #begunAt: Ms = Number.POSITIVE_INFINITY
+  #isOver = false
+
+  constructor(options: { readonly graceMs?: Ms; readonly clock: Clock; readonly log: Log }) {
+    this.#options = options
+    this.#isOver = options.graceMs === undefined
+  }
+
+  begin(): void {
+    this.#begunAt = this.#options.clock.monotonic()
+  }
+
+  /** Whether all hosts were heard in this reign, or those that were not had time enough. */
+  isOver(view: View): boolean {
+    if (this.#isOver) return true
+    const { graceMs = 0, clock, log } = this.#options
+    const hosts = [...view.all('host').values()]
+    const silent = hosts
+      .filter(({ decided }) => decided.approval === 'approved')
+      .map(({ name }) => name)
+      .filter(name => view.heard(name).report === undefined)
+    this.#isOver = silent.length === 0 || clock.monotonic() - this.#begunAt >= graceMs
+    if (this.#isOver) log.info('hosts are known', { hosts: hosts.length, silent })
+    return this.#isOver
+  }
+}

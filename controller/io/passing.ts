@@ -1,0 +1,151 @@
+/** Parts of passing a request on from one candidate to another. */
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { Fault, sentence } from '#shared/fault.ts'
+import type { problemOf } from './api/problem.ts'
+
+/** A connection to the controller must stand after so long. Unit: ms. */
+const connectMsMax = 2_000
+
+/** What is of one connection alone (RFC 9110, 7.6.1), or is made anew for the next one. */
+const ofOneConnection: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'host',
+  'expect',
+  'remuda-forwarded',
+  'remuda-passed'
+])
+
+type Headers = Record<string, string | string[]>
+
+function kept(headers: IncomingHttpHeaders, dropped: ReadonlySet<string>): Headers {
+  const result: Headers = {}
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined && !dropped.has(name)) result[name] = value
+  }
+  return result
+}
+
+/** The headers with which a request is passed on; its body keeps its length or is in chunks. */
+export function headersTo(method: string, headers: IncomingHttpHeaders): Headers {
+  const result = kept(headers, ofOneConnection)
+  if (headers['transfer-encoding'] !== undefined) result['transfer-encoding'] = 'chunked'
+  // Otherwise a request without a body would become one with an empty body of unknown length.
+  else if (method !== 'GET' && method !== 'HEAD') result['content-length'] ??= '0'
+  return result
+}
+
+/** The headers with which an answer is passed back. */
+export const responseHeaders = (headers: IncomingHttpHeaders): Headers =>
+  kept(headers, ofOneConnection)
+
+/** Kinds whose documents say how they are only where hosts are heard. */
+const liveKinds: ReadonlySet<string> = new Set([
+  'hosts',
+  'instances',
+  'volumes',
+  'pools',
+  'images',
+  'networks',
+  'status'
+])
+
+/**
+ * Whether only the controller can answer as it should: it changes something, or tells of what hosts
+ * report. How this candidate itself is, nobody else can say.
+ */
+export function isLive(method: string, url: string): boolean {
+  const [path = ''] = url.split('?')
+  if (method !== 'GET' && method !== 'HEAD') return method !== 'OPTIONS'
+  const [, version, kind = ''] = path.split('/')
+  return version === 'v1' && (liveKinds.has(kind) || path === '/v1/events')
+}
+
+/** The Fault of a write of which nobody knows whether it was done. */
+export const outcomeUnknown = (
+  leader: { readonly name: string; readonly apiUrl: string },
+  cause: unknown
+): Fault =>
+  new Fault('unavailable', `cannot tell what became of the request: ${leader.name} fell silent`, {
+    cause,
+    reasons: [sentence(cause), 'it may have been done all the same'],
+    next: ['look whether it was done, or repeat it with the same Idempotency-Key']
+  })
+
+/** Resolves once the connection of a request stands. */
+export async function connected(sent: ClientRequest): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const timer = setTimeout(() => {
+    sent.destroy(new Error(`no connection within ${connectMsMax} ms`))
+  }, connectMsMax)
+  sent.on('error', reject)
+  sent.once('socket', (socket: Socket & { readonly encrypted?: boolean }) => {
+    socket.once(socket.encrypted ? 'secureConnect' : 'connect', resolve)
+  })
+  sent.flushHeaders()
+  try {
+    await promise
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Resolves with the head of the answer. */
+export async function answerTo(sent: ClientRequest, msMax: number): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const timer = setTimeout(() => sent.destroy(new Error(`no answer within ${msMax} ms`)), msMax)
+  sent.once('response', resolve)
+  sent.once('error', reject)
+  sent.once('close', () => reject(new Error('the connection was closed')))
+  try {
+    return await promise
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Copies the body of an answer; resolves once the client has it or is gone. */
+export async function copied(said: IncomingMessage, answer: ServerResponse): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    said.once('error', reject)
+    answer.once('close', resolve)
+    said.pipe(answer)
+  })
+}
+
+/** Joins two ends until one of them is gone. */
+export function join(one: Duplex, other: Duplex): void {
+  one.pipe(other)
+  other.pipe(one)
+  other.on('error', () => other.destroy())
+  one.once('close', () => other.destroy())
+  other.once('close', () => one.destroy())
+}
+
+/** The head of an answer as it came. */
+export function headText(said: IncomingMessage): string {
+  const lines = [`HTTP/1.1 ${said.statusCode} ${said.statusMessage}`]
+  for (let at = 0; at < said.rawHeaders.length; at += 2) {
+    lines.push(`${said.rawHeaders[at]}: ${said.rawHeaders[at + 1]}`)
+  }
+  return `${lines.join('\r\n')}\r\n\r\n`
+}
+
+/** A problem as an answer of its own, for a socket that was to be upgraded. */
+export function problemText(problem: ReturnType<typeof problemOf>): string {
+  const body = JSON.stringify(problem)
+  return (
+    `HTTP/1.1 ${problem.status} ${problem.title}\r\n` +
+    'Content-Type: application/problem+json\r\nConnection: close\r\n' +
+    `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  )
+}
