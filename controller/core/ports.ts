@@ -49,9 +49,10 @@ export interface Journal extends AsyncDisposable {
   readonly opening: JournalOpening
   /**
    * Raises the epoch by one and takes the journal: who held the old one can append no more. Fault
-   * `stale` when others have raised it since this journal held it, or when we may not lead.
+   * `stale` when others have raised it since this journal held it, or when we may not lead. With
+   * `above` it may go beyond that one at once; a journal that knows nothing of it goes by one.
    */
-  raiseEpoch(): Promise<Epoch>
+  raiseEpoch(above?: Epoch): Promise<Epoch>
   /** Adds one entry; resolves once it would survive a power cut. Concurrent calls share a write. */
   append(commit: Commit, options: { readonly epoch: Epoch }): Promise<Position>
   /** All entries after a position, in order, from what is stored. */

@@ -8,6 +8,7 @@ import swagger from '@fastify/swagger'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { isFault } from '#shared/fault.ts'
 import { validator, withDefaults } from '#shared/model/validate.ts'
+import { backupRoutes } from './backup.ts'
 import { cloudRoutes } from './cloud.ts'
 import { clusterRoutes } from './cluster.ts'
 import { components, referring } from './components.ts'
@@ -38,6 +39,7 @@ const requestMsMax = 310_000
 export const routesOf = (service: Service): readonly Route[] => [
   ...cloudRoutes(service),
   ...clusterRoutes(service),
+  ...backupRoutes(service),
   ...resourceRoutes(service),
   ...verbRoutes(service),
   ...eventRoutes(service),

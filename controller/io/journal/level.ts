@@ -103,9 +103,9 @@ class LevelJournal implements Journal {
     return this.#last.position
   }
 
-  raiseEpoch(): Promise<Epoch> {
+  raiseEpoch(above: Epoch = 0): Promise<Epoch> {
     return this.#lane.run(async () => {
-      const epoch = this.#epoch + 1
+      const epoch = Math.max(this.#epoch, above) + 1
       await this.#write([putRecord('epoch', { epoch })])
       this.#epoch = epoch
       return epoch
