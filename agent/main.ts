@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { type Clock, realClock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
 import { type Log, makeLog } from '#shared/log.ts'
@@ -21,6 +22,7 @@ import { openHardware, readBootId } from './io/hardware.ts'
 import { hear } from './io/hearing.ts'
 import { sendHeartbeats } from './io/heartbeats.ts'
 import { Introduction } from './io/introduction.ts'
+import { joinCloud } from './io/join.ts'
 import { KeptOrder } from './io/kept-order.ts'
 import { tryKvm } from './io/kvm.ts'
 import { defaultSocketPaths, makeLibvirt } from './io/libvirt/hypervisor.ts'
@@ -35,6 +37,12 @@ import { DirectoryStorage } from './io/storage/directory.ts'
 import { Trust } from './io/trust.ts'
 
 async function main(): Promise<void> {
+  const [verb, ...args] = process.argv.slice(2)
+  if (verb === 'join') {
+    const input = (): Promise<string> => text(process.stdin)
+    process.stdout.write(await joinCloud({ args, environment: process.env, input }))
+    return
+  }
   const config = await readConfig(process.argv.slice(2), process.env)
   const log = makeLog('agent', { level: config.logLevel })
   const stop = new AbortController()

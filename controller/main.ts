@@ -7,6 +7,7 @@ import { isFault, sentence } from '#shared/fault.ts'
 import type { HostId } from '#shared/ids.ts'
 import { type Log, makeLog } from '#shared/log.ts'
 import { version } from '#shared/version.ts'
+import type { BootstrapCandidate } from '#shared/wire/bootstrap.ts'
 import { loadKeys } from '#shared/wire/keys.ts'
 import { type ControllerConfig, readConfig } from './io/config.ts'
 import { type Running, startController } from './io/controller.ts'
@@ -47,7 +48,10 @@ async function serve(config: ControllerConfig, log: Log, stop: AbortSignal): Pro
   const epoch = (): number => running?.service.ledger.epoch ?? 0
   const clock = realClock
   await using mesh = ControllerMesh.open({ keys: meshKeys, sender, epoch, clock, log })
-  const parts = { journal, election, mesh, clock, log, controllerKeys: [meshKeys.publicKey] }
+  const controllerKeys = [meshKeys.publicKey]
+  let card: BootstrapCandidate | undefined
+  const candidates = { ensemble: [], cards: async () => (card ? [card] : []) }
+  const parts = { journal, election, mesh, clock, log, controllerKeys, candidates }
   await using started = await startController(config, parts, stop)
   running = started
   await using door = await Door.open({
@@ -58,6 +62,13 @@ async function serve(config: ControllerConfig, log: Log, stop: AbortSignal): Pro
     clock,
     log
   })
+  card = {
+    name: config.name,
+    apiUrl: started.url,
+    meshKey: meshKeys.publicKey,
+    doorEndpoint: door.endpoint,
+    doorKey: doorKeys.publicKey
+  }
   const doorFile = join(config.state, 'run', 'door.json')
   const where = { endpoint: door.endpoint, publicKey: doorKeys.publicKey }
   await writeFile(doorFile, `${JSON.stringify(where)}\n`, { mode: 0o644 })

@@ -141,7 +141,7 @@ export function removeCandidate(
   const list = cloud?.bootstrap?.bootstrap
   const found = list?.candidates.find(candidate => candidate.name === name)
   if (!cloud?.signing || !list || !found) return noCandidate(name, list)
-  if (found.meshKey === self) {
+  if (name === self) {
     return refuse('conflict', `cannot take candidate ${name} out: it leads`, {
       reasons: ['it would cut itself off from all hosts'],
       next: ['remuda cluster step-down, and try again']

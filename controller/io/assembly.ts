@@ -115,6 +115,7 @@ export async function assemble(
       console: (host, instance) => lines.console(host, instance)
     },
     cluster,
+    briefings,
     version,
     startedAt: new Date(clock.wall()).toISOString(),
     ticketSecret

@@ -1,46 +1,71 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { Fault, sentence } from '#shared/fault.ts'
+import { isFault, sentence } from '#shared/fault.ts'
+import { newId } from '#shared/ids.ts'
 import type { Host } from '#shared/model/host.ts'
 import { createPrivateFile, readPrivateFile } from '#shared/private-file.ts'
 import type { Join, Joined } from '#shared/wire/messages.ts'
+import { type HostWish, isLetIn, passOf } from '../core/admission/host.ts'
 import type { Doorkeeper } from '../core/ports.ts'
 import type { View } from '../core/view.ts'
 import type { Service } from './api/service.ts'
+import { hashOf } from './api/tokens.ts'
+import { DoorAudit } from './door-audit.ts'
 
 /** Hosts that may wait for approval at once; more are turned away until some are judged. */
 const pendingMax = 1_000
 
-/** Judges who knocks: a host with the join token comes in, another one waits for the operator. */
-export function doorkeeperOf(
-  service: Service,
-  options: { readonly tokenFile: string; readonly controllerKeys: readonly string[] }
-): Doorkeeper {
+/** What a doorkeeper stands on. */
+export type DoorkeeperOptions = {
+  /** The token of this controller's own machine; any number of its hosts may use it. */
+  readonly tokenFile: string
+  readonly controllerKeys: readonly string[]
+}
+
+/** Judges who knocks: a host with a valid token comes in, another one waits for the operator. */
+export function doorkeeperOf(service: Service, options: DoorkeeperOptions): Doorkeeper {
+  const audit = new DoorAudit(service)
   return async join => {
-    const { reign, log } = service
+    const { reign } = service
     const cloud = reign.view.cloud?.id ?? ''
     const refused = (because: string): Joined => {
-      log.warn('turned a host away', { uuid: join.uuid, hostname: join.hostname, because })
+      audit.note(join, { reason: 'host-refused', because })
       return { type: 'joined', verdict: 'refused', because, cloud: '', controllerKeys: [] }
     }
     try {
-      const trusted = await isTrusted(join, options.tokenFile)
-      if (!trusted && tooManyWait(service, join)) {
-        return refused(`${pendingMax} hosts wait to be let in already`)
+      const wish = await wishOf(join, options.tokenFile)
+      const context = { by: `host/${join.hostname}`, now: reign.now(), newId }
+      const pass = isLetIn(reign.view, wish) ? undefined : passOf(reign.view, wish, context)
+      if (pass?.trusted === false) {
+        const { objection, because } = pass
+        if (objection !== undefined) audit.note(join, { reason: objection, because })
+        if (tooManyWait(service, join)) {
+          return refused(`${pendingMax} hosts wait to be let in already`)
+        }
       }
-      const { uuid, hostname, publicKey, endpoint } = join
-      const wish = { uuid, hostname, publicKey, endpoint, trusted }
-      const { resource } = await reign.submit({ verb: 'join', wish }, `host/${hostname}`)
+      const { resource } = await reign.submit({ verb: 'join', wish }, context.by)
       const host = resource as Host
       if (host.decided.approval === 'pending') {
-        const because = `waits for: remuda host approve ${host.name}`
+        const why = pass?.trusted === false && pass.objection ? `${pass.because}; it ` : ''
+        const because = `${why}waits for: remuda host approve ${host.name}`
         return { type: 'joined', verdict: 'pending', because, cloud, controllerKeys: [] }
       }
       return approvedBy(reign.view, options.controllerKeys)
     } catch (thrown) {
-      if (thrown instanceof Fault) return refused(sentence(thrown))
-      throw thrown
+      if (!isFault(thrown)) throw thrown
+      // Who cannot write at the moment has refused nobody.
+      if (thrown.code === 'unavailable') throw thrown
+      return refused(sentence(thrown))
     }
   }
+}
+
+/** What the core judges: hashes instead of secrets. */
+async function wishOf(join: Join, tokenFile: string): Promise<HostWish> {
+  const { uuid, hostname, publicKey, endpoint, token } = join
+  const wish = { uuid, hostname, publicKey, endpoint }
+  if (token === undefined) return { ...wish, trusted: false }
+  if (await isTrusted(token, tokenFile)) return { ...wish, trusted: true }
+  return { ...wish, trusted: false, tokenSha256: hashOf(token) }
 }
 
 /** What a host that is let in is told: the cloud's key, and the newest list that is signed. */
@@ -87,12 +112,11 @@ const tooManyWait = (service: Service, join: Join): boolean => {
 }
 
 /** The token is compared by its hash, so that the time taken tells nothing. */
-async function isTrusted(join: Join, tokenFile: string): Promise<boolean> {
-  if (join.token === undefined) return false
+async function isTrusted(brought: string, tokenFile: string): Promise<boolean> {
   const token = (await readPrivateFile(tokenFile))?.trim()
   if (!token) return false
   const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return timingSafeEqual(hash(token), hash(join.token))
+  return timingSafeEqual(hash(token), hash(brought))
 }
 
 /** Makes the join token of this controller where there is none. */

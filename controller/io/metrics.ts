@@ -11,13 +11,28 @@ export type Sample = {
   }[]
 }
 
+/** Counters of some part that are shown under one name, each with its own label. */
+export type Watched = {
+  readonly name: string
+  readonly help: string
+  readonly label: string
+  readonly counts: () => Readonly<Record<string, number>>
+}
+
 /** Counts requests and watches the event loop; others are read when somebody asks. */
 export class Meters implements Disposable {
   readonly #requests = new Map<string, number>()
   readonly #delay = monitorEventLoopDelay({ resolution: 10 })
 
+  readonly #watched = new Map<string, Watched>()
+
   constructor() {
     this.#delay.enable()
+  }
+
+  /** Shows the counters of a part from now on; the latest of one name holds. */
+  watch(watched: Watched): void {
+    this.#watched.set(watched.name, watched)
   }
 
   /** Counts one answered request. */
@@ -39,6 +54,15 @@ export class Meters implements Disposable {
   samples(): readonly Sample[] {
     const delay = this.eventLoopDelay()
     return [
+      ...[...this.#watched.values()].map(({ name, help, label, counts }) => ({
+        name,
+        help,
+        type: 'counter' as const,
+        values: Object.entries(counts()).map(([key, value]) => ({
+          labels: { [label]: key },
+          value
+        }))
+      })),
       {
         name: 'remuda_http_requests_total',
         help: 'Answered requests.',

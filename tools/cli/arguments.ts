@@ -48,7 +48,7 @@ export function readArguments(
   const tokens = tokensOf(words, globalOptions)
   const asksHelp = tokens.some(token => token.kind === 'option' && token.name === 'help')
   const positionals = tokens.filter(token => token.kind === 'positional')
-  const [first, second] = positionals
+  const [first, second, third] = positionals
   if (first?.value === 'help') {
     const rest = words.filter((_, index) => index !== first.index)
     return readArguments([...rest, '--help'], table)
@@ -65,9 +65,14 @@ export function readArguments(
     if (stray) throw noOption(`remuda ${noun.noun}`, stray)
     return { asks: 'help', noun }
   }
-  const command = alone ?? findVerb(noun!, second!.value!)
+  // A verb may be two words, such as `token create`.
+  const pair = noun && third && find(noun.commands, `${second!.value} ${third.value}`)
+  const begins = noun?.commands.some(({ verb }) => verb.startsWith(`${second!.value} `))
+  if (noun && begins && !pair && asksHelp) return { asks: 'help', noun }
+  const command = alone ?? pair ?? findVerb(noun!, second!.value!)
   if (asksHelp) return { asks: 'help', command }
-  const path = alone ? [first.index] : [first.index, second!.index]
+  const typed = pair ? [first, second!, third] : alone ? [first] : [first, second!]
+  const path = typed.map(({ index }) => index)
   const rest = words.filter((_, index) => !path.includes(index))
   return { asks: 'run', command, given: readGiven(command, rest) }
 }

@@ -10,6 +10,7 @@ import { isRefusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
 import { type Context, reference, type Verdict } from './context.ts'
 import { approveHost, type HostWish, joinHost } from './host.ts'
+import { removeHost } from './host-remove.ts'
 import { failImage, fillImage, type ImageContent } from './image.ts'
 import { changeInstance, powerInstance, restartInstance } from './instance-change.ts'
 import { createInstance } from './instance-create.ts'
@@ -42,6 +43,8 @@ export type Intent =
       readonly kind: Kind
       readonly id: string
       readonly ifGeneration?: number
+      /** Of a host: it and all that only it holds is forgotten. */
+      readonly force?: boolean
     }
   | {
       readonly verb: 'power'
@@ -63,7 +66,11 @@ export function admit(view: View, intent: Intent, context: Context): Verdict {
     case 'change':
       return onResource(view, intent, resource => change(view, { ...intent, resource }, context))
     case 'delete':
-      return onResource(view, intent, resource => removeResource(view, resource, context))
+      return onResource(view, intent, resource =>
+        resource.kind === 'host'
+          ? removeHost(view, { host: resource, force: intent.force ?? false }, context)
+          : removeResource(view, resource, context)
+      )
     case 'power':
       return onInstance(view, intent.id, instance =>
         powerInstance(view, { ...intent, instance }, context)
@@ -75,7 +82,7 @@ export function admit(view: View, intent: Intent, context: Context): Verdict {
     case 'join':
       return joinHost(view, intent.wish, context)
     case 'approve':
-      return on(view, 'host', intent.id, (host: Host) => approveHost(host, context))
+      return on(view, 'host', intent.id, (host: Host) => approveHost(view, host, context))
     case 'fill-image':
       return on(view, 'image', intent.id, (image: Image) =>
         fillImage(image, intent.content, context)

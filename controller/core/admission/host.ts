@@ -1,9 +1,11 @@
 import type { Host, HostSpec } from '#shared/model/host.ts'
 import { formatMs } from '#shared/units.ts'
+import type { Change, HostOut, JoinToken } from '../commit.ts'
 import { phaseOf } from '../liveness.ts'
 import { type Refusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
 import { admitted, born, type Context, unchanged, type Verdict } from './context.ts'
+import { judgeToken, type TokenObjection, useOf } from './join-token.ts'
 
 /** Memory that a host keeps for itself when nobody says otherwise. Unit: MiB. */
 export const reservedMibDefault = 512
@@ -20,8 +22,44 @@ export type HostWish = {
   readonly hostname: string
   readonly publicKey: string
   readonly endpoint: string
-  /** Whether it brought a valid token. */
+  /** Whether it brought the token of this controller's own machine. */
   readonly trusted: boolean
+  /** SHA-256 of the secret of a join token, hexadecimal. */
+  readonly tokenSha256?: string
+}
+
+/** Whether a host may come in by itself, and what that takes. */
+export type Pass =
+  | { readonly trusted: true; readonly token?: JoinToken }
+  | {
+      readonly trusted: false
+      readonly objection?: TokenObjection | 'host-removed'
+      readonly because: string
+    }
+
+/** Judges what a host brings to be let in; one that was removed waits, whatever it brings. */
+export function passOf(view: View, wish: HostWish, context: Context): Pass {
+  const { uuid, publicKey, tokenSha256 } = wish
+  const out = view.cloud?.hostsOut?.find(one => one.uuid === uuid || one.publicKey === publicKey)
+  if (out && (wish.trusted || tokenSha256 !== undefined)) {
+    const because = `it was removed at ${out.at}, when it was host ${out.name}`
+    return { trusted: false, objection: 'host-removed', because }
+  }
+  if (wish.trusted) return { trusted: true }
+  if (tokenSha256 === undefined) return { trusted: false, because: 'without a token' }
+  const verdict = judgeToken(view, { sha256: tokenSha256, uuid }, context)
+  return 'token' in verdict ? { trusted: true, ...verdict } : { trusted: false, ...verdict }
+}
+
+/** Whether a host that knocks is let in already, by its UUID and key. */
+export function isLetIn(view: View, wish: HostWish): boolean {
+  const decided = knownHost(view, wish)?.decided
+  return decided?.approval === 'approved' && decided.publicKey === wish.publicKey
+}
+
+function knownHost(view: View, { uuid }: Pick<HostWish, 'uuid'>): Host | undefined {
+  const [id] = view.indexes.of('host-uuid', uuid)
+  return id === undefined ? undefined : view.get('host', id)
 }
 
 /**
@@ -29,11 +67,11 @@ export type HostWish = {
  * may be an impostor, and waits for the operator like a new one.
  */
 export function joinHost(view: View, wish: HostWish, context: Context): Verdict {
-  const [id] = view.indexes.of('host-uuid', wish.uuid)
-  const known = id === undefined ? undefined : view.get('host', id)
+  const known = knownHost(view, wish)
   if (known) return joinAgain(view, known, wish, context)
+  const pass = passOf(view, wish, context)
   const name = freeName(view, wish.hostname)
-  const approval = wish.trusted ? ('approved' as const) : ('pending' as const)
+  const approval = pass.trusted ? ('approved' as const) : ('pending' as const)
   const { uuid, publicKey, endpoint } = wish
   const host: Host = {
     ...born(context, 'host', { name }),
@@ -41,11 +79,18 @@ export function joinHost(view: View, wish: HostWish, context: Context): Verdict 
     spec: specDefault,
     decided: { approval, uuid, publicKey, endpoint }
   }
-  const because = wish.trusted
-    ? `knocked from ${endpoint} with a valid token`
-    : `knocked from ${endpoint} without a valid token: waits for remuda host approve ${name}`
-  return admitted(context, host, { verb: wish.trusted ? 'joined' : 'knocked', because })
+  const because = pass.trusted
+    ? `knocked from ${endpoint} with ${nameOfToken(pass)}`
+    : `knocked from ${endpoint}, ${pass.because}: waits for remuda host approve ${name}`
+  const verb = pass.trusted ? 'joined' : 'knocked'
+  return admitted(context, host, { verb, because, more: usesOf(pass) })
 }
+
+const nameOfToken = (pass: Pass & { readonly trusted: true }): string =>
+  pass.token === undefined ? 'a valid token' : `token ${pass.token.id}`
+
+const usesOf = (pass: Pass): readonly Change[] =>
+  pass.trusted && pass.token ? [useOf(pass.token)] : []
 
 function joinAgain(view: View, known: Host, wish: HostWish, context: Context): Verdict {
   const { publicKey, endpoint } = wish
@@ -53,20 +98,26 @@ function joinAgain(view: View, known: Host, wish: HostWish, context: Context): V
   if (elsewhere) return elsewhere
   const sameKey = known.decided.publicKey === publicKey
   if (sameKey && known.decided.endpoint === endpoint) {
-    if (known.decided.approval === 'approved' || !wish.trusted) return unchanged(known)
+    if (known.decided.approval === 'approved') return unchanged(known)
   }
-  if (!sameKey && !wish.trusted) {
+  const pass = isLetIn(view, wish) ? undefined : passOf(view, wish, context)
+  if (pass?.trusted === false && sameKey && known.decided.endpoint === endpoint) {
+    return unchanged(known)
+  }
+  if (!sameKey && pass?.trusted === false) {
     return refuse('conflict', `host ${known.name} knocks with another key than the one it has`, {
-      reasons: [`uuid ${known.decided.uuid}, from ${endpoint}`],
+      reasons: [`uuid ${known.decided.uuid}, from ${endpoint}, ${pass.because}`],
       next: [`if its state was lost: remuda host delete ${known.name}, then approve it again`]
     })
   }
-  const approval = wish.trusted ? ('approved' as const) : known.decided.approval
+  const approval = pass?.trusted ? ('approved' as const) : known.decided.approval
   const decided = { ...known.decided, approval, publicKey, endpoint }
+  const how = pass?.trusted ? nameOfToken(pass) : 'its key'
   const because = sameKey
-    ? `knocked again from ${endpoint}`
-    : `knocked from ${endpoint} with a new key and a valid token`
-  return admitted(context, { ...known, decided }, { verb: 'joined', because })
+    ? `knocked again from ${endpoint}${pass?.trusted ? ` with ${how}` : ''}`
+    : `knocked from ${endpoint} with a new key and ${how}`
+  const more = pass ? usesOf(pass) : []
+  return admitted(context, { ...known, decided }, { verb: 'joined', because, more })
 }
 
 /**
@@ -98,12 +149,18 @@ function refuseElsewhere(
   })
 }
 
-/** Judges the operator's word that a waiting host may come in. */
-export function approveHost(host: Host, context: Context): Verdict {
+/** Judges the operator's word that a waiting host may come in, also one that was removed. */
+export function approveHost(view: View, host: Host, context: Context): Verdict {
   if (host.decided.approval === 'approved') return unchanged(host)
   const decided = { ...host.decided, approval: 'approved' as const }
   const because = `let in by ${context.by}, key ${host.decided.publicKey}`
-  return admitted(context, { ...host, decided }, { verb: 'approved', because })
+  const { uuid, publicKey } = host.decided
+  const { cloud } = view
+  const isIt = (out: HostOut): boolean => out.uuid === uuid || out.publicKey === publicKey
+  const hostsOut = (cloud?.hostsOut ?? []).filter(out => !isIt(out))
+  const wasOut = cloud !== undefined && hostsOut.length !== (cloud.hostsOut ?? []).length
+  const more: Change[] = wasOut ? [{ op: 'cloud-put', cloud: { ...cloud, hostsOut } }] : []
+  return admitted(context, { ...host, decided }, { verb: 'approved', because, more })
 }
 
 /** Host names become resource names: a DNS label, made distinct where another host has it. */

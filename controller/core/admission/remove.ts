@@ -18,7 +18,6 @@ export function removeResource(view: View, resource: Resource, context: Context)
     case 'instance':
     case 'volume':
       return goSlowly(resource, context)
-    case 'host':
     case 'image':
     case 'network':
     case 'subnet':
@@ -26,6 +25,8 @@ export function removeResource(view: View, resource: Resource, context: Context)
     case 'size':
     case 'tenant':
       return goAtOnce(resource, context)
+    case 'host':
+      return refuse('invalid', `cannot delete host ${resource.name} as other resources are`)
     case 'port':
       return refuse('conflict', `cannot delete port ${resource.name}: it goes with its instance`, {
         reasons: [`instance ${resource.spec.instance ?? 'unknown'} has it`],
@@ -84,13 +85,9 @@ function usersOf(view: View, resource: Resource): readonly string[] {
         .map(({ name }) => `instance ${name}`)
     case 'pool':
       return names('volume', view.indexes.of('pool-volumes', resource.name))
-    case 'host':
-      return [
-        ...names('instance', view.indexes.of('host-instances', resource.name)),
-        ...names('volume', view.indexes.of('host-volumes', resource.name))
-      ]
     case 'tenant':
       return tenantUsers(view, resource.name)
+    case 'host':
     case 'instance':
     case 'port':
     case 'event':

@@ -9,10 +9,12 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { isFault } from '#shared/fault.ts'
 import { validator, withDefaults } from '#shared/model/validate.ts'
 import { backupRoutes } from './backup.ts'
+import { candidateRoutes } from './candidates.ts'
 import { cloudRoutes } from './cloud.ts'
 import { clusterRoutes } from './cluster.ts'
 import { components, referring } from './components.ts'
 import { eventRoutes } from './events.ts'
+import { joinTokenRoutes } from './join-tokens.ts'
 import { bodyBytesMax, HttpFault, problemOf } from './problem.ts'
 import { resourceRoutes } from './resources.ts'
 import type { Call, Caller, Reply, Route } from './route.ts'
@@ -40,6 +42,8 @@ export const routesOf = (service: Service): readonly Route[] => [
   ...cloudRoutes(service),
   ...clusterRoutes(service),
   ...backupRoutes(service),
+  ...candidateRoutes(service),
+  ...joinTokenRoutes(service),
   ...resourceRoutes(service),
   ...verbRoutes(service),
   ...eventRoutes(service),
@@ -200,7 +204,7 @@ function bodyOf(route: Route, request: FastifyRequest): unknown {
     })
   }
   // Kinds fill in the spec themselves before they check it; others are checked here.
-  return route.path.startsWith('/v1/tokens') ? checkedBody(route, request.body) : request.body
+  return route.checked ? checkedBody(route, request.body) : request.body
 }
 
 function checkedBody(route: Route, body: unknown): unknown {

@@ -16,6 +16,7 @@ import {
   DryRun,
   DryRunReply,
   documentSchema,
+  Force,
   HistoryReply,
   ListQuery,
   ListReply,
@@ -25,7 +26,7 @@ import {
   WhyReply
 } from './schemas.ts'
 import type { Service } from './service.ts'
-import { found, write } from './writes.ts'
+import { found, isFlag, write } from './writes.ts'
 
 /** The same routes for each kind; kinds that nobody creates still answer why not. */
 export const resourceRoutes = (service: Service): readonly Route[] =>
@@ -129,6 +130,7 @@ function writeRoutes(service: Service, kind: Kind): readonly Route[] {
     path,
     operation: `delete-${kind}`,
     summary: `Delete a ${kind}.`,
+    ...(kind === 'host' && { query: Strict({ ...TenantQuery, ...DryRun, ...Force }) }),
     replies: { 202: document, 204: null },
     answer: call => removeOne(service, kind, call)
   }
@@ -238,7 +240,8 @@ async function removeOne(service: Service, kind: Kind, call: Call): Promise<Repl
   const resource = found(service, call, kind)
   const generation = ifGeneration(call, resource)
   const { id } = resource
-  const intent = { verb: 'delete' as const, kind, id }
+  const force = kind === 'host' && isFlag(call.query['force'])
+  const intent = { verb: 'delete' as const, kind, id, ...(force && { force }) }
   const precise = generation === undefined ? intent : { ...intent, ifGeneration: generation }
   return await write(service, call, precise, 202)
 }

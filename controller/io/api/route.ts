@@ -44,6 +44,8 @@ export type Route = {
   readonly role: 'anyone' | 'reader' | 'admin'
   readonly query?: TObject
   readonly body?: TSchema
+  /** The body is filled in and checked before the route answers; kinds do that themselves. */
+  readonly checked?: boolean
   /** The body comes as a stream of bytes, of any length. */
   readonly streamed?: boolean
   /** Statuses of success, and the schema of what comes with them; null: no body. */

@@ -17,6 +17,11 @@ export const DryRun = {
   dryRun: Type.Optional(Flag('Judge it, and answer what would be done, without doing it.'))
 }
 
+/** Fields of a query, to be spread into that of the removal of a host. */
+export const Force = {
+  force: Type.Optional(Flag('Remove it with all that is on it, for good.'))
+}
+
 /** What a list is asked with; numbers are text, as everything in a query. */
 export const ListQuery = Strict({
   tenant: Type.Optional(

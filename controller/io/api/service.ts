@@ -6,6 +6,7 @@ import type { Image } from '#shared/model/image.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import type { Answer, Question } from '#shared/wire/messages.ts'
 import type { ImageContent } from '../../core/admission/image.ts'
+import type { Briefings } from '../briefings.ts'
 import type { Feed } from '../feed.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Meters } from '../metrics.ts'
@@ -23,6 +24,8 @@ export type Service = {
   readonly images: ImageStore
   readonly agents: Agents
   readonly cluster: Cluster
+  /** What hosts are told beside their orders. */
+  readonly briefings: Pick<Briefings, 'renewed'>
   readonly version: string
   /** When this controller began to lead, RFC 3339. */
   readonly startedAt: string

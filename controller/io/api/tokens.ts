@@ -68,6 +68,7 @@ export const tokenRoutes = (service: Service): readonly Route[] => [
     tag: 'tokens',
     role: 'admin',
     body: TokenBody,
+    checked: true,
     replies: { 201: Strict({ ...Token.properties, token: Type.String() }) },
     answer: call => create(service, call)
   },

@@ -130,7 +130,8 @@ test('what the other parts of the house advise can be typed', t => {
     if (table.alone.some(command => command.verb === first)) continue
     const noun = table.nouns.find(one => one.noun === first)
     const verbs = noun?.commands.map(command => command.verb) ?? []
-    t.true(verbs.includes(second ?? ''), `${file}: remuda ${first} ${second ?? ''}`)
+    const isVerb = verbs.some(verb => verb === second || verb.startsWith(`${second} `))
+    t.true(isVerb, `${file}: remuda ${first} ${second ?? ''}`)
   }
 })
 

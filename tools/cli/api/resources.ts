@@ -216,18 +216,21 @@ export const patchResource = (
 export const deleteResource = (
   api: Api,
   reference: Reference,
-  options: WriteOptions & { readonly generation?: number } = {}
-): Promise<Written> =>
-  write(
+  options: WriteOptions & { readonly generation?: number; readonly force?: boolean } = {}
+): Promise<Written> => {
+  const { path, query } = whereOf(reference)
+  return write(
     api,
     {
       method: 'DELETE',
-      ...whereOf(reference),
+      path,
+      query: { ...query, ...(options.force && { force: '1' }) },
       headers: { 'if-match': options.generation === undefined ? '*' : `"${options.generation}"` },
       doing: `delete ${writeReference(reference)}`
     },
     options
   )
+}
 
 /** Says one of the verbs that a resource has, such as start. */
 export function sayVerb(

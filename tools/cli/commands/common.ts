@@ -1,6 +1,6 @@
 /** Commands that every kind has in the same form. */
 import type { Kind } from '#shared/model/index.ts'
-import type { Command, Positional } from '../command.ts'
+import type { Command, Option, Positional } from '../command.ts'
 import { wordsOf } from '../kinds.ts'
 import { dryRunOption, listOptions, waitOptions, watchOption, yesOption } from '../options.ts'
 
@@ -57,7 +57,11 @@ export const showCommand = (kind: Kind, example: string): Command => ({
 /** The command that deletes resources of a kind. */
 export const deleteCommand = (
   kind: Kind,
-  options: { readonly example: string; readonly details?: readonly string[] }
+  options: {
+    readonly example: string
+    readonly details?: readonly string[]
+    readonly more?: readonly Option[]
+  }
 ): Command => ({
   noun: kind,
   verb: 'delete',
@@ -65,7 +69,7 @@ export const deleteCommand = (
   doc: `Deletes ${wordsOf(kind).plural}, after asking.`,
   ...(options.details ? { details: options.details } : {}),
   positionals: [namesOfSeveral(kind)],
-  options: [yesOption, dryRunOption, ...waitOptions],
+  options: [...(options.more ?? []), yesOption, dryRunOption, ...waitOptions],
   examples: [
     { line: `remuda ${kind} delete ${options.example}`, doc: 'asks first' },
     { line: `remuda ${kind} delete ${options.example} --yes`, doc: 'for scripts' }

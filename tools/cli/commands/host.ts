@@ -18,11 +18,74 @@ export const host: Noun = {
       examples: [{ line: 'remuda host approve h2', doc: 'from now on it may carry instances' }],
       run: () => import('../run/host.ts').then(module => module.approveHost)
     },
+    {
+      noun: 'host',
+      verb: 'token create',
+      doc: 'Makes a token by which hosts join, and writes it, this once.',
+      details: [
+        'It holds all that a new host needs to find and trust this cloud: on the host, run ' +
+          '"remuda-agent join TOKEN". Only its hash is kept here; each host that it lets in is ' +
+          'counted.'
+      ],
+      options: [
+        {
+          name: 'uses',
+          type: 'count',
+          value: 'N',
+          doc: 'How many hosts it may let in. Unit: count.',
+          default: '1',
+          minimum: 1,
+          maximum: 10_000
+        },
+        {
+          name: 'expires',
+          type: 'duration',
+          value: 'DURATION',
+          doc: 'How long it is good for, at most 24h. Unit: s unless given.',
+          default: '1h',
+          minimum: 1_000,
+          maximum: 86_400_000
+        },
+        { name: 'host', type: 'text', value: 'UUID', doc: 'UUID of the only host that it is for.' }
+      ],
+      examples: [
+        { line: 'remuda host token create', doc: 'for one host, within the hour' },
+        {
+          line: 'remuda host token create --uses 40 --expires 8h > rack.token',
+          doc: 'for a rack that is being built'
+        }
+      ],
+      run: () => import('../run/join-token.ts').then(module => module.createJoinToken)
+    },
+    {
+      noun: 'host',
+      verb: 'token list',
+      doc: 'Lists join tokens: what they are good for, never themselves.',
+      examples: [{ line: 'remuda host token list', doc: 'how many uses are left' }],
+      run: () => import('../run/join-token.ts').then(module => module.listJoinTokens)
+    },
+    {
+      noun: 'host',
+      verb: 'token revoke',
+      doc: 'Makes a join token worthless at once; hosts that it let in stay.',
+      positionals: [{ name: 'ID', doc: 'Id of the token, from: remuda host token list.' }],
+      examples: [{ line: 'remuda host token revoke jt-0199', doc: 'nobody joins with it' }],
+      run: () => import('../run/join-token.ts').then(module => module.revokeJoinToken)
+    },
     deleteCommand('host', {
       example: 'h2',
+      more: [
+        {
+          name: 'force',
+          type: 'flag',
+          doc: 'Also when something is on it: its instances and volumes are forgotten, for good.'
+        }
+      ],
       details: [
-        'For a host that will not come back: nothing may be placed on it any more. One whose ' +
-          'agent still runs knocks again, and waits to be approved.'
+        'For a host that will not come back: its key is worth nothing from then on. If its agent ' +
+          'still runs it knocks again, and waits to be approved, whatever token it has.',
+        'While instances or volumes are on it, it stays, since they cannot go elsewhere; --force ' +
+          'forgets them with it. What still runs on it is not ended by that.'
       ]
     })
   ]

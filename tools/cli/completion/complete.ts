@@ -5,7 +5,7 @@
  */
 import type { Kind, ResourceDocument } from '#shared/model/index.ts'
 import { readGlobals } from '../arguments.ts'
-import type { Command, Option, Positional } from '../command.ts'
+import type { Command, Noun, Option, Positional } from '../command.ts'
 import { fieldsOf } from '../field.ts'
 import { kindWords, readKind } from '../kinds.ts'
 import { globalOptions } from '../options.ts'
@@ -52,12 +52,23 @@ export async function candidatesFor(
   }
   if (command) return argumentsOf(command, { positionals, last, namesOf })
   const noun = table.nouns.find(one => one.noun === nounWord || one.aliases?.includes(nounWord!))
-  if (noun) return noun.commands.map(({ verb, doc }) => ({ word: verb, doc }))
+  if (noun) return verbsOf(noun, positionals)
   if (nounWord !== undefined) return []
   return [
     ...table.nouns.map(one => ({ word: one.noun, doc: one.doc })),
     ...table.alone.map(one => ({ word: one.verb, doc: one.doc }))
   ]
+}
+
+/** Verbs that begin with the words that were typed; of those with two, the one that is next. */
+function verbsOf(noun: Noun, typed: readonly string[]): readonly Candidate[] {
+  const begun = typed.map(word => `${word} `).join('')
+  return noun.commands
+    .filter(({ verb }) => verb.startsWith(begun))
+    .map(({ verb, doc }) => {
+      const [word = '', ...more] = verb.slice(begun.length).split(' ')
+      return { word, doc: more.length > 0 ? `${more.join(' ')}: ${doc}` : doc }
+    })
 }
 
 type Walked = {
@@ -75,14 +86,17 @@ function walk(words: readonly string[]): Walked {
     if (!word.startsWith('-')) plain.push(word)
     else if (optionThatWaits([word], everyOption)) index++
   }
-  const [first, second] = plain
+  const [first, second, third] = plain
   const alone = table.alone.find(one => one.verb === first)
   if (alone) return { command: alone, nounWord: undefined, positionals: plain.slice(1) }
   const noun = table.nouns.find(one => one.noun === first || one.aliases?.includes(first ?? ''))
+  // A verb may be two words, such as `token create`.
+  const pair = noun?.commands.find(one => one.verb === `${second} ${third}`)
+  if (pair) return { command: pair, nounWord: first, positionals: plain.slice(3) }
   const command = noun?.commands.find(
     one => one.verb === second || one.aliases?.includes(second ?? '')
   )
-  return { command, nounWord: first, positionals: plain.slice(2) }
+  return { command, nounWord: first, positionals: plain.slice(command ? 2 : 1) }
 }
 
 /** The option whose value comes next, if the words end with one. */

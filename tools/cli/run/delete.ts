@@ -22,13 +22,15 @@ export const deleteKind =
     }
     const dryRun = invocation.given.flag('dry-run')
     const asks = !dryRun && !invocation.given.flag('yes')
-    if (asks) await confirm(invocation, questionOf(documents))
+    const force = kind === 'host' && invocation.given.flag('force')
+    if (asks) await confirm(invocation, questionOf(documents, force))
     const waitMs = waitMsOf(invocation)
     const going: Reference[] = []
     for (const [index, reference] of references.entries()) {
       const written = await deleteResource(api, reference, {
         dryRun,
         signal: invocation.signal,
+        force,
         ...(asks ? { generation: documents[index]!.generation } : {})
       })
       if (dryRun) {
@@ -56,13 +58,17 @@ function tell(invocation: Invocation, reference: Reference, verb: string): void 
   )
 }
 
-function questionOf(documents: readonly ResourceDocument[]): string {
+function questionOf(documents: readonly ResourceDocument[], force: boolean): string {
   const named = documents.map(document => {
     const { phase, host } = document.status
     const where = typeof host === 'string' ? ` on ${host}` : ''
     return `${document.kind}/${document.name} (${String(phase)}${where})`
   })
-  const loses = { instance: ' with its root volume', volume: ' with all that it holds' }
+  const loses = {
+    instance: ' with its root volume',
+    volume: ' with all that it holds',
+    ...(force && { host: ' with every instance and volume on it, for good' })
+  }
   const { kind } = documents[0]!
   return `Delete ${named.join(', ')}${kind in loses ? loses[kind as keyof typeof loses] : ''}?`
 }

@@ -1,0 +1,118 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { silentLog } from '#shared/log.ts'
+import { type JoinTokenContent, readJoinToken, writeJoinToken } from '#shared/wire/join-token.ts'
+import { makeKeys } from '#shared/wire/keys.ts'
+import { writeAdmission } from '../../agent/io/admission.ts'
+import { readConfig } from '../../agent/io/config.ts'
+import { Introduction } from '../../agent/io/introduction.ts'
+import { joinCloud } from '../../agent/io/join.ts'
+
+const token: JoinTokenContent = {
+  cloud: 'c-1',
+  cloudKey: 'k'.repeat(43),
+  doors: [{ endpoint: 'tcp://127.0.0.1:7412', publicKey: makeKeys().publicKey }],
+  secret: 's'.repeat(32)
+}
+const text = writeJoinToken(token)
+const input = (): Promise<string> => Promise.reject(new Error('nobody reads it'))
+
+async function folder(t: ExecutionContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'remuda-join-'))
+  t.teardown(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+const run = (state: string, ...args: readonly string[]) =>
+  joinCloud({ args: [...args, '--state', state], environment: {}, input })
+
+test('what was written as a token is read as it was, also with white space around it', t => {
+  t.deepEqual(readJoinToken(` ${text}\n`), token)
+})
+
+for (const [what, broken] of [
+  ['a token of the API', 'rmd_abc'],
+  ['a token that was cut short', text.slice(0, -20)],
+  ['nothing', ''],
+  ['one that says something else', `rmj1_${Buffer.from('{"cloud":1}').toString('base64url')}`]
+] as const) {
+  test(`${what} is no join token, and it is said what to do`, t => {
+    t.like(
+      t.throws(() => readJoinToken(broken)),
+      {
+        code: 'invalid',
+        message: 'cannot read the join token',
+        next: ['make a new one on a machine of the cloud: remuda host token create']
+      }
+    )
+  })
+}
+
+test('joining writes what only the owner can read, and where this host is reached', async t => {
+  const state = await folder(t)
+  const said = await run(state, text)
+  t.regex(said, /asks to join cloud c-1 at tcp:\/\/127\.0\.0\.1:7412, as 127\.0\.0\.1\n/)
+  const path = join(state, 'agent/join.json')
+  t.is((await stat(path)).mode & 0o777, 0o600)
+  t.deepEqual(JSON.parse(await readFile(path, 'utf8')), token)
+  t.is((await readConfig(['--state', state], {})).address, '127.0.0.1')
+  t.is(await run(state, text), said, 'it can be said again')
+})
+
+test('an address that is said is kept, and one that was written is not changed', async t => {
+  const state = await folder(t)
+  await run(state, text, '--address', '127.0.0.9')
+  t.is((await readConfig(['--state', state], {})).address, '127.0.0.9')
+  await run(state, text)
+  t.is((await readConfig(['--state', state], {})).address, '127.0.0.9')
+})
+
+test('a token can come through standard input, where no list of processes shows it', async t => {
+  const state = await folder(t)
+  const args = ['-', '--state', state]
+  await joinCloud({ args, environment: {}, input: async () => `${text}\n` })
+  t.deepEqual(JSON.parse(await readFile(join(state, 'agent/join.json'), 'utf8')), token)
+})
+
+test('a host of another cloud does not join, and is told how it could', async t => {
+  const state = await folder(t)
+  const controllerKeys = [makeKeys().publicKey]
+  await writeAdmission(join(state, 'agent/admission.json'), { cloud: 'c-2', controllerKeys })
+  await t.throwsAsync(run(state, text), {
+    code: 'conflict',
+    message: 'cannot join cloud c-1: this host belongs to another'
+  })
+})
+
+test('without a token it is said how to join', async t => {
+  await t.throwsAsync(joinCloud({ args: [], environment: {}, input }), {
+    code: 'invalid',
+    message: 'cannot join: there is no token'
+  })
+})
+
+test('the agent knocks with what was written, and forgets the secret once it is in', async t => {
+  const state = await folder(t)
+  await run(state, text)
+  const listed = { endpoint: 'tcp://127.0.0.2:7412', publicKey: makeKeys().publicKey }
+  const introduction = new Introduction({ state }, silentLog, () => [listed, ...token.doors])
+  await introduction.refresh()
+  t.deepEqual(introduction.doors, [...token.doors, listed])
+  t.is(introduction.token, token.secret)
+  t.is(introduction.cloudKey, token.cloudKey)
+  await introduction.spent()
+  t.is(introduction.token, undefined)
+  t.deepEqual(introduction.doors, [...token.doors, listed])
+  t.false((await readFile(join(state, 'agent/join.json'), 'utf8')).includes(token.secret))
+})
+
+test('a file that says something else is told of, and the agent goes on', async t => {
+  const state = await folder(t)
+  await run(state, text)
+  await writeFile(join(state, 'agent/join.json'), '{}')
+  const introduction = new Introduction({ state }, silentLog)
+  await introduction.refresh()
+  t.deepEqual(introduction.doors, [])
+})
