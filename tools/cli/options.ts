@@ -42,6 +42,11 @@ export const globalOptions: readonly Option[] = [
     words: ['table', 'wide', 'json', 'yaml', 'name'],
     doc: 'How results are written; json and yaml are the documents of the API.'
   },
+  {
+    name: 'lab',
+    type: 'flag',
+    doc: 'Talks to the lab on this machine. Also REMUDA_LAB, which names its folder.'
+  },
   { name: 'quiet', short: 'q', type: 'flag', doc: 'Writes results and failures only.' },
   { name: 'debug', type: 'flag', doc: 'Shows the HTTP exchange, with tokens masked.' },
   { name: 'no-color', type: 'flag', doc: 'Writes without colours. Also NO_COLOR.' },

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { stateDefault } from '#shared/state-folder.ts'
+import { labDefault, labServers } from '../lab/folder.ts'
 import type { Given } from './arguments.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -10,6 +11,8 @@ export type OutputFormat = 'table' | 'wide' | 'json' | 'yaml' | 'name'
 export type Settings = {
   /** State folder of this machine. */
   readonly state: string
+  /** Folder of the lab on this machine. */
+  readonly lab: string
   /** Servers of one cloud; any of them may be asked. None: whatever this machine has. */
   readonly servers: readonly string[]
   readonly tokenFile: string | undefined
@@ -28,10 +31,17 @@ export type Settings = {
 export function readSettings(given: Given, environment: Terminal['environment']): Settings {
   const either = (option: string, variable: string) =>
     given.text(option) ?? (environment[variable] || undefined)
+  const lab = path.resolve(environment['REMUDA_LAB'] || labDefault)
   return {
     state: path.resolve(either('state', 'REMUDA_STATE') ?? stateDefault),
+    lab,
     servers:
-      [given.texts('server'), [environment['REMUDA_SERVER'] ?? '']]
+      [
+        given.texts('server'),
+        given.flag('lab') ? labServers(lab) : [],
+        [environment['REMUDA_SERVER'] ?? ''],
+        environment['REMUDA_LAB'] && given.text('state') === undefined ? labServers(lab) : []
+      ]
         .map(texts => texts.flatMap(text => text.split(',')).map(text => text.trim()))
         .map(texts => [...new Set(texts)].filter(text => text !== ''))
         .find(texts => texts.length > 0) ?? [],

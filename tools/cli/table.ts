@@ -5,6 +5,7 @@ import { anyCommands } from './commands/any.ts'
 import { host } from './commands/host.ts'
 import { image } from './commands/image.ts'
 import { instance, shortcuts } from './commands/instance.ts'
+import { lab } from './commands/lab.ts'
 import { agent, completion, doctor, status, version } from './commands/machine.ts'
 import { network, port, subnet } from './commands/network.ts'
 import { pool, volume } from './commands/storage.ts'
@@ -26,7 +27,7 @@ export const sections: readonly Section[] = [
   },
   { title: 'Shortcuts', nouns: [], commands: shortcuts },
   { title: 'Any resource', nouns: [], commands: anyCommands },
-  { title: 'This machine', nouns: [agent], commands: [] }
+  { title: 'This machine', nouns: [agent, lab], commands: [] }
 ]
 
 /** The same, for reading a command line. */

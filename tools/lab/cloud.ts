@@ -1,4 +1,4 @@
-/** What a lab's cloud begins with: images, a pool that all hosts see, a network over all of them. */
+/** What a lab's cloud begins with: images, a pool and a network that all hosts share. */
 import { join } from 'node:path'
 import { isFault } from '#shared/fault.ts'
 import { createResource, patchResource, readResource } from '../cli/api/resources.ts'

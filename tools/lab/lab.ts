@@ -4,12 +4,11 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { Fault } from '#shared/fault.ts'
 import type { ResourceDocument } from '#shared/model/index.ts'
-import { stateDefault } from '#shared/state-folder.ts'
 import { Api } from '../cli/api/client.ts'
 import { listResources } from '../cli/api/resources.ts'
 import { askKeeper, statusOf } from './client.ts'
 import { hostFolderOf } from './folder.ts'
-import { enter } from './place.ts'
+import { enter, environmentOf } from './place.ts'
 import type { LabPlan } from './plan.ts'
 import type { Cut, DaemonName, LabStatus, Service } from './protocol.ts'
 import { sweep } from './sweep.ts'
@@ -188,14 +187,6 @@ export class Lab implements AsyncDisposable {
     await sweep(this.folder)
   }
 }
-
-/** What a program on a host is given; nothing of ours. */
-export const environmentOf = (host: string): Readonly<Record<string, string>> => ({
-  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-  TERM: process.env['TERM'] ?? 'dumb',
-  HOME: '/root',
-  ...(host === 'switch' ? {} : { REMUDA_STATE: stateDefault })
-})
 
 async function textOf(stream: NodeJS.ReadableStream): Promise<string> {
   const chunks: Buffer[] = []

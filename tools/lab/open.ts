@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findDaemon, startDaemon } from '#shared/daemon.ts'
@@ -128,9 +128,20 @@ async function powerOn(lab: Lab): Promise<string> {
 }
 
 /** Waits for a controller, and tells all hosts where to knock and by what right. */
-async function untilController({ plan }: Lab): Promise<void> {
-  const first = hostFolderOf(plan.folder, plan.hosts[0]!.name)
-  await untilFile(join(first.state, 'run/controller.ready'), first.log)
+async function untilController(lab: Lab): Promise<void> {
+  const { plan } = lab
+  const { name: leader } = plan.hosts[0]!
+  const first = hostFolderOf(plan.folder, leader)
+  const until = performance.now() + readyMsMax
+  while (!(await exists(join(first.state, 'run/controller.ready')))) {
+    await refuseRestarts(lab, leader)
+    if (performance.now() > until) {
+      throw new Fault('deadline', `no controller is ready after ${readyMsMax} ms`, {
+        next: [`remuda lab logs ${leader} controller`]
+      })
+    }
+    await sleep(50)
+  }
   for (const { name } of plan.hosts.slice(1)) {
     const { state } = hostFolderOf(plan.folder, name)
     await mkdir(join(state, 'run'), { recursive: true, mode: 0o711 })
@@ -139,16 +150,20 @@ async function untilController({ plan }: Lab): Promise<void> {
   }
 }
 
-async function untilFile(path: string, log: string): Promise<void> {
-  const until = performance.now() + readyMsMax
-  while (!(await exists(path))) {
-    if (performance.now() > until) {
-      throw new Fault('deadline', `no controller is ready after ${readyMsMax} ms`, {
-        next: [`see controller.log in ${log}`]
-      })
-    }
-    await sleep(20)
-  }
+/** A controller that has ended so often will not come up: its last words say why. */
+const startsMax = 5
+
+async function refuseRestarts(lab: Lab, host: string): Promise<void> {
+  const { hosts } = await lab.status()
+  const daemons = hosts.find(({ name }) => name === host)?.daemons ?? []
+  const { starts = 0, lastCode } = daemons.find(({ name }) => name === 'controller') ?? {}
+  if (starts < startsMax) return
+  const log = lab.logOf(host, 'controller')
+  const words = (await readFile(log, 'utf8').catch(() => '')).trim().split('\n').slice(-8)
+  throw new Fault('command', `the controller of ${host} does not stay: it ended ${starts} times`, {
+    reasons: [`exit code ${lastCode}`, ...words],
+    next: [`remuda lab logs ${host} controller`]
+  })
 }
 
 /** Waits until the cloud hears every host. */

@@ -10,12 +10,10 @@
 import { createHash } from 'node:crypto'
 import { type Cidr, contains, formatIpv4, overlaps, parseCidr } from '#shared/cidr.ts'
 import { Fault } from '#shared/fault.ts'
+import { labDefault } from './folder.ts'
 
 /** More hosts than this would not fit into one address range of a switch, nor onto one machine. */
 export const hostsMax = 32
-
-/** Where a lab is when nothing else is said. */
-export const labDefault = '/var/lib/remuda-lab'
 
 /** Candidates of a lab that has as many hosts. */
 const candidatesMax = 3

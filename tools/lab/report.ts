@@ -4,13 +4,11 @@ import type { Lab } from './lab.ts'
 export function reportUp(lab: Lab, seconds: string): readonly string[] {
   const { plan } = lab
   const [first, last] = [plan.hosts[0]!, plan.hosts.at(-1)!]
-  const candidates = plan.hosts.filter(({ isCandidate }) => isCandidate)
-  const servers = candidates.map(({ name }) => `unix:${lab.adminSocket(name)}`).join(',')
   const lines = [
     '',
     `The lab is up with ${plan.hosts.length} hosts after ${seconds} s; it is in ${plan.folder}`,
     '',
-    `  export REMUDA_SERVER=${servers}`,
+    `  export REMUDA_LAB=${plan.folder}                  so that remuda talks to the lab`,
     '',
     '  remuda status                                     how the cloud is',
     `  remuda instance create web --image tiny --host ${last.name}`,

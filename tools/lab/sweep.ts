@@ -56,7 +56,7 @@ async function removeFolder(folder: string): Promise<void> {
   })
 }
 
-/** Where hosts have their state there is a folder on the machine too: empty, unless it has its own. */
+/** Where hosts have their state the machine has a folder too: empty, unless it is in use. */
 async function removeMountPoint(): Promise<void> {
   if (await isMountedAnywhere(stateDefault)) return
   await rmdir(stateDefault).catch(thrown => {

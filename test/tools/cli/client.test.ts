@@ -14,6 +14,7 @@ import { typeLine } from './type-line.ts'
 
 const settings = (parts: Partial<Settings>): Settings => ({
   state: '/nonexistent',
+  lab: '/nonexistent',
   servers: [],
   tokenFile: undefined,
   tenant: undefined,

@@ -8,11 +8,11 @@
  * To its file descriptor 3 it says `up` when it is ready, and for each daemon `began NAME PID` and
  * `ended NAME CODE`.
  *
- *  - libvirt's LXC driver needs version 1 of cgroups alone where both are mounted. It goes by the list
- *    of mounts, so what is hidden below another mount must go as well.
+ *  - libvirt's LXC driver needs version 1 of cgroups alone where both are mounted. It goes by the
+ *    list of mounts, so what is hidden below another mount must go as well.
  *  - /run/lock must exist, or no console of a virtual machine can be opened.
- *  - /dev is the host's own, without /dev/kvm unless it is wanted: one that exists but does not work
- *    costs each agent seconds and libvirt a minute.
+ *  - /dev is the host's own, without /dev/kvm unless it is wanted: one that exists but does not
+ *    work costs each agent seconds and libvirt a minute.
  *  - The boot id that the kernel tells is the host's own as well.
  */
 export const inside = `
@@ -54,7 +54,9 @@ ln -s pts/ptmx "$devices/ptmx"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts "$devices/pts"
 mount -t tmpfs -o mode=1777 shm "$devices/shm"
 mount --rbind "$devices" /dev
-[ -L /etc/resolv.conf ] || [ ! -e /etc/resolv.conf ] || mount --bind "$folder/etc/resolv.conf" /etc/resolv.conf
+if [ -f /etc/resolv.conf ] && [ ! -L /etc/resolv.conf ]; then
+  mount --bind "$folder/etc/resolv.conf" /etc/resolv.conf
+fi
 mount --bind "$folder/etc/hosts" /etc/hosts
 mount --bind "$folder/etc/hostname" /etc/hostname
 mount --bind "$folder/libvirt" /var/lib/libvirt

@@ -1,0 +1,55 @@
+/** Looks at a lab from both sides: what its keeper says, and what its cloud says. */
+import { sentence } from '#shared/fault.ts'
+import type { ResourceDocument } from '#shared/model/index.ts'
+import { Api } from '../cli/api/client.ts'
+import { listResources } from '../cli/api/resources.ts'
+import { statusOf } from './client.ts'
+import { labServers } from './folder.ts'
+import type { LabStatus } from './protocol.ts'
+
+/** What was seen of a lab. */
+export type Seen = {
+  readonly status: LabStatus
+  /** Host whose controller leads, as far as that is known. */
+  readonly leader: string | undefined
+  /** Phase of each host as the cloud says it. */
+  readonly phases: Readonly<Record<string, string>>
+  /** Instances that are placed on each host. Unit: count. */
+  readonly instances: Readonly<Record<string, number>>
+  readonly cloudFault: string | undefined
+}
+
+/** The cloud is asked for so long: a lab whose cloud is silent is still to be looked at. Unit: ms. */
+const cloudMsMax = 3_000
+
+/** Looks once. Fault `unavailable`: there is no lab. */
+export async function lookAround(folder: string): Promise<Seen> {
+  const status = await statusOf(folder)
+  try {
+    return { status, ...(await askCloud(folder, status)), cloudFault: undefined }
+  } catch (thrown) {
+    const cloudFault = sentence(thrown)
+    return { status, leader: undefined, phases: {}, instances: {}, cloudFault }
+  }
+}
+
+async function askCloud(folder: string, status: LabStatus) {
+  const paths = labServers(folder).map(server => server.slice('unix:'.length))
+  await using api = new Api(paths.map(path => ({ via: 'socket' as const, path })))
+  const signal = AbortSignal.timeout(cloudMsMax)
+  const hosts = await listResources(api, 'host', {}, signal)
+  const instances = await listResources(api, 'instance', { tenant: '*' }, signal)
+  const candidates = status.hosts.filter(host => host.isCandidate)
+  const counts: Record<string, number> = {}
+  for (const { status: said } of instances.items) {
+    const on = said['host']
+    if (typeof on === 'string') counts[on] = (counts[on] ?? 0) + 1
+  }
+  return {
+    leader: candidates.length === 1 ? candidates[0]!.name : undefined,
+    phases: Object.fromEntries(
+      hosts.items.map((host: ResourceDocument) => [host.name, String(host.status['phase'])])
+    ),
+    instances: counts
+  }
+}

@@ -1,0 +1,53 @@
+/** A lab as a table for people. */
+import { type Cell, renderTable } from '../cli/output/table.ts'
+import type { Colour, Paint } from '../cli/terminal.ts'
+import type { Seen } from './look.ts'
+import type { Cut, DaemonStatus, HostStatus } from './protocol.ts'
+
+const columns = ['HOST', 'ADDRESS', 'POWER', 'DAEMONS', 'LEADS', 'CLOUD', 'INSTANCES', 'LINKS']
+
+/** Writes what was seen of a lab. */
+export function describeStatus(
+  seen: Seen,
+  options: { readonly width?: number | undefined; readonly paint: Paint }
+): string {
+  const rows = seen.status.hosts.map(host => rowOf(host, seen))
+  const table = renderTable(
+    columns.map(title => ({ title, right: title === 'INSTANCES' })),
+    rows,
+    options
+  )
+  const cuts = seen.status.cuts.map(cut => `cut: ${writeCut(cut)}\n`).join('')
+  const cloud =
+    seen.cloudFault === undefined ? '' : `the cloud does not answer: ${seen.cloudFault}\n`
+  return `${table}${cuts}${cloud}`
+}
+
+function rowOf(host: HostStatus, { leader, phases, instances }: Seen): readonly Cell[] {
+  const phase = phases[host.name] ?? '-'
+  const power = host.isPaused ? 'paused' : host.power
+  const colours: Readonly<Record<string, Colour>> = { on: 'green', off: 'red', paused: 'yellow' }
+  return [
+    { text: host.name },
+    { text: host.address },
+    { text: power, colour: colours[power]! },
+    { text: host.daemons.map(writeDaemon).join(' ') },
+    { text: host.name === leader ? 'leads' : host.isCandidate ? 'candidate' : '' },
+    { text: phase, ...(phase === 'online' && { colour: 'green' as const }) },
+    { text: String(instances[host.name] ?? 0) },
+    { text: host.slow ? `+${host.slow.delayMs} ms, ${host.slow.loss * 100} % lost` : '' }
+  ]
+}
+
+/** One that runs well is its name alone. */
+function writeDaemon({ name, state, starts, lastCode }: DaemonStatus): string {
+  const ends = starts > 1 ? `×${starts}` : ''
+  if (state === 'running') return `${name}${ends}`
+  return `${name}${ends}(${state}${lastCode === undefined ? '' : ` ${lastCode}`})`
+}
+
+function writeCut(cut: Cut): string {
+  const how = cut.oneWay ? ', one way' : ''
+  if ('from' in cut) return `${cut.hosts.join(',')} from ${cut.from}${how}`
+  return `${cut.groups.map(group => group.join(',')).join(' | ')}${how}`
+}
