@@ -13,6 +13,7 @@
  *  - /run/lock must exist, or no console of a virtual machine can be opened.
  *  - /dev is the host's own, without /dev/kvm unless it is wanted: one that exists but does not
  *    work costs each agent seconds and libvirt a minute.
+ *  - libvirt moves what is mounted below /dev for each emulator, and fails where it was mounted twice.
  *  - The boot id that the kernel tells is the host's own as well.
  */
 export const inside = `
@@ -53,7 +54,10 @@ ln -s /proc/self/fd/2 "$devices/stderr"
 ln -s pts/ptmx "$devices/ptmx"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts "$devices/pts"
 mount -t tmpfs -o mode=1777 shm "$devices/shm"
-mount --rbind "$devices" /dev
+grep -o ' /dev[^ ]* ' /proc/mounts | sort -r | while read -r mounted; do
+  umount -l "$mounted"
+done
+mount --move "$devices" /dev
 if [ -f /etc/resolv.conf ] && [ ! -L /etc/resolv.conf ]; then
   mount --bind "$folder/etc/resolv.conf" /etc/resolv.conf
 fi

@@ -67,10 +67,10 @@ export class Switch implements AsyncDisposable {
       await this.run(['ip', 'link', 'delete', port], undefined, [0, 1])
     }
     await this.#ip([
-      `link add name ${own} type veth peer name ${hostLinks.hosts} netns ${pid}`,
+      `link add name ${own} type veth peer name ${hostLinks.hosts} address ${macOf(host, 0)} netns ${pid}`,
       `link set dev ${own} master ${bridges.hosts}`,
       `link set dev ${own} up`,
-      `link add name ${instances} type veth peer name ${hostLinks.instances} netns ${pid}`,
+      `link add name ${instances} type veth peer name ${hostLinks.instances} address ${macOf(host, 1)} netns ${pid}`,
       `link set dev ${instances} master ${bridges.instances}`,
       `link set dev ${instances} up`
     ])
@@ -157,6 +157,12 @@ export class Switch implements AsyncDisposable {
   #ip(batch: readonly string[]) {
     return this.run(['ip', '-batch', '-'], lines(batch))
   }
+}
+
+/** A host keeps its hardware addresses over power cuts, or its neighbours would miss it for long. */
+function macOf({ address }: HostPlan, port: 0 | 1): string {
+  const octets = address.split('.').map(octet => Number(octet).toString(16).padStart(2, '0'))
+  return ['02', `0${port}`, ...octets].join(':')
 }
 
 /** Runs a program in the network namespace of a process. */
