@@ -294,8 +294,8 @@ export class Candidate implements AsyncDisposable {
       await ledger.open(epoch, journal)
       ledger.view.watches = true
       feed.start(epoch)
+      await found(this.#config, { ledger, clock, log })
       this.#leadership.begin(election)
-      if (!lost.aborted) await found(this.#config, { ledger, clock, log })
       const position = ledger.durablePosition
       const tookMs = Math.round(clock.monotonic() - begunAt)
       log.info('leading', { epoch, position, read: position - before, tookMs })

@@ -148,7 +148,8 @@ export async function giveImage(world: WorldController, name = 'tiny'): Promise<
   await world.running.service.reign.submit({ verb: 'fill-image', id: image.id, content }, 'test')
 }
 
-async function ask(to: object, asked: Asked): Promise<Answered> {
+/** Asks a server over HTTP. */
+export async function ask(to: object, asked: Asked): Promise<Answered> {
   const json = asked.raw === undefined && asked.body !== undefined
   const bytes = asked.raw ?? (json ? JSON.stringify(asked.body) : undefined)
   const headers = {
