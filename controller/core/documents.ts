@@ -16,7 +16,9 @@ import { rangeOf, sizeOf } from './addresses.ts'
 import { capacityOf } from './capacity.ts'
 import { instanceState } from './instance-state.ts'
 import { phaseOf } from './liveness.ts'
+import { silenceOf } from './silence.ts'
 import type { Moment, View } from './view.ts'
+import { isFresh, reachSentence } from './witnesses.ts'
 
 type Shown = {
   readonly status: Readonly<Record<string, unknown>>
@@ -127,6 +129,7 @@ function showHost(view: View, host: Host, now: Moment): Shown {
     },
     conditions: [
       hostReady(view, { host, phase, heardAt: heard.heardAt, now: now.monotonic }),
+      ...peersReach(view, host, now.monotonic),
       ...libvirtAnswers(view, host),
       ...kvmWorks(view, host)
     ],
@@ -160,7 +163,17 @@ function hostReady(
   if (phase === 'online') {
     return condition('ready', true, { reason: 'online', message: `heard ${silence} ago` })
   }
-  return condition('ready', false, { reason: phase, message: `not heard for ${silence}` })
+  const peers = phase === 'silent' ? silenceOf(view, host, now) : ''
+  return condition('ready', false, { reason: phase, message: `not heard for ${silence}${peers}` })
+}
+
+function peersReach(view: View, host: Host, now: Ms): readonly Condition[] {
+  const words = view.witnesses.of(host.decided.uuid).filter(word => isFresh(word, now))
+  if (words.length === 0) return []
+  const message = reachSentence(words, now)
+  const reached = words.filter(word => word.reached).length
+  const reason = reached === words.length ? 'by-all' : reached > 0 ? 'by-some' : 'by-none'
+  return [condition('reached-by-peers', reached > 0, { reason, message })]
 }
 
 function libvirtAnswers(view: View, host: Host): readonly Condition[] {

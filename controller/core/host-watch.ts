@@ -7,6 +7,7 @@ import { type Context, isoOf } from './admission/context.ts'
 import type { Commit } from './commit.ts'
 import { notification } from './decide.ts'
 import { type HostPhase, phaseOf } from './liveness.ts'
+import { silenceOf } from './silence.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
 
@@ -78,7 +79,8 @@ function wordsOfPhase(
   }
   const silenceMs =
     heard.heardAt === undefined ? 0 : Math.round(context.now.monotonic - heard.heardAt)
-  const message = `was ${before.phase}, its agent has not been heard for ${silenceMs} ms`
+  const peers = phase === 'silent' ? silenceOf(view, host, context.now.monotonic) : ''
+  const message = `was ${before.phase}, its agent has not been heard for ${silenceMs} ms${peers}`
   return { reason, message, severity: phase === 'silent' ? 'alarm' : 'notice' }
 }
 

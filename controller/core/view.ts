@@ -29,6 +29,7 @@ import { Histories, type Recorded } from './histories.ts'
 import { Indexes } from './indexes.ts'
 import type { Position } from './ports.ts'
 import { subjectOf } from './subject.ts'
+import { Witnesses } from './witnesses.ts'
 
 /** What is known of a host by listening to it. Times are monotonic. */
 export type HostHeard = {
@@ -93,6 +94,8 @@ export class View {
   })
   readonly #heard = new Map<string, HostHeard>()
   readonly #dirty = new Set<string>()
+  /** What hosts say of their peers. */
+  readonly witnesses = new Witnesses()
   readonly indexes = new Indexes()
   /** Whether hosts report here; of a candidate that only follows, they do not. */
   watches = true
@@ -207,6 +210,7 @@ export class View {
       heardAtWall: at.wall,
       report: late ? before.report : facts === undefined ? report : { ...report, facts }
     })
+    if (!late) this.witnesses.tell(host, report.peers ?? [], at.monotonic)
     this.indexes.reported(host)
   }
 
@@ -294,7 +298,10 @@ export class View {
     all.delete(id)
     this.#histories.moved(subjectOf(before))
     // Another host may get this name: nothing that was heard of this one is true of that.
-    if (kind === 'host') this.#heard.delete(before.name)
+    if (kind === 'host') {
+      this.#heard.delete(before.name)
+      this.witnesses.forget(before.name)
+    }
     this.#dirty.add(`${kind}/${id}`)
     return [{ op: 'put', resource: before }]
   }

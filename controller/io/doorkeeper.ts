@@ -82,28 +82,6 @@ function approvedBy(view: View, controllerKeys: readonly string[]): Joined {
   }
 }
 
-/**
- * The door of a candidate that does not lead: it knows whom the cloud knows, and lets nobody in.
- * Who is known learns from it where the others are.
- */
-export function standbyDoorkeeperOf(view: () => View, because: () => string): Doorkeeper {
-  return async ({ uuid, publicKey, endpoint }) => {
-    const [id] = view().indexes.of('host-uuid', uuid)
-    const host = id === undefined ? undefined : view().get('host', id)
-    const known = host?.decided
-    const isKnown = known?.approval === 'approved' && known.publicKey === publicKey
-    const list = view().cloud?.bootstrap?.bootstrap
-    if (isKnown && known.endpoint === endpoint && list) {
-      return approvedBy(
-        view(),
-        list.candidates.map(({ meshKey }) => meshKey)
-      )
-    }
-    const cloud = view().cloud?.id ?? ''
-    return { type: 'joined', verdict: 'pending', because: because(), cloud, controllerKeys: [] }
-  }
-}
-
 const tooManyWait = (service: Service, join: Join): boolean => {
   const { view } = service.reign
   if (view.indexes.of('host-uuid', join.uuid).size > 0) return false

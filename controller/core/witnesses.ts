@@ -1,0 +1,125 @@
+/**
+ * What peers say of a host that the controller does not hear, and what follows from it.
+ *
+ * A controller that has lost its own network hears nobody, and would take everybody for dead. Those
+ * who stand beside a host know better: when they do not reach it either, it is the host; when they
+ * do, the fault is ours. A word counts only while whoever said it is heard himself, and only if he
+ * looked after the silence began: what was so before proves nothing.
+ */
+import { formatMs, type Ms } from '#shared/units.ts'
+import type { PeerSeen } from '#shared/wire/order.ts'
+
+/** A word that is older proves nothing. Unit: ms. */
+export const testimonyMsMax: Ms = 15_000
+
+/** What one peer found when it last looked for a host. Times are the controller's monotonic. */
+export type Testimony = {
+  /** Name of the host that looked. */
+  readonly by: string
+  readonly reached: boolean
+  readonly at: Ms
+}
+
+/** What peers have said, by the UUID of whom they looked for. Mutable; changed by the view alone. */
+export class Witnesses {
+  readonly #words = new Map<string, Map<string, Testimony>>()
+  readonly #subjects = new Map<string, readonly string[]>()
+
+  /** A host has reported what it found of its peers; what it said before is forgotten. */
+  tell(by: string, peers: readonly PeerSeen[], now: Ms): void {
+    this.forget(by)
+    for (const { host, reached, ageMs } of peers) {
+      const words = this.#words.get(host) ?? new Map<string, Testimony>()
+      words.set(by, { by, reached, at: now - ageMs })
+      this.#words.set(host, words)
+    }
+    this.#subjects.set(
+      by,
+      peers.map(({ host }) => host)
+    )
+  }
+
+  /** Forgets all that a host has said. */
+  forget(by: string): void {
+    for (const host of this.#subjects.get(by) ?? []) {
+      const words = this.#words.get(host)
+      words?.delete(by)
+      if (words?.size === 0) this.#words.delete(host)
+    }
+    this.#subjects.delete(by)
+  }
+
+  /** What is said of a host, by the names of who says it. */
+  of(uuid: string): readonly Testimony[] {
+    const words = [...(this.#words.get(uuid)?.values() ?? [])]
+    return words.sort((a, b) => (a.by < b.by ? -1 : 1))
+  }
+}
+
+/**
+ * `agreed`: peers do not reach it either. `one-sided`: a peer reaches it, so the fault may be ours.
+ * `unknown`: nobody who can be asked has looked since.
+ */
+export type Corroboration = {
+  readonly verdict: 'agreed' | 'one-sided' | 'unknown'
+  readonly reached: readonly string[]
+  readonly missed: readonly string[]
+}
+
+/** Judges whether peers corroborate the silence of a host. */
+export function corroborate(
+  words: readonly Testimony[],
+  given: {
+    /** When the controller last heard the silent host. */
+    readonly silentSince: Ms
+    readonly now: Ms
+    /** Whether the controller hears a host by this name. */
+    readonly isHeard: (name: string) => boolean
+  }
+): Corroboration {
+  const { silentSince, now, isHeard } = given
+  const valid = words.filter(
+    ({ by, at }) => at > silentSince && now - at <= testimonyMsMax && isHeard(by)
+  )
+  const names = (reached: boolean) =>
+    valid.filter(word => word.reached === reached).map(({ by }) => by)
+  const [reached, missed] = [names(true), names(false)]
+  const verdict = reached.length > 0 ? 'one-sided' : missed.length > 0 ? 'agreed' : 'unknown'
+  return { verdict, reached, missed }
+}
+
+/** What a judgement says, to follow "h2 is silent for 6 s". */
+export function corroborationSentence({ verdict, reached, missed }: Corroboration): string {
+  switch (verdict) {
+    case 'agreed': {
+      const isOne = missed.length === 1
+      return `its peer${isOne ? '' : 's'} ${listOf(missed)} ${isOne ? 'does' : 'do'} not reach it either`
+    }
+    case 'one-sided':
+      return `but ${listOf(reached)} reach${reached.length === 1 ? 'es' : ''} it`
+    case 'unknown':
+      return 'no peer has looked for it since'
+    default:
+      return verdict satisfies never
+  }
+}
+
+/** Whether a word still says something. */
+export const isFresh = ({ at }: Testimony, now: Ms): boolean => now - at <= testimonyMsMax
+
+/** Who reaches a host and who does not: `reached by h2, h3 (1 s ago); not by h4`. */
+export function reachSentence(words: readonly Testimony[], now: Ms): string {
+  const fresh = words.filter(word => isFresh(word, now))
+  const reached = fresh.filter(word => word.reached)
+  const missed = fresh.filter(word => !word.reached).map(({ by }) => by)
+  const newest = Math.max(...reached.map(({ at }) => at))
+  const age = reached.length > 0 ? ` (${formatMs(Math.max(0, now - newest))} ago)` : ''
+  const yes =
+    reached.length > 0 ? [`reached by ${reached.map(({ by }) => by).join(', ')}${age}`] : []
+  const no =
+    missed.length > 0 ? [`not ${yes.length > 0 ? '' : 'reached '}by ${missed.join(', ')}`] : []
+  return [...yes, ...no].join('; ')
+}
+
+const listOf = (names: readonly string[]): string =>
+  names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
