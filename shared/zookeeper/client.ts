@@ -106,8 +106,7 @@ export class SessionClient {
     const reasons: string[] = []
     for (const _ of this.#servers) {
       try {
-        this.#begin(await this.#openNext())
-        void this.#live()
+        void this.#live(this.#begin(await this.#openNext()))
         return { id: this.#session.toString('hex').replace(/^0+/, ''), timeoutMs: this.#timeoutMs }
       } catch (thrown) {
         this.#end.signal.throwIfAborted()
@@ -229,14 +228,15 @@ export class SessionClient {
           seen: zxid => {
             if (zxid > this.#seen) this.#seen = zxid
           },
-          pong: sentAt => this.#wasAnswered(sentAt)
+          pong: sentAt => this.#wasAnswered(sentAt),
+          gone: () => this.#left()
         }
       },
       this.#end.signal
     )
   }
 
-  #begin({ connection, sentAt, timeoutMs, session, password }: Grant): void {
+  #begin({ connection, sentAt, timeoutMs, session, password }: Grant): Connection {
     if (this.#session === noSession || timeoutMs !== this.#timeoutMs) {
       this.#timeoutMs = timeoutMs
       this.#lease = makeLease(timeoutMs)
@@ -255,29 +255,36 @@ export class SessionClient {
     }
     if (this.#watched.size > 0) this.#options.heard.missed()
     this.#confirm()
+    return connection
   }
 
-  async #live(): Promise<void> {
-    while (!this.#end.signal.aborted) {
-      const { server, closed } = this.#connection!
-      const because = await closed
-      this.#connection = undefined
-      this.#options.heard.server(undefined)
+  #left(): void {
+    if (this.#connection === undefined) return
+    this.#connection = undefined
+    this.#options.heard.server(undefined)
+  }
+
+  async #live(first: Connection): Promise<void> {
+    let connection: Connection | undefined = first
+    while (connection !== undefined) {
+      const because = await connection.closed
       if (this.#end.signal.aborted) return
+      const { server } = connection
       this.#options.log.warn('a ZooKeeper server was left', { server, because })
-      await this.#search()
+      connection = await this.#search()
     }
   }
 
-  async #search(): Promise<void> {
+  /** Undefined: the session has ended meanwhile. */
+  async #search(): Promise<Connection | undefined> {
     for (let tried = 1; !this.#end.signal.aborted; tried++) {
       try {
         const grant = await this.#openNext()
-        if (this.#end.signal.aborted) grant.connection.end('the session has ended')
-        else this.#begin(grant)
-        return
+        if (!this.#end.signal.aborted) return this.#begin(grant)
+        grant.connection.end('the session has ended')
+        return undefined
       } catch (thrown) {
-        if (this.#end.signal.aborted) return
+        if (this.#end.signal.aborted) return undefined
         if (!(thrown instanceof Fault)) throw thrown
         if (thrown.code === 'closed') this.#finish(this.#gone('it has expired'))
       }
@@ -285,6 +292,7 @@ export class SessionClient {
         await pause(pauseMs * (1 + this.#options.random()), this.#end.signal)
       }
     }
+    return undefined
   }
 
   #wasAnswered(sentAt: Ms): void {

@@ -54,6 +54,8 @@ export type Opening = {
     /** The transaction that the server had seen at some reply. */
     readonly seen: (zxid: bigint) => void
     readonly pong: (sentAt: Ms) => void
+    /** It has ended; said before anybody who waits is told. */
+    readonly gone: () => void
   }
 }
 
@@ -186,6 +188,7 @@ export class Connection {
     this.#waiting = []
     this.#pings = []
     const fault = new Fault('unavailable', `the connection to ${this.server} is gone: ${because}`)
+    this.#opening.heard.gone()
     this.#granting.reject(fault)
     for (const { answered } of waiting) answered({ because: fault })
     this.#close(because)
@@ -220,7 +223,6 @@ export class Connection {
 
   #dispatch(frame: Buffer): void {
     const { number, zxid, error } = decodeHead(frame)
-    if (zxid > 0n) this.#opening.heard.seen(zxid)
     switch (number) {
       case numbers.ping: {
         const sentAt = this.#pings.shift()
@@ -236,11 +238,11 @@ export class Connection {
         return
       }
       default:
-        this.#answer(frame, number)
+        this.#answer(frame, { number, zxid })
     }
   }
 
-  #answer(frame: Buffer, number: number): void {
+  #answer(frame: Buffer, { number, zxid }: { number: number; zxid: bigint }): void {
     const [first] = this.#waiting
     if (first === undefined || first.number !== number) {
       const expected = first === undefined ? 'none' : `${first.number}`
@@ -248,6 +250,7 @@ export class Connection {
       return
     }
     this.#waiting.shift()
+    if (zxid > 0n) this.#opening.heard.seen(zxid)
     first.answered({ frame })
   }
 }
