@@ -4,19 +4,27 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { realClock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
-import type { HostId } from '#shared/ids.ts'
 import { type Log, makeLog } from '#shared/log.ts'
 import { version } from '#shared/version.ts'
 import type { BootstrapCandidate } from '#shared/wire/bootstrap.ts'
 import { loadKeys } from '#shared/wire/keys.ts'
+import type { Doorkeeper } from './core/ports.ts'
+import { type Candidate, startCandidate } from './io/candidate.ts'
 import { type ControllerConfig, readConfig } from './io/config.ts'
+import { connectionsOf } from './io/connections.ts'
 import { type Running, startController } from './io/controller.ts'
 import { Door } from './io/door.ts'
 import { makeJoinToken } from './io/doorkeeper.ts'
 import { soloElection } from './io/election/solo.ts'
-import { sendHeartbeats } from './io/heartbeats.ts'
+import { hostsToBeat, sendHeartbeats } from './io/heartbeats.ts'
 import { openLevelJournal } from './io/journal/level.ts'
+import type { Ending } from './io/leadership.ts'
 import { ControllerMesh } from './io/mesh.ts'
+
+/** Tells whoever supervises this program to start it again, as a candidate. */
+const restartCode = 75
+/** How long the end may take. Unit: ms. */
+const lastMsMax = 1_000
 
 async function main(): Promise<void> {
   const config = await readConfig(process.argv.slice(2), process.env)
@@ -29,24 +37,63 @@ async function main(): Promise<void> {
     })
   }
   log.info('starting', { version, state: config.state, pid: process.pid })
-  await serve(config, log, stop.signal)
+  const base = await openBase(config, log)
+  if (config.ensemble === undefined) await serveAlone(base, stop.signal)
+  else {
+    const { restart, because } = await serveAmongOthers(base, stop.signal)
+    log.info('ended', { because, restart })
+    // At once: nothing that this program still has under way may outlive its reign.
+    process.exit(restart ? restartCode : 0)
+  }
   log.info('stopped')
 }
 
-async function serve(config: ControllerConfig, log: Log, stop: AbortSignal): Promise<void> {
+/** What a controller is made of that is the same alone and among others. */
+async function openBase(config: ControllerConfig, log: Log) {
   const own = join(config.state, 'controller')
   await mkdir(config.state, { recursive: true, mode: 0o711 })
   await mkdir(own, { recursive: true, mode: 0o700 })
   await makeJoinToken(join(config.state, 'join.token'))
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
-  const sender = { bootId, run: randomUUID() }
-  const meshKeys = await loadKeys(join(own, 'mesh.key'))
-  const doorKeys = await loadKeys(join(own, 'door.key'))
+  return {
+    config,
+    log,
+    own,
+    clock: realClock,
+    sender: { bootId, run: randomUUID() },
+    meshKeys: await loadKeys(join(own, 'mesh.key')),
+    doorKeys: await loadKeys(join(own, 'door.key'))
+  }
+}
+
+type Base = Awaited<ReturnType<typeof openBase>>
+
+/** Opens the door, and leaves word where it is. */
+async function openDoor(base: Base, doorkeeper: Doorkeeper): Promise<Door> {
+  const { config, sender, clock, log, doorKeys } = base
+  const endpoint = `tcp://${config.doorAddress}:${config.doorPort}`
+  const door = await Door.open({ endpoint, keys: doorKeys, sender, doorkeeper, clock, log })
+  const where = { endpoint: door.endpoint, publicKey: doorKeys.publicKey }
+  const doorFile = join(config.state, 'run', 'door.json')
+  await writeFile(doorFile, `${JSON.stringify(where)}\n`, { mode: 0o644 })
+  return door
+}
+
+const readyFileOf = ({ config }: Base): string => join(config.state, 'run', 'controller.ready')
+
+/** Leaves word that it answers. */
+async function becomeReady(base: Base, given: { readonly port: number; readonly door: Door }) {
+  await writeFile(readyFileOf(base), `${given.port}\n`)
+  base.log.info('ready', { port: given.port, door: given.door.endpoint })
+}
+
+/** The only controller: it leads from its start to its end. */
+async function serveAlone(base: Base, stop: AbortSignal): Promise<void> {
+  const { config, log, own, clock, sender, meshKeys, doorKeys } = base
   await using journal = await openLevelJournal(join(own, 'journal'), { log })
   await using election = soloElection()
   let running: Running | undefined
   const epoch = (): number => running?.service.ledger.epoch ?? 0
-  const clock = realClock
   await using mesh = ControllerMesh.open({ keys: meshKeys, sender, epoch, clock, log })
   const controllerKeys = [meshKeys.publicKey]
   let card: BootstrapCandidate | undefined
@@ -54,14 +101,7 @@ async function serve(config: ControllerConfig, log: Log, stop: AbortSignal): Pro
   const parts = { journal, election, mesh, clock, log, controllerKeys, candidates }
   await using started = await startController(config, parts, stop)
   running = started
-  await using door = await Door.open({
-    endpoint: `tcp://${config.doorAddress}:${config.doorPort}`,
-    keys: doorKeys,
-    sender,
-    doorkeeper: started.doorkeeper,
-    clock,
-    log
-  })
+  await using door = await openDoor(base, started.doorkeeper)
   card = {
     name: config.name,
     apiUrl: started.url,
@@ -69,22 +109,45 @@ async function serve(config: ControllerConfig, log: Log, stop: AbortSignal): Pro
     doorEndpoint: door.endpoint,
     doorKey: doorKeys.publicKey
   }
-  const doorFile = join(config.state, 'run', 'door.json')
-  const where = { endpoint: door.endpoint, publicKey: doorKeys.publicKey }
-  await writeFile(doorFile, `${JSON.stringify(where)}\n`, { mode: 0o644 })
-  const readyFile = join(config.state, 'run', 'controller.ready')
-  await writeFile(readyFile, `${started.port}\n`)
-  log.info('ready', { port: started.port, door: door.endpoint })
+  await becomeReady(base, { port: started.port, door })
   const { view } = started.service.reign
-  const hosts = function* () {
-    for (const host of view.all('host').values()) {
-      if (host.decided.approval !== 'approved') continue
-      const generation = view.indexes.hostGeneration(host.name)
-      yield { host: host.decided.uuid as HostId, generation }
-    }
-  }
+  const hosts = () => hostsToBeat(view)
   await sendHeartbeats({ mesh, clock, values: { epoch, hosts } }, stop)
-  await rm(readyFile, { force: true })
+  await rm(readyFileOf(base), { force: true })
+}
+
+/** One of several candidates, until it is told to stop or has to start again. */
+async function serveAmongOthers(base: Base, stop: AbortSignal): Promise<Ending> {
+  const { config, log, clock, sender, meshKeys, doorKeys } = base
+  await using opened = new AsyncDisposableStack()
+  let candidate: Candidate | undefined
+  let door: Door | undefined
+  const mesh = opened.use(
+    ControllerMesh.open({
+      keys: meshKeys,
+      sender,
+      epoch: () => candidate?.service.ledger.epoch ?? 0,
+      mayAct: () => candidate?.mayAct() ?? false,
+      clock,
+      log
+    })
+  )
+  const parts = {
+    connect: connectionsOf(config, { log, clock }),
+    mesh,
+    clock,
+    log,
+    meshKey: meshKeys.publicKey,
+    door: () => door && { endpoint: door.endpoint, publicKey: doorKeys.publicKey }
+  }
+  candidate = opened.use(await startCandidate(config, parts, stop))
+  door = opened.use(await openDoor(base, candidate.doorkeeper))
+  await becomeReady(base, { port: candidate.port, door })
+  const ending = await candidate.over
+  await rm(readyFileOf(base), { force: true })
+  // The session shall end now and not when it is missed; but nothing may hold up the end.
+  await Promise.race([opened.disposeAsync(), clock.sleep(lastMsMax)])
+  return ending
 }
 
 try {

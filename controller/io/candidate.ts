@@ -17,7 +17,6 @@
 import { join } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
-import type { HostId } from '#shared/ids.ts'
 import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
 import { version } from '#shared/version.ts'
@@ -37,7 +36,7 @@ import type { ControllerConfig } from './config.ts'
 import { doorkeeperOf } from './doorkeeper.ts'
 import { Follower } from './follower.ts'
 import { found } from './founding.ts'
-import { sendHeartbeats } from './heartbeats.ts'
+import { hostsToBeat, sendHeartbeats } from './heartbeats.ts'
 import { fetchImages } from './image-copies.ts'
 import { Keeper } from './keeper.ts'
 import { KeyTaps } from './key-taps.ts'
@@ -318,12 +317,7 @@ export class Candidate implements AsyncDisposable {
     const { view } = ledger
     const changed = this.#taps.open()
     const keeper = new Keeper({ journal, view, log, changed, dueKept: 1 })
-    const hosts = function* () {
-      for (const { name, decided } of view.all('host').values()) {
-        if (decided.approval !== 'approved') continue
-        yield { host: decided.uuid as HostId, generation: view.indexes.hostGeneration(name) }
-      }
-    }
+    const hosts = () => hostsToBeat(view)
     const epoch = (): number => ledger.epoch
     const candidates = {
       cards: () => this.#cluster.cards(),

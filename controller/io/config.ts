@@ -45,6 +45,15 @@ export const ControllerConfig = Strict({
   ensembleSecretFile: Type.Optional(
     Type.String({ description: 'File of mode 0600 with USER:PASSWORD for the ensemble.' })
   ),
+  ensembleAuthority: Type.Optional(
+    Type.String({ description: 'PEM file of who signed its certificates: TLS is spoken with it.' })
+  ),
+  ensembleCertificate: Type.Optional(
+    Type.String({ description: 'PEM file that we show to the ensemble, where it asks for one.' })
+  ),
+  ensembleKey: Type.Optional(
+    Type.String({ description: 'PEM file of the key of that certificate.' })
+  ),
   sessionMs: Type.Integer({
     minimum: 1_000,
     maximum: 60_000,

@@ -6,12 +6,24 @@ import type { Ms } from '#shared/units.ts'
 import { beat } from '#shared/wire/beat.ts'
 import type { Heartbeat } from '#shared/wire/messages.ts'
 import type { Mesh } from '../core/ports.ts'
+import type { View } from '../core/view.ts'
 
 /** What the heartbeats to all hosts say; asked anew for each. */
 export type HeartbeatValues = {
   readonly epoch: () => number
   /** Every host of the mesh, with the newest generation of its order. */
   readonly hosts: () => Iterable<{ readonly host: HostId; readonly generation: number }>
+}
+
+/** Every host that is let in. */
+export function* hostsToBeat(view: View): Generator<{
+  readonly host: HostId
+  readonly generation: number
+}> {
+  for (const { name, decided } of view.all('host').values()) {
+    if (decided.approval !== 'approved') continue
+    yield { host: decided.uuid as HostId, generation: view.indexes.hostGeneration(name) }
+  }
 }
 
 /** Tells every host twice a second that this controller is alive, until the signal aborts. */

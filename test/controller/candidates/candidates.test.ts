@@ -85,6 +85,7 @@ test('a controller that steps down ends to start again, and the next one has all
   const b = await world.start('b')
   await caughtUp(b, a)
   t.is((await a.ask(create('red'))).status, 201)
+  await until(async () => (await headersOf(b, '/v1')).controller)
   const answer = await b.ask({ method: 'POST', path: '/v1/cluster/step-down' })
   t.is(answer.status, 200, answer.text)
   t.is(JSON.parse(answer.text).steppedDown, 'a')

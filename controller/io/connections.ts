@@ -1,0 +1,78 @@
+/** How a candidate comes to what all candidates share, as its configuration says. */
+import type { Clock } from '#shared/clock.ts'
+import { Fault } from '#shared/fault.ts'
+import type { Log } from '#shared/log.ts'
+import { readPrivateFile } from '#shared/private-file.ts'
+import { connectZooKeeper } from '#shared/zookeeper/connect.ts'
+import type { ZooKeeperSession } from '#shared/zookeeper/session.ts'
+import type { SharedJournal } from '../core/ports.ts'
+import type { Connection } from './candidate.ts'
+import { type ControllerConfig, serversOf } from './config.ts'
+import { type ZooKeeperElection, zooKeeperElection } from './election/zookeeper.ts'
+import { openZooKeeperJournal } from './journal/zookeeper.ts'
+
+/** Opens a connection; each has a session of its own, and ends with it. */
+export type Connect = (signal: AbortSignal) => Promise<Connection>
+
+/** Makes the way to the ensemble and the journal. */
+export function connectionsOf(
+  config: ControllerConfig,
+  parts: { readonly log: Log; readonly clock: Clock }
+): Connect {
+  const { log, clock } = parts
+  return async () => {
+    await using opened = new AsyncDisposableStack()
+    const session = opened.use(await openSession(config, parts))
+    let election: ZooKeeperElection | undefined
+    const journal = opened.use(await openJournal(config, { ...parts, session }, () => election))
+    const all = opened.move()
+    return {
+      journal,
+      ended: session.ended,
+      stand: async () => {
+        election = zooKeeperElection(session, { name: config.name, log, clock })
+        return election
+      },
+      [Symbol.asyncDispose]: () => all.disposeAsync()
+    }
+  }
+}
+
+async function openSession(
+  config: ControllerConfig,
+  { log, clock }: { readonly log: Log; readonly clock: Clock }
+): Promise<ZooKeeperSession> {
+  const { ensembleAuthority: ca, ensembleCertificate: certificate, ensembleKey: key } = config
+  const tls = ca !== undefined && { ca, ...(certificate && { certificate }), ...(key && { key }) }
+  return await connectZooKeeper({
+    servers: serversOf(config.ensemble),
+    sessionMs: config.sessionMs,
+    secret: await secretOf('ensembleSecretFile', config.ensembleSecretFile),
+    ...(tls && { tls }),
+    log,
+    clock
+  })
+}
+
+async function openJournal(
+  config: ControllerConfig,
+  parts: { readonly log: Log; readonly session: ZooKeeperSession },
+  election: () => ZooKeeperElection | undefined
+): Promise<SharedJournal> {
+  const { log, session } = parts
+  switch (config.journal) {
+    case 'zookeeper':
+      return await openZooKeeperJournal(session, { log, proof: () => election()?.proof() })
+    case 'postgres':
+    case 'level':
+      throw new Fault('invalid', `cannot share the journal ${config.journal} among candidates`)
+    default:
+      return config.journal satisfies never
+  }
+}
+
+async function secretOf(field: string, path: string | undefined): Promise<string> {
+  const secret = path === undefined ? undefined : (await readPrivateFile(path))?.trim()
+  if (secret) return secret
+  throw new Fault('invalid', `cannot use ${field}: ${path ?? 'no file'} holds no secret`)
+}
