@@ -44,8 +44,12 @@ export function lingers(view: View, instance: Instance): boolean {
  */
 function lingeringOn(view: View, host: Host, report: Report) {
   let [memoryMib, vcpus] = [0, 0]
-  for (const id of view.indexes.of('host-resting', host.name)) {
-    if (!aliveIn(report).has(id)) continue
+  const alive = aliveIn(report)
+  const resting = view.indexes.of('host-resting', host.name)
+  // Hosts have many of the one and few of the other, as a rule.
+  const [few, many] = alive.size < resting.size ? [alive, resting] : [resting, alive]
+  for (const id of few) {
+    if (!many.has(id)) continue
     const instance = view.get('instance', id)
     memoryMib += instance?.decided.memoryMib ?? 0
     vcpus += instance?.decided.vcpus ?? 0
@@ -54,15 +58,15 @@ function lingeringOn(view: View, host: Host, report: Report) {
 }
 
 /** Worked out once for each report: a host is judged far more often than it reports. */
-const alive = new WeakMap<Report, ReadonlySet<string>>()
+const living = new WeakMap<Report['instances'], ReadonlySet<string>>()
 
 function aliveIn(report: Report): ReadonlySet<string> {
-  const known = alive.get(report)
+  const known = living.get(report.instances)
   if (known) return known
-  const living = report.instances.filter(({ power }) =>
+  const alive = report.instances.filter(({ power }) =>
     ['running', 'paused', 'stopping'].includes(power)
   )
-  const ids = new Set(living.map(({ id }) => id))
-  alive.set(report, ids)
+  const ids = new Set(alive.map(({ id }) => id))
+  living.set(report.instances, ids)
   return ids
 }

@@ -16,6 +16,7 @@ import type { Because, Change, Commit } from './commit.ts'
 import { fitName } from './fit-name.ts'
 import type { Demand } from './placement/pipeline.ts'
 import { isRefusal } from './refusal.ts'
+import { reportedIn } from './reported.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
 
@@ -112,12 +113,12 @@ function goneFrom(
 }
 
 const noInstance = (report: Report, instance: Instance): string | undefined =>
-  report.instances.some(one => one.id === instance.id)
+  reportedIn(report.instances, instance.id)
     ? undefined
     : `${report.hostname} reports that it no longer runs`
 
 const noVolume = (report: Report, volume: Volume): string | undefined => {
-  const seen = report.volumes.find(one => one.id === volume.id)
+  const seen = reportedIn(report.volumes, volume.id)
   return seen === undefined || seen.phase !== 'absent'
     ? undefined
     : `${report.hostname} reports that it is removed`

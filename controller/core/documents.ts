@@ -16,6 +16,7 @@ import { rangeOf, sizeOf } from './addresses.ts'
 import { capacityOf } from './capacity.ts'
 import { instanceState } from './instance-state.ts'
 import { phaseOf } from './liveness.ts'
+import { reportedIn } from './reported.ts'
 import { silenceOf } from './silence.ts'
 import type { Moment, View } from './view.ts'
 import { isFresh, reachSentence } from './witnesses.ts'
@@ -65,8 +66,7 @@ function show(view: View, resource: Resource, now: Moment): Shown {
       return { status: { phase: 'ready', address, mac } }
     }
     case 'tenant': {
-      const ids = [...view.indexes.of('tenant-resources', resource.name)]
-      const instances = ids.filter(id => id.startsWith('i-')).length
+      const instances = view.indexes.instancesOf(resource.name)
       return { status: { phase: resource.decided.deletedAt ? 'deleting' : 'active', instances } }
     }
     case 'size':
@@ -195,7 +195,7 @@ function kvmWorks(view: View, host: Host): readonly Condition[] {
 function showVolume(view: View, volume: Volume): Shown {
   const { host, deletedAt } = volume.decided
   const report = host === undefined ? undefined : view.heard(host).report
-  const seen = report?.volumes.find(one => one.id === volume.id)
+  const seen = report && reportedIn(report.volumes, volume.id)
   const [user] = view.indexes.of('volume-user', volume.id)
   const instance = user === undefined ? undefined : view.get('instance', user)?.name
   const observed = seen?.phase === 'absent' ? 'pending' : (seen?.phase ?? 'unknown')

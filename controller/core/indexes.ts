@@ -9,7 +9,7 @@ import type { Kind, Resource } from '#shared/model/index.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import type { Mib } from '#shared/units.ts'
 import { orderBytesOf } from './order-size.ts'
-import { subjectOf } from './subject.ts'
+import { defaultTenant, subjectOf } from './subject.ts'
 
 /** What the instances on a host were promised. */
 export type Promised = {
@@ -35,6 +35,7 @@ export class Indexes {
   /** By relation and key: one id as it is, several as a set; most keys have one. */
   readonly #related = new Map<Relation, Map<string, string | Set<string>>>()
   readonly #promised = new Map<string, Promised>()
+  readonly #instances = new Map<string, number>()
   readonly #shared = new Map<string, unknown>()
   readonly #hostGeneration = new Map<string, Generation>()
   #allGeneration: Generation = 0
@@ -72,6 +73,11 @@ export class Indexes {
 
   promised(host: string): Promised {
     return this.#promised.get(host) ?? nothing
+  }
+
+  /** How many instances a tenant has. */
+  instancesOf(tenant: string): number {
+    return this.#instances.get(tenant) ?? 0
   }
 
   /** Position that last changed what a host should hold: the generation of its order. */
@@ -169,6 +175,7 @@ export class Indexes {
 
   /** A stopped instance is promised nothing: it is counted again when it is started. */
   #promise(instance: Instance, sign: 1 | -1): void {
+    this.#countInstance(instance, sign)
     const { host } = instance.decided
     if (host === undefined) return
     const before = this.promised(host)
@@ -180,6 +187,12 @@ export class Indexes {
       count: before.count + sign,
       orderBytes: before.orderBytes + (isOrdered ? sign * orderBytesOf(instance) : 0)
     })
+  }
+
+  #countInstance({ tenant = defaultTenant }: Instance, sign: 1 | -1): void {
+    const count = this.instancesOf(tenant) + sign
+    if (count === 0) this.#instances.delete(tenant)
+    else this.#instances.set(tenant, count)
   }
 
   #add(relation: Relation, key: string, id: string): void {

@@ -9,6 +9,7 @@ import type { ReportInstance } from '#shared/wire/order.ts'
 import { placeInstance } from './admission/instance-place.ts'
 import { phaseOf } from './liveness.ts'
 import { isRefusal } from './refusal.ts'
+import { reportedIn } from './reported.ts'
 import type { Moment, View } from './view.ts'
 
 /** How an instance is at one moment; never stored, since silence alone changes it. */
@@ -25,7 +26,7 @@ export function instanceState(view: View, instance: Instance, now: Moment): Inst
   if (host === undefined) return unplaced(view, instance, now)
   const heard = view.heard(host)
   const placed = said('placed', 'true', 'placed', `on ${host}`)
-  const seen = heard.report?.instances.find(one => one.id === instance.id)
+  const seen = heard.report && reportedIn(heard.report.instances, instance.id)
   const resource = view.named('host', host)
   const phase = resource ? phaseOf(resource, heard, now.monotonic) : 'unknown'
   if (phase !== 'online' && phase !== 'late') {

@@ -2,7 +2,7 @@ import { formatIpv4 } from '#shared/cidr.ts'
 import type { Host } from '#shared/model/host.ts'
 import type { Image } from '#shared/model/image.ts'
 import type { Instance } from '#shared/model/instance.ts'
-import type { Network } from '#shared/model/network.ts'
+import type { Network, Port } from '#shared/model/network.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import type {
   Order,
@@ -68,7 +68,18 @@ function imageOrder(image: Image, context: OrderContext): readonly OrderImage[] 
   return [{ id, name, format: spec.format, sha256, sizeBytes, url: context.imageUrl(image) }]
 }
 
-const volumeOrder = ({ id, name, spec, decided }: Volume): OrderVolume => ({
+/** Resources are never altered: what one is ordered as is worked out once for each. */
+const volumeOrders = new WeakMap<Volume, OrderVolume>()
+
+function volumeOrder(volume: Volume): OrderVolume {
+  const known = volumeOrders.get(volume)
+  if (known) return known
+  const made = makeVolumeOrder(volume)
+  volumeOrders.set(volume, made)
+  return made
+}
+
+const makeVolumeOrder = ({ id, name, spec, decided }: Volume): OrderVolume => ({
   id,
   name,
   pool: spec.pool,
@@ -90,13 +101,27 @@ function networkOrder(view: View, network: Network): OrderNetwork {
   return { id: network.id, name: network.name, mtu, nat, ...(uplink && { uplink }), subnets }
 }
 
+const instanceOrders = new WeakMap<
+  Instance,
+  { readonly ports: readonly Port[]; readonly order: OrderInstance }
+>()
+
 function instanceOrder(view: View, instance: Instance): OrderInstance {
+  const ports = instance.decided.ports.flatMap(id => view.get('port', id) ?? [])
+  const known = instanceOrders.get(instance)
+  const isSame =
+    ports.length === known?.ports.length && ports.every((p, at) => p === known.ports[at])
+  if (known && isSame) return known.order
+  const order = makeInstanceOrder(instance, ports)
+  instanceOrders.set(instance, { ports, order })
+  return order
+}
+
+function makeInstanceOrder(instance: Instance, plugs: readonly Port[]): OrderInstance {
   const { id, name, spec, decided, generation } = instance
-  const ports = decided.ports.flatMap(portId => {
-    const port = view.get('port', portId)
-    if (!port) return []
+  const ports = plugs.map(port => {
     const { networkId, mac, address } = port.decided
-    return [{ id: port.id, networkId, mac, address }]
+    return { id: port.id, networkId, mac, address }
   })
   return {
     id,

@@ -4,6 +4,7 @@ import type { Report } from '#shared/wire/order.ts'
 import type { Because, Commit } from '../core/commit.ts'
 import { documentOf } from '../core/documents.ts'
 import type { Entry } from '../core/ports.ts'
+import { differing } from '../core/reported.ts'
 import { defaultTenant, subjectOf } from '../core/subject.ts'
 import type { Moment, View } from '../core/view.ts'
 import type { Feed, FeedNews } from './feed.ts'
@@ -103,19 +104,4 @@ function tenantOf(subject: string): string | undefined {
   const [kind = '', first, second] = subject.split('/')
   if (second !== undefined) return first
   return kinds[kind as Kind]?.scope === 'tenant' ? defaultTenant : undefined
-}
-
-/** Ids of what is new, gone or otherwise than before. */
-function differing<T extends { readonly id: string }>(
-  before: readonly T[],
-  after: readonly T[]
-): readonly string[] {
-  const known = new Map(before.map(one => [one.id, one]))
-  const ids: string[] = []
-  for (const one of after) {
-    const other = known.get(one.id)
-    known.delete(one.id)
-    if (!other || JSON.stringify(other) !== JSON.stringify(one)) ids.push(one.id)
-  }
-  return [...ids, ...known.keys()]
 }

@@ -1,5 +1,6 @@
 import type { Host } from '#shared/model/host.ts'
 import type { Ms } from '#shared/units.ts'
+import type { Report } from '#shared/wire/order.ts'
 import { capacityOf } from '../capacity.ts'
 import { phaseOf } from '../liveness.ts'
 import type { View } from '../view.ts'
@@ -15,16 +16,32 @@ export function candidatesOf(view: View, now: Ms): readonly Candidate[] {
 /** One host as placement sees it. */
 export function candidateOf(view: View, host: Host, now: Ms): Candidate {
   const heard = view.heard(host.name)
-  const pools = heard.report?.pools ?? []
-  const ready = pools.filter(pool => pool.phase === 'ready')
-  const failed = pools.filter(pool => pool.phase === 'failed')
   return {
     host,
     phase: phaseOf(host, heard, now),
     capacity: capacityOf(view, host),
     drivers: heard.report?.facts?.drivers ?? [],
-    poolFreeMib: new Map(ready.map(pool => [pool.name, pool.freeMib])),
-    poolFaults: new Map(failed.map(pool => [pool.name, pool.message])),
+    ...roomIn(heard.report?.pools ?? noPools),
     orderBytes: view.indexes.promised(host.name).orderBytes
   }
+}
+
+type Pools = Report['pools']
+type Room = Pick<Candidate, 'poolFreeMib' | 'poolFaults'>
+
+const noPools: Pools = []
+/** Worked out once for each report: a host is judged far more often than it reports. */
+const rooms = new WeakMap<Pools, Room>()
+
+function roomIn(pools: Pools): Room {
+  const known = rooms.get(pools)
+  if (known) return known
+  const ready = pools.filter(pool => pool.phase === 'ready')
+  const failed = pools.filter(pool => pool.phase === 'failed')
+  const room = {
+    poolFreeMib: new Map(ready.map(pool => [pool.name, pool.freeMib])),
+    poolFaults: new Map(failed.map(pool => [pool.name, pool.message]))
+  }
+  rooms.set(pools, room)
+  return room
 }
