@@ -18,6 +18,8 @@ export const folderOf = (folder: string) => ({
   keeperRecord: join(folder, 'keeper.process'),
   keeperReady: join(folder, 'keeper.ready'),
   keeperLog: join(folder, 'keeper.log'),
+  /** Name and password of the candidates at their ensemble. */
+  ensembleSecret: join(folder, 'ensemble.secret'),
   /** The daemons' programs. */
   programs: join(folder, 'programs'),
   /** The pool that all hosts see. */

@@ -27,14 +27,17 @@ const runMsMax = 120_000
 /** A lab that runs. Disposing of it takes it away when it was opened as bound. */
 export class Lab implements AsyncDisposable {
   readonly plan: LabPlan
-  /** Asks the cloud as its administrator, through the first host. */
+  /** Asks the cloud as its administrator, through whichever candidate answers. */
   readonly api: Api
   readonly #keeper: ChildProcess | undefined
 
   constructor(plan: LabPlan, keeper?: ChildProcess) {
     this.plan = plan
     this.#keeper = keeper
-    this.api = this.apiOf(plan.hosts[0]!.name)
+    const candidates = plan.hosts.filter(({ isCandidate }) => isCandidate)
+    this.api = new Api(
+      candidates.map(({ name }) => ({ via: 'socket' as const, path: this.adminSocket(name) }))
+    )
   }
 
   get folder(): string {

@@ -3,22 +3,27 @@
  * already, so that a second run is quick and changes nothing.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findDaemon, startDaemon } from '#shared/daemon.ts'
-import { Fault } from '#shared/fault.ts'
+import { Fault, isFault } from '#shared/fault.ts'
 import { exists } from '#shared/files.ts'
+import { writePrivateFile } from '#shared/private-file.ts'
+import { type JoinTokenContent, readJoinToken } from '#shared/wire/join-token.ts'
+import { joinFileOf, writeJoinFile } from '../../agent/io/join-file.ts'
 import { makeSay, type Say } from '../up/say.ts'
 import { takeTurn } from '../up/turn.ts'
+import { zooKeeperHome } from '../zookeeper/home.ts'
 import { statusOf } from './client.ts'
 import { furnish } from './cloud.ts'
 import { folderOf, hostFolderOf } from './folder.ts'
 import { keeperDaemon, keeperProgram } from './keeper-process.ts'
 import { Lab } from './lab.ts'
-import { isAlike, type LabPlan, type LabWish, planLab } from './plan.ts'
+import { isAlike, type LabPlan, type LabWish, membersOf, planLab } from './plan.ts'
 import { buildPrograms } from './programs.ts'
 import { readPlan, sweep } from './sweep.ts'
 
@@ -53,17 +58,16 @@ export async function openLab(options: OpenOptions): Promise<Lab> {
     await say.step('clear away what is left', async tell => {
       tell((await sweep(folder)) ? 'of an earlier lab' : 'nothing')
     })
-  await mkdir(folder, { recursive: true, mode: 0o755 })
-  await writeFile(folderOf(folder).plan, `${JSON.stringify(plan, undefined, 2)}\n`)
   let child: ChildProcess | undefined
   if (!isThere) {
+    await layGround(plan, say)
     await say.step('build the programs', () => buildPrograms(folderOf(folder).programs))
     child = await say.step('switch', () => startKeeper(folder, options.isBound === true))
   }
   const lab = new Lab(plan, child)
   try {
     await say.step('power', async tell => tell(await powerOn(lab)))
-    await say.step('controller', () => untilController(lab))
+    await say.step('controller', () => admitHosts(lab))
     await say.step('hosts', async tell => await untilOnline(lab, tell))
     if (options.isFurnished ?? true) await furnish(lab, say)
     return lab
@@ -78,6 +82,21 @@ export async function findLab(folder: string): Promise<Lab> {
   const plan = await readPlan(folder)
   if (plan) return new Lab(plan)
   throw new Fault('not-found', `cannot find a lab in ${folder}`, { next: ['remuda lab up'] })
+}
+
+/** Writes down what is to be made, before anything is. */
+async function layGround(plan: LabPlan, say: Say): Promise<void> {
+  const paths = folderOf(plan.folder)
+  await mkdir(plan.folder, { recursive: true, mode: 0o755 })
+  const write = (full: LabPlan) => writeFile(paths.plan, `${JSON.stringify(full, undefined, 2)}\n`)
+  await write(plan)
+  if (membersOf(plan).length === 0) return
+  await say.step('ZooKeeper', async tell => {
+    const { version, classPath } = await zooKeeperHome({ progress: tell })
+    tell(version)
+    await write({ ...plan, classPath })
+    await writePrivateFile(paths.ensembleSecret, `lab:${randomBytes(18).toString('base64url')}\n`)
+  })
 }
 
 /** Whether this very lab runs already. Fault `conflict`: another one does. */
@@ -127,43 +146,63 @@ async function powerOn(lab: Lab): Promise<string> {
   return hosts.map(({ name }) => name).join(' ')
 }
 
-/** Waits for a controller, and tells all hosts where to knock and by what right. */
-async function untilController(lab: Lab): Promise<void> {
+/** Waits for a controller, and gives all hosts a token by which they join. */
+async function admitHosts(lab: Lab): Promise<void> {
   const { plan } = lab
-  const { name: leader } = plan.hosts[0]!
-  const first = hostFolderOf(plan.folder, leader)
+  const token = await untilToken(lab)
+  for (const { name } of plan.hosts) {
+    const path = joinFileOf(hostFolderOf(plan.folder, name).state)
+    await mkdir(dirname(path), { recursive: true, mode: 0o711 })
+    await writeJoinFile(path, token)
+  }
+}
+
+/** Until a controller leads and has signed whom hosts may trust, there is no token. */
+async function untilToken(lab: Lab): Promise<JoinTokenContent> {
   const until = performance.now() + readyMsMax
-  while (!(await exists(join(first.state, 'run/controller.ready')))) {
-    await refuseRestarts(lab, leader)
-    if (performance.now() > until) {
-      throw new Fault('deadline', `no controller is ready after ${readyMsMax} ms`, {
-        next: [`remuda lab logs ${leader} controller`]
+  for (;;) {
+    try {
+      const answer = await lab.api.ask({
+        method: 'POST',
+        path: '/v1/join-tokens',
+        body: { uses: lab.plan.hosts.length },
+        doing: 'make a join token'
       })
+      const { token } = JSON.parse(answer.bytes.toString()) as { readonly token: string }
+      return readJoinToken(token)
+    } catch (thrown) {
+      if (!isFault(thrown)) throw thrown
+      await refuseRestarts(lab)
+      if (performance.now() > until) {
+        throw new Fault('deadline', `no controller leads after ${readyMsMax} ms`, {
+          cause: thrown,
+          next: [`remuda lab logs ${lab.plan.hosts[0]!.name} controller`]
+        })
+      }
     }
     await sleep(50)
-  }
-  for (const { name } of plan.hosts.slice(1)) {
-    const { state } = hostFolderOf(plan.folder, name)
-    await mkdir(join(state, 'run'), { recursive: true, mode: 0o711 })
-    await copyFile(join(first.state, 'join.token'), join(state, 'join.token'))
-    await copyFile(join(first.state, 'run/door.json'), join(state, 'run/door.json'))
   }
 }
 
 /** A controller that has ended so often will not come up: its last words say why. */
 const startsMax = 5
 
-async function refuseRestarts(lab: Lab, host: string): Promise<void> {
-  const { hosts } = await lab.status()
-  const daemons = hosts.find(({ name }) => name === host)?.daemons ?? []
-  const { starts = 0, lastCode } = daemons.find(({ name }) => name === 'controller') ?? {}
-  if (starts < startsMax) return
-  const log = lab.logOf(host, 'controller')
-  const words = (await readFile(log, 'utf8').catch(() => '')).trim().split('\n').slice(-8)
-  throw new Fault('command', `the controller of ${host} does not stay: it ended ${starts} times`, {
-    reasons: [`exit code ${lastCode}`, ...words],
-    next: [`remuda lab logs ${host} controller`]
-  })
+async function refuseRestarts(lab: Lab): Promise<void> {
+  for (const { name: host, daemons } of (await lab.status()).hosts) {
+    const controller = daemons.find(({ name }) => name === 'controller')
+    if (controller === undefined || controller.starts < startsMax) continue
+    const { starts, lastCode } = controller
+    const log = lab.logOf(host, 'controller')
+    const words = (await readFile(log, 'utf8').catch(() => '')).trim().split('\n').slice(-8)
+    throw new Fault(
+      'command',
+      `the controller of ${host} does not stay: it ended ${starts} times`,
+      {
+        reasons: [`exit code ${lastCode}`, ...words],
+        next: [`remuda lab logs ${host} controller`]
+      }
+    )
+  }
 }
 
 /** Waits until the cloud hears every host. */

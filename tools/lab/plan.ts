@@ -63,7 +63,13 @@ export type LabPlan = {
   readonly kvm: boolean
   readonly clocks: boolean
   readonly sessionMs: number
+  /** Java classes of ZooKeeper, where the lab has an ensemble. */
+  readonly classPath?: readonly string[]
 }
+
+/** Addresses of the ensemble's servers, by their numbers; none: the lab has no ensemble. */
+export const membersOf = ({ hosts }: LabPlan) =>
+  hosts.flatMap(({ server, address }) => (server === undefined ? [] : [{ id: server, address }]))
 
 /** Works a lab out. Fault `invalid` says what of the wish cannot be. */
 export function planLab(wish: LabWish): LabPlan {
@@ -104,7 +110,10 @@ export function planLab(wish: LabWish): LabPlan {
 }
 
 /** Says whether two labs are made alike, apart from where they are. */
-export const isAlike = (a: LabPlan, b: LabPlan): boolean => JSON.stringify(a) === JSON.stringify(b)
+export function isAlike(a: LabPlan, b: LabPlan): boolean {
+  const [one, other] = [a, b].map(({ classPath: _, ...plan }) => JSON.stringify(plan))
+  return one === other
+}
 
 /** The instances' range without what the switch itself has in it. */
 export const lastOfInstances = ({ instances }: LabPlan): string =>

@@ -47,7 +47,8 @@ export async function sweep(folder: string): Promise<boolean> {
 async function removeFolder(folder: string): Promise<void> {
   const { plan, ...paths } = folderOf(folder)
   const { socket, keeperRecord, keeperReady, keeperLog, programs, shared, hosts } = paths
-  for (const path of [socket, keeperReady, keeperRecord, keeperLog, programs, shared, hosts]) {
+  const files = [socket, keeperReady, keeperRecord, keeperLog, paths.ensembleSecret]
+  for (const path of [...files, programs, shared, hosts]) {
     await rm(path, { recursive: true, force: true })
   }
   await rm(plan, { force: true })

@@ -3,6 +3,7 @@
  * as by a pulled cable. A service is cut at the hosts that use it, in their own namespaces, so that
  * not even what runs on the same host is reached, while all other traffic goes on.
  */
+import { serverPorts } from '../../zookeeper/server.ts'
 import type { Cut, Service } from '../protocol.ts'
 import { ports } from './daemons.ts'
 
@@ -14,8 +15,8 @@ export const isServiceCut = (cut: Cut): cut is ServiceCut => 'from' in cut
 
 /** TCP ports on which a service is reached. */
 const portsOfService: Readonly<Record<Service, readonly number[]>> = {
-  zookeeper: [ports.zookeeper],
-  ensemble: [2888, 3888],
+  zookeeper: [serverPorts.client],
+  ensemble: [serverPorts.quorum, serverPorts.election],
   agents: [ports.agent],
   api: [ports.api]
 }

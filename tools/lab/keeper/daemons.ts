@@ -1,12 +1,13 @@
 /** How each daemon of a host is started: pure text, from the plan. */
 import { join } from 'node:path'
 import { stateDefault } from '#shared/state-folder.ts'
+import { type ServerPlan, serverPorts, zooKeeperServer } from '../../zookeeper/server.ts'
 import { folderOf, hostFolderOf } from '../folder.ts'
-import type { HostPlan, LabPlan } from '../plan.ts'
+import { type HostPlan, type LabPlan, membersOf } from '../plan.ts'
 import type { DaemonName } from '../protocol.ts'
 
 /** Ports of a host's daemons, as their own defaults are. */
-export const ports = { api: 7410, agent: 7411, door: 7412, zookeeper: 2181 } as const
+export const ports = { api: 7410, agent: 7411, door: 7412 } as const
 
 /** How a daemon is started, and what has to be there before. */
 export type DaemonLine = {
@@ -21,9 +22,27 @@ export function daemonsOf(plan: LabPlan, host: HostPlan): readonly DaemonLine[] 
   return [
     { name: 'virtlogd', command: ['/usr/sbin/virtlogd'] },
     { name: 'libvirtd', command: ['/usr/sbin/libvirtd'], after: 'libvirt/virtlogd-sock' },
+    ...(host.server === undefined ? [] : [zookeeper(plan, host)]),
     ...(host.isCandidate ? [{ name: 'controller' as const, command: controller(plan, host) }] : []),
     { name: 'agent', command: agent(plan, host), after: 'libvirt/libvirt-sock' }
   ]
+}
+
+/** Heap of a server: as much as some ten thousand instances need at a restart. Unit: MiB. */
+const heapMib = 256
+
+/** A host's server of the ensemble, with the files that it reads; undefined: it runs none. */
+export function serverOf(plan: LabPlan, host: HostPlan): ServerPlan | undefined {
+  const { server, name } = host
+  if (server === undefined) return undefined
+  const folder = hostFolderOf(plan.folder, name).zookeeper
+  const home = { version: '', classPath: plan.classPath ?? [] }
+  return zooKeeperServer(home, { id: server, members: membersOf(plan), folder, heapMib })
+}
+
+function zookeeper(plan: LabPlan, host: HostPlan): DaemonLine {
+  const { command, args } = serverOf(plan, host)!
+  return { name: 'zookeeper', command: [command, ...args] }
 }
 
 function controller(plan: LabPlan, host: HostPlan): readonly string[] {
@@ -35,7 +54,23 @@ function controller(plan: LabPlan, host: HostPlan): readonly string[] {
     `--api-address=${address}`,
     `--door-address=${address}`,
     `--content-url=http://${address}:${ports.api}`,
-    `--cidr=${plan.instances.cidr}`
+    `--cidr=${plan.instances.cidr}`,
+    ...ensemble(plan, host)
+  ]
+}
+
+/** How a candidate finds its ensemble; nothing where there is none. */
+function ensemble(plan: LabPlan, host: HostPlan): readonly string[] {
+  const members = membersOf(plan)
+  if (members.length === 0) return []
+  const servers = members.map(({ address }) => `${address}:${serverPorts.client}`)
+  return [
+    `--name=${host.name}`,
+    '--journal=zookeeper',
+    `--ensemble=${servers.join(',')}`,
+    `--ensemble-secret-file=${folderOf(plan.folder).ensembleSecret}`,
+    `--session-ms=${plan.sessionMs}`,
+    `--api-url=http://${host.address}:${ports.api}`
   ]
 }
 

@@ -13,12 +13,13 @@ import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault } from '#shared/fault.ts'
 import { codeOf, exists } from '#shared/files.ts'
+import { writeServerFiles } from '../../zookeeper/server.ts'
 import { type HostFolder, hostFolderOf } from '../folder.ts'
 import type { HostPlan, LabPlan } from '../plan.ts'
 import type { DaemonName, HostStatus } from '../protocol.ts'
 import { Cgroup } from './cgroups.ts'
 import { KeptDaemon } from './daemon.ts'
-import { daemonsOf } from './daemons.ts'
+import { daemonsOf, serverOf } from './daemons.ts'
 import { libvirtdConf, qemuConf } from './host-files.ts'
 import { inside } from './inside.ts'
 
@@ -106,6 +107,8 @@ export class LabHost {
     await writeFile(join(etc, 'resolv.conf'), '') // there is no outside
     await writeFile(join(etc, 'hostname'), `${this.plan.name}\n`)
     await writeFile(folders.clock, '+0s\n')
+    const server = serverOf(this.#lab, this.plan)
+    if (server) await writeServerFiles(server)
   }
 
   /** Switches the power on and starts the daemons; does nothing where it is on. */
