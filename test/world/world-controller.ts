@@ -8,6 +8,7 @@ import { silentLog } from '#shared/log.ts'
 import type { ResourceDocument } from '#shared/model/index.ts'
 import { readPrivateFile } from '#shared/private-file.ts'
 import type { Problem } from '../../controller/io/api/problem.ts'
+import type { CandidateSource } from '../../controller/io/bootstrap.ts'
 import { readConfig } from '../../controller/io/config.ts'
 import { type Running, startController } from '../../controller/io/controller.ts'
 import { makeJoinToken } from '../../controller/io/doorkeeper.ts'
@@ -69,9 +70,16 @@ export type WorldController = AsyncDisposable & {
   readonly socket: (name: 'admin' | 'read') => string
 }
 
+/** What a world begins with instead of something new. */
+type WorldOptions = {
+  readonly disk?: FakeJournalDisk
+  readonly mesh?: ObedientMesh
+  readonly candidates?: CandidateSource
+}
+
 /** Starts one; a disk of an earlier one brings its journal back. */
 export async function worldController(
-  options: { readonly disk?: FakeJournalDisk; readonly mesh?: ObedientMesh } = {}
+  options: WorldOptions = {}
 ): Promise<WorldController> {
   const state = await mkdtemp(join(tmpdir(), 'remuda-world-'))
   try {
@@ -84,7 +92,7 @@ export async function worldController(
 
 async function startIn(
   state: string,
-  options: { readonly disk?: FakeJournalDisk; readonly mesh?: ObedientMesh }
+  options: WorldOptions
 ): Promise<WorldController> {
   const disk = options.disk ?? new FakeJournalDisk()
   const mesh = options.mesh ?? new ObedientMesh()
@@ -98,7 +106,8 @@ async function startIn(
     mesh,
     clock: realClock,
     log: silentLog,
-    controllerKeys: ['k'.repeat(40)]
+    controllerKeys: ['k'.repeat(40)],
+    ...(options.candidates && { candidates: options.candidates })
   }
   const running = await startController(config, parts, stop.signal)
   const socket = (name: 'admin' | 'read'): string => join(state, 'run', `${name}.sock`)
