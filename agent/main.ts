@@ -11,6 +11,7 @@ import type { SignedBootstrap } from '#shared/wire/bootstrap.ts'
 import { type CurveKeys, loadKeys } from '#shared/wire/keys.ts'
 import type { BootstrapMessage, Peers, Question } from '#shared/wire/messages.ts'
 import type { Hypervisor } from './core/ports.ts'
+import type { Beside } from './core/report.ts'
 import { reachableEndpoint } from './io/address.ts'
 import type { Admission } from './io/admission.ts'
 import { answer } from './io/answers.ts'
@@ -29,6 +30,7 @@ import { defaultSocketPaths, makeLibvirt } from './io/libvirt/hypervisor.ts'
 import { LocalSocket } from './io/local-socket.ts'
 import { AgentLoop } from './io/loop.ts'
 import { AgentSocket } from './io/mesh.ts'
+import { MigrationDoor } from './io/migration-door.ts'
 import { FlatNetworks } from './io/network/flat.ts'
 import { pagesOf } from './io/pages.ts'
 import { Probes } from './io/probes.ts'
@@ -81,6 +83,8 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     onChanged: () => loop.ring()
   })
   const remains = remainsIn([join(own, 'seeds'), consoleFolder], consoles)
+  const { migrationAddress: address = config.address, migrationUri: uri } = config
+  const door = new MigrationDoor({ uri, address, folder: own, clock })
   const loop = await AgentLoop.open({
     hands: { hypervisor, storage, networks, ...remains, clock },
     hardware,
@@ -89,12 +93,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     facts,
     consoleFolder,
     send: report => mesh.send(report),
-    beside: () => ({
-      bootstrapVersion: trust.version,
-      probeEndpoint: reachableEndpoint(probes.endpoint),
-      peersPrint: probes.print,
-      peers: [...probes.results()]
-    }),
+    beside: () => besideOf({ trust, probes, door }),
     onDomains: domains => consoles.watch(domains),
     clock,
     log
@@ -127,6 +126,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   }
   const tasks = [
     loop.run(signal),
+    door.keepTrying(signal),
     hear(heard, signal),
     sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen } }, signal),
     probes.run(signal),
@@ -144,6 +144,19 @@ async function untilOver(tasks: readonly Promise<void>[], stop: AbortController)
     await Promise.allSettled(tasks)
   }
 }
+
+/** What a report says beside what the loop knows. */
+const besideOf = (given: {
+  readonly trust: Trust
+  readonly probes: Probes
+  readonly door: MigrationDoor
+}): Beside => ({
+  migration: given.door.said,
+  bootstrapVersion: given.trust.version,
+  probeEndpoint: reachableEndpoint(given.probes.endpoint),
+  peersPrint: given.probes.print,
+  peers: [...given.probes.results()]
+})
 
 /** Takes in what controllers tell beside orders; when that is over, a report says so. */
 const briefing =

@@ -5,13 +5,14 @@
  *   its domain is gone: should be off ──► all is well   else ──► diff-start
  */
 import type { Ms } from '#shared/units.ts'
-import type { OrderInstance, ReportInstance } from '#shared/wire/order.ts'
+import type { OrderInstance, ReportInstance, ReportMove } from '#shared/wire/order.ts'
+import { moveVerdict } from './diff-move.ts'
 import { startVerdict } from './diff-start.ts'
 import { stopMatter } from './diff-stop.ts'
 import { driverOf } from './domain-plan.ts'
 import { stopWish } from './memory.ts'
 import { hardwareOf, type OwnDomain } from './metadata.ts'
-import { isAlive } from './own-domains.ts'
+import { isAlive, isHeld } from './own-domains.ts'
 import { failureOf, type Matter, wishFor } from './situation.ts'
 import type { Step } from './steps.ts'
 import { indexKey, type Surroundings } from './surroundings.ts'
@@ -25,6 +26,8 @@ export type InstanceVerdict = Matter & {
   readonly reason: string
   readonly message: string
   readonly restartNeeded: boolean
+  /** What is said of its way to or from another host. */
+  readonly move?: ReportMove | undefined
 }
 
 /** A paused instance that pauses again is resumed no more often than this. Unit: ms. */
@@ -33,16 +36,15 @@ const resumeAgainMs: Ms = 5_000
 /** Why libvirt itself pauses a domain, and lets it go on by itself. */
 const transient: ReadonlySet<string> = new Set([
   'starting up',
-  'migration',
   'save',
   'dump',
   'snapshot',
-  'postcopy',
   'shutting down'
 ])
 
 /** Says where an ordered instance stands, and what comes next. */
 export function diffInstance(instance: OrderInstance, about: Surroundings): InstanceVerdict {
+  if (instance.leaving || instance.arriving) return moveVerdict(instance, about, living)
   const driver = driverOf(instance)
   const own = about.indexes.own.get(indexKey(driver, instance.id))
   const base = { instance, own, restartNeeded: false, settled: false }
@@ -93,7 +95,9 @@ function living(instance: OrderInstance, own: OwnDomain, about: Surroundings): I
     const because = 'it is wished to be paused'
     return wished({ type: 'suspend', instance, domain: key, because }, 'running', because)
   }
-  if (state === 'paused' && transient.has(reason)) {
+  // Nobody sends it, or its order would say so: then libvirt has left it where it was.
+  const isSent = situation.observed.transfers.has(own.domain.uuid)
+  if (state === 'paused' && (transient.has(reason) || (isHeld(own.domain) && isSent))) {
     const message = `is held by libvirt for a moment (${reason})`
     return { ...base, power: 'starting', reason: 'starting', message, settled: false }
   }

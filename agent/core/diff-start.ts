@@ -31,13 +31,18 @@ export function startVerdict(instance: OrderInstance, about: Surroundings): Inst
   const standing =
     foreignInTheWay(instance, about) ??
     waitsForRestart(instance, about) ??
-    lacksDriver(instance, about) ??
-    lacksVolume(instance, about) ??
-    lacksNetwork(instance, about) ??
-    waitsForName(instance, about) ??
+    lacking(instance, about) ??
     start(instance, about)
   return { instance, own: undefined, restartNeeded: false, settled: false, ...standing }
 }
+
+/** Says what an instance would lack on this host, or undefined: nothing. */
+export const lacking = (instance: OrderInstance, about: Surroundings): Standing | undefined =>
+  foreignInTheWay(instance, about) ??
+  lacksDriver(instance, about) ??
+  lacksVolume(instance, about) ??
+  lacksNetwork(instance, about) ??
+  waitsForName(instance, about)
 
 const starting = (reason: string, message: string): Standing => ({
   power: 'starting',
@@ -182,12 +187,14 @@ function whyStart(instance: OrderInstance, { situation }: Surroundings): string 
     : 'it is wished to run and does not'
 }
 
-function seedOf(
+/** The files that a start hands over to cloud-init, and what the host is called in them. */
+export function seedOf(
   instance: OrderInstance,
-  { situation, indexes }: Surroundings
+  { situation, indexes }: Surroundings,
+  hostname = situation.host.hostname
 ): Readonly<Record<string, string>> {
   const files = seedFiles(instance, {
-    hostname: situation.host.hostname,
+    hostname,
     mtuOf: id => indexes.mtus.get(id) ?? mtuElse
   })
   if (instance.type === 'vm') return { ...files }

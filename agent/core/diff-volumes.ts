@@ -71,6 +71,7 @@ function judgeVolume(volume: OrderVolume, surroundings: Surroundings): VolumeVer
     return { ...base, phase: pool.phase === 'failed' ? 'failed' : 'creating', message }
   }
   if (volume.desired === 'absent') return judgeUnwanted(base, pool, surroundings)
+  if (volume.elsewhere) return judgeElsewhere(base, pool)
   if (stored === undefined) return judgeMissing(base, pool, surroundings)
   if (stored.format !== volume.format) {
     const message = `volume ${volume.name} is ${stored.format}, and ordered as ${volume.format}`
@@ -82,6 +83,19 @@ function judgeVolume(volume: OrderVolume, surroundings: Surroundings): VolumeVer
 }
 
 type Base = Pick<VolumeVerdict, 'volume' | 'stored' | 'growthPending' | 'usable' | 'settled'>
+
+/** A volume that another host has is made, grown and removed there alone. */
+function judgeElsewhere(base: Base, { pool }: PoolVerdict): VolumeVerdict {
+  const { volume, stored } = base
+  if (stored === undefined || stored.format !== volume.format) {
+    const message =
+      `volume ${volume.name} is not seen here: ` +
+      `is the folder of pool ${pool.name} the same on all hosts?`
+    return { ...base, phase: 'creating', message }
+  }
+  const message = `volume ${volume.name} is seen here too`
+  return { ...base, phase: 'ready', message, usable: true, settled: true }
+}
 
 function judgePresent(base: Base, { situation }: Surroundings): VolumeVerdict {
   const { volume, stored } = base

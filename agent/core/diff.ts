@@ -123,11 +123,13 @@ function withoutSight(verdict: InstanceVerdict, { observed, origin }: Situation)
   const { domains } = observed
   if (domains.state === 'unknown') {
     const message = `cannot tell: ${domains.because}`
-    return { ...verdict, power: 'starting', reason: 'hypervisor-away', message, settled: false }
+    const unseen = { power: 'starting', reason: 'hypervisor-away', move: undefined } as const
+    return { ...verdict, ...unseen, message, settled: false }
   }
   if (domains.state === 'old') {
     const message = `was ${verdict.power} when last seen; ${domains.because}`
-    return { ...verdict, reason: 'hypervisor-away', message, settled: false }
+    const reason = 'hypervisor-away'
+    return { ...verdict, reason, message, settled: false, move: undefined }
   }
   if (verdict.own === undefined && !mayAct(origin)) {
     const message =
@@ -149,6 +151,9 @@ function isAllowed(step: Step, { origin, observed }: Situation): boolean {
     case 'destroy':
     case 'suspend':
     case 'resume':
+    case 'migrate-domain':
+    case 'abort-migration':
+    case 'prepare-arrival':
     // Whether somebody uses a volume or a seed is only known while domains are seen.
     case 'remove-volume':
     case 'grow-volume':

@@ -29,6 +29,8 @@ export function rememberDone(memory: Memory, step: Step, now: Moment): Memory {
       return withStart(next, step, now)
     case 'resume':
       return changed(next, step.instance.id, { resumedAt: now.monotonic })
+    case 'prepare-arrival':
+      return changed(next, step.instance.id, { preparedFor: step.move })
     case 'keep-images':
       return { ...next, tidied: step.tidied }
     case 'forget-instance': {
@@ -52,6 +54,8 @@ export function rememberDone(memory: Memory, step: Step, now: Moment): Memory {
     case 'destroy':
     case 'suspend':
     case 'remove-remains':
+    case 'migrate-domain':
+    case 'abort-migration':
       return next
     default:
       return step satisfies never
@@ -125,6 +129,10 @@ function noticeOf(step: Step, fault: Fault, message: string): NoticeText | undef
         message,
         severity: 'warning'
       }
+    case 'migrate-domain':
+      return { subject: step.instance.id, reason: 'move-failed', message, severity: 'warning' }
+    case 'prepare-arrival':
+      return { subject: step.instance.id, reason: 'instance-failed', message, severity: 'warning' }
     case 'open-pool':
       return { subject: step.pool.name, reason: 'pool-failed', message, severity: 'warning' }
     case 'apply-networks':
@@ -134,6 +142,7 @@ function noticeOf(step: Step, fault: Fault, message: string): NoticeText | undef
     case 'destroy':
     case 'suspend':
     case 'resume':
+    case 'abort-migration':
     case 'forget-instance':
     case 'remove-remains':
       return undefined

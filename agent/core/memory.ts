@@ -13,7 +13,7 @@ import { driverOf } from './domain-plan.ts'
 import type { OwnDomain } from './metadata.ts'
 import type { Moment } from './moment.ts'
 import { forgetNotices, type Notices, noNotices, note } from './notices.ts'
-import { isAlive, type SortedDomains } from './own-domains.ts'
+import { isAlive, isHeld, type SortedDomains } from './own-domains.ts'
 import type { Domain, DomainEvent, DomainKey, Driver } from './ports.ts'
 import {
   adopted,
@@ -43,6 +43,10 @@ export type InstanceMemory = {
   readonly resumedAt: Ms | undefined
   /** Since when it is missed while libvirt has not said how it ended. */
   readonly missingSince?: Ms | undefined
+  /** Name of the host that it is on its way to. */
+  readonly leavingTo?: string | undefined
+  /** The move that all is ready for on this host. */
+  readonly preparedFor?: string | undefined
 }
 
 /**
@@ -130,7 +134,14 @@ export function rememberOrder(memory: Memory, order: Order): Memory {
 
 function withWish(last: InstanceMemory | undefined, instance: OrderInstance): InstanceMemory {
   const { id, tenant, name, restarts, restart } = instance
-  const wish = { instance: { id, tenant, name }, policy: restart, restarts, ordered: true }
+  const leavingTo = instance.leaving?.to
+  const wish = {
+    instance: { id, tenant, name },
+    policy: restart,
+    restarts,
+    ordered: true,
+    leavingTo
+  }
   if (last === undefined) {
     return { ...wish, history: freshHistory, stop: undefined, resumedAt: undefined }
   }
@@ -164,8 +175,11 @@ export function rememberDomains(
   { order, now }: { readonly order: Order; readonly now: Moment }
 ): Memory {
   const ordered = new Map(order.instances.map(instance => [instance.id, instance]))
+  // What has only come in part may never run here.
+  const isPart = ({ domain, metadata }: OwnDomain): boolean =>
+    isHeld(domain) && ordered.get(metadata.id)?.arriving !== undefined
   const alive = new Map(
-    sorted.own.filter(own => isAlive(own.domain)).map(own => [own.metadata.id, own])
+    sorted.own.filter(own => isAlive(own.domain) && !isPart(own)).map(own => [own.metadata.id, own])
   )
   const draft: Draft = {
     instances: new Map(memory.instances),
@@ -241,6 +255,14 @@ function noteAbsent(draft: Draft, last: InstanceMemory, now: Moment): void {
     draft.notices = note(draft.notices, { ...text, severity: 'notice' }, now)
     const history = setFree({ ...last.history, now: { state: 'idle' } })
     draft.instances.set(id, { ...last, history, stop: undefined, missingSince: undefined })
+    return
+  }
+  if (last.leavingTo !== undefined && (event === undefined || event.detail === 'migrated')) {
+    const message = `${name} has left for ${last.leavingTo}`
+    const text = { subject: id, reason: 'instance-left', message, severity: 'notice' } as const
+    draft.notices = note(draft.notices, text, now)
+    const history = setFree({ ...last.history, now: { state: 'idle' } })
+    draft.instances.set(id, { ...last, history, missingSince: undefined })
     return
   }
   const ending = endingOf(event)

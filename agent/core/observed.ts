@@ -6,7 +6,15 @@
 import type { Mib, Ms } from '#shared/units.ts'
 import type { OrderNetwork } from '#shared/wire/order.ts'
 import { fingerprint } from './fingerprint.ts'
-import type { Domain, NamedPort, StandingNetwork, StoredPool, StoredVolume } from './ports.ts'
+import type {
+  Arrival,
+  Domain,
+  NamedPort,
+  StandingNetwork,
+  StoredPool,
+  StoredVolume,
+  Transfer
+} from './ports.ts'
 import type { Step, StepResult } from './steps.ts'
 
 /** A pool that was opened, with what is in it. */
@@ -38,6 +46,10 @@ export type Observed = {
   readonly memoryFreeMib: Mib
   /** Ids of the instances of which a seed or a console log lies here. */
   readonly remains: readonly string[]
+  /** By UUID, domains that are being sent to another host; looked at while one is to leave. */
+  readonly transfers: ReadonlyMap<string, Transfer>
+  /** By UUID, domains that have come from another host; looked at while one is to arrive. */
+  readonly arrivals: ReadonlyMap<string, Arrival>
 }
 
 /** What an agent knows before its first look. */
@@ -47,7 +59,9 @@ export const nothingObserved: Observed = {
   images: undefined,
   networks: undefined,
   memoryFreeMib: 0,
-  remains: []
+  remains: [],
+  transfers: new Map(),
+  arrivals: new Map()
 }
 
 /** The domains that were last seen, old or fresh. */
@@ -95,6 +109,9 @@ export function withResult(
     case 'remove-remains':
       return { ...observed, remains: observed.remains.filter(id => id !== step.id) }
     case 'create-domain':
+    case 'migrate-domain':
+    case 'abort-migration':
+    case 'prepare-arrival':
     case 'shutdown':
     case 'destroy':
     case 'suspend':

@@ -26,5 +26,20 @@ export function sortDomains(domains: readonly Domain[], cloud: string): SortedDo
   return { own, foreign }
 }
 
+/** Why libvirt pauses a domain that goes to another host, or comes from one. */
+const heldReasons: ReadonlySet<string> = new Set([
+  'migration',
+  'starting up',
+  'postcopy',
+  'postcopy failed'
+])
+
+/**
+ * Whether libvirt holds it still on one end of a migration: there may be another copy of it, so
+ * only libvirt itself may let it go on while somebody sends it.
+ */
+export const isHeld = ({ state, reason }: Pick<Domain, 'state' | 'reason'>): boolean =>
+  state === 'paused' && heldReasons.has(reason)
+
 /** Whether it takes up its name, its memory and its volumes: all but one that has stopped. */
 export const isAlive = (domain: Domain): boolean => domain.state !== 'stopped'

@@ -73,6 +73,17 @@ export interface Hypervisor extends AsyncDisposable {
   shutdown(domain: DomainKey): Promise<void>
   suspend(domain: DomainKey): Promise<void>
   resume(domain: DomainKey): Promise<void>
+  /**
+   * Sends a running VM to another host's libvirt, and returns once it runs there and no longer
+   * here. It fails with `hypervisor` when it could not be sent, and goes on here then.
+   */
+  migrate(domain: DomainKey, way: MigrationWay): Promise<void>
+  /** Calls back what is being sent; `hypervisor`: nothing is. */
+  abortMigration(domain: DomainKey): Promise<void>
+  /** How far the sending of a VM is; undefined: nothing sends it. */
+  transfer(domain: DomainKey): Promise<Transfer | undefined>
+  /** What the sending of a VM to this host has cost; undefined: it was started here. */
+  arrival(domain: DomainKey): Promise<Arrival | undefined>
   stats(): Promise<readonly DomainStats[]>
   /** Attaches to the serial console. The stream ends when the domain does. */
   console(domain: DomainKey): Promise<Duplex>
@@ -83,6 +94,25 @@ export interface Hypervisor extends AsyncDisposable {
   events(signal: AbortSignal): AsyncIterable<DomainEvent>
   /** libvirt's version and, per driver, whether it can be used and as which domain types. */
   abilities(): Promise<HypervisorAbilities>
+}
+
+/** How a VM gets to another host. */
+export type MigrationWay = {
+  /** libvirt's URI of the target, as this host's libvirt reaches it. */
+  readonly uri: string
+  /** Address that the memory is sent to. */
+  readonly address: string
+  /** Folders of the agents' own files; what is below the one here is below the other there. */
+  readonly folders: { readonly here: string; readonly there: string }
+}
+
+/** How far the sending of a VM is. */
+export type Transfer = { readonly totalMib: Mib; readonly remainingMib: Mib }
+
+/** What the sending of a VM has cost it. */
+export type Arrival = {
+  /** How long it stood still; undefined: libvirt has not said. Unit: ms. */
+  readonly downtimeMs: number | undefined
 }
 
 /** Which domain a call means; the driver says on which of libvirt's connections it is. */

@@ -17,7 +17,10 @@ export type Reporter = {
 }
 
 /** What others than the loop have to say. */
-export type Beside = Pick<Report, 'bootstrapVersion' | 'probeEndpoint' | 'peersPrint' | 'peers'>
+export type Beside = Pick<
+  Report,
+  'bootstrapVersion' | 'probeEndpoint' | 'peersPrint' | 'peers' | 'migration'
+>
 
 /** Sentences are cut to what the schema takes. */
 const messageMax = 2048
@@ -91,8 +94,9 @@ function resources(verdicts: Verdicts | undefined): Pick<Report, 'pools' | 'netw
 }
 
 const instances = (verdicts: Verdicts, memory: Memory): Report['instances'] => [
-  ...verdicts.instances.map(({ instance, own, power, reason, message, restartNeeded }) => ({
+  ...verdicts.instances.map(({ instance, own, power, reason, message, restartNeeded, move }) => ({
     id: instance.id,
+    ...(move && { move: { ...move, message: cut(move.message) } }),
     power,
     reason,
     message: cut(message),

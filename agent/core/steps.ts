@@ -9,7 +9,14 @@ import { formatMib } from '#shared/units.ts'
 import type { OrderImage, OrderNetwork, OrderPool, OrderVolume } from '#shared/wire/order.ts'
 import { type DomainPlan, shapeOf } from './domain-plan.ts'
 import { fingerprint } from './fingerprint.ts'
-import type { DomainKey, NamedPort, StandingNetwork, StoredPool, StoredVolume } from './ports.ts'
+import type {
+  DomainKey,
+  MigrationWay,
+  NamedPort,
+  StandingNetwork,
+  StoredPool,
+  StoredVolume
+} from './ports.ts'
 import { counted } from './words.ts'
 
 /** One thing to do, and why. */
@@ -52,6 +59,27 @@ export type Step = {
       readonly domain: DomainKey
       /** Whether it ended by itself and only its remains are cleared away. */
       readonly crashed: boolean
+    }
+  | {
+      readonly type: 'migrate-domain'
+      readonly instance: InstanceName
+      readonly domain: DomainKey
+      /** Name of the host that it goes to. */
+      readonly to: string
+      /** Tells one attempt from another: the move and its step. */
+      readonly attempt: string
+      readonly way: MigrationWay
+    }
+  | {
+      readonly type: 'abort-migration'
+      readonly instance: InstanceName
+      readonly domain: DomainKey
+    }
+  | {
+      readonly type: 'prepare-arrival'
+      readonly instance: InstanceName
+      readonly move: string
+      readonly seed: Readonly<Record<string, string>>
     }
   | { readonly type: 'forget-instance'; readonly instance: InstanceName }
   /** Of an instance of which nothing is known but the id. */
@@ -97,7 +125,11 @@ export function laneOf(step: Step): string {
     case 'suspend':
     case 'resume':
     case 'forget-instance':
+    case 'migrate-domain':
+    case 'prepare-arrival':
       return `instance/${step.instance.id}`
+    case 'abort-migration':
+      return `abort/${step.instance.id}`
     case 'create-domain':
       return `instance/${step.plan.instance.id}`
     case 'remove-remains':
@@ -148,6 +180,12 @@ export function stepSentence(step: Step): string {
       return `remove what is left of ${nameOf(step.instance)}`
     case 'remove-remains':
       return `remove the seed and the console log of ${step.id}`
+    case 'migrate-domain':
+      return `send ${nameOf(step.instance)} to ${step.to}`
+    case 'abort-migration':
+      return `call ${nameOf(step.instance)} back`
+    case 'prepare-arrival':
+      return `prepare for ${nameOf(step.instance)}`
     case 'shutdown':
       return `shut down ${nameOf(step.instance)}`
     case 'destroy':

@@ -48,18 +48,23 @@ const deadlineMs: Readonly<Record<StepType, Ms>> = {
   destroy: minuteMs,
   suspend: minuteMs,
   resume: minuteMs,
+  // The memory of a busy instance is sent again and again; it can be called back at any moment.
+  'migrate-domain': 12 * 60 * minuteMs,
+  'abort-migration': minuteMs,
+  'prepare-arrival': minuteMs,
   'forget-instance': minuteMs,
   'remove-remains': minuteMs
 }
 
 /** Sorts of work that do not get into each other's way, and how much of each goes on at once. */
-export type WorkClass = 'fetch' | 'storage' | 'network' | 'domain'
+export type WorkClass = 'fetch' | 'storage' | 'network' | 'domain' | 'migration'
 /** So many steps of one sort are under way at once. */
 export const workAtOnceMax: Readonly<Record<WorkClass, number>> = {
   fetch: 2,
   storage: 4,
   network: 1,
-  domain: 4
+  domain: 4,
+  migration: 2
 }
 
 /** The sort of work that a step is. */
@@ -76,6 +81,9 @@ export const classOf: Readonly<Record<StepType, WorkClass>> = {
   destroy: 'domain',
   suspend: 'domain',
   resume: 'domain',
+  'migrate-domain': 'migration',
+  'abort-migration': 'domain',
+  'prepare-arrival': 'storage',
   'forget-instance': 'domain',
   'remove-remains': 'storage'
 }
@@ -144,6 +152,15 @@ async function perform(step: Step, hands: Hands, signal: AbortSignal): Promise<S
     case 'suspend':
     case 'resume':
       await hypervisor[step.type](step.domain)
+      return {}
+    case 'migrate-domain':
+      await hypervisor.migrate(step.domain, step.way)
+      return {}
+    case 'abort-migration':
+      await hypervisor.abortMigration(step.domain)
+      return {}
+    case 'prepare-arrival':
+      await storage.writeSeed(step.instance.id, new Map(Object.entries(step.seed)))
       return {}
     case 'forget-instance':
       await storage.removeSeed(step.instance.id)

@@ -61,6 +61,19 @@ export const AgentConfig = Strict({
       description: 'UUID of a host that shares its machine with others, as in the lab.'
     })
   ),
+  migrationAddress: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 64,
+      description: 'IP address at which other hosts send instances; that of the agent if left out.'
+    })
+  ),
+  migrationUri: Type.String({
+    pattern: '^qemu\\+[a-z]+://',
+    maxLength: 1024,
+    default: 'qemu+tls://{address}/system',
+    description: "URI at which their libvirt reaches this host's; {address} stands for the address."
+  }),
   bootIdFile: Type.Optional(Path("File with the boot id; the kernel's when left out.")),
   logLevel: Words(['debug', 'info', 'warn', 'error'], {
     description: 'Least urgency of what is logged.',

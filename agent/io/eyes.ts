@@ -5,11 +5,20 @@
  */
 import type { Clock } from '#shared/clock.ts'
 import { within } from '#shared/deadline.ts'
-import { sentence } from '#shared/fault.ts'
+import { isFault, sentence } from '#shared/fault.ts'
+import { uuidOf } from '#shared/ids.ts'
 import type { Ms } from '#shared/units.ts'
-import type { OrderPool } from '#shared/wire/order.ts'
-import type { ObservedDomains, ObservedPool } from '../core/observed.ts'
-import type { Domain, Hypervisor, HypervisorAbilities, StorageDriver } from '../core/ports.ts'
+import type { Order, OrderPool } from '#shared/wire/order.ts'
+import type { Observed, ObservedDomains, ObservedPool } from '../core/observed.ts'
+import { isHeld } from '../core/own-domains.ts'
+import type {
+  Arrival,
+  Domain,
+  Hypervisor,
+  HypervisorAbilities,
+  StorageDriver,
+  Transfer
+} from '../core/ports.ts'
 
 /** How long libvirt may take to name its domains before the agent goes on without. Unit: ms. */
 export const domainsMsMax: Ms = 2_000
@@ -52,6 +61,9 @@ export type StorageFindings = {
   readonly remains: readonly string[]
 }
 
+/** What was found of libvirt's domains. */
+export type DomainFindings = Pick<Observed, 'domains' | 'transfers' | 'arrivals'>
+
 /** Looks when it is told to, and keeps nothing. */
 export class Eyes {
   readonly #hypervisor: Hypervisor
@@ -71,22 +83,57 @@ export class Eyes {
     this.#questions = new Questions(given.clock)
   }
 
-  /** All domains; those that were seen last, with why, when libvirt does not answer. */
-  async domains(last: ObservedDomains, signal: AbortSignal): Promise<ObservedDomains> {
+  /**
+   * All domains; those that were seen last, with why, when libvirt does not answer. Of those that
+   * are on their way it is asked how far they are; what cannot be said of one is not known of any.
+   */
+  async domains(
+    last: DomainFindings,
+    order: Order | undefined,
+    signal: AbortSignal
+  ): Promise<DomainFindings> {
     const options = { deadlineMs: domainsMsMax, signal }
+    const { transfers, arrivals } = last
+    const moving = order?.instances.filter(each => each.leaving ?? each.arriving) ?? []
+    const onTheirWay = new Set(moving.map(({ id }) => uuidOf(id)))
     try {
-      const list: readonly Domain[] = await this.#questions.ask(
-        'libvirt',
-        () => this.#hypervisor.domains(),
-        options
-      )
-      return { state: 'fresh', list }
+      return await this.#questions.ask('libvirt', () => this.#findDomains(onTheirWay), options)
     } catch (thrown) {
       signal.throwIfAborted()
       const because = `libvirt cannot be asked: ${sentence(thrown)}`
-      return last.state === 'unknown'
-        ? { state: 'unknown', because }
-        : { state: 'old', list: last.list, because }
+      const domains: ObservedDomains =
+        last.domains.state === 'unknown'
+          ? { state: 'unknown', because }
+          : { state: 'old', list: last.domains.list, because }
+      return { domains, transfers, arrivals }
+    }
+  }
+
+  async #findDomains(onTheirWay: ReadonlySet<string>): Promise<DomainFindings> {
+    const list: Domain[] = []
+    const transfers = new Map<string, Transfer>()
+    const arrivals = new Map<string, Arrival>()
+    for (const domain of await this.#hypervisor.domains()) {
+      const asks = domain.driver === 'qemu' && (onTheirWay.has(domain.uuid) || isHeld(domain))
+      if (!asks || (await this.#lookAtWay(domain, { transfers, arrivals }))) list.push(domain)
+    }
+    return { domains: { state: 'fresh', list }, transfers, arrivals }
+  }
+
+  /** Says whether the domain is still there. */
+  async #lookAtWay(
+    domain: Domain,
+    found: { readonly transfers: Map<string, Transfer>; readonly arrivals: Map<string, Arrival> }
+  ): Promise<boolean> {
+    try {
+      const transfer = await this.#hypervisor.transfer(domain)
+      if (transfer !== undefined) found.transfers.set(domain.uuid, transfer)
+      const arrival = await this.#hypervisor.arrival(domain)
+      if (arrival !== undefined) found.arrivals.set(domain.uuid, arrival)
+      return true
+    } catch (thrown) {
+      if (isFault(thrown, 'not-found')) return false
+      throw thrown
     }
   }
 

@@ -24,7 +24,7 @@ import * as foldStep from '../core/memory-steps.ts'
 import type { OwnDomain } from '../core/metadata.ts'
 import type { Moment } from '../core/moment.ts'
 import { domainsOf, nothingObserved, type Observed, withResult } from '../core/observed.ts'
-import { sortDomains } from '../core/own-domains.ts'
+import { isHeld, sortDomains } from '../core/own-domains.ts'
 import type { DomainEvent, Hardware } from '../core/ports.ts'
 import type { Beside, Reporter } from '../core/report.ts'
 import { mayAct, type OrderOrigin, type Situation } from '../core/situation.ts'
@@ -280,13 +280,16 @@ export class AgentLoop {
       const { epoch, generation } = order
       log.info('order taken on', { epoch, generation, instances: order.instances.length })
     }
+    // What another host has made may be here since, and is waited for there.
+    if (order.volumes.some(({ elsewhere }) => elsewhere === true)) this.#storage.lookSoon()
     this.#order = { order, origin: 'fresh' }
     this.#memory = fold.rememberOrder(this.#memory, order)
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const domains = await this.#eyes.domains(this.#observed.domains, signal)
-    this.#observed = { ...this.#observed, domains }
+    const seen = await this.#eyes.domains(this.#observed, this.#order?.order, signal)
+    this.#observed = { ...this.#observed, ...seen }
+    const { domains } = seen
     if (domains.state === 'fresh') this.#host.learnAbilities(signal)
     const found = this.#storage.take()
     if (found !== undefined) {
@@ -305,7 +308,7 @@ export class AgentLoop {
     const sorted = sortDomains(domainsOf(this.#observed), order.cloud)
     if (this.#observed.domains.state === 'fresh') {
       this.#memory = fold.rememberDomains(this.#memory, sorted, { order, now })
-      this.#options.onDomains(sorted.own)
+      this.#options.onDomains(sorted.own.filter(({ domain }) => !isHeld(domain)))
     }
     const plan = diff(this.#situation(this.#order, now))
     this.#memory = foldStep.pruneRetries(this.#memory, plan.wanted)

@@ -52,6 +52,12 @@ export class StorageWatch {
     this.#revision++
   }
 
+  /** Something is waited for that others bring about: the next round looks. */
+  lookSoon(): void {
+    this.#revision++
+    this.#nextAt = Number.NEGATIVE_INFINITY
+  }
+
   /** What was found last, once; undefined: nothing new, or it is out of date. */
   take(): Findings | undefined {
     const found = this.#found

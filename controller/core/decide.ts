@@ -3,17 +3,18 @@
  * recorded next. It decides and does not act: its decisions are data, each with the sentence that
  * the operator reads. It looks only at what is left to do, never at everything.
  */
-import type { Event, EventSpec } from '#shared/model/event.ts'
+import type { Event } from '#shared/model/event.ts'
 import type { Resource, ResourceOf } from '#shared/model/index.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import type { Report } from '#shared/wire/order.ts'
-import { born, type Context, decision, isoOf } from './admission/context.ts'
+import { type Context, decision, isoOf } from './admission/context.ts'
 import { onHost, placedDecision } from './admission/instance-create.ts'
 import { demandOf, placeInstance } from './admission/instance-place.ts'
 import { staleJoinTokens } from './admission/join-token.ts'
 import type { Because, Change, Commit } from './commit.ts'
-import { fitName } from './fit-name.ts'
+import { moves } from './moves.ts'
+import { notification } from './notification.ts'
 import type { Demand } from './placement/pipeline.ts'
 import { isRefusal } from './refusal.ts'
 import { reportedIn } from './reported.ts'
@@ -43,7 +44,7 @@ export function* decide(
 ): Iterable<Commit | undefined> {
   let commits = 0
   // Notices before departures: the last words of what has ended belong into its own history.
-  const all = [...(places ? [placements] : []), noticesOf, departures, forgotten]
+  const all = [...(places ? [placements] : []), moves, noticesOf, departures, forgotten]
   for (const some of all) {
     for (const commit of some(view, context)) {
       yield commit
@@ -191,29 +192,6 @@ function subjectNamed(view: View, id: string, host: string): string {
     return elsewhere ? `host/${host}` : subjectOf(resource)
   }
   return `host/${host}`
-}
-
-/** One notification per subject and reason: it counts instead of repeating. */
-export function notification(
-  view: View,
-  seen: Omit<EventSpec, 'source'> & {
-    readonly source: string
-    /** RFC 3339. */
-    readonly at: string
-    /** What the same commit has made of it already. */
-    readonly before?: Event | undefined
-  },
-  context: Context
-): Event {
-  const { at, before: made, ...spec } = seen
-  const name = fitName(`${spec.reason}-${spec.subject.replaceAll('/', '-')}`)
-  const before = made ?? view.named('event', name)
-  if (before) {
-    const decided = { ...before.decided, count: before.decided.count + 1, lastAt: at }
-    return { ...before, spec, decided, generation: before.generation + 1 }
-  }
-  const start = born(context, 'event', { name })
-  return { ...start, kind: 'event', spec, decided: { count: 1, firstAt: at, lastAt: at } }
 }
 
 /** Lets go of old replies, and of the stalest notifications beyond the bound. */

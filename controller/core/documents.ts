@@ -12,9 +12,10 @@ import type { Network, Subnet } from '#shared/model/network.ts'
 import type { Pool } from '#shared/model/pool.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
+import type { Report } from '#shared/wire/order.ts'
 import { rangeOf, sizeOf } from './addresses.ts'
 import { capacityOf } from './capacity.ts'
-import { instanceState } from './instance-state.ts'
+import { instanceState, wayOf } from './instance-state.ts'
 import { phaseOf } from './liveness.ts'
 import { reportedIn } from './reported.ts'
 import { silenceOf } from './silence.ts'
@@ -87,13 +88,22 @@ export const condition = (
 ): Condition => ({ type, status: String(status) as Condition['status'], ...said })
 
 function showInstance(view: View, instance: Instance, now: Moment): Shown {
-  const { host, vcpus, memoryMib, volumes, ports } = instance.decided
+  const { host, vcpus, memoryMib, volumes, ports, moving } = instance.decided
   const state = instanceState(view, instance, now)
   const { seen } = state
   return {
     status: {
       phase: state.phase,
       ...(host !== undefined && { host }),
+      ...(moving && {
+        move: {
+          to: moving.to,
+          live: moving.live,
+          phase: moving.phase,
+          startedAt: moving.startedAt,
+          ...wayOf(view, instance, moving)
+        }
+      }),
       vcpus,
       memoryMib,
       addresses: ports.flatMap(id => view.get('port', id)?.decided.address ?? []),
@@ -125,7 +135,8 @@ function showHost(view: View, host: Host, now: Moment): Shown {
       memoryPromisedMib: capacity?.memoryPromisedMib ?? 0,
       vcpus: capacity?.vcpus ?? 0,
       vcpusPromised: capacity?.vcpusPromised ?? 0,
-      ...(report?.facts && { facts: report.facts })
+      ...(report?.facts && { facts: report.facts }),
+      ...(report?.migration && { migration: migrationOf(report.migration) })
     },
     conditions: [
       hostReady(view, { host, phase, heardAt: heard.heardAt, now: now.monotonic }),
@@ -136,6 +147,11 @@ function showHost(view: View, host: Host, now: Moment): Shown {
     observedGeneration: report ? host.generation : 0
   }
 }
+
+const migrationOf = ({ uri, fault }: NonNullable<Report['migration']>) => ({
+  uri,
+  ...(fault !== undefined && { fault })
+})
 
 function hostReady(
   view: View,

@@ -45,6 +45,8 @@ export class Indexes {
   readonly unplaced = new Set<string>()
   /** Keys (kind/id) of what was asked to go and is not gone, with the position of that commit. */
   readonly going = new Map<string, number>()
+  /** Ids of instances on their way from host to host. */
+  readonly moving = new Set<string>()
   /** Names of hosts that may need a new order. */
   readonly touched = new Set<string>()
   /** Names of hosts that have reported since these were last looked at. */
@@ -136,6 +138,7 @@ export class Indexes {
     if (resource.kind === 'instance' && !resource.decided.host && !resource.decided.deletedAt) {
       this.unplaced.add(resource.id)
     }
+    if (resource.kind === 'instance' && resource.decided.moving) this.moving.add(resource.id)
     this.#changed(resource)
     if (before) this.#changed(before)
   }
@@ -145,6 +148,7 @@ export class Indexes {
     if (resource.kind === 'instance') {
       this.#promise(resource, -1)
       this.unplaced.delete(resource.id)
+      this.moving.delete(resource.id)
     }
   }
 
@@ -167,24 +171,34 @@ export class Indexes {
       for (const host of this.#hostGeneration.keys()) this.touched.add(host)
       return
     }
-    const host = hostNameOf(resource)
-    if (host === undefined) return
-    this.#hostGeneration.set(host, this.#position)
-    this.touched.add(host)
+    for (const host of hostNamesOf(resource)) {
+      this.#hostGeneration.set(host, this.#position)
+      this.touched.add(host)
+    }
   }
 
-  /** A stopped instance is promised nothing: it is counted again when it is started. */
+  /**
+   * A stopped instance is promised nothing: it is counted again when it is started. One on its way
+   * has its room on both hosts, and is an instance of the one that it comes from.
+   */
   #promise(instance: Instance, sign: 1 | -1): void {
     this.#countInstance(instance, sign)
-    const { host } = instance.decided
-    if (host === undefined) return
+    const { host, moving } = instance.decided
+    if (host !== undefined) this.#promiseOn(host, { instance, sign, count: sign })
+    if (moving) this.#promiseOn(moving.to, { instance, sign, count: 0 })
+  }
+
+  #promiseOn(
+    host: string,
+    { instance, sign, count }: { instance: Instance; sign: 1 | -1; count: number }
+  ): void {
     const before = this.promised(host)
     const isOrdered = !instance.decided.deletedAt
     const counts = !isResting(instance)
     this.#promised.set(host, {
       memoryMib: before.memoryMib + (counts ? sign * instance.decided.memoryMib : 0),
       vcpus: before.vcpus + (counts ? sign * instance.decided.vcpus : 0),
-      count: before.count + sign,
+      count: before.count + count,
       orderBytes: before.orderBytes + (isOrdered ? sign * orderBytesOf(instance) : 0)
     })
   }
@@ -220,6 +234,7 @@ export type Relation =
   | 'host-uuid'
   | 'host-instances'
   | 'host-resting'
+  | 'host-arrivals'
   | 'host-volumes'
   | 'pool-volumes'
   | 'image-volumes'
@@ -235,10 +250,13 @@ export type Relation =
 export const isResting = ({ spec, decided }: Instance): boolean =>
   spec.desiredPower === 'stopped' || decided.deletedAt !== undefined
 
-const hostNameOf = (resource: Resource): string | undefined => {
-  if (resource.kind === 'host') return resource.name
-  if (resource.kind === 'instance' || resource.kind === 'volume') return resource.decided.host
-  return undefined
+/** Hosts whose orders name it. */
+const hostNamesOf = (resource: Resource): readonly string[] => {
+  if (resource.kind === 'host') return [resource.name]
+  if (resource.kind !== 'instance' && resource.kind !== 'volume') return []
+  const { host } = resource.decided
+  const moving = resource.kind === 'instance' ? resource.decided.moving : undefined
+  return [...(host === undefined ? [] : [host]), ...(moving ? [moving.to] : [])]
 }
 
 /** Tells by what a resource can be found, besides its name. */
@@ -250,6 +268,7 @@ function eachRelation(resource: Resource, tell: (relation: Relation, key: string
         tell('host-instances', resource.decided.host)
         if (isResting(resource)) tell('host-resting', resource.decided.host)
       }
+      if (resource.decided.moving) tell('host-arrivals', resource.decided.moving.to)
       for (const volume of resource.decided.volumes) tell('volume-user', volume)
       return
     case 'volume':

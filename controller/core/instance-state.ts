@@ -3,11 +3,12 @@
  * while the host is heard; of a silent host nothing is certain.
  */
 import type { Condition } from '#shared/model/index.ts'
-import type { Instance, InstancePhase } from '#shared/model/instance.ts'
+import type { Instance, InstanceMove, InstancePhase } from '#shared/model/instance.ts'
 import { formatMs } from '#shared/units.ts'
-import type { ReportInstance } from '#shared/wire/order.ts'
+import type { ReportInstance, ReportMove } from '#shared/wire/order.ts'
 import { placeInstance } from './admission/instance-place.ts'
 import { phaseOf } from './liveness.ts'
+import { wordsOf } from './moves.ts'
 import { isRefusal } from './refusal.ts'
 import { reportedIn } from './reported.ts'
 import type { Moment, View } from './view.ts'
@@ -22,6 +23,32 @@ export type InstanceState = {
 
 /** Works out phase and conditions of an instance at a moment. */
 export function instanceState(view: View, instance: Instance, now: Moment): InstanceState {
+  const state = onItsHost(view, instance, now)
+  const { moving } = instance.decided
+  if (!moving) return state
+  const message = `to ${moving.to}, ${moving.phase}: ${wayOf(view, instance, moving).message}`
+  return { ...state, conditions: [...state.conditions, said('moving', 'true', 'moving', message)] }
+}
+
+/** How far an instance is on its way to another host, in words and numbers. */
+export function wayOf(
+  view: View,
+  instance: Instance,
+  moving: InstanceMove
+): Pick<ReportMove, 'message' | 'totalMib' | 'remainingMib'> {
+  const { source, target } = wordsOf(view, instance, moving)
+  const asked = ['preparing', 'asking'].includes(moving.phase)
+  const [word, host] = asked ? [target, moving.to] : [source, instance.decided.host]
+  if (!word || word.step !== moving.step) return { message: `waits for ${host} to take it on` }
+  const { message, totalMib, remainingMib } = word
+  return {
+    message,
+    ...(totalMib !== undefined && { totalMib }),
+    ...(remainingMib !== undefined && { remainingMib })
+  }
+}
+
+function onItsHost(view: View, instance: Instance, now: Moment): InstanceState {
   const { host } = instance.decided
   if (host === undefined) return unplaced(view, instance, now)
   const heard = view.heard(host)

@@ -1,7 +1,7 @@
 import { formatIpv4 } from '#shared/cidr.ts'
 import type { Host } from '#shared/model/host.ts'
 import type { Image } from '#shared/model/image.ts'
-import type { Instance } from '#shared/model/instance.ts'
+import type { Instance, InstanceMove } from '#shared/model/instance.ts'
 import type { Network, Port } from '#shared/model/network.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import type {
@@ -25,8 +25,11 @@ export type OrderContext = {
 /** Works out everything that one host should hold. */
 export function orderFor(view: View, host: Host, context: OrderContext): Order {
   const instances = held(view, 'instance', view.indexes.of('host-instances', host.name))
+  const arrivals = held(view, 'instance', view.indexes.of('host-arrivals', host.name))
   const volumes = held(view, 'volume', view.indexes.of('host-volumes', host.name))
-  const wanted = instances.filter(instance => !instance.decided.deletedAt)
+  const coming = new Set(arrivals.flatMap(instance => instance.decided.volumes))
+  for (const { id } of volumes) coming.delete(id)
+  const wanted = [...instances, ...arrivals].filter(instance => !instance.decided.deletedAt)
   const images = new Set(volumes.flatMap(volume => volume.decided.imageId ?? []))
   const networks = new Set(
     wanted.flatMap(instance =>
@@ -41,9 +44,16 @@ export function orderFor(view: View, host: Host, context: OrderContext): Order {
     host: host.decided.uuid,
     images: held(view, 'image', images).flatMap(image => imageOrder(image, context)),
     pools: [...view.all('pool').values()].map(({ name, spec }) => ({ name, ...spec })),
-    volumes: volumes.map(volumeOrder),
+    volumes: [
+      ...volumes.map(volumeOrder),
+      ...held(view, 'volume', coming).map(volume => ({ ...volumeOrder(volume), elsewhere: true }))
+    ],
     networks: held(view, 'network', networks).map(network => networkOrder(view, network)),
-    instances: wanted.map(instance => instanceOrder(view, instance)),
+    instances: wanted.map(instance => {
+      const { moving } = instance.decided
+      const order = instanceOrder(view, instance)
+      return moving ? { ...order, ...wayOf(view, instance, { moving, host }) } : order
+    }),
     noticesKept: noticesKept(view, host)
   }
 }
@@ -99,6 +109,23 @@ function networkOrder(view: View, network: Network): OrderNetwork {
     return [{ cidr, gateway: formatIpv4(range.gateway), dns: [...dns] }]
   })
   return { id: network.id, name: network.name, mtu, nat, ...(uplink && { uplink }), subnets }
+}
+
+/** What an order says of an instance on its way: it leaves this host, or comes to it. */
+function wayOf(
+  view: View,
+  instance: Instance,
+  { moving, host }: { readonly moving: InstanceMove; readonly host: Host }
+): Pick<OrderInstance, 'leaving' | 'arriving'> {
+  const { id: move, step, to, live, phase, door } = moving
+  if (to !== host.name) {
+    const go = phase === 'sending'
+    const withdrawn = phase === 'withdrawing' || phase === 'asking'
+    return { leaving: { move, step, to, live, go, withdrawn, ...(go && door && { door }) } }
+  }
+  const from = instance.decided.host ?? ''
+  const fromHostname = view.heard(from).report?.hostname ?? from
+  return { arriving: { move, step, from, fromHostname, live, over: phase === 'asking' } }
 }
 
 const instanceOrders = new WeakMap<

@@ -7,7 +7,7 @@ import { isFault, sentence } from '#shared/fault.ts'
 import { newId } from '#shared/ids.ts'
 import type { Join } from '#shared/wire/messages.ts'
 import { Counters } from '#shared/wire/queues.ts'
-import { notification } from '../core/decide.ts'
+import { notification } from '../core/notification.ts'
 import type { Service } from './api/service.ts'
 import { type Rate, RateLimit } from './rate-limit.ts'
 

@@ -49,7 +49,16 @@ export const HostStatus = Strict({
   memoryPromisedMib: mib('Memory that instances were promised.', 0, Number.MAX_SAFE_INTEGER),
   vcpus: Type.Integer({ description: 'Virtual processors that it may carry. Unit: count.' }),
   vcpusPromised: Type.Integer({ description: 'Virtual processors promised. Unit: count.' }),
-  facts: Type.Optional(HostFacts)
+  facts: Type.Optional(HostFacts),
+  migration: Type.Optional(
+    Strict(
+      {
+        uri: Type.String({ description: 'URI at which its libvirt takes instances in.' }),
+        fault: Type.Optional(Type.String({ description: 'Why none can come; left out: they can.' }))
+      },
+      { description: 'Whether running instances of other hosts can come here.' }
+    )
+  )
 })
 
 /** Hosts are not created: they join, and wait for approval unless they bring a valid token. */

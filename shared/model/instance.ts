@@ -124,6 +124,40 @@ export const InstanceSpec = Strict({
 })
 export type InstanceSpec = DeepReadonly<Type.Static<typeof InstanceSpec>>
 
+/**
+ * Phases of a move, see controller/core/moves.ts: the target gets ready, the source sends, nobody
+ * may send any more, the target is asked whether it has the instance.
+ */
+export const movePhases = ['preparing', 'sending', 'withdrawing', 'asking'] as const
+
+/** How an instance gets from its host, which has it until the move is over, to another one. */
+export type InstanceMove = {
+  readonly id: string
+  /** Name of the host that it goes to. */
+  readonly to: string
+  /** Whether it runs on while it goes; else it is shut down first and started there. */
+  readonly live: boolean
+  /** RFC 3339. */
+  readonly startedAt: string
+  readonly phase: (typeof movePhases)[number]
+  /** Raised with each phase: what a host says of an earlier one is not said of this. */
+  readonly step: number
+  /** Where libvirt and the hypervisor of the target listen, and its agent's own folder. */
+  readonly door?: MoveDoor
+  /** Why it is given up, once it is. */
+  readonly because?: string
+}
+
+/** Where a host takes instances in, as its agent says. */
+export type MoveDoor = {
+  /** libvirt's URI of the target, as the source's libvirt reaches it. */
+  readonly uri: string
+  /** Address that the memory is sent to. */
+  readonly address: string
+  /** Folder of the agent's own files, which the instance's description names. */
+  readonly folder: string
+}
+
 /** Where an instance is, how large, and which volumes and ports it was given. */
 export type InstanceDecided = {
   /** Name of the host that it was given. */
@@ -138,6 +172,8 @@ export type InstanceDecided = {
   readonly forced?: boolean
   /** RFC 3339; set once it was asked to go. */
   readonly deletedAt?: string
+  /** Set while it is on its way to another host. */
+  readonly moving?: InstanceMove
 }
 
 /** An instance in the journal; its id's UUID is also that of its libvirt domain. */
@@ -167,6 +203,20 @@ export type InstancePhase = (typeof instancePhases)[number]
 export const InstanceStatus = Strict({
   phase: Words(instancePhases, { description: 'Where it stands now.' }),
   host: Type.Optional(Name('Host that it is placed on.')),
+  move: Type.Optional(
+    Strict(
+      {
+        to: Name('Host that it goes to.'),
+        live: Type.Boolean({ description: 'Whether it runs on while it goes.' }),
+        phase: Words(movePhases, { description: 'How far the move is.' }),
+        startedAt: Type.String({ description: 'Since when, RFC 3339.' }),
+        message: Type.String({ description: 'What it waits for.' }),
+        totalMib: Type.Optional(mib('Memory that is sent.', 0, Number.MAX_SAFE_INTEGER)),
+        remainingMib: Type.Optional(mib('What is left of it.', 0, Number.MAX_SAFE_INTEGER))
+      },
+      { description: 'Its way to another host, while it is on it.' }
+    )
+  ),
   vcpus: Type.Integer({ description: 'Virtual processors that it was given. Unit: count.' }),
   memoryMib: mib('Memory that it was given.', 0, 16 * 1024 * 1024),
   addresses: Type.Array(Type.String(), { description: 'IP addresses of its ports, in order.' }),

@@ -48,7 +48,9 @@ export const OrderVolume = Strict({
   sizeMib: Count(),
   imageId: Type.Optional(Text()),
   /** `absent`: remove it for good. */
-  desired: Words(['present', 'absent'], { description: 'Whether it should be there.' })
+  desired: Words(['present', 'absent'], { description: 'Whether it should be there.' }),
+  /** Another host has it, and this one only looks whether it sees it too. */
+  elsewhere: Type.Optional(Type.Boolean())
 })
 export type OrderVolume = DeepReadonly<Type.Static<typeof OrderVolume>>
 
@@ -79,6 +81,35 @@ export const OrderPort = Strict({
 })
 export type OrderPort = DeepReadonly<Type.Static<typeof OrderPort>>
 
+/** An instance is on its way to another host; see agent/core/diff-move.ts. */
+export const OrderLeaving = Strict({
+  move: Text(),
+  step: Count(),
+  /** Name of the host that it goes to. */
+  to: Text(),
+  live: Type.Boolean(),
+  /** Whether it may be sent, or shut down, now; else nothing more is begun. */
+  go: Type.Boolean(),
+  /** What was being done is to be called back. */
+  withdrawn: Type.Boolean(),
+  /** Where the target takes it in. */
+  door: Type.Optional(Strict({ uri: Text(2048), address: Text(), folder: Text(1024) }))
+})
+export type OrderLeaving = DeepReadonly<Type.Static<typeof OrderLeaving>>
+
+/** An instance is on its way to this host, which must not start it by itself. */
+export const OrderArriving = Strict({
+  move: Text(),
+  step: Count(),
+  /** Name of the host that it comes from, and what that machine calls itself. */
+  from: Text(),
+  fromHostname: Text(),
+  live: Type.Boolean(),
+  /** Nobody sends any more: what has not arrived in full never will. */
+  over: Type.Boolean()
+})
+export type OrderArriving = DeepReadonly<Type.Static<typeof OrderArriving>>
+
 /** An instance as this host should hold it; its volumes are named by id, the root first. */
 export const OrderInstance = Strict({
   id: Text(),
@@ -99,7 +130,9 @@ export const OrderInstance = Strict({
   /** How long it may take to shut down before it is ended by force; 0: at once. Unit: ms. */
   stopGraceMs: Count(),
   /** Whether the end that is wished now is to be by force; a later one has its grace again. */
-  pullPlug: Type.Optional(Type.Boolean())
+  pullPlug: Type.Optional(Type.Boolean()),
+  leaving: Type.Optional(OrderLeaving),
+  arriving: Type.Optional(OrderArriving)
 })
 export type OrderInstance = DeepReadonly<Type.Static<typeof OrderInstance>>
 
@@ -131,6 +164,37 @@ export const observedPowers = [
   'failed'
 ] as const
 
+/**
+ * What a host says of an instance on its way. The target: it prepares, is ready, has a part of it,
+ * has it in full. The source: it has it, sends it, has tried in vain, has it held still, has it no
+ * more.
+ */
+export const moveStands = [
+  'preparing',
+  'ready',
+  'receiving',
+  'here',
+  'stays',
+  'sending',
+  'failed',
+  'held',
+  'gone'
+] as const
+
+/** Where the way of an instance stands on one of its two hosts. */
+export const ReportMove = Strict({
+  move: Text(),
+  /** The step of the order that this answers. */
+  step: Count(),
+  stand: Words(moveStands, { description: 'What the host finds.' }),
+  message: Text(2048),
+  totalMib: Type.Optional(Count()),
+  remainingMib: Type.Optional(Count()),
+  /** How long it stood still, as the hypervisor counted. Unit: ms. */
+  downtimeMs: Type.Optional(Count())
+})
+export type ReportMove = DeepReadonly<Type.Static<typeof ReportMove>>
+
 /** An instance as its host finds it, also one that still ends though no longer ordered. */
 export const ReportInstance = Strict({
   id: Text(),
@@ -145,7 +209,8 @@ export const ReportInstance = Strict({
   startCount: Count(),
   acceleration: Type.Optional(Words(['kvm', 'tcg', 'none'], { description: 'How it runs.' })),
   /** Whether it runs with other hardware than desired, and will until its next start. */
-  restartNeeded: Type.Boolean()
+  restartNeeded: Type.Boolean(),
+  move: Type.Optional(ReportMove)
 })
 export type ReportInstance = DeepReadonly<Type.Static<typeof ReportInstance>>
 
@@ -204,6 +269,15 @@ export const Report = Strict({
   memoryFreeMib: Count(),
   /** Why libvirt does not answer the agent; left out: it does. */
   libvirtSilence: Type.Optional(Text(2048)),
+  /** Where instances of other hosts are taken in; with `fault` they cannot be. */
+  migration: Type.Optional(
+    Strict({
+      uri: Text(2048),
+      address: Text(),
+      folder: Text(1024),
+      fault: Type.Optional(Text(2048))
+    })
+  ),
   images: Type.Array(Text(), { maxItems: 10_000 }),
   pools: Type.Array(
     Strict({

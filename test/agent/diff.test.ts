@@ -368,7 +368,7 @@ test('an instance that pauses by itself again is resumed every 5 s at most', t =
   t.deepEqual(types(world.look()), ['resume'])
 })
 
-for (const reason of ['starting up', 'migration', 'save', 'dump', 'snapshot']) {
+for (const reason of ['starting up', 'save', 'dump', 'snapshot']) {
   test(`a domain that libvirt holds for a moment (${reason}) is not resumed`, t => {
     const world = running()
     world.domains = world.domains.map(each => ({ ...each, state: 'paused' as const, reason }))

@@ -1,6 +1,7 @@
 import { AssertionError } from 'node:assert'
 import test from 'ava'
 import { Fault } from '#shared/fault.ts'
+import type { ObservedDomains } from '../../agent/core/observed.ts'
 import type { Step, StepResult } from '../../agent/core/steps.ts'
 import { act, workAtOnceMax } from '../../agent/io/act.ts'
 import { Bell } from '../../agent/io/bell.ts'
@@ -148,20 +149,25 @@ test('while libvirt hangs it is asked once, and its late answer is not believed'
     answers.push(Promise.withResolvers())
     return answers.at(-1)!.promise
   }
-  const unknown = { state: 'unknown', because: '' } as const
-  const first = eyes.domains(unknown, signal)
+  const seen = (domains: ObservedDomains) => ({
+    domains,
+    transfers: new Map(),
+    arrivals: new Map()
+  })
+  const look = (domains: ObservedDomains) => eyes.domains(seen(domains), undefined, signal)
+  const first = look({ state: 'unknown', because: '' })
   await clock.pass(domainsMsMax)
-  t.like(await first, { state: 'unknown' })
-  const second = eyes.domains({ state: 'fresh', list: [] }, signal)
+  t.like((await first).domains, { state: 'unknown' })
+  const second = look({ state: 'fresh', list: [] })
   await clock.pass(domainsMsMax)
-  t.like(await second, { state: 'old', list: [] })
+  t.like((await second).domains, { state: 'old', list: [] })
   t.is(answers.length, 1)
-  const third = eyes.domains({ state: 'fresh', list: [] }, signal)
+  const third = look({ state: 'fresh', list: [] })
   answers[0]!.resolve([])
   await clock.settle()
   t.is(answers.length, 2, 'the answer may be older than what was done since')
   answers[1]!.resolve([])
-  t.like(await third, { state: 'fresh' })
+  t.like((await third).domains, { state: 'fresh' })
 })
 
 test('a bell that was rung before anybody waits is heard at once', async t => {

@@ -6,13 +6,16 @@ import { randomUUID } from 'node:crypto'
 import { Duplex } from 'node:stream'
 import { Fault, sentence } from '#shared/fault.ts'
 import type {
+  Arrival,
   Domain,
   DomainEvent,
   DomainKey,
   DomainStats,
   Driver,
   Hypervisor,
-  HypervisorAbilities
+  HypervisorAbilities,
+  MigrationWay,
+  Transfer
 } from '../../agent/core/ports.ts'
 import { describeDomain } from '../../agent/io/libvirt/description.ts'
 import { EventQueue, lookAgain } from '../../agent/io/libvirt/event-queue.ts'
@@ -20,9 +23,26 @@ import { childOf, parseXml } from '../../agent/io/xml.ts'
 
 type Method = Exclude<keyof Hypervisor, typeof Symbol.asyncDispose | 'events'>
 
-type FakeDomain = { domain: Domain; obeys: boolean; consoles: Set<Duplex>; stats: DomainStats }
+type FakeDomain = {
+  domain: Domain
+  obeys: boolean
+  consoles: Set<Duplex>
+  stats: DomainStats
+  /** While it is sent: why it is to be given up, once it is. */
+  sending?: { because: string | undefined }
+  hasArrived?: boolean
+}
 
-export type FakeOptions = { readonly abilities?: Partial<HypervisorAbilities> }
+/** Which moment of a migration comes next; a test may let things happen before it does. */
+export type MigrationMoment = 'connect' | 'send' | 'finish' | 'confirm'
+
+export type FakeOptions = {
+  readonly abilities?: Partial<HypervisorAbilities>
+  /** Those that VMs can be sent to, by URI. */
+  readonly peers?: ReadonlyMap<string, FakeHypervisor>
+  /** Waited for before each moment of a migration. */
+  readonly pace?: (moment: MigrationMoment) => Promise<void>
+}
 
 /** A hypervisor without a host. */
 export class FakeHypervisor implements Hypervisor {
@@ -31,9 +51,15 @@ export class FakeHypervisor implements Hypervisor {
   readonly #failures = new Map<Method, Fault[]>()
   readonly #abilities: HypervisorAbilities
   readonly #calls: string[] = []
+  readonly #peers: ReadonlyMap<string, FakeHypervisor>
+  readonly #pace: (moment: MigrationMoment) => Promise<void>
   #closed = false
+  #boots = 0
+  #losesReply = false
 
   constructor(options: FakeOptions = {}) {
+    this.#peers = options.peers ?? new Map()
+    this.#pace = options.pace ?? (async () => {})
     this.#abilities = {
       libvirtVersion: '9.0.0',
       qemu: true,
@@ -73,6 +99,21 @@ export class FakeHypervisor implements Hypervisor {
     this.#find(key, 'teach').obeys = obeys
   }
 
+  /** The word of the other side that the next VM runs there does not reach this one. */
+  loseNextReply(): void {
+    this.#losesReply = true
+  }
+
+  /** The machine loses its power and is switched on again: no domain is left, nobody is told. */
+  powerCut(): void {
+    this.#boots += 1
+    for (const { sending, consoles } of this.#domains.values()) {
+      if (sending) sending.because = 'the power is gone'
+      for (const console of consoles) console.destroy()
+    }
+    this.#domains.clear()
+  }
+
   /** Puts a domain there that is not ours. */
   addForeign(domain: Partial<Domain> & { readonly name: string; readonly driver: Driver }): Domain {
     return this.#add({
@@ -104,8 +145,6 @@ export class FakeHypervisor implements Hypervisor {
       }
     }
   }
-
-  // The port.
 
   async domains(): Promise<readonly Domain[]> {
     this.#begin('domains')
@@ -143,6 +182,91 @@ export class FakeHypervisor implements Hypervisor {
 
   async resume(key: DomainKey): Promise<void> {
     this.#turn(this.#beginOn('resume', key), 'running', 'unpaused', 'resumed', 'unpaused')
+  }
+
+  async migrate(key: DomainKey, way: MigrationWay): Promise<void> {
+    const found = this.#beginOn('migrate', key)
+    const boots = this.#boots
+    const refuse = (because: string) =>
+      new Fault('hypervisor', `cannot send it to ${way.uri}: ${because}`)
+    if (key.driver !== 'qemu') throw refuse('this driver cannot')
+    if (found.sending) throw refuse('it is being sent already')
+    const job: NonNullable<FakeDomain['sending']> = { because: undefined }
+    found.sending = job
+    const here = found.domain
+    try {
+      await this.#pace('connect')
+      const peer = this.#peers.get(way.uri)
+      if (!peer || peer.#closed) throw refuse('nobody listens there')
+      if (peer.#domains.has(keyOf(key))) throw refuse('it is there already')
+      const there = peer.#add({ ...found.domain, state: 'paused', reason: 'migration' })
+      await this.#send(found, { peer, there, boots, job, refuse }).catch(thrown => {
+        const isThere = peer.#domains.get(keyOf(key)) === there
+        if (isThere && !there.hasArrived) peer.#remove(there, 'stopped', 'failed')
+        throw thrown
+      })
+    } catch (thrown) {
+      delete found.sending
+      const isHere = this.#boots === boots && this.#domains.get(keyOf(key)) === found
+      // What may have gone on there has the locks of its volumes: it cannot go on here.
+      const peer = this.#peers.get(way.uri)
+      const hasLocks = peer === undefined || peer.#domains.get(keyOf(key))?.hasArrived !== true
+      if (isHere && hasLocks) found.domain = here
+      throw thrown
+    }
+  }
+
+  async #send(
+    found: FakeDomain,
+    way: {
+      readonly peer: FakeHypervisor
+      readonly there: FakeDomain
+      readonly boots: number
+      readonly job: { readonly because: string | undefined }
+      readonly refuse: (because: string) => Fault
+    }
+  ): Promise<void> {
+    const { peer, there, boots, job, refuse } = way
+    const state = found.domain.state
+    const check = (): void => {
+      if (job.because !== undefined) throw refuse(job.because)
+      if (this.#domains.get(keyOf(found.domain)) !== found) throw refuse('it has ended meanwhile')
+      if (peer.#domains.get(keyOf(found.domain)) !== there) throw refuse('the other side is gone')
+    }
+    await this.#pace('send')
+    check()
+    found.domain = { ...found.domain, state: 'paused', reason: 'migration' }
+    await this.#pace('finish')
+    check()
+    there.hasArrived = true
+    there.domain =
+      state === 'paused'
+        ? { ...there.domain, state, reason: 'user' }
+        : { ...there.domain, state, reason: 'migrated' }
+    peer.#publish(there.domain, 'resumed', 'migrated')
+    await this.#pace('confirm')
+    if (this.#boots !== boots) return
+    // The word that it runs there is lost: it is neither let go on nor ended here.
+    if (this.#losesReply) {
+      this.#losesReply = false
+      throw refuse('the connection was lost')
+    }
+    if (this.#domains.get(keyOf(found.domain)) === found) this.#remove(found, 'stopped', 'migrated')
+  }
+
+  async abortMigration(key: DomainKey): Promise<void> {
+    const { sending, domain } = this.#beginOn('abortMigration', key)
+    if (sending && domain.reason !== 'migration') sending.because = 'it was called back'
+    else throw new Fault('hypervisor', `cannot call ${domain.name} back: nothing sends it`)
+  }
+
+  async transfer(key: DomainKey): Promise<Transfer | undefined> {
+    const { sending, domain } = this.#find(key, 'see the way of')
+    return sending && { totalMib: domain.memoryMib, remainingMib: Math.ceil(domain.memoryMib / 2) }
+  }
+
+  async arrival(key: DomainKey): Promise<Arrival | undefined> {
+    return this.#find(key, 'see the way of').hasArrived ? { downtimeMs: 7 } : undefined
   }
 
   async stats(): Promise<readonly DomainStats[]> {
@@ -208,7 +332,7 @@ export class FakeHypervisor implements Hypervisor {
       diskReadBytes: 0,
       diskWrittenBytes: 0
     }
-    const added = { domain, obeys: true, consoles: new Set<Duplex>(), stats }
+    const added: FakeDomain = { domain, obeys: true, consoles: new Set<Duplex>(), stats }
     this.#domains.set(keyOf(domain), added)
     return added
   }

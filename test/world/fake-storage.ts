@@ -9,12 +9,18 @@ export class FakeStorage implements StorageDriver {
   readonly stored = new Map<string, StoredVolume>()
   readonly kept = new Set<string>()
   readonly seeds = new Map<string, ReadonlyMap<string, string>>()
+  readonly #shared: Map<string, StoredVolume>
   readonly #trees = new Map<string, ReadonlyMap<string, string>>()
   readonly #failures = new Map<Method, Fault[]>()
   readonly #blocks = new Map<Method, PromiseWithResolvers<void>>()
   readonly #calls: string[] = []
   /** Images that a volume is backed by, by the id of the volume. */
   readonly #backing = new Map<string, string>()
+
+  /** Volumes of shared pools are where several hosts see them. */
+  constructor(shared: Map<string, StoredVolume> = new Map()) {
+    this.#shared = shared
+  }
 
   /** What was asked of it so far: the method, and what it was about. */
   get calls(): readonly string[] {
@@ -48,16 +54,18 @@ export class FakeStorage implements StorageDriver {
 
   async volumes(pool: OrderPool): Promise<readonly StoredVolume[]> {
     await this.#begin('volumes', pool.name)
-    return [...this.stored.values()].filter(volume => volume.pool === pool.name)
+    return [...this.#of(pool).values()].filter(volume => volume.pool === pool.name)
   }
 
   async createVolume(
     volume: OrderVolume,
-    { image }: { readonly image: OrderImage | undefined },
+    options: { readonly pool: OrderPool; readonly image: OrderImage | undefined },
     signal: AbortSignal
   ): Promise<StoredVolume> {
     await this.#begin('createVolume', volume.name, signal)
-    const known = this.stored.get(volume.id)
+    const { image } = options
+    const stored = this.#of(options.pool)
+    const known = stored.get(volume.id)
     if (known === undefined && image !== undefined) {
       if (!this.kept.has(image.id)) {
         throw new Fault('not-found', `cannot create ${volume.name}: image ${image.id} is not here`)
@@ -67,14 +75,14 @@ export class FakeStorage implements StorageDriver {
     const { id, pool, format, sizeMib } = volume
     const size = Math.max(sizeMib, known?.sizeMib ?? 0)
     const path = `/state/pools/${pool}/${id}.${format}`
-    const stored = { id, pool, format, path, sizeMib: size, usedMib: 1 }
-    this.stored.set(id, stored)
-    return stored
+    const made = { id, pool, format, path, sizeMib: size, usedMib: 1 }
+    stored.set(id, made)
+    return made
   }
 
-  async removeVolume(volume: OrderVolume): Promise<void> {
+  async removeVolume(volume: OrderVolume, pool: OrderPool): Promise<void> {
     await this.#begin('removeVolume', volume.name)
-    this.stored.delete(volume.id)
+    this.#of(pool).delete(volume.id)
     this.#backing.delete(volume.id)
   }
 
@@ -108,6 +116,10 @@ export class FakeStorage implements StorageDriver {
   async removeSeed(instanceId: string): Promise<void> {
     await this.#begin('removeSeed', instanceId)
     this.seeds.delete(instanceId)
+  }
+
+  #of(pool: OrderPool): Map<string, StoredVolume> {
+    return pool.shared ? this.#shared : this.stored
   }
 
   async #begin(method: Method, about?: string, signal?: AbortSignal): Promise<void> {

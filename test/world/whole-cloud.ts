@@ -8,6 +8,7 @@ import type { HostId } from '#shared/ids.ts'
 import { silentLog } from '#shared/log.ts'
 import { type Kind, kinds } from '#shared/model/index.ts'
 import { withDefaults } from '#shared/model/validate.ts'
+import type { StoredVolume } from '../../agent/core/ports.ts'
 import { ConsoleRelay } from '../../agent/io/console/relay.ts'
 import { hear } from '../../agent/io/hearing.ts'
 import { sendHeartbeats as agentHeartbeats } from '../../agent/io/heartbeats.ts'
@@ -25,7 +26,7 @@ import { Reign } from '../../controller/io/reign.ts'
 import { FakeKeeper } from '../agent/loop-rig.ts'
 import { FakeClock } from './fake-clock.ts'
 import { FakeHardware } from './fake-hardware.ts'
-import { FakeHypervisor } from './fake-hypervisor.ts'
+import { FakeHypervisor, type MigrationMoment } from './fake-hypervisor.ts'
 import { FakeJournalDisk } from './fake-journal.ts'
 import { FakeNet } from './fake-mesh.ts'
 import { FakeNetwork } from './fake-network.ts'
@@ -44,16 +45,21 @@ type End = () => Promise<void>
 export class WorldHost {
   readonly name: string
   readonly id: HostId
-  readonly hypervisor = new FakeHypervisor()
-  readonly storage = new FakeStorage()
+  readonly hypervisor: FakeHypervisor
+  readonly storage: FakeStorage
   readonly network = new FakeNetwork()
   readonly hardware: FakeHardware
   readonly keeper = new FakeKeeper()
   #end: End | undefined
   #runs = 0
+  #boots = 1
 
-  constructor(wish: HostWish, number: number) {
+  constructor(wish: HostWish, number: number, around: Around) {
     this.name = wish.name
+    const { peers, pace } = around
+    this.hypervisor = new FakeHypervisor({ peers, pace })
+    this.storage = new FakeStorage(around.volumes)
+    peers.set(`qemu+tls://${wish.name}/system`, this.hypervisor)
     const uuid = `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`
     this.id = uuid as HostId
     const threads = wish.threads ?? 4
@@ -87,12 +93,16 @@ export class WorldHost {
         host: this.id,
         hostname: this.name,
         agentVersion: '0',
-        bootId: 'boot',
+        bootId: `boot-${this.#boots}`,
         agentRun: `run-${this.#runs}`
       },
       facts: this.hardware.said,
       consoleFolder: '/console',
       send: report => seat.mesh.send(report),
+      beside: () => {
+        const uri = `qemu+tls://${this.name}/system`
+        return { migration: { uri, address: this.name, folder: '/' } }
+      },
       onDomains: () => {},
       clock,
       log: silentLog
@@ -118,6 +128,22 @@ export class WorldHost {
     await this.#end?.()
     this.#end = undefined
   }
+
+  /** The machine loses its power: its domains are gone, and its next boot is another one. */
+  async powerCut(): Promise<void> {
+    this.hypervisor.powerCut()
+    this.#boots += 1
+    const { recalled } = this.keeper
+    this.keeper.recalled = { ...recalled, origin: 'other-boot' }
+    await this.stop()
+  }
+}
+
+/** What machines have in common. */
+type Around = {
+  readonly peers: Map<string, FakeHypervisor>
+  readonly volumes: Map<string, StoredVolume>
+  readonly pace: (moment: MigrationMoment) => Promise<void>
 }
 
 type Reigning = { readonly reign: Reign; readonly ledger: Ledger; readonly end: End }
@@ -127,6 +153,13 @@ export class WholeCloud implements AsyncDisposable {
   readonly net = new FakeNet()
   readonly disk = new FakeJournalDisk()
   readonly hosts = new Map<string, WorldHost>()
+  /** Waited for before each moment of a migration. */
+  pace: (moment: MigrationMoment) => Promise<void> = async () => {}
+  readonly #around: Around = {
+    peers: new Map(),
+    volumes: new Map(),
+    pace: moment => this.pace(moment)
+  }
   readonly #onCommit: (commit: Commit, epoch: number) => void
   #reigning: Reigning | undefined
   #number = 0
@@ -207,7 +240,7 @@ export class WholeCloud implements AsyncDisposable {
   /** A machine is switched on and its agent lets itself in. */
   async addHost(wish: HostWish): Promise<void> {
     this.#number += 1
-    const host = new WorldHost(wish, this.#number)
+    const host = new WorldHost(wish, this.#number, this.#around)
     this.hosts.set(wish.name, host)
     const { endpoint, publicKey } = await host.start(this)
     const join = { uuid: host.id, hostname: host.name, publicKey, endpoint, trusted: true }

@@ -45,6 +45,28 @@ export const statsNoWait = 1 << 29
 /** virDomainConsoleFlags: take the console over from whoever holds it. */
 export const consoleForce = 1 << 0
 
+/** virDomainMigrateFlags: while it runs, from libvirt to libvirt. */
+export const migrateFlags = {
+  live: 1 << 0,
+  peerToPeer: 1 << 1,
+  /** libvirt knows few file systems that hosts share; which pools are shared we know. */
+  unsafe: 1 << 9,
+  /** A disk that fails while it is sent ends the sending. */
+  abortOnError: 1 << 12,
+  /** The processor of an instance that writes faster than can be sent is slowed down. */
+  autoConverge: 1 << 13,
+  tls: 1 << 16
+} as const
+
+/** virDomainGetJobStatsFlags: of the last job that ended, without forgetting it. */
+export const jobStatsCompleted = (1 << 0) | (1 << 1)
+
+/** virDomainJobType: none goes on. */
+export const jobTypeNone = 0
+
+/** virDomainXMLFlags: as another libvirt takes it, with all secrets that it needs. */
+export const xmlMigratable = 1 << 3
+
 /** virDomainShutdownFlagValues: send SIGTERM to a container's init. */
 export const shutdownSignal = 1 << 3
 

@@ -13,13 +13,16 @@ import type { Clock } from '#shared/clock.ts'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
 import { type Log, silentLog } from '#shared/log.ts'
 import type {
+  Arrival,
   Domain,
   DomainEvent,
   DomainKey,
   DomainStats,
   Driver,
   Hypervisor,
-  HypervisorAbilities
+  HypervisorAbilities,
+  MigrationWay,
+  Transfer
 } from '../../core/ports.ts'
 import { childOf, parseXml } from '../xml.ts'
 import type { Connection, ConnectionLimits, RemoteEvent } from './connection.ts'
@@ -29,6 +32,7 @@ import type { Descriptions } from './description.ts'
 import { toDomainEvent } from './domain-events.ts'
 import { EventQueue, lookAgain } from './event-queue.ts'
 import { Link, type Session } from './link.ts'
+import { readArrival, readTransfer, sendDomain } from './migration.ts'
 import type { RemoteDomain } from './procedures.ts'
 import { listDomains, readStats } from './survey.ts'
 import { parseUuid } from './uuid.ts'
@@ -134,6 +138,33 @@ class Libvirt implements Hypervisor {
     await this.#onDomain(key, 'resume', (connection, dom, what) =>
       connection.call('domainResume', { dom }, { what })
     )
+  }
+
+  async migrate(key: DomainKey, way: MigrationWay): Promise<void> {
+    // It takes as long as it takes, and must not stand in the way of other calls.
+    const connection = await this.#links[key.driver].extraConnection()
+    try {
+      const dom = await lookUp(connection, key, `send ${key.driver} domain ${key.uuid}`)
+      await sendDomain(connection, dom, way)
+    } finally {
+      connection.close()
+    }
+  }
+
+  async abortMigration(key: DomainKey): Promise<void> {
+    await this.#onDomain(key, 'call back', (connection, dom, what) =>
+      connection.call('domainAbortJob', { dom }, { what })
+    )
+  }
+
+  async transfer(key: DomainKey): Promise<Transfer | undefined> {
+    const { connection } = await this.#links[key.driver].session()
+    return await readTransfer(connection, await lookUp(connection, key, 'see how far one is'))
+  }
+
+  async arrival(key: DomainKey): Promise<Arrival | undefined> {
+    const { connection } = await this.#links[key.driver].session()
+    return await readArrival(connection, await lookUp(connection, key, 'see what a move has cost'))
   }
 
   async console(key: DomainKey): Promise<Duplex> {

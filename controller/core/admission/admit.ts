@@ -14,6 +14,7 @@ import { removeHost } from './host-remove.ts'
 import { failImage, fillImage, type ImageContent } from './image.ts'
 import { changeInstance, powerInstance, restartInstance } from './instance-change.ts'
 import { createInstance } from './instance-create.ts'
+import { cancelMove, moveInstance } from './instance-move.ts'
 import { changePlain, createPlain, type PlainKind } from './others.ts'
 import { removeResource } from './remove.ts'
 
@@ -53,6 +54,8 @@ export type Intent =
       readonly force?: boolean
     }
   | { readonly verb: 'restart'; readonly id: string; readonly force?: boolean }
+  | { readonly verb: 'move'; readonly id: string; readonly to?: string; readonly live?: boolean }
+  | { readonly verb: 'cancel-move'; readonly id: string }
   | { readonly verb: 'join'; readonly wish: HostWish }
   | { readonly verb: 'approve'; readonly id: string }
   | { readonly verb: 'fill-image'; readonly id: string; readonly content: ImageContent }
@@ -79,6 +82,12 @@ export function admit(view: View, intent: Intent, context: Context): Verdict {
       return onInstance(view, intent.id, instance =>
         restartInstance(view, { ...intent, instance }, context)
       )
+    case 'move':
+      return onInstance(view, intent.id, instance =>
+        moveInstance(view, { ...intent, instance }, context)
+      )
+    case 'cancel-move':
+      return onInstance(view, intent.id, instance => cancelMove(instance, context))
     case 'join':
       return joinHost(view, intent.wish, context)
     case 'approve':

@@ -25,6 +25,8 @@ export function removeHost(
   context: Context
 ): Verdict {
   const { host, force } = wish
+  const arriving = [...view.indexes.of('host-arrivals', host.name)]
+  if (arriving.length > 0) return refuseArrivals(view, host, arriving)
   const instances = held(view, 'instance', host)
   const volumes = held(view, 'volume', host)
   const count = instances.length + volumes.length
@@ -62,6 +64,15 @@ export function removeHost(
   const subjects = [host, ...instances, ...volumes].map(subjectOf)
   const decisions = [decision(context, 'deleted', because, ...subjects)]
   return { commit: { changes, decisions }, resource: host }
+}
+
+/** By force neither: an instance that is on its way may run there already, and only there. */
+function refuseArrivals(view: View, host: Host, ids: readonly string[]): Verdict {
+  const names = ids.map(id => view.get('instance', id)?.name ?? id)
+  return refuse('conflict', `cannot remove host ${host.name}: instances are on their way to it`, {
+    reasons: [listed(names)],
+    next: names.slice(0, 3).map(name => `remuda instance migrate ${name} --cancel`)
+  })
 }
 
 const held = <K extends 'instance' | 'volume'>(view: View, kind: K, host: Host) =>

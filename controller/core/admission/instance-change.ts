@@ -9,6 +9,7 @@ import { defaultTenant } from '../subject.ts'
 import type { View } from '../view.ts'
 import { admitted, type Context, unchanged, type Verdict } from './context.ts'
 import { attachedVolumes, onHost, shapeOf } from './instance-create.ts'
+import { refuseMoving } from './instance-move.ts'
 import { refuseNoRoom } from './instance-place.ts'
 
 /** What is fixed once an instance is made, and what one does instead. */
@@ -44,8 +45,8 @@ function marked(instance: Instance, forced: boolean): Instance {
 function changeMarked(view: View, wish: Wish, context: Context): Verdict {
   const { instance, spec, labels } = wish
   if (same(spec, instance.spec) && same(labels, instance.labels)) return unchanged(instance)
-  const going = refuseGoing(instance)
-  if (going) return going
+  const refused = refuseGoing(instance) ?? refuseMoving(instance, 'change')
+  if (refused) return refused
   for (const [field, instead] of fixed) {
     if (same(spec[field], instance.spec[field])) continue
     return refuse('invalid', `cannot change ${field} of instance ${instance.name}`, {
@@ -137,6 +138,8 @@ function changeByForce(
   if (force === (instance.decided.forced === true) || !same(spec, instance.spec)) {
     return changeMarked(view, { instance: marked(instance, force), labels, spec }, context)
   }
+  const moving = refuseMoving(instance, 'change')
+  if (moving) return moving
   const because = `asked for: ${force ? 'pull the plug' : 'let it shut down by itself'}`
   return admitted(context, marked(instance, force), { verb: 'changed', because })
 }

@@ -4,6 +4,7 @@ import { listed, type Refusal, refuse } from '../refusal.ts'
 import { defaultTenant, subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
 import { admitted, type Context, decision, isoOf, unchanged, type Verdict } from './context.ts'
+import { refuseMoving } from './instance-move.ts'
 
 /** Judges a wish that a resource goes: what others need stays, what hosts hold goes first there. */
 export function removeResource(view: View, resource: Resource, context: Context): Verdict {
@@ -43,6 +44,8 @@ export function removeResource(view: View, resource: Resource, context: Context)
 /** Sets the mark; the decision that sees it gone from its host removes it. */
 function goSlowly(resource: ResourceOf['instance' | 'volume'], context: Context): Verdict {
   if (resource.decided.deletedAt) return unchanged(resource)
+  const moving = resource.kind === 'instance' ? refuseMoving(resource, 'delete') : undefined
+  if (moving) return moving
   const deletedAt = isoOf(context)
   const after = { ...resource, decided: { ...resource.decided, deletedAt } } as Resource
   const { host } = resource.decided

@@ -1,12 +1,12 @@
 /** Routes that say what is to happen to one resource: power, approval, consoles, image content. */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { Readable } from 'node:stream'
-import Type from 'typebox'
+import Type, { type Static } from 'typebox'
 import { Fault, sentence } from '#shared/fault.ts'
 import type { Host } from '#shared/model/host.ts'
 import type { Image } from '#shared/model/image.ts'
 import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
-import { Strict } from '#shared/model/resource.ts'
+import { Name, Strict } from '#shared/model/resource.ts'
 import type { Intent } from '../../core/admission/admit.ts'
 import { HttpFault } from './problem.ts'
 import type { Call, Caller, Reply, Route } from './route.ts'
@@ -24,6 +24,7 @@ export const verbRoutes = (service: Service): readonly Route[] => [
   power(service, 'pause', 'paused', 'Pause an instance where it is.'),
   power(service, 'resume', 'running', 'Let a paused instance run on.'),
   restart(service),
+  migrate(service),
   approve(service),
   consoleLog(service),
   ...imageRoutes(service)
@@ -80,6 +81,37 @@ const restart = (service: Service): Route => ({
     const { id } = found(service, call, 'instance')
     const force = isFlag(call.query['force'])
     return await write(service, call, { verb: 'restart', id, force }, 200)
+  }
+})
+
+/** What a wish to move says; `cancel` goes alone. */
+const MigrateBody = Strict({
+  to: Type.Optional(Name('Host that it goes to; chosen when left out.')),
+  live: Type.Optional(
+    Type.Boolean({ description: 'Whether it runs on while it goes; left out: if it runs now.' })
+  ),
+  cancel: Type.Optional(
+    Type.Boolean({ description: 'Let it stay where it is after all.', default: false })
+  )
+})
+
+const migrate = (service: Service): Route => ({
+  method: 'POST',
+  path: '/v1/instances/:name/migrate',
+  operation: 'migrate-instance',
+  summary: 'Move an instance to another host, running or not; `cancel` lets it stay after all.',
+  tag: 'instances',
+  role: 'admin',
+  query: Strict({ ...TenantQuery, ...DryRun }),
+  body: MigrateBody,
+  checked: true,
+  replies: { 200: Type.Union([documentSchema('instance'), DryRunReply(Type.Object({}))]) },
+  answer: async call => {
+    const { id } = found(service, call, 'instance')
+    const { to, live, cancel } = call.body as Static<typeof MigrateBody>
+    if (cancel === true) return await write(service, call, { verb: 'cancel-move', id }, 200)
+    const wish = { ...(to !== undefined && { to }), ...(live !== undefined && { live }) }
+    return await write(service, call, { verb: 'move', id, ...wish }, 200)
   }
 })
 

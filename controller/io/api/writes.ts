@@ -40,7 +40,11 @@ export async function write(
 
 /** What a client that has heard nothing may send again; other writes do no more the second time. */
 const isRepeatable = ({ verb }: Intent): boolean =>
-  verb === 'create' || verb === 'power' || verb === 'restart' || verb === 'approve'
+  verb === 'create' ||
+  verb === 'power' ||
+  verb === 'restart' ||
+  verb === 'approve' ||
+  verb === 'move'
 
 /** Answers a request that was done before as it was answered then, waiting if it asks for it. */
 async function again(service: Service, call: Call, kept: KeptReply): Promise<Reply> {

@@ -237,7 +237,7 @@ export function sayVerb(
   api: Api,
   reference: Reference,
   verb: string,
-  options: WriteOptions & { readonly force?: boolean } = {}
+  options: WriteOptions & { readonly force?: boolean; readonly body?: object } = {}
 ): Promise<Written> {
   const { path, query } = whereOf(reference)
   return write(
@@ -246,6 +246,7 @@ export function sayVerb(
       method: 'POST',
       path: `${path}/${verb}`,
       query: { ...query, force: options.force ? '1' : undefined },
+      ...(options.body && { body: options.body }),
       doing: `${verb} ${writeReference(reference)}`
     },
     options

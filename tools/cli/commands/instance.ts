@@ -111,6 +111,41 @@ const verb = (
   run: () => import('../run/instance-power.ts').then(module => module.changePower(word))
 })
 
+const migrate: Command = {
+  noun: 'instance',
+  verb: 'migrate',
+  aliases: ['move'],
+  doc: 'Moves an instance to another host.',
+  details: [
+    'A running VM goes on running while it moves; --cold shuts it down and starts it there, ' +
+      'which is the only way for a container. A stopped one just changes its host. All its ' +
+      'volumes must be in pools that both hosts see.',
+    'The command waits until it is there, and fails with the reason when it stays where it was.'
+  ],
+  positionals: [nameOfOne('instance')],
+  options: [
+    {
+      name: 'to',
+      type: 'text',
+      value: 'HOST',
+      names: 'host',
+      doc: 'The host that it goes to; chosen when left out.'
+    },
+    { name: 'live', type: 'flag', doc: 'Only while it runs: refuses what would have to stop.' },
+    { name: 'cold', type: 'flag', doc: 'Shuts it down first, and starts it there.' },
+    { name: 'cancel', type: 'flag', doc: 'Lets it stay after all.' },
+    dryRunOption,
+    ...waitOptions
+  ],
+  examples: [
+    { line: 'remuda instance migrate web --to h3', doc: 'while it runs' },
+    { line: 'remuda instance migrate box --cold', doc: 'a container, to any host with room' },
+    { line: 'remuda instance migrate web --to h3 --dry-run', doc: 'says whether it could' },
+    { line: 'remuda instance migrate web --cancel', doc: 'call it back' }
+  ],
+  run: () => import('../run/instance-migrate.ts').then(module => module.migrateInstance)
+}
+
 const consoleCommand: Command = {
   noun: 'instance',
   verb: 'console',
@@ -206,6 +241,7 @@ export const instance: Noun = {
     verb('resume', 'Lets paused instances go on.'),
     verb('restart', 'Stops instances and starts them again.'),
     resize,
+    migrate,
     deleteCommand('instance', {
       example: 'web',
       details: [

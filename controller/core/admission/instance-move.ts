@@ -1,0 +1,207 @@
+import type { Host } from '#shared/model/host.ts'
+import type { Instance, InstanceMove } from '#shared/model/instance.ts'
+import type { Volume } from '#shared/model/volume.ts'
+import { inPhase, stayed } from '../moves.ts'
+import { candidateOf } from '../placement/candidates.ts'
+import { type Candidate, type Filter, type Placement, place } from '../placement/pipeline.ts'
+import { rules } from '../placement/rules.ts'
+import { isRefusal, type Refusal, refuse } from '../refusal.ts'
+import type { View } from '../view.ts'
+import { admitted, type Context, isoOf, reference, unchanged, type Verdict } from './context.ts'
+import { refuseGoing } from './instance-change.ts'
+import { demandOf } from './instance-place.ts'
+
+/** What is wished of a move. */
+export type MoveWish = {
+  readonly instance: Instance
+  /** Name of the host; left out: placement chooses. */
+  readonly to?: string
+  /** Whether it runs on while it goes; left out: if it runs now. */
+  readonly live?: boolean
+}
+
+/** Judges the wish that an instance goes to another host. */
+export function moveInstance(view: View, wish: MoveWish, context: Context): Verdict {
+  const { instance } = wish
+  const { name, decided } = instance
+  const going = refuseGoing(instance)
+  if (going) return going
+  if (decided.moving) return alreadyMoving(instance, decided.moving, wish)
+  const { host } = decided
+  if (host === undefined) {
+    return refuse('conflict', `cannot move instance ${name}: it is on no host yet`, {
+      next: [`remuda why instance/${name}`]
+    })
+  }
+  if (wish.to === host) {
+    return refuse('conflict', `cannot move instance ${name} to ${host}: it is there`, {
+      pointer: '/to',
+      next: ['remuda host list']
+    })
+  }
+  const volumes = decided.volumes.flatMap(id => view.get('volume', id) ?? [])
+  const local = refuseLocal(view, instance, volumes)
+  if (local) return local
+  const live = liveness(wish)
+  if (isRefusal(live)) return live
+  const about = { instance, volumes, host, live: live.live }
+  const target = targetFor(view, { ...about, to: wish.to }, context)
+  if (isRefusal(target)) return target
+  const to = target.host.name
+  const moving: InstanceMove = {
+    id: context.newId('mv'),
+    to,
+    live: live.live,
+    startedAt: isoOf(context),
+    phase: 'preparing',
+    step: 1
+  }
+  const how = live.live ? 'while it runs' : coldWords(instance)
+  const because = `asked for: from ${host} to ${to}, ${how}`
+  const after: Instance = { ...instance, decided: { ...decided, moving } }
+  const { placement } = target
+  return admitted(context, after, { verb: 'moving', because, ...(placement && { placement }) })
+}
+
+const coldWords = ({ spec }: Instance): string =>
+  spec.desiredPower === 'stopped' ? 'stopped as it is' : 'shut down and started again'
+
+/** The same wish again is no news; another one has to wait. */
+function alreadyMoving(instance: Instance, moving: InstanceMove, wish: MoveWish): Verdict {
+  const isSame = wish.to === moving.to && (wish.live ?? moving.live) === moving.live
+  if (isSame && moving.because === undefined) return unchanged(instance)
+  return refuseMoving(instance, 'move')!
+}
+
+/** Refuses to change what is on its way. */
+export function refuseMoving(instance: Instance, verb: string): Refusal | undefined {
+  const { moving } = instance.decided
+  if (!moving) return undefined
+  const { name } = instance
+  return refuse('conflict', `cannot ${verb} instance ${name}: it is on its way to ${moving.to}`, {
+    reasons: [`since ${moving.startedAt}, ${moving.phase}`],
+    next: [
+      `remuda wait instance/${name}, and try again`,
+      `remuda instance migrate ${name} --cancel`
+    ]
+  })
+}
+
+/** Judges the wish that an instance stays where it is after all. */
+export function cancelMove(instance: Instance, context: Context): Verdict {
+  const { moving } = instance.decided
+  const { name } = instance
+  if (!moving) {
+    return refuse('conflict', `cannot cancel the move of instance ${name}: it is not on its way`, {
+      next: [`remuda instance show ${name}`]
+    })
+  }
+  const because = `cancelled by ${context.by}`
+  if (moving.phase === 'preparing') {
+    const text = `${because} before anything was sent to ${moving.to}`
+    return admitted(context, stayed(instance), { verb: 'move-cancelled', because: text })
+  }
+  if (moving.phase !== 'sending') return unchanged(instance)
+  const after = inPhase(instance, moving, { phase: 'withdrawing', because })
+  return admitted(context, after, { verb: 'move-withdrawing', because })
+}
+
+/** Volumes are not copied from host to host: both must see them where they are. */
+function refuseLocal(
+  view: View,
+  instance: Instance,
+  volumes: readonly Volume[]
+): Refusal | undefined {
+  const local = volumes.filter(({ spec }) => view.named('pool', spec.pool)?.spec.shared !== true)
+  if (local.length === 0) return undefined
+  return refuse('conflict', `cannot move instance ${instance.name}: its volumes stay behind`, {
+    reasons: local.map(
+      ({ name, spec }) =>
+        `volume ${name} is in pool ${spec.pool}, which only its own host sees; ` +
+        'local volumes cannot move yet'
+    ),
+    next: [
+      'remuda pool list',
+      'remuda pool create NAME --path FOLDER --shared, and instances with --pool NAME'
+    ]
+  })
+}
+
+function liveness({ instance, live }: MoveWish): { readonly live: boolean } | Refusal {
+  const { name, spec } = instance
+  const runs = spec.desiredPower !== 'stopped'
+  if (spec.type === 'container' && runs && live !== false) {
+    return refuse('conflict', `cannot move instance ${name} while it runs: it is a container`, {
+      pointer: '/live',
+      reasons: ['libvirt cannot send a running container to another host'],
+      next: [`remuda instance migrate ${name} --cold, which shuts it down for the move`]
+    })
+  }
+  return { live: runs && live !== false }
+}
+
+type About = {
+  readonly instance: Instance
+  readonly volumes: readonly Volume[]
+  /** Name of the host where it is. */
+  readonly host: string
+  readonly live: boolean
+}
+
+function targetFor(
+  view: View,
+  about: About & { readonly to: string | undefined },
+  context: Context
+): { readonly host: Host; readonly placement?: Placement } | Refusal {
+  const { instance, volumes, to } = about
+  const named = to === undefined ? undefined : reference(view, 'host', { name: to, pointer: '/to' })
+  if (named && isRefusal(named)) return named
+  const now = context.now.monotonic
+  const candidates = [...view.all('host').values()]
+    .filter(({ name, decided }) => name !== about.host && !decided.deletedAt)
+    .filter(host => named === undefined || host === named.found)
+    .map(host => candidateOf(view, host, now))
+  const demand = demandOf({ instance, volumes: volumes.map(unbound) })
+  const filters = [...rules.filters, filterUnseen, ...(about.live ? [filterLive(view, about)] : [])]
+  const placement = place(demand, candidates, { ...rules, filters })
+  if (placement.chosen) {
+    return { host: placement.chosen, ...(to === undefined && { placement }) }
+  }
+  const where = to === undefined ? '' : ` to ${to}`
+  return refuse('capacity', `cannot move instance ${instance.name}${where}: ${placement.because}`, {
+    ...(to !== undefined && { pointer: '/to' }),
+    reasons: [...placement.rejected].map(([host, reason]) => `${host}: ${reason}`),
+    next: ['remuda host list', `remuda instance migrate ${instance.name}, to any host with room`]
+  })
+}
+
+/** A shared volume is bound to no host. */
+const unbound = (volume: Volume): Volume => {
+  const { host: _, ...decided } = volume.decided
+  return { ...volume, decided }
+}
+
+/** Keeps the hosts that have said which pools they see. */
+const filterUnseen: Filter = ({ poolFreeMib }, { pools }) => {
+  const missing = [...pools.keys()].find(pool => !poolFreeMib.has(pool))
+  return missing === undefined ? undefined : `has not said that it can use pool ${missing}`
+}
+
+/** Keeps the hosts that a running VM of this host can go to. */
+function filterLive(view: View, { instance, host }: About): Filter {
+  const from = view.heard(host).report
+  const seen = from?.instances.find(one => one.id === instance.id)
+  return (candidate: Candidate) => {
+    const { report } = view.heard(candidate.host.name)
+    const { migration, facts } = report ?? {}
+    if (!migration) return 'has not said where it takes running instances in'
+    if (migration.fault !== undefined) return `takes no running instances in: ${migration.fault}`
+    if (seen?.acceleration === 'kvm' && facts?.kvm.works === false) {
+      return `has no KVM, which the instance runs with on ${host}: ${facts.kvm.because}`
+    }
+    if (instance.spec.cpuBaseline !== 'host') return undefined
+    const [has, needs] = [facts?.cpu.model, from?.facts?.cpu.model]
+    if (has === needs) return undefined
+    return `its processor is ${has}, the instance was given all that ${needs} of ${host} has`
+  }
+}
