@@ -18,6 +18,11 @@ const programs: Readonly<Record<string, string>> = {
   'remuda-bootd': 'bootd/main.ts'
 }
 
+/** Programs of threads, which ours start by their place; nobody else does. */
+const threads: Readonly<Record<string, string>> = {
+  'zookeeper-worker': 'shared/zookeeper/worker.ts'
+}
+
 /** Packages with machine code: they look for it beside themselves, so they stay where they are. */
 const native = ['zeromq', 'level', 'classic-level', 'msgpackr-extract']
 
@@ -59,7 +64,7 @@ export async function bundle(
 ): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: entries,
+    entryPoints: { ...entries, ...threads },
     outdir,
     bundle: true,
     splitting: true,

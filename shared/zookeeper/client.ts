@@ -222,7 +222,7 @@ export class SessionClient {
         secret,
         tls,
         now,
-        deadlineMs: consentMsMax(this.#timeoutMs),
+        deadlineMs: consentMsMax(this.#timeoutMs, this.#session === noSession),
         heard: {
           event: heard.changed,
           seen: zxid => {

@@ -47,6 +47,8 @@ export type ConnectOptions = {
   readonly secret: string
   /** Files in PEM: who has signed the servers' certificates; ours, where they ask for one. */
   readonly tls?: { readonly ca: string; readonly certificate?: string; readonly key?: string }
+  /** A process whose main thread does not turn for so long loses the session; a minute. */
+  readonly hungMs?: Ms
   readonly log: Log
   readonly clock: Clock
 }
@@ -85,7 +87,8 @@ type Waiting = {
 }
 
 /** How often the main thread says that it turns. */
-const turnMs: Ms = 1_000
+const turnMs: Ms = 500
+const hungMsDefault: Ms = 60_000
 /** How long the worker may take to say goodbye, before it is stopped. */
 const goodbyeMsMax: Ms = 2_000
 
@@ -116,8 +119,8 @@ class WorkerSession implements ZooKeeperSession {
     this.#log = options.log
     this.#digest = digestOf(options.secret)
     this.#offsetMs = options.clock.monotonic() - kernelMs()
-    const { servers, sessionMs, secret } = options
-    const commission: Commission = { servers, sessionMs, secret, tls, shared }
+    const { servers, sessionMs, secret, hungMs = hungMsDefault } = options
+    const commission: Commission = { servers, sessionMs, secret, tls, hungMs, shared }
     writeMoment(this.#moments, slots.turnedAt, kernelMs())
     this.#turning = setInterval(() => {
       writeMoment(this.#moments, slots.turnedAt, kernelMs())

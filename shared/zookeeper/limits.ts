@@ -39,5 +39,9 @@ export const beatMs = (timeoutMs: Ms): Ms => Math.floor(timeoutMs / 4)
  */
 export const answerMsMax = (timeoutMs: Ms): Ms => Math.floor(timeoutMs / 3)
 
-/** How long a server may take to accept a session, from the first packet of TCP. */
-export const consentMsMax = (timeoutMs: Ms): Ms => Math.max(300, Math.floor(timeoutMs / 6))
+/**
+ * How long a server may take to accept a session, from the first packet of TCP. While a lease runs
+ * out the next server is tried soon; who has none yet can wait.
+ */
+export const consentMsMax = (timeoutMs: Ms, isNew: boolean): Ms =>
+  isNew ? Math.max(1_000, Math.floor(timeoutMs / 2)) : Math.max(300, Math.floor(timeoutMs / 6))

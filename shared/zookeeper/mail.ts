@@ -13,6 +13,8 @@ export type Commission = {
   readonly sessionMs: Ms
   readonly secret: string
   readonly tls: Tls | undefined
+  /** A main thread that has not turned for so long is taken for hung. */
+  readonly hungMs: Ms
   readonly shared: SharedArrayBuffer
 }
 

@@ -6,7 +6,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { Fault } from '../fault.ts'
 import type { Level } from '../log.ts'
-import type { Ms } from '../units.ts'
 import { type Answer, SessionClient } from './client.ts'
 import {
   type Commission,
@@ -20,10 +19,8 @@ import {
 } from './mail.ts'
 import type { ZnodeEvent } from './packets.ts'
 
-/** A main thread that has not turned for so long is taken for hung. */
-const hungMs: Ms = 60_000
-
 const commission = workerData as Commission
+const { hungMs } = commission
 const moments = new BigInt64Array(commission.shared)
 const post = (mail: FromWorker, handOver: readonly ArrayBuffer[] = []) =>
   parentPort!.postMessage(mail, handOver)
