@@ -27,17 +27,11 @@ import type { Announcer } from './announcer.ts'
 import { breathing } from './breath.ts'
 import { Grace } from './grace.ts'
 import type { Ledger } from './ledger.ts'
+import { SentOrders } from './sent-orders.ts'
 
 /** The loop turns at least so often, and rests so long between turns. Unit: ms. */
 const turnMsMax = 500
 const restMs = 10
-/** An order that has not been taken on is sent again after so long. Unit: ms. */
-const repeatOrderMs = 1_000
-/**
- * An order is renewed after so long though nothing has changed: the tickets in it by which images
- * are fetched are good for an hour. Unit: ms.
- */
-const renewOrderMs = 20 * 60 * 1_000
 /** An older copy of a journal is at most so many epochs behind; each costs a write. */
 const epochsBehindMax = 10_000
 /** Orders that are made between two breaths of the event loop. */
@@ -69,15 +63,13 @@ export type ReignOptions = {
 /** What came of a wish. */
 export type Outcome = Admitted & { readonly position: Position; readonly changed: boolean }
 
-type Sent = { readonly generation: number; readonly noticesKept: number; readonly at: number }
-
 /**
  * Made once this controller leads; nothing leaves it before `run`, which ends when the signal
  * aborts.
  */
 export class Reign {
   readonly #options: ReignOptions
-  readonly #sent = new Map<string, Sent>()
+  readonly #sent = new SentOrders()
   readonly #grace: Grace
   #hostsSeen: ReadonlyMap<string, HostSeen> = new Map()
   #epochSeen = 0
@@ -168,9 +160,11 @@ export class Reign {
     const woken = new Promise<void>(resolve => {
       this.#wake = resolve
     })
-    const late = this.#options.clock.sleep(turnMsMax, timer.signal).catch(() => undefined)
+    const { clock } = this.#options
+    const restMs = Math.min(turnMsMax, Math.max(0, this.#sent.nextAt - clock.monotonic()))
+    const late = clock.sleep(restMs, timer.signal).catch(() => undefined)
     await Promise.race([woken, late])
-    timer.abort()
+    timer.abort('woken')
     this.#wake = () => {}
   }
 
@@ -242,10 +236,9 @@ export class Reign {
   /** Sends each host whose order is news the whole of what it should hold, a few at a time. */
   async #order(): Promise<void> {
     const { touched } = this.view.indexes
-    for (const name of this.#sent.keys()) {
-      if (!this.view.named('host', name)) this.#sent.delete(name)
-    }
-    for (const names of slicesOf([...touched], ordersPerSlice)) {
+    this.#sent.keepOnly(name => this.view.named('host', name) !== undefined)
+    const due = this.#sent.due(touched, this.#options.clock.monotonic())
+    for (const names of slicesOf(due, ordersPerSlice)) {
       for (const name of names) touched.delete(name)
       try {
         await this.#orderSome(names)
@@ -274,13 +267,12 @@ export class Reign {
 
   #send(host: Host, order: Order): void {
     const { mesh, clock, log } = this.#options
-    const { generation, noticesKept } = order
     try {
       mesh.send(host.decided.uuid as HostId, order)
-      this.#sent.set(host.name, { generation, noticesKept, at: clock.monotonic() })
+      this.#sent.noteSent(host.name, order, clock.monotonic())
     } catch (thrown) {
       log.warn('cannot send an order', { host: host.name, because: sentence(thrown) })
-      this.#sent.delete(host.name)
+      this.#sent.noteFailed(host.name)
     }
   }
 
@@ -351,15 +343,13 @@ export class Reign {
   /** A report that is behind asks for the order again, but not in each breath. */
   #orderAgain(host: Host, report: Report): void {
     const { ledger, clock } = this.#options
-    const wanted = this.view.indexes.hostGeneration(host.name)
-    const kept = this.view.noticesKept(host.name)
-    const sent = this.#sent.get(host.name)
-    const sentMs = sent === undefined ? Number.POSITIVE_INFINITY : clock.monotonic() - sent.at
-    const behind = report.epoch < ledger.epoch || report.generation < wanted
-    const unkept = report.notices.some(notice => notice.number <= (kept?.number ?? 0))
-    const news = (sent?.generation ?? -1) < wanted || (sent?.noticesKept ?? 0) < (kept?.number ?? 0)
-    const again = (behind || unkept) && (news || sentMs >= repeatOrderMs)
-    if (again || sentMs >= renewOrderMs) this.view.indexes.touch(host.name)
+    const wish = {
+      epoch: ledger.epoch,
+      generation: this.view.indexes.hostGeneration(host.name),
+      noticesKept: this.view.noticesKept(host.name)?.number ?? 0,
+      now: clock.monotonic()
+    }
+    if (this.#sent.isWanted(host.name, report, wish)) this.view.indexes.touch(host.name)
   }
 
   #hostOf(uuid: HostId): Host | undefined {

@@ -93,7 +93,7 @@ async function reignInTime() {
     await clock.pass(1_000)
     await Promise.all([running, over])
   }
-  return { clock, mesh, ledger, disk, end }
+  return { clock, mesh, ledger, reign, disk, end }
 }
 
 test('an order is sent anew before the tickets in it are too old', async t => {
@@ -106,6 +106,26 @@ test('an order is sent anew before the tickets in it are too old', async t => {
     await clock.pass(60_000)
   }
   t.is(mesh.sent.length, before + 2)
+  await end()
+})
+
+test('what is decided in a burst leaves in few orders, the first at once', async t => {
+  t.timeout(60_000)
+  const { clock, mesh, reign, end } = await reignInTime()
+  await clock.pass(1_000)
+  const before = mesh.sent.length
+  const { id, spec } = reign.view.named('host', 'h1')!
+  for (let times = 0; times < 20; times += 1) {
+    const labels = { times: String(times) }
+    const asked = reign.submit({ verb: 'change', kind: 'host', id, labels, spec }, 'test')
+    await clock.pass(10)
+    await asked
+    if (times === 1) t.is(mesh.sent.length, before + 1)
+  }
+  await clock.pass(100)
+  const sent = mesh.sent.length - before
+  t.true(sent >= 3 && sent <= 6, `${sent} orders in 200 ms`)
+  t.is(mesh.sent.at(-1)?.generation, reign.view.indexes.hostGeneration('h1'))
   await end()
 })
 
