@@ -26,27 +26,33 @@ const cloudMsMax = 3_000
 export async function lookAround(folder: string): Promise<Seen> {
   const status = await statusOf(folder)
   try {
-    return { status, ...(await askCloud(folder, status)), cloudFault: undefined }
+    return { status, ...(await askCloud(folder)), cloudFault: undefined }
   } catch (thrown) {
     const cloudFault = sentence(thrown)
     return { status, leader: undefined, phases: {}, instances: {}, cloudFault }
   }
 }
 
-async function askCloud(folder: string, status: LabStatus) {
+async function askCloud(folder: string) {
   const paths = labServers(folder).map(server => server.slice('unix:'.length))
   await using api = new Api(paths.map(path => ({ via: 'socket' as const, path })))
   const signal = AbortSignal.timeout(cloudMsMax)
   const hosts = await listResources(api, 'host', {}, signal)
   const instances = await listResources(api, 'instance', { tenant: '*' }, signal)
-  const candidates = status.hosts.filter(host => host.isCandidate)
+  const answer = await api.ask({
+    method: 'GET',
+    path: '/v1/cluster',
+    doing: 'ask who leads',
+    signal
+  })
+  const { leader } = JSON.parse(answer.bytes.toString()) as { leader?: { name: string } }
   const counts: Record<string, number> = {}
   for (const { status: said } of instances.items) {
     const on = said['host']
     if (typeof on === 'string') counts[on] = (counts[on] ?? 0) + 1
   }
   return {
-    leader: candidates.length === 1 ? candidates[0]!.name : undefined,
+    leader: leader?.name,
     phases: Object.fromEntries(
       hosts.items.map((host: ResourceDocument) => [host.name, String(host.status['phase'])])
     ),
