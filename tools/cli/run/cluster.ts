@@ -1,0 +1,154 @@
+import { Fault } from '#shared/fault.ts'
+import { formatMs } from '#shared/units.ts'
+import { readJson } from '../api/resources.ts'
+import type { Invocation } from '../invocation.ts'
+import { renderRaw } from '../output/results.ts'
+import { type Cell, renderTable } from '../output/table.ts'
+import { writeYaml } from '../output/yaml.ts'
+import { type Paint, printable } from '../terminal.ts'
+import { showLive } from './live.ts'
+
+type Who = { readonly name: string; readonly apiUrl: string }
+type Candidate = Who & {
+  readonly version: string
+  readonly leads: boolean
+  readonly stands: boolean
+  readonly epoch: number
+  readonly position: number
+  readonly lag: number
+  readonly since: string
+  readonly lastSeenAt: string
+}
+type ClusterSaid = {
+  readonly name: string
+  readonly state: string
+  readonly because: string
+  readonly journal: string
+  readonly ensemble: readonly string[]
+  readonly session?: {
+    readonly server?: string
+    readonly id: string
+    readonly timeoutMs: number
+    readonly leaseLeftMs?: number
+  }
+  readonly epoch: number
+  readonly position: number
+  readonly leader?: Who
+  readonly candidates: readonly Candidate[]
+  readonly images: { readonly wanted: number; readonly missing: readonly string[] }
+}
+
+const path = '/v1/cluster'
+const doing = 'show the cluster'
+
+/** Shows who leads and how far each one is. */
+export async function showStanding(invocation: Invocation): Promise<void> {
+  await showLive(invocation, {
+    query: {},
+    look: async signal => {
+      const said = await read(invocation, signal)
+      return (await renderRaw(invocation, said)) ?? describe(said, invocation)
+    }
+  })
+}
+
+/** Names the controller. */
+export async function showLeader(invocation: Invocation): Promise<number> {
+  const { leader, because, name } = await read(invocation, invocation.signal)
+  if (!leader) {
+    throw new Fault('unavailable', 'nobody leads at the moment', {
+      reasons: [`${name}: ${because}`],
+      next: ['remuda cluster status']
+    })
+  }
+  invocation.write((await renderRaw(invocation, leader)) ?? `${leader.name} ${leader.apiUrl}\n`)
+  return 0
+}
+
+/** Shows all of it. */
+export async function showCluster(invocation: Invocation): Promise<void> {
+  const said = await read(invocation, invocation.signal)
+  invocation.write((await renderRaw(invocation, said)) ?? writeYaml(said))
+}
+
+/** Lets the controller hand over. */
+export async function stepDown(invocation: Invocation): Promise<void> {
+  const api = await invocation.connect()
+  const { signal } = invocation
+  const asked = { method: 'POST', path: `${path}/step-down`, doing: 'hand the lead over' } as const
+  const said = readJson(await api.ask({ ...asked, signal }), asked.doing) as {
+    readonly steppedDown: string
+    readonly next?: Who
+  }
+  const raw = await renderRaw(invocation, said)
+  if (raw !== undefined) return invocation.write(raw)
+  const next = said.next ? `, ${said.next.name} is next` : ''
+  invocation.write(`${said.steppedDown} has stepped down${next}\n`)
+}
+
+async function read(invocation: Invocation, signal: AbortSignal): Promise<ClusterSaid> {
+  const api = await invocation.connect()
+  return readJson(await api.ask({ method: 'GET', path, doing, signal }), doing) as ClusterSaid
+}
+
+function describe(said: ClusterSaid, { paint, terminal }: Invocation): string {
+  const rows = said.candidates.map((one): readonly Cell[] => [
+    { text: one.name },
+    ...stateOf(one),
+    { text: `${one.epoch}.${one.position}` },
+    one.lag === 0 ? { text: '0' } : { text: String(one.lag), colour: 'yellow' },
+    { text: one.version },
+    { text: one.apiUrl },
+    { text: one.lastSeenAt }
+  ])
+  const columns = [
+    ...['CANDIDATE', 'STATE', 'POSITION'].map(title => ({ title })),
+    { title: 'LAG', right: true },
+    ...['VERSION', 'API', 'LAST SEEN'].map(title => ({ title }))
+  ]
+  const width = terminal.output.isTTY ? terminal.output.columns : undefined
+  const table = renderTable(columns, rows, { width, paint })
+  return `${headOf(said, paint)}\n${table}`
+}
+
+const stateOf = ({ leads, stands }: Candidate): readonly Cell[] => [
+  leads
+    ? { text: 'leads', colour: 'green' }
+    : stands
+      ? { text: 'stands' }
+      : { text: 'gone', colour: 'red' }
+]
+
+function headOf(said: ClusterSaid, paint: Paint): string {
+  const { session, leader, images } = said
+  const lease = session?.leaseLeftMs
+  const rows: readonly (readonly [string, string])[] = [
+    [
+      'controller',
+      leader
+        ? `${leader.name}, ${leader.apiUrl}, epoch ${said.epoch}`
+        : paint('red', 'nobody leads: changes are refused, instances run on')
+    ],
+    ['answered by', `${said.name}: ${said.state}, ${printable(said.because)}`],
+    ['journal', `${said.journal}, at ${said.position}${ensembleOf(said)}`],
+    [
+      'session',
+      session
+        ? `${session.id} at ${session.server ?? paint('red', 'no server')}, ` +
+          `${formatMs(session.timeoutMs)}${lease === undefined ? '' : `, lease ${formatMs(lease)}`}`
+        : said.ensemble.length > 0
+          ? paint('red', 'none')
+          : 'none is needed'
+    ],
+    [
+      'images',
+      images.missing.length === 0
+        ? `${images.wanted} with content, all here as well`
+        : paint('yellow', `not here yet: ${images.missing.map(printable).join(', ')}`)
+    ]
+  ]
+  return rows.map(([name, text]) => `${paint('dim', name.padEnd(13))}${text}\n`).join('')
+}
+
+const ensembleOf = ({ ensemble }: ClusterSaid): string =>
+  ensemble.length > 0 ? `, ensemble ${ensemble.map(printable).join(' ')}` : ''
