@@ -25,7 +25,7 @@ import { Replica } from './replica.ts'
 const againMs: Ms = 500
 /** Entries whose hashes are remembered, for the replica that is being written. */
 const linksMax = 4_096
-/** So often a journal that ends before what was followed may still be behind, and is put back then. */
+/** So often a journal may end before what was followed; after that it was put back. */
 const behindMax = 10
 /** The replica is written so many times more often than the journal's checkpoint. */
 const replicaPace = 2
@@ -225,7 +225,7 @@ export class Follower implements AsyncDisposable {
     this.#caughtUp.resolve()
   }
 
-  /** Where the entries of our own reign cannot be found in what was followed, the journal has them. */
+  /** Entries of our own reign are not among those that were followed: the journal has them. */
   async #linkAt(position: Position): Promise<Link> {
     const first = this.#recent[0]?.position ?? Number.POSITIVE_INFINITY
     const known = this.#recent[position - first]

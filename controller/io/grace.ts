@@ -3,7 +3,7 @@ import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
 import type { View } from '../core/view.ts'
 
-/** The time in which a new reign gets to know its hosts; it is over for good once they are known. */
+/** The time in which a new reign gets to know its hosts; over for good once they are known. */
 export class Grace {
   readonly #options: { readonly graceMs?: Ms; readonly clock: Clock; readonly log: Log }
   #begunAt: Ms = Number.POSITIVE_INFINITY

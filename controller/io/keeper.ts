@@ -177,7 +177,7 @@ export class Keeper {
   }
 }
 
-/** Fills a view with the checkpoint of a place; gives its position, undefined when there is none. */
+/** Fills a view with the checkpoint of a place; gives its position, undefined: there is none. */
 export async function loadCheckpoint(
   place: Pick<Journal, 'readCheckpoint'>,
   view: View,

@@ -26,7 +26,9 @@ export type Sealed = { readonly method: string; readonly url: string; readonly n
 export function sealKeyOf(view: View): Buffer | undefined {
   const { id = '', signing } = view.cloud ?? {}
   if (!signing) return undefined
-  return Buffer.from(hkdfSync('sha256', signing.secretKey, id, 'remuda forwarded requests', 32))
+  return Buffer.from(
+    hkdfSync('sha256', signing.secretKey, id, 'requests that candidates pass on', 32)
+  )
 }
 
 /** Makes the header's text. */

@@ -12,7 +12,7 @@ const create = (name: string) => ({
   headers: { 'idempotency-key': name }
 })
 
-test('candidates on a real ensemble: each written tenant outlives kills, pauses and hand-overs', async t => {
+test('on a real ensemble what is written outlives kills, pauses and hand-overs', async t => {
   t.timeout(240_000)
   await using opened = new AsyncDisposableStack()
   const ensemble = opened.use(await startEnsemble())

@@ -78,7 +78,7 @@ test('where nobody leads, reads are answered and writes are refused with the rea
   t.like(JSON.parse(cluster.text), { name: 'b', state: 'follows' })
 })
 
-test('a controller that steps down ends to start again, and the next one has all that it wrote', async t => {
+test('who steps down ends to start again, and the next one has all that was written', async t => {
   await using world = new WorldCandidates()
   const a = await world.start('a')
   await world.leader()
