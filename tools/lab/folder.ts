@@ -20,6 +20,8 @@ export const folderOf = (folder: string) => ({
   keeperLog: join(folder, 'keeper.log'),
   /** Name and password of the candidates at their ensemble. */
   ensembleSecret: join(folder, 'ensemble.secret'),
+  /** Signs the certificates of the hosts. */
+  authority: join(folder, 'authority'),
   /** The daemons' programs. */
   programs: join(folder, 'programs'),
   /** The pool that all hosts see. */

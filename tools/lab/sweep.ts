@@ -47,7 +47,8 @@ export async function sweep(folder: string): Promise<boolean> {
 async function removeFolder(folder: string): Promise<void> {
   const { plan, ...paths } = folderOf(folder)
   const { socket, keeperRecord, keeperReady, keeperLog, programs, shared, hosts } = paths
-  const files = [socket, keeperReady, keeperRecord, keeperLog, paths.ensembleSecret]
+  const { authority, ensembleSecret } = paths
+  const files = [socket, keeperReady, keeperRecord, keeperLog, ensembleSecret, authority]
   for (const path of [...files, programs, shared, hosts]) {
     await rm(path, { recursive: true, force: true })
   }

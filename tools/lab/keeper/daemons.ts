@@ -5,6 +5,7 @@ import { type ServerPlan, serverPorts, zooKeeperServer } from '../../zookeeper/s
 import { folderOf, hostFolderOf } from '../folder.ts'
 import { type HostPlan, type LabPlan, membersOf } from '../plan.ts'
 import type { DaemonName } from '../protocol.ts'
+import { certificateFolder } from './host-files.ts'
 
 /** Ports of a host's daemons, as their own defaults are. */
 export const ports = { api: 7410, agent: 7411, door: 7412 } as const
@@ -21,7 +22,11 @@ export type DaemonLine = {
 export function daemonsOf(plan: LabPlan, host: HostPlan): readonly DaemonLine[] {
   return [
     { name: 'virtlogd', command: ['/usr/sbin/virtlogd'] },
-    { name: 'libvirtd', command: ['/usr/sbin/libvirtd'], after: 'libvirt/virtlogd-sock' },
+    {
+      name: 'libvirtd',
+      command: ['/usr/sbin/libvirtd', '--listen'],
+      after: 'libvirt/virtlogd-sock'
+    },
     ...(host.server === undefined ? [] : [zookeeper(plan, host)]),
     ...(host.isCandidate ? [{ name: 'controller' as const, command: controller(plan, host) }] : []),
     { name: 'agent', command: agent(plan, host), after: 'libvirt/libvirt-sock' }
@@ -80,7 +85,8 @@ function agent(plan: LabPlan, host: HostPlan): readonly string[] {
     join(folderOf(plan.folder).programs, 'remuda-agent.js'),
     `--state=${stateDefault}`,
     `--address=${host.address}`,
-    `--host-uuid=${host.uuid}`
+    `--host-uuid=${host.uuid}`,
+    `--migration-uri=qemu+tls://{address}/system?pkipath=${certificateFolder}`
   ]
 }
 

@@ -1,9 +1,20 @@
 /** Configuration of a lab host's libvirt. */
 import type { HostPlan } from '../plan.ts'
 
-/** What libvirtd is told: who the host is, and that root inside needs no further proof. */
+/** Where a host has its certificates, as it sees them itself. */
+export const certificateFolder = '/etc/libvirt/pki'
+
+/**
+ * What libvirtd is told: who the host is, that root inside needs no further proof, and that other
+ * hosts of the lab may send instances.
+ */
 export const libvirtdConf = ({ uuid }: HostPlan): string => `host_uuid = "${uuid}"
 auth_unix_rw = "none"
+listen_tls = 1
+listen_tcp = 0
+ca_file = "${certificateFolder}/cacert.pem"
+cert_file = "${certificateFolder}/servercert.pem"
+key_file = "${certificateFolder}/serverkey.pem"
 `
 
 /**
@@ -16,4 +27,6 @@ dynamic_ownership = 0
 remember_owner = 0
 security_driver = "none"
 cgroup_controllers = []
+migrate_tls_x509_cert_dir = "${certificateFolder}"
+migrate_tls_x509_verify = 1
 `

@@ -14,7 +14,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault } from '#shared/fault.ts'
 import { codeOf, exists } from '#shared/files.ts'
 import { writeServerFiles } from '../../zookeeper/server.ts'
-import { type HostFolder, hostFolderOf } from '../folder.ts'
+import { issueCertificate } from '../certificates.ts'
+import { folderOf, type HostFolder, hostFolderOf } from '../folder.ts'
 import type { HostPlan, LabPlan } from '../plan.ts'
 import type { DaemonName, HostStatus } from '../protocol.ts'
 import { Cgroup } from './cgroups.ts'
@@ -101,6 +102,8 @@ export class LabHost {
     }
     await writeFile(join(libvirtEtc, 'libvirtd.conf'), libvirtdConf(this.plan))
     await writeFile(join(libvirtEtc, 'qemu.conf'), qemuConf)
+    const authority = folderOf(this.#lab.folder).authority
+    await issueCertificate(authority, { ...this.plan, folder: join(libvirtEtc, 'pki') })
     const names = this.#lab.hosts.map(({ name, address }) => `${address} ${name}`)
     const lines = ['127.0.0.1 localhost', '::1 localhost', ...names]
     await writeFile(join(etc, 'hosts'), `${lines.join('\n')}\n`)

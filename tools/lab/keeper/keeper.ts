@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { Fault } from '#shared/fault.ts'
 import { exists } from '#shared/files.ts'
 import { stateDefault } from '#shared/state-folder.ts'
+import { makeAuthority } from '../certificates.ts'
 import { folderOf } from '../folder.ts'
 import type { LabPlan } from '../plan.ts'
 import type { Ask, Cut, LabStatus } from '../protocol.ts'
@@ -28,6 +29,7 @@ export class Keeper implements AsyncDisposable {
   /** Makes the switch and what the hosts have on disk; their power is off. */
   static async open(plan: LabPlan): Promise<Keeper> {
     await mkdir(folderOf(plan.folder).shared, { recursive: true })
+    await makeAuthority(folderOf(plan.folder).authority)
     // Every host sees its own state here; the machine keeps what it has, or an empty folder.
     await mkdir(stateDefault, { recursive: true, mode: 0o711 })
     const controllers = await hierarchies()
