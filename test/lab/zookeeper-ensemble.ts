@@ -35,7 +35,11 @@ let ensembles = 0
 
 /** Starts an ensemble and waits until all its servers serve. */
 export async function startEnsemble(
-  options: { readonly count?: number; readonly tls?: ServerSpec['tls'] } = {}
+  options: {
+    readonly count?: number
+    /** Makes the files of TLS for servers of these addresses. */
+    readonly tls?: (addresses: readonly string[]) => Promise<NonNullable<ServerSpec['tls']>>
+  } = {}
 ): Promise<ZooKeeperEnsemble> {
   const home = await zooKeeperHome()
   const root = await mkdtemp(join(tmpdir(), 'remuda-zookeeper-'))
@@ -45,9 +49,9 @@ export async function startEnsemble(
     id: index + 1,
     address: `${net}.${first + index}`
   }))
+  const tls = await options.tls?.(members.map(({ address }) => address))
   const places = members.map(({ id, address }): Place => {
     const folder = join(root, `${id}`)
-    const { tls } = options
     const spec = { id, members, folder, heapMib: 128, ...(tls && { tls }) }
     return { id, address, folder, plan: zooKeeperServer(home, spec), running: undefined }
   })
@@ -126,9 +130,12 @@ export class ZooKeeperEnsemble implements AsyncDisposable {
         : await Promise.all(this.#places.map(place => modeInLog(place)))
       const serving = modes.filter(mode => mode !== undefined)
       if (serving.length >= count && serving.includes('leader')) return
-      if (performance.now() > until) {
+      const dead = this.#places.find(({ running }) => running?.hasEnded)
+      if (dead || performance.now() > until) {
         const outputs = await Promise.all(this.#places.map(place => lastLines(place)))
-        const what = `${serving.length} of ${count} servers serve after ${quorumMsMax} ms`
+        const what = dead
+          ? `server ${dead.id} has ended`
+          : `${serving.length} of ${count} servers serve after ${quorumMsMax} ms`
         throw new Error([what, ...outputs].join('\n'))
       }
       await sleep(lookMs)

@@ -32,7 +32,14 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'libdropwizard-metrics-java': ['metrics-core'],
   'libsnappy-java': ['snappy-java'],
   // These for TLS.
-  'libnetty-java': ['netty-handler', 'netty-transport', 'netty-codec', 'netty-resolver'],
+  'libnetty-java': [
+    'netty-handler',
+    'netty-transport',
+    'netty-transport-native-epoll',
+    'netty-transport-native-unix-common',
+    'netty-codec',
+    'netty-resolver'
+  ],
   'libnetty-buffer-java': ['netty-buffer'],
   'libnetty-common-java': ['netty-common']
 }

@@ -11,6 +11,7 @@ export interface RunningServer extends AsyncDisposable {
   readonly output: string
   /** Resolves when it has ended, for whatever reason. */
   readonly ended: Promise<void>
+  readonly hasEnded: boolean
   /** Stops it where it is, and lets it go on. */
   pause(): void
   resume(): void
@@ -70,6 +71,9 @@ class Server implements RunningServer {
     })
   }
 
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
   pause(): void {
     this.#signal('SIGSTOP')
   }
@@ -86,7 +90,7 @@ class Server implements RunningServer {
 
   /** Its process group: a wrapper too. */
   #signal(signal: NodeJS.Signals): void {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    if (this.hasEnded) return
     try {
       process.kill(-this.pid, signal)
     } catch (thrown) {
