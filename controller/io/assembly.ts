@@ -17,13 +17,14 @@ import { makeApp } from './api/app.ts'
 import type { Cluster } from './api/cluster-status.ts'
 import { makeConsoles } from './api/console.ts'
 import type { Caller } from './api/route.ts'
-import type { Service } from './api/service.ts'
+import type { ImageStore, Service } from './api/service.ts'
 import { ticketFor } from './api/verbs.ts'
 import { Briefings } from './briefings.ts'
 import type { ControllerConfig } from './config.ts'
 import { Feed } from './feed.ts'
 import { type Front, plainFront } from './front.ts'
 import { openImageStore } from './images.ts'
+import type { OpenStore } from './journal/store.ts'
 import { Ledger } from './ledger.ts'
 import { Meters } from './metrics.ts'
 import { Reign } from './reign.ts'
@@ -39,6 +40,16 @@ export type AssemblyParts = {
   /** A reign that has just begun places nothing before it has heard all hosts, or so long. */
   readonly graceMs?: number
   readonly onDeposed?: (because: Fault) => void
+  /** Instead of the machine's disks and sockets; for tests in virtual time. */
+  readonly standIns?: StandIns
+}
+
+/** What a whole controller needs of its machine beside what it is given. */
+export type StandIns = {
+  readonly images: ImageStore
+  readonly listen: (front: Front) => Promise<Listening>
+  /** Keeps the replica. */
+  readonly openStore: OpenStore
 }
 
 /** All of them, wired. */
@@ -69,7 +80,7 @@ export async function assemble(
   parts: AssemblyParts,
   signal: AbortSignal
 ): Promise<Assembly> {
-  const { mesh, clock, log, cluster, election, onDeposed, graceMs } = parts
+  const { mesh, clock, log, cluster, election, onDeposed, graceMs, standIns } = parts
   const feed = new Feed()
   const ledger: Ledger = new Ledger({
     clock,
@@ -109,7 +120,7 @@ export async function assemble(
     clock,
     log,
     meters: new Meters(),
-    images: await openImageStore(join(config.state, 'controller', 'images')),
+    images: standIns?.images ?? (await openImageStore(join(config.state, 'controller', 'images'))),
     agents: {
       ask: (host, question, gone) => lines.ask(host, question, gone),
       console: (host, instance) => lines.console(host, instance)
@@ -125,7 +136,7 @@ export async function assemble(
     announcer,
     briefings,
     listen: async (front = plainFront) => {
-      const listening = await listen(config, service, front)
+      const listening = await (standIns?.listen(front) ?? listen(config, service, front))
       url ||= listening.url
       return listening
     }

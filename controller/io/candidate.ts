@@ -28,7 +28,7 @@ import type {
   SharedJournal
 } from '../core/ports.ts'
 import type { Service } from './api/service.ts'
-import { type Assembly, assemble, type Listening } from './assembly.ts'
+import { type Assembly, assemble, type Listening, type StandIns } from './assembly.ts'
 import { CandidateCluster } from './candidate-cluster.ts'
 import { candidateDoorkeeper } from './candidate-door.ts'
 import { CandidateFront } from './candidate-front.ts'
@@ -75,6 +75,8 @@ export type CandidateParts = {
   readonly meshKey: string
   /** Where hosts knock, once that is open. */
   readonly door: () => { readonly endpoint: string; readonly publicKey: string } | undefined
+  /** For tests in virtual time. */
+  readonly standIns?: StandIns
 }
 
 /** Starts a candidate; resolves once it answers requests. */
@@ -127,15 +129,21 @@ export class Candidate implements AsyncDisposable {
     const { mesh, clock, log } = this.#parts
     const onDeposed = (because: Fault): void => this.#end(true, sentence(because))
     const cluster = this.#cluster
-    const given = { mesh, clock, log, cluster, election: this.#leadership, graceMs, onDeposed }
-    this.#assembly = await assemble(this.#config, given, this.#signal)
+    const { standIns } = this.#parts
+    const given = { mesh, clock, log, cluster, graceMs, onDeposed, ...(standIns && { standIns }) }
+    const election = this.#leadership
+    this.#assembly = await assemble(this.#config, { ...given, election }, this.#signal)
     const { service } = this.#assembly
     const { ledger, feed } = service
     ledger.view.watches = false
     this.#taps = new KeyTaps(ledger.view)
     const folder = join(this.#config.state, 'controller', 'replica')
     const taps = this.#taps
-    this.#follower = await Follower.open({ folder, ledger, feed, taps, clock, log })
+    const openStore = standIns?.openStore
+    this.#follower = await Follower.open({
+      ...{ folder, ledger, feed, taps, clock, log },
+      ...(openStore && { openStore })
+    })
     const own = doorkeeperOf(service, {
       tokenFile: join(this.#config.state, 'join.token'),
       controllerKeys: [this.#parts.meshKey]

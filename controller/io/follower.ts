@@ -16,6 +16,7 @@ import type { Entry, Journal, Position, SharedJournal } from '../core/ports.ts'
 import { breathing } from './breath.ts'
 import type { Feed } from './feed.ts'
 import type { Link } from './journal/entry-codec.ts'
+import type { OpenStore } from './journal/store.ts'
 import { Keeper, loadCheckpoint } from './keeper.ts'
 import type { KeyTaps } from './key-taps.ts'
 import type { Ledger } from './ledger.ts'
@@ -47,6 +48,8 @@ export type FollowerOptions = {
   readonly ledger: Ledger
   readonly feed: Feed
   readonly taps: KeyTaps
+  /** Opens what the replica is kept in: LevelDB, if left out. */
+  readonly openStore?: OpenStore
   readonly clock: Clock
   readonly log: Log
 }
@@ -74,9 +77,12 @@ export class Follower implements AsyncDisposable {
    */
   static async open(options: FollowerOptions): Promise<Follower> {
     const follower = new Follower(options)
-    const { folder, ledger, feed, taps, log } = options
+    const { folder, ledger, feed, taps, log, openStore } = options
     const linkAt = (position: Position): Promise<Link> => follower.#linkAt(position)
-    follower.#replica = await Replica.open(folder, { log, linkAt })
+    follower.#replica = await Replica.open(folder, {
+      ...{ log, linkAt },
+      ...(openStore && { openStore })
+    })
     try {
       follower.#keeper = new Keeper({
         journal: follower.#replica,

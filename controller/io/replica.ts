@@ -21,7 +21,7 @@ import {
   readRecords,
   removeRecord
 } from './journal/records.ts'
-import type { Store, Write } from './journal/store.ts'
+import type { OpenStore, Store, Write } from './journal/store.ts'
 import type { CheckpointPlace } from './keeper.ts'
 
 /** What a replica is opened with. */
@@ -29,6 +29,8 @@ export type ReplicaOptions = {
   readonly log: Log
   /** Finds hash and epoch of the entry at a position; Fault `unavailable` when it cannot now. */
   readonly linkAt: (position: Position) => Promise<Link>
+  /** Opens what the bytes are kept in: LevelDB, if left out. */
+  readonly openStore?: OpenStore
 }
 
 /** Made by `open`; the folder is this process's alone as long as it is open. */
@@ -51,16 +53,13 @@ export class Replica implements CheckpointPlace, AsyncDisposable {
 
   /** Opens the folder, which is made if there is none. Fault `locked`: another process has it. */
   static async open(folder: string, options: ReplicaOptions): Promise<Replica> {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
     try {
-      return new Replica(folder, options, await openWhole(folder))
+      return new Replica(folder, options, await openWhole(folder, options))
     } catch (thrown) {
       if (isFault(thrown, 'locked')) throw inUse(folder, thrown)
       if (!isFault(thrown, 'storage') && !isFault(thrown, 'corrupt')) throw thrown
       options.log.warn('threw the replica away', { folder, because: sentence(thrown) })
-      await rm(folder, { recursive: true, force: true })
-      await mkdir(folder, { recursive: true, mode: 0o700 })
-      return new Replica(folder, options, await openWhole(folder))
+      return new Replica(folder, options, await openAnew(folder, options))
     }
   }
 
@@ -95,9 +94,7 @@ export class Replica implements CheckpointPlace, AsyncDisposable {
   async clear(because: string): Promise<void> {
     this.#options.log.warn('threw the replica away', { folder: this.#folder, because })
     await this.#store[Symbol.asyncDispose]()
-    await rm(this.#folder, { recursive: true, force: true })
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
-    const { store, manifest } = await openWhole(this.#folder)
+    const { store, manifest } = await openAnew(this.#folder, this.#options)
     this.#store = store
     this.#manifest = manifest
   }
@@ -107,8 +104,23 @@ export class Replica implements CheckpointPlace, AsyncDisposable {
   }
 }
 
-async function openWhole(folder: string) {
-  const store = await openLevelStore(folder, { create: true })
+/** Opens an empty one where there was another one. */
+async function openAnew(folder: string, options: ReplicaOptions) {
+  const { openStore } = options
+  if (!openStore) {
+    await rm(folder, { recursive: true, force: true })
+    return await openWhole(folder, options)
+  }
+  const store = await openStore(folder, { create: true })
+  for await (const page of store.range({ after: '', upTo: '\uffff' })) {
+    await store.write(page.map(({ key }): Write => ({ op: 'remove', key })))
+  }
+  return { store, manifest: undefined }
+}
+
+async function openWhole(folder: string, { openStore }: ReplicaOptions) {
+  if (!openStore) await mkdir(folder, { recursive: true, mode: 0o700 })
+  const store = await (openStore ?? openLevelStore)(folder, { create: true })
   try {
     const { format, pending, checkpoint } = await readRecords(store)
     if (format && format.format !== formatOurs) {
