@@ -151,9 +151,14 @@ const promises: readonly ElectionPromise[] = [
 ]
 
 /** Runs the contract of `SharedElection` on beds that are made for each promise. */
-export function electionSuite(name: string, makeBed: () => Promise<ElectionBed>): void {
+export function electionSuite(
+  name: string,
+  makeBed: () => Promise<ElectionBed>,
+  { serial = false }: { readonly serial?: boolean } = {}
+): void {
+  const run = serial ? test.serial : test
   for (const [title, check] of promises) {
-    test(`${name}: ${title}`, async t => {
+    run(`${name}: ${title}`, async t => {
       await using bed = await makeBed()
       await check(t, bed)
     })

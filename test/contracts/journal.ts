@@ -12,10 +12,18 @@ import { type SharedJournalBed, sharedPromises } from './journal-shared.ts'
 export type { JournalBed } from './journal-bed.ts'
 export type { SharedJournalBed } from './journal-shared.ts'
 
+/** Serial: one promise after another, where beds cannot lie side by side. */
+type SuiteOptions = { readonly serial?: boolean }
+
 /** Runs the contract of `Journal` on beds that are made for each promise. */
-export function suite(name: string, makeBed: () => Promise<JournalBed>): void {
+export function suite(
+  name: string,
+  makeBed: () => Promise<JournalBed>,
+  { serial = false }: SuiteOptions = {}
+): void {
+  const run = serial ? test.serial : test
   for (const [title, check] of [...appendPromises, ...checkpointPromises, ...failurePromises]) {
-    test(`${name}: ${title}`, async t => {
+    run(`${name}: ${title}`, async t => {
       await using bed = await makeBed()
       await check(t, bed)
     })
@@ -23,10 +31,15 @@ export function suite(name: string, makeBed: () => Promise<JournalBed>): void {
 }
 
 /** Runs the contract of `SharedJournal`, which is that of `Journal` and more. */
-export function sharedSuite(name: string, makeBed: () => Promise<SharedJournalBed>): void {
-  suite(name, makeBed)
+export function sharedSuite(
+  name: string,
+  makeBed: () => Promise<SharedJournalBed>,
+  options: SuiteOptions = {}
+): void {
+  suite(name, makeBed, options)
+  const run = options.serial ? test.serial : test
   for (const [title, check] of sharedPromises) {
-    test(`${name}: ${title}`, async t => {
+    run(`${name}: ${title}`, async t => {
       await using bed = await makeBed()
       await check(t, bed)
     })
