@@ -93,6 +93,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     facts,
     consoleFolder,
     send: report => mesh.send(report),
+    services: () => trust.services,
     beside: () => besideOf({ trust, probes, door }),
     onDomains: domains => consoles.watch(domains),
     clock,

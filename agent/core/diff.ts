@@ -22,7 +22,7 @@ import {
 import { diffVolumes, usersOf, type VolumeVerdict } from './diff-volumes.ts'
 import { domainsOf } from './observed.ts'
 import { type SortedDomains, sortDomains } from './own-domains.ts'
-import { type Matter, mayAct, type Situation } from './situation.ts'
+import { type Matter, mayAct, mayStartAlone, type Situation } from './situation.ts'
 import { keyOf, laneOf, type Step } from './steps.ts'
 import { indexesOf } from './surroundings.ts'
 
@@ -85,6 +85,12 @@ export function diff(situation: Situation): Plan {
   }
 }
 
+/** What instances need that start alone: their pools and networks, and to be started. */
+function isForStart(step: Step, services: ReadonlySet<string>): boolean {
+  if (step.type === 'create-domain') return services.has(step.plan.instance.id)
+  return services.size > 0 && (step.type === 'open-pool' || step.type === 'apply-networks')
+}
+
 function judge(situation: Situation): Verdicts {
   const sorted = sortDomains(domainsOf(situation.observed), situation.order.cloud)
   const users = usersOf(sorted.own, situation.inFlight)
@@ -119,8 +125,8 @@ function judge(situation: Situation): Verdicts {
 }
 
 /** What is said of an instance while its domain cannot be seen, or must not be touched. */
-function withoutSight(verdict: InstanceVerdict, { observed, origin }: Situation): InstanceVerdict {
-  const { domains } = observed
+function withoutSight(verdict: InstanceVerdict, situation: Situation): InstanceVerdict {
+  const { domains } = situation.observed
   if (domains.state === 'unknown') {
     const message = `cannot tell: ${domains.because}`
     const unseen = { power: 'starting', reason: 'hypervisor-away', move: undefined } as const
@@ -131,7 +137,7 @@ function withoutSight(verdict: InstanceVerdict, { observed, origin }: Situation)
     const reason = 'hypervisor-away'
     return { ...verdict, reason, message, settled: false, move: undefined }
   }
-  if (verdict.own === undefined && !mayAct(origin)) {
+  if (verdict.own === undefined && !mayStartAlone(situation, verdict.instance.id)) {
     const message =
       'is not started from an order of before the last boot of this host: it may run elsewhere ' +
       'by now; it waits for a controller'
@@ -141,10 +147,12 @@ function withoutSight(verdict: InstanceVerdict, { observed, origin }: Situation)
 }
 
 /**
- * Nothing is done on an order of before the last boot, and nothing to domains that are not seen.
+ * On an order of before the last boot nothing is done but to start what may start alone, and
+ * nothing to domains that are not seen.
  */
-function isAllowed(step: Step, { origin, observed }: Situation): boolean {
-  if (!mayAct(origin)) return false
+function isAllowed(step: Step, situation: Situation): boolean {
+  const { origin, observed, services } = situation
+  if (!mayAct(origin) && !isForStart(step, services)) return false
   switch (step.type) {
     case 'create-domain':
     case 'shutdown':

@@ -22,10 +22,20 @@ export type OrderOrigin = 'fresh' | 'same-boot' | 'other-boot'
  */
 export const mayAct = (origin: OrderOrigin): boolean => origin !== 'other-boot'
 
+/**
+ * Whether an instance may be started at once after a boot, without a controller. The signed list
+ * names those that can run on no other host, since all their volumes are here alone: whatever was
+ * decided while this host was off, they run nowhere else.
+ */
+export const mayStartAlone = ({ origin, services }: Situation, instance: string): boolean =>
+  mayAct(origin) || services.has(instance)
+
 /** All that a decision of the agent is made from. */
 export type Situation = {
   readonly order: Order
   readonly origin: OrderOrigin
+  /** Instances, by id, that this host may start before any controller is there. */
+  readonly services: ReadonlySet<string>
   readonly observed: Observed
   readonly memory: Memory
   readonly host: HostContext

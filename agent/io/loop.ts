@@ -59,6 +59,8 @@ export type LoopOptions = {
   readonly send: (report: Report) => void
   /** What a report says beside what the loop knows. */
   readonly beside?: () => Beside
+  /** Instances, by id, that may be started before any controller is there. */
+  readonly services?: () => ReadonlySet<string>
   /** Told of our domains at each look, so that consoles can be attached. */
   readonly onDomains: (own: readonly OwnDomain[]) => void
   readonly clock: Clock
@@ -325,6 +327,7 @@ export class AgentLoop {
     const { hostname, kvm } = facts
     return {
       ...desired,
+      services: this.#options.services?.() ?? new Set(),
       observed: this.#observed,
       memory: this.#memory,
       host: { hostname, kvm: kvm.works, abilities, consoleFolder },

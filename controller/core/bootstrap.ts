@@ -117,7 +117,7 @@ function storyOf(before: Bootstrap | undefined, after: Bootstrap): string {
     `version ${after.version}: candidates ${names(after).join(', ') || 'none'}`,
     ...(before && added.length > 0 ? [`${added.join(', ')} came in`] : []),
     ...(gone.length > 0 ? [`${gone.join(', ')} taken out`] : []),
-    ...(services > 0 ? [`${services} instance${services === 1 ? '' : 's'} start alone`] : [])
+    ...(services > 0 ? [`${services} instance${services === 1 ? ' starts' : 's start'} alone`] : [])
   ].join('; ')
 }
 

@@ -57,6 +57,8 @@ export class LoopRig implements AsyncDisposable {
   readonly forgotten: string[] = []
   /** Instances of which a console log lies here. */
   readonly remains = new Set<string>()
+  /** Instances that may start before any controller is there. */
+  services: ReadonlySet<string> = new Set()
   watched: readonly OwnDomain[] = []
   loop!: AgentLoop
   #end = new AbortController()
@@ -133,6 +135,7 @@ export class LoopRig implements AsyncDisposable {
       },
       facts: hardware.said,
       consoleFolder: '/state/console',
+      services: () => this.services,
       send: report => {
         assert.deepEqual(checkReport(report), [], 'a report that a controller would refuse')
         this.reports.push(report)

@@ -165,6 +165,24 @@ test('without a controller a remembered order of the same boot keeps instances a
   t.is((await rig.domains()).length, 1)
 })
 
+test('after a reboot an instance that may start alone is started, and no other one', async t => {
+  await using rig = await running()
+  await rig.stop()
+  rig.hypervisor.powerCut()
+  rig.keeper.recalled = { ...rig.keeper.recalled, origin: 'other-boot' }
+  rig.services = new Set(['i-none'])
+  await rig.restart()
+  await rig.clock.pass(10_000)
+  t.deepEqual(await rig.domains(), [])
+  await rig.stop()
+  rig.services = new Set([instance().id])
+  await rig.restart()
+  await rig.clock.pass(10_000)
+  t.is((await rig.domains()).length, 1)
+  t.is(rig.report.generation, 0, 'it acts on no order')
+  t.deepEqual(powers(rig), ['running'])
+})
+
 test('after a reboot nothing is started until a controller has spoken', async t => {
   await using rig = new LoopRig()
   const remembered = order({ epoch: 4, generation: 9 })

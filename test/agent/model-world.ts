@@ -33,6 +33,7 @@ export class ModelWorld {
   memory: Memory = freshMemory
   observed: Observed = { ...nothingObserved, images: [], domains: { state: 'fresh', list: [] } }
   host = host()
+  services: ReadonlySet<string> = new Set()
   inFlight: Step[] = []
   /** Whether guests shut down when they are asked to. */
   obedient = true
@@ -60,7 +61,7 @@ export class ModelWorld {
 
   get situation(): Situation {
     const { order, origin, observed, memory, host, inFlight, now } = this
-    return { order, origin, observed, memory, host, inFlight, now }
+    return { order, origin, services: this.services, observed, memory, host, inFlight, now }
   }
 
   take(order: Order): void {

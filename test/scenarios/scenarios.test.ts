@@ -24,6 +24,8 @@ type Deed =
     }
   | { readonly do: 'stop-controller' | 'start-controller' | 'disk-full' | 'disk-heals' }
   | { readonly do: 'copy-journal' | 'put-journal-back' }
+  | { readonly do: 'cut-power'; readonly hosts: readonly string[] }
+  | { readonly do: 'stand'; readonly candidates: readonly string[] }
 
 type Command = Deed & { readonly at: number }
 
@@ -145,6 +147,21 @@ async function actOnParts(
     }
     case 'stop-controller':
       await cloud.stopController()
+      return []
+    case 'cut-power': {
+      const over = deed.hosts.map(host => cloud.host(host).powerCut())
+      await cloud.clock.pass(10)
+      await Promise.all(over)
+      return []
+    }
+    case 'stand':
+      cloud.cards = deed.candidates.map(name => ({
+        name,
+        apiUrl: `http://${name}:7410`,
+        meshKey: name.padEnd(40, 'm'),
+        doorEndpoint: `tcp://${name}:7412`,
+        doorKey: name.padEnd(40, 'd')
+      }))
       return []
     case 'start-controller':
       await cloud.startController()

@@ -8,6 +8,13 @@ import type { HostId } from '#shared/ids.ts'
 import { silentLog } from '#shared/log.ts'
 import { type Kind, kinds } from '#shared/model/index.ts'
 import { withDefaults } from '#shared/model/validate.ts'
+import {
+  type BootstrapCandidate,
+  isSignedBy,
+  type SignedBootstrap
+} from '#shared/wire/bootstrap.ts'
+import type { BootstrapMessage, Peers } from '#shared/wire/messages.ts'
+import type { Order } from '#shared/wire/order.ts'
 import type { StoredVolume } from '../../agent/core/ports.ts'
 import { ConsoleRelay } from '../../agent/io/console/relay.ts'
 import { hear } from '../../agent/io/hearing.ts'
@@ -17,6 +24,8 @@ import type { Intent } from '../../controller/core/admission/admit.ts'
 import type { Commit } from '../../controller/core/commit.ts'
 import { firstCommit } from '../../controller/core/first-commit.ts'
 import { Announcer } from '../../controller/io/announcer.ts'
+import { keepBootstrap } from '../../controller/io/bootstrap.ts'
+import { Briefings } from '../../controller/io/briefings.ts'
 import { soloElection } from '../../controller/io/election/solo.ts'
 import { Feed } from '../../controller/io/feed.ts'
 import { sendHeartbeats } from '../../controller/io/heartbeats.ts'
@@ -50,6 +59,12 @@ export class WorldHost {
   readonly network = new FakeNetwork()
   readonly hardware: FakeHardware
   readonly keeper = new FakeKeeper()
+  /** Orders that its agents have taken on, and those that they have refused, in their order. */
+  readonly applied: Pick<Order, 'epoch' | 'generation'>[] = []
+  readonly refused: Pick<Order, 'epoch' | 'generation'>[] = []
+  /** The signed list that it keeps, and the key that it has pinned; both outlive a power cut. */
+  #signed: SignedBootstrap | undefined
+  #cloudKey: string | undefined
   #end: End | undefined
   #runs = 0
   #boots = 1
@@ -101,8 +116,10 @@ export class WorldHost {
       send: report => seat.mesh.send(report),
       beside: () => {
         const uri = `qemu+tls://${this.name}/system`
-        return { migration: { uri, address: this.name, folder: '/' } }
+        const bootstrapVersion = this.#signed?.bootstrap.version ?? 0
+        return { migration: { uri, address: this.name, folder: '/' }, bootstrapVersion }
       },
+      services: () => this.#services(),
       onDomains: () => {},
       clock,
       log: silentLog
@@ -110,9 +127,22 @@ export class WorldHost {
     const hub = { attach: () => Promise.reject(new Error('no consoles here')) }
     const relay = new ConsoleRelay({ hub: hub as never, send: message => seat.mesh.send(message) })
     const answer = () => Promise.reject(new Error('no questions here'))
+    const briefed = (message: BootstrapMessage | Peers): void => {
+      if (message.type === 'bootstrap') this.#take(message)
+      loop.ring()
+    }
+    const noting = {
+      takeOrder: (order: Order) => {
+        const refusal = loop.takeOrder(order)
+        const { epoch, generation } = order
+        if (refusal) this.refused.push({ epoch, generation })
+        else this.applied.push({ epoch, generation })
+        return refusal
+      }
+    }
     const tasks = [
       loop.run(signal),
-      hear({ mesh: seat.mesh, loop, relay, answer, log: silentLog }, signal),
+      hear({ mesh: seat.mesh, loop: noting, relay, answer, briefed, log: silentLog }, signal),
       agentHeartbeats({ mesh: seat.mesh, clock, values: { seen: () => loop.seen } }, signal)
     ]
     this.#end = async () => {
@@ -136,6 +166,17 @@ export class WorldHost {
     const { recalled } = this.keeper
     this.keeper.recalled = { ...recalled, origin: 'other-boot' }
     await this.stop()
+  }
+
+  #take({ signed, cloudKey }: BootstrapMessage): void {
+    this.#cloudKey ??= cloudKey
+    const isNewer = signed.bootstrap.version > (this.#signed?.bootstrap.version ?? 0)
+    if (isNewer && isSignedBy(this.#cloudKey, signed)) this.#signed = signed
+  }
+
+  #services(): ReadonlySet<string> {
+    const all = this.#signed?.bootstrap.services ?? []
+    return new Set(all.filter(({ host }) => host === this.id).map(({ instance }) => instance))
   }
 }
 
@@ -161,6 +202,8 @@ export class WholeCloud implements AsyncDisposable {
     pace: moment => this.pace(moment)
   }
   readonly #onCommit: (commit: Commit, epoch: number) => void
+  /** Candidates that show themselves; as long as there is none, no list is signed. */
+  cards: readonly BootstrapCandidate[] = []
   #reigning: Reigning | undefined
   #number = 0
 
@@ -199,6 +242,9 @@ export class WholeCloud implements AsyncDisposable {
     feed.start(epoch)
     if (!ledger.view.cloud) await this.#found(ledger)
     const mesh = this.net.controller(() => ledger.epoch)
+    const { view } = ledger
+    const durable = (): Promise<void> => ledger.durable()
+    const briefings = new Briefings({ view, mesh, durable, clock, log: silentLog })
     const reign = new Reign({
       ledger,
       announcer,
@@ -207,7 +253,8 @@ export class WholeCloud implements AsyncDisposable {
       clock,
       log: silentLog,
       imageUrl: ({ id }) => `http://controller/${id}`,
-      onReply: () => {}
+      onReply: () => {},
+      onReport: (host, report) => briefings.heard(host, report)
     })
     const hosts = function* () {
       for (const host of ledger.view.all('host').values()) {
@@ -216,7 +263,13 @@ export class WholeCloud implements AsyncDisposable {
       }
     }
     const values = { epoch: () => ledger.epoch, hosts }
-    const tasks = [reign.run(signal), sendHeartbeats({ mesh, clock, values }, signal)]
+    const source = { cards: async () => this.cards, ensemble: [] }
+    const keeping = { ...source, reign, briefings, clock, log: silentLog }
+    const tasks = [
+      reign.run(signal),
+      sendHeartbeats({ mesh, clock, values }, signal),
+      keepBootstrap(keeping, signal)
+    ]
     this.#reigning = {
       reign,
       ledger,

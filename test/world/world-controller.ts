@@ -78,9 +78,7 @@ type WorldOptions = {
 }
 
 /** Starts one; a disk of an earlier one brings its journal back. */
-export async function worldController(
-  options: WorldOptions = {}
-): Promise<WorldController> {
+export async function worldController(options: WorldOptions = {}): Promise<WorldController> {
   const state = await mkdtemp(join(tmpdir(), 'remuda-world-'))
   try {
     return await startIn(state, options)
@@ -90,10 +88,7 @@ export async function worldController(
   }
 }
 
-async function startIn(
-  state: string,
-  options: WorldOptions
-): Promise<WorldController> {
+async function startIn(state: string, options: WorldOptions): Promise<WorldController> {
   const disk = options.disk ?? new FakeJournalDisk()
   const mesh = options.mesh ?? new ObedientMesh()
   const config = await readConfig(['--state', state, '--api-port', '0'], {})
