@@ -69,3 +69,22 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
     readonly Id: new (scheme: string, id: string) => Record
   }
 }
+
+/** The package's own client, which measurements compare ours with. */
+declare module 'node-zookeeper-client' {
+  type Transaction = {
+    check(path: string, version: number): Transaction
+    setData(path: string, bytes: Buffer, version: number): Transaction
+    create(path: string, bytes: Buffer): Transaction
+    commit(done: (error: Error | null) => void): void
+  }
+  export function createClient(
+    servers: string,
+    options: { readonly sessionTimeout: number }
+  ): {
+    once(event: 'connected', listener: () => void): void
+    connect(): void
+    close(): void
+    transaction(): Transaction
+  }
+}

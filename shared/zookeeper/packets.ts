@@ -100,11 +100,15 @@ export function encodePing(): Buffer {
   return frame
 }
 
+/** Says that the session is over. */
 export const encodeClose = (): Buffer => request(kinds.CLOSE_SESSION)
+/** Asks for the bytes and the stat of a znode. */
 export const encodeRead = (path: string): Buffer =>
   request(kinds.GET_DATA, new protocol.GetDataRequest(path, false))
+/** Asks for the names below a znode. */
 export const encodeChildren = (path: string): Buffer =>
   request(kinds.GET_CHILDREN2, new protocol.GetChildren2Request(path, false))
+/** Asks the server to catch up with its leader. */
 export const encodeSync = (path: string): Buffer => request(kinds.SYNC, stringBody(path))
 
 /** `addWatch` and `removeWatches` of ZooKeeper 3.6, which the package does not know. */
@@ -120,6 +124,7 @@ export function encodeWatch(path: string): Buffer {
   return request(addWatch, body)
 }
 
+/** Asks no longer. */
 export function encodeUnwatch(path: string): Buffer {
   const body = stringBody(path, 4)
   body.bytes.writeInt32BE(anyWatch, body.bytes.length - 4)
