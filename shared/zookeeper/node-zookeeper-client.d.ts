@@ -64,10 +64,12 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
     readonly GetChildren2Response: new () => Record & { readonly children: readonly string[] }
     readonly WatcherEvent: new () => Record & { readonly type: number; readonly path: string }
   }
-  export const data: {
+  const records: {
     readonly ACL: new (permissions: number, id: Record) => Record
     readonly Id: new (scheme: string, id: string) => Record
   }
+
+  export { records as data }
 }
 
 /** The package's own client, which measurements compare ours with. */

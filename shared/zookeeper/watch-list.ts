@@ -16,7 +16,7 @@ export class WatchList {
     ended.addEventListener('abort', () => this.#ring())
   }
 
-  /** Tells at once and then of each change, until its signal aborts; fails when the session ends. */
+  /** Tells at once, then of each change, until its signal aborts; fails when the session ends. */
   async *watch(
     path: string,
     options: { readonly children?: boolean; readonly signal: AbortSignal },

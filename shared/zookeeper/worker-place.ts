@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { Fault } from '../fault.ts'
 
-/** Where the program of the session's thread is: beside us, or in `dist/` in a bundle of its own. */
+/** Where the program of the session's thread is: beside us, or a bundle of its own in `dist/`. */
 export function workerUrl(): URL {
   const places = import.meta.url.endsWith('.ts')
     ? ['./worker.ts']

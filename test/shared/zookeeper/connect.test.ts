@@ -120,7 +120,10 @@ test('a bundle finds its thread, from the beginning or from a shared part', asyn
     format: 'esm',
     platform: 'node',
     banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)"
+      js: [
+        "import { createRequire } from 'node:module'",
+        'const require = createRequire(import.meta.url)'
+      ].join('\n')
     },
     absWorkingDir: root,
     tsconfigRaw: {},

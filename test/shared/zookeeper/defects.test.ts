@@ -105,7 +105,7 @@ test('defect 2: a server that falls silent is left for another, with the same se
   t.is(heard.ended, undefined)
 })
 
-test('defect 3: a server that takes the connection but never consents is left for another', async t => {
+test('defect 3: a server that connects but never consents is left for another', async t => {
   const [silent, other] = [await raw(t), await raw(t)]
   silent.consent = 'silent'
   const { client, heard } = clientOf(t, [silent, other], 4_000)
@@ -160,7 +160,7 @@ test('defect 6: thousands of watches come back one by one, in no large packet', 
   t.is(server.greeted.length, 2)
 })
 
-test('defect 7: an expired session says so once and for all, and another is another object', async t => {
+test('defect 7: an expired session stays expired, and another is another object', async t => {
   const server = await raw(t)
   const { client, heard } = clientOf(t, [server])
   const { id } = await client.open()

@@ -47,7 +47,7 @@ suite('fake ensemble', makeBed)
 const none = new Uint8Array()
 const create = (path: string): Operation => ({ op: 'create', path, bytes: none })
 
-test('what a session sent before it gave a connection up may happen later, unless it is back', async t => {
+test('what was sent before a connection was given up may happen until there is another', async t => {
   for (const isBack of [false, true]) {
     const clock = new FakeClock({ turns: 4 })
     await using ensemble = new FakeZooKeeper({ clock })
@@ -131,7 +131,7 @@ test('with a latency nothing overtakes, and a run repeats itself', async t => {
   t.deepEqual(await run(), log)
 })
 
-test('a request that is lost on its way has not happened, but may have; a refused one may not', async t => {
+test('a lost request may have happened, for all we know; a refused one has not', async t => {
   const clock = new FakeClock({ turns: 4 })
   await using ensemble = new FakeZooKeeper({ clock })
   const session = await ensemble.connect()
