@@ -67,7 +67,7 @@ function show(view: View, resource: Resource, now: Moment): Shown {
       return { status: { phase: 'ready', address, mac } }
     }
     case 'tenant': {
-      const instances = view.indexes.instancesOf(resource.name)
+      const instances = view.indexes.crowds.of('tenant-instances', resource.name)
       return { status: { phase: resource.decided.deletedAt ? 'deleting' : 'active', instances } }
     }
     case 'size':
@@ -235,7 +235,7 @@ function showVolume(view: View, volume: Volume): Shown {
 }
 
 function showPool(view: View, pool: Pool): Shown {
-  let [capacityMib, freeMib, promisedMib] = [0, 0, 0]
+  let [capacityMib, freeMib] = [0, 0]
   const failures: string[] = []
   let seen = false
   for (const host of view.all('host').values()) {
@@ -248,9 +248,7 @@ function showPool(view: View, pool: Pool): Shown {
       : capacityMib + one.capacityMib
     freeMib = pool.spec.shared ? Math.max(freeMib, one.freeMib) : freeMib + one.freeMib
   }
-  for (const id of view.indexes.of('pool-volumes', pool.name)) {
-    promisedMib += view.get('volume', id)?.spec.sizeMib ?? 0
-  }
+  const promisedMib = view.indexes.crowds.of('pool-mib', pool.name)
   const phase = failures.length > 0 ? 'failed' : seen ? 'ready' : 'unknown'
   const message = failures.join('; ') || (seen ? `${freeMib} MiB free` : 'no host has reported it')
   return {
@@ -282,7 +280,7 @@ function showNetwork(view: View, network: Network): Shown {
     if (one?.phase === 'failed') failures.push(`${host.name}: ${one.message}`)
     if (one?.phase === 'ready') standing += 1
   }
-  const ports = view.indexes.of('network-ports', network.id).size
+  const ports = view.indexes.crowds.of('network-ports', network.id)
   const phase = failures.length > 0 ? 'failed' : 'ready'
   const message = failures.join('; ') || `stands on ${standing} host${standing === 1 ? '' : 's'}`
   return {
@@ -293,7 +291,7 @@ function showNetwork(view: View, network: Network): Shown {
 
 function subnetStatus(view: View, subnet: Subnet): Readonly<Record<string, unknown>> {
   const range = rangeOf(subnet.spec)
-  const used = view.indexes.of('subnet-ports', subnet.id).size
+  const used = view.indexes.crowds.of('subnet-ports', subnet.id)
   if ('fault' in range) return { phase: 'ready', gateway: '', addresses: 0, used }
   return { phase: 'ready', gateway: formatIpv4(range.gateway), addresses: sizeOf(range), used }
 }

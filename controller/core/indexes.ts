@@ -8,8 +8,9 @@ import type { Generation } from '#shared/ids.ts'
 import type { Kind, Resource } from '#shared/model/index.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import type { Mib } from '#shared/units.ts'
+import { Crowds } from './crowds.ts'
 import { orderBytesOf } from './order-size.ts'
-import { defaultTenant, subjectOf } from './subject.ts'
+import { subjectOf } from './subject.ts'
 
 /** What the instances on a host were promised. */
 export type Promised = {
@@ -23,6 +24,7 @@ export type Promised = {
 const nothing: Promised = { memoryMib: 0, vcpus: 0, count: 0, orderBytes: 0 }
 const emptySet: ReadonlySet<string> = new Set()
 const emptyList: readonly string[] = []
+const emptyObject: object = {}
 /** Kinds whose change may concern every host; an image has its content before it has volumes. */
 const cloudWide: ReadonlySet<Kind> = new Set(['network', 'subnet', 'pool'])
 
@@ -35,12 +37,13 @@ export class Indexes {
   /** By relation and key: one id as it is, several as a set; most keys have one. */
   readonly #related = new Map<Relation, Map<string, string | Set<string>>>()
   readonly #promised = new Map<string, Promised>()
-  readonly #instances = new Map<string, number>()
   readonly #shared = new Map<string, unknown>()
   readonly #hostGeneration = new Map<string, Generation>()
   #allGeneration: Generation = 0
   #position = 0
 
+  /** How many belong to a tenant, a pool, an image, a network. */
+  readonly crowds = new Crowds()
   /** Ids of instances that no host was found for yet. */
   readonly unplaced = new Set<string>()
   /** Keys (kind/id) of what was asked to go and is not gone, with the position of that commit. */
@@ -66,7 +69,7 @@ export class Indexes {
     return this.#names.size
   }
 
-  /** Ids of one kind that belong together: instances of a host, ports of a network … */
+  /** Ids of one kind that belong together: instances of a host, subnets of a network … */
   of(relation: Relation, key: string): ReadonlySet<string> {
     const found = this.#related.get(relation)?.get(key)
     if (found === undefined) return emptySet
@@ -75,11 +78,6 @@ export class Indexes {
 
   promised(host: string): Promised {
     return this.#promised.get(host) ?? nothing
-  }
-
-  /** How many instances a tenant has. */
-  instancesOf(tenant: string): number {
-    return this.#instances.get(tenant) ?? 0
   }
 
   /** Position that last changed what a host should hold: the generation of its order. */
@@ -117,7 +115,9 @@ export class Indexes {
   }
 
   #intern<T extends object>(value: T): T {
-    if (Array.isArray(value) && value.length === 0) return emptyList as unknown as T
+    if (Array.isArray(value)) {
+      if (value.length === 0) return emptyList as unknown as T
+    } else if (isEmpty(value)) return emptyObject as T
     const text = JSON.stringify(value)
     if (text.length > 256) return value
     const known = this.#shared.get(text)
@@ -130,10 +130,11 @@ export class Indexes {
   enter(resource: Resource, before: Resource | undefined): void {
     this.#names.set(subjectOf(resource), resource.id)
     eachRelation(resource, (relation, key) => this.#add(relation, key, resource.id))
+    this.crowds.enter(resource)
     if (resource.decided && 'deletedAt' in resource.decided && resource.decided.deletedAt) {
       const key = `${resource.kind}/${resource.id}`
       this.going.set(key, this.going.get(key) ?? this.#position)
-    } else this.going.delete(`${resource.kind}/${resource.id}`)
+    } else if (this.going.size > 0) this.going.delete(`${resource.kind}/${resource.id}`)
     if (resource.kind === 'instance') this.#promise(resource, 1)
     if (resource.kind === 'instance' && !resource.decided.host && !resource.decided.deletedAt) {
       this.unplaced.add(resource.id)
@@ -145,6 +146,7 @@ export class Indexes {
 
   leave(resource: Resource): void {
     eachRelation(resource, (relation, key) => this.#drop(relation, key, resource.id))
+    this.crowds.leave(resource)
     if (resource.kind === 'instance') {
       this.#promise(resource, -1)
       this.unplaced.delete(resource.id)
@@ -182,7 +184,6 @@ export class Indexes {
    * has its room on both hosts, and is an instance of the one that it comes from.
    */
   #promise(instance: Instance, sign: 1 | -1): void {
-    this.#countInstance(instance, sign)
     const { host, moving } = instance.decided
     if (host !== undefined) this.#promiseOn(host, { instance, sign, count: sign })
     if (moving) this.#promiseOn(moving.to, { instance, sign, count: 0 })
@@ -201,12 +202,6 @@ export class Indexes {
       count: before.count + count,
       orderBytes: before.orderBytes + (isOrdered ? sign * orderBytesOf(instance) : 0)
     })
-  }
-
-  #countInstance({ tenant = defaultTenant }: Instance, sign: 1 | -1): void {
-    const count = this.instancesOf(tenant) + sign
-    if (count === 0) this.#instances.delete(tenant)
-    else this.#instances.set(tenant, count)
   }
 
   #add(relation: Relation, key: string, id: string): void {
@@ -236,15 +231,15 @@ export type Relation =
   | 'host-resting'
   | 'host-arrivals'
   | 'host-volumes'
-  | 'pool-volumes'
-  | 'image-volumes'
-  | 'network-ports'
   | 'network-subnets'
-  | 'subnet-ports'
   | 'port-address'
   | 'port-mac'
   | 'volume-user'
-  | 'tenant-resources'
+
+function isEmpty(value: object): boolean {
+  for (const _ in value) return false
+  return true
+}
 
 /** Whether it should not run: then it is promised nothing. */
 export const isResting = ({ spec, decided }: Instance): boolean =>
@@ -261,7 +256,6 @@ const hostNamesOf = (resource: Resource): readonly string[] => {
 
 /** Tells by what a resource can be found, besides its name. */
 function eachRelation(resource: Resource, tell: (relation: Relation, key: string) => void): void {
-  if (resource.tenant !== undefined) tell('tenant-resources', resource.tenant)
   switch (resource.kind) {
     case 'instance':
       if (resource.decided.host) {
@@ -273,12 +267,8 @@ function eachRelation(resource: Resource, tell: (relation: Relation, key: string
       return
     case 'volume':
       if (resource.decided.host) tell('host-volumes', resource.decided.host)
-      tell('pool-volumes', resource.spec.pool)
-      if (resource.decided.imageId) tell('image-volumes', resource.decided.imageId)
       return
     case 'port':
-      tell('network-ports', resource.decided.networkId)
-      tell('subnet-ports', resource.decided.subnetId)
       tell('port-address', `${resource.decided.subnetId}/${resource.decided.address}`)
       tell('port-mac', resource.decided.mac)
       return

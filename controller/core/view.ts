@@ -342,8 +342,8 @@ export class View {
     if (this.#cloud) yield 'cloud/cloud'
   }
 
-  /** Takes one stored value back in, at start. */
-  load(key: string, value: unknown): void {
+  /** Takes one stored value back in, at start; gives what is kept of it. */
+  load(key: string, value: unknown): unknown {
     const slash = key.indexOf('/')
     const [group, rest] = [key.slice(0, slash), key.slice(slash + 1)]
     if (group === 'token') this.#tokens.set(rest, value as StoredToken)
@@ -356,7 +356,9 @@ export class View {
       const resource = this.indexes.shared(value as Resource)
       this.#resources.get(resource.kind)!.set(resource.id, resource)
       this.indexes.enter(resource, undefined)
+      return resource
     }
+    return value
   }
 
   /** Says that the loaded values are those of a position. */

@@ -188,10 +188,9 @@ export async function loadCheckpoint(
   view.indexes.at(checkpoint.position)
   for await (const { key: name, bytes } of checkpoint.chunks) {
     const { keys, values } = decodeChunk(bytes)
-    for (const [at, key] of keys.entries()) view.load(key, values[at])
     // The view may hold a value in its own way; were ours kept, there would be two of each.
-    const chunk = { keys, values: keys.map(key => view.valueOf(key)) }
-    onChunk(name, chunk, bytes.length)
+    const kept = keys.map((key, at) => view.load(key, values[at]))
+    onChunk(name, { keys, values: kept }, bytes.length)
   }
   view.loaded(checkpoint.position)
   return checkpoint.position

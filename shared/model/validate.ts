@@ -72,7 +72,7 @@ function problemsOf(
  */
 export function withDefaults(schema: TSchema, value: unknown): unknown {
   const { default: fallback, properties, items } = schema as SchemaNode
-  const filled = value === undefined && fallback !== undefined ? structuredClone(fallback) : value
+  const filled = value === undefined && fallback !== undefined ? copied(fallback) : value
   if (properties !== undefined && isPlainObject(filled)) {
     const result: Record<string, unknown> = { ...filled }
     for (const [name, property] of Object.entries(properties)) {
@@ -86,6 +86,9 @@ export function withDefaults(schema: TSchema, value: unknown): unknown {
   }
   return filled
 }
+
+const copied = (value: unknown): unknown =>
+  typeof value === 'object' ? structuredClone(value) : value
 
 type SchemaNode = {
   readonly default?: unknown

@@ -102,7 +102,7 @@ function addressIn(
       }
       return { address: plain, subnet }
     }
-    const used = view.indexes.of('subnet-ports', subnet.id).size
+    const used = view.indexes.crowds.of('subnet-ports', subnet.id)
     const free = freeAddress(range, { taken, from: range.first + used })
     if (free !== undefined) return { address: free, subnet }
     full.push(

@@ -1,5 +1,8 @@
 import type { Kind, Resource, ResourceOf } from '#shared/model/index.ts'
+import type { Port } from '#shared/model/network.ts'
+import type { Volume } from '#shared/model/volume.ts'
 import type { Change } from '../commit.ts'
+import type { Crowd } from '../crowds.ts'
 import { listed, type Refusal, refuse } from '../refusal.ts'
 import { defaultTenant, subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
@@ -74,22 +77,30 @@ function usersOf(view: View, resource: Resource): readonly string[] {
     case 'volume':
       return names('instance', view.indexes.of('volume-user', resource.id))
     case 'image':
-      return names('volume', view.indexes.of('image-volumes', resource.id))
+      return crowd(view, 'image-volumes', resource.id)
+        ? volumesWhere(view, ({ decided }) => decided.imageId === resource.id)
+        : []
     case 'network':
       return [
-        ...pluggedIn(view, view.indexes.of('network-ports', resource.id)),
+        ...(crowd(view, 'network-ports', resource.id)
+          ? pluggedIn(view, ({ networkId }) => networkId === resource.id)
+          : []),
         ...names('subnet', view.indexes.of('network-subnets', subjectOf(resource)))
       ]
     case 'subnet':
-      return pluggedIn(view, view.indexes.of('subnet-ports', resource.id))
+      return crowd(view, 'subnet-ports', resource.id)
+        ? pluggedIn(view, ({ subnetId }) => subnetId === resource.id)
+        : []
     case 'size':
       return [...view.all('instance').values()]
         .filter(({ spec }) => spec.size === resource.name)
         .map(({ name }) => `instance ${name}`)
     case 'pool':
-      return names('volume', view.indexes.of('pool-volumes', resource.name))
+      return crowd(view, 'pool-volumes', resource.name)
+        ? volumesWhere(view, ({ spec }) => spec.pool === resource.name)
+        : []
     case 'tenant':
-      return tenantUsers(view, resource.name)
+      return crowd(view, 'tenant-resources', resource.name) ? tenantUsers(view, resource.name) : []
     case 'host':
     case 'instance':
     case 'port':
@@ -101,18 +112,28 @@ function usersOf(view: View, resource: Resource): readonly string[] {
   }
 }
 
+/** All resources of a kind are only walked where there is somebody to be found. */
+const crowd = (view: View, which: Crowd, key: string): boolean =>
+  view.indexes.crowds.of(which, key) > 0
+
+const volumesWhere = (view: View, isMeant: (volume: Volume) => boolean): readonly string[] =>
+  [...view.all('volume').values()].filter(isMeant).map(({ name }) => `volume ${name}`)
+
 /** Ports go with their instances, so these are who must go first. */
-const pluggedIn = (view: View, ports: Iterable<string>): readonly string[] => {
-  const instances = [...ports].flatMap(id => view.get('port', id)?.spec.instance ?? [])
+const pluggedIn = (
+  view: View,
+  isMeant: (decided: Port['decided']) => boolean
+): readonly string[] => {
+  const ports = [...view.all('port').values()].filter(({ decided }) => isMeant(decided))
+  const instances = ports.flatMap(({ spec }) => spec.instance ?? [])
   return [...new Set(instances)].map(name => `instance ${name}`)
 }
 
 function tenantUsers(view: View, name: string): readonly string[] {
   const users: string[] = []
   for (const kind of ['instance', 'volume', 'image', 'network', 'subnet', 'port'] as const) {
-    for (const id of view.indexes.of('tenant-resources', name)) {
-      const resource = view.get(kind, id)
-      if (resource) users.push(`${kind} ${resource.name}`)
+    for (const resource of view.all(kind).values()) {
+      if (resource.tenant === name) users.push(`${kind} ${resource.name}`)
     }
   }
   return users
