@@ -10,6 +10,7 @@ import { version } from '#shared/version.ts'
 import type { SignedBootstrap } from '#shared/wire/bootstrap.ts'
 import { type CurveKeys, loadKeys } from '#shared/wire/keys.ts'
 import type { BootstrapMessage, Peers, Question } from '#shared/wire/messages.ts'
+import type { Knock } from '#shared/wire/zap.ts'
 import type { Hypervisor } from './core/ports.ts'
 import type { Beside } from './core/report.ts'
 import { reachableEndpoint } from './io/address.ts'
@@ -105,6 +106,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     sender,
     admitted: trust.keys,
     seen: () => loop.seen,
+    onRefused: strangers(loop),
     clock,
     log
   })
@@ -158,6 +160,18 @@ const besideOf = (given: {
   peersPrint: given.probes.print,
   peers: [...given.probes.results()]
 })
+
+/**
+ * A key that is not let in is told the cloud. Until this host has been let in itself, a controller
+ * may dial it that it does not know yet; and one that was taken out tries on, so few are told.
+ */
+const strangers =
+  (loop: AgentLoop) =>
+  ({ publicKey, address }: Knock): void => {
+    if (loop.seen.epoch === 0) return
+    const message = `a key that is not admitted came from ${address}: ${publicKey}`
+    loop.note({ subject: 'mesh', reason: 'unknown-key', message, severity: 'warning' })
+  }
 
 /** Takes in what controllers tell beside orders; when that is over, a report says so. */
 const briefing =

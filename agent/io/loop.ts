@@ -18,23 +18,24 @@ import type { Refusal } from '#shared/wire/messages.ts'
 import type { Order, Report } from '#shared/wire/order.ts'
 import { judgeOrder, nothingSeen, type Seen } from '../core/acceptance.ts'
 import { diff, type Plan } from '../core/diff.ts'
-import type { InstanceVerdict } from '../core/diff-instance.ts'
 import * as fold from '../core/memory.ts'
 import * as foldStep from '../core/memory-steps.ts'
 import type { OwnDomain } from '../core/metadata.ts'
 import type { Moment } from '../core/moment.ts'
+import { type NoticeText, note } from '../core/notices.ts'
 import { domainsOf, nothingObserved, type Observed, withResult } from '../core/observed.ts'
 import { isHeld, sortDomains } from '../core/own-domains.ts'
 import type { DomainEvent, Hardware } from '../core/ports.ts'
 import type { Beside, Reporter } from '../core/report.ts'
 import { mayAct, type OrderOrigin, type Situation } from '../core/situation.ts'
-import { nameOf, type Step, type StepType, stepSentence } from '../core/steps.ts'
+import { type Step, type StepType, stepSentence } from '../core/steps.ts'
 import { act, classOf, type Hands } from './act.ts'
 import { Bell } from './bell.ts'
 import { Eyes } from './eyes.ts'
 import { HostKnowledge } from './host-knowledge.ts'
 import type { OrderKeeper } from './kept-order.ts'
 import { Reports } from './reports.ts'
+import { Standings } from './standings.ts'
 import { StorageWatch } from './storage-watch.ts'
 import { type Ended, Works } from './works.ts'
 
@@ -76,7 +77,7 @@ export class AgentLoop {
   readonly #storage: StorageWatch
   readonly #reports: Reports
   readonly #host: HostKnowledge
-  readonly #said = new Map<string, string>()
+  readonly #standings: Standings
   #seen: Seen = nothingSeen
   #order: { readonly order: Order; readonly origin: OrderOrigin } | undefined
   #incoming: Order | undefined
@@ -96,6 +97,7 @@ export class AgentLoop {
     this.#options = options
     const { hands, hardware, facts, clock, log } = options
     const ring = (): void => this.#bell.ring()
+    this.#standings = new Standings(log)
     this.#eyes = new Eyes(hands)
     this.#works = new Works({
       act: (step, signal) => act(step, hands, signal),
@@ -166,6 +168,13 @@ export class AgentLoop {
 
   /** Looks again soon: something has changed that reports say. */
   ring(): void {
+    this.#bell.ring()
+  }
+
+  /** Notes what belongs into the journal. */
+  note(text: NoticeText): void {
+    const notices = note(this.#memory.notices, text, this.#now())
+    this.#memory = { ...this.#memory, notices }
     this.#bell.ring()
   }
 
@@ -314,7 +323,7 @@ export class AgentLoop {
     }
     const plan = diff(this.#situation(this.#order, now))
     this.#memory = foldStep.pruneRetries(this.#memory, plan.wanted)
-    this.#tell(plan.verdicts.instances)
+    this.#standings.tell(plan.verdicts.instances)
     return plan
   }
 
@@ -355,20 +364,6 @@ export class AgentLoop {
       await this.#options.kept.keepMarks(fold.marksOf(this.#memory))
     } catch (thrown) {
       this.#options.log.error('marks not kept', { because: sentence(thrown) })
-    }
-  }
-
-  /** Logs where instances stand when that has changed. */
-  #tell(verdicts: readonly InstanceVerdict[]): void {
-    const ids = new Set(verdicts.map(({ instance }) => instance.id))
-    for (const id of this.#said.keys()) if (!ids.has(id)) this.#said.delete(id)
-    for (const { instance, power, reason, message } of verdicts) {
-      const from = this.#said.get(instance.id) ?? 'unknown'
-      const to = power === reason ? power : `${power}, ${reason}`
-      if (from === to) continue
-      this.#said.set(instance.id, to)
-      const name = nameOf(instance)
-      this.#options.log.info('instance changed', { instance: name, from, to, because: message })
     }
   }
 

@@ -36,7 +36,7 @@ import {
 } from '#shared/wire/queues.ts'
 import { type Received, WireSocket } from '#shared/wire/socket.ts'
 import { UnreadableFault } from '#shared/wire/unreadable.ts'
-import { Domain } from '#shared/wire/zap.ts'
+import { Domain, type Knock } from '#shared/wire/zap.ts'
 import type { AgentMesh } from '../core/ports.ts'
 
 /** Where agents listen. */
@@ -59,6 +59,8 @@ export type AgentMeshOptions = {
   readonly admitted: readonly string[]
   /** The highest epoch of the orders so far, and the generation that was last taken on. */
   readonly seen: () => { readonly epoch: number; readonly generation: number }
+  /** Told of each key that was not let in. */
+  readonly onRefused?: (knock: Knock) => void
   readonly clock: Clock
   readonly log: Log
 }
@@ -98,7 +100,7 @@ export class AgentSocket implements AgentMesh {
   /** Listens. Fault `locked` when another program does so there, `network` when it cannot. */
   static async open(options: AgentMeshOptions): Promise<AgentSocket> {
     const mesh = new AgentSocket(options)
-    mesh.#domain = await Domain.open('agent', knock => mesh.#admitted.has(knock.publicKey))
+    mesh.#domain = await Domain.open('agent', knock => mesh.#admits(knock))
     try {
       await mesh.#listen(options.endpoint)
     } catch (thrown) {
@@ -107,6 +109,12 @@ export class AgentSocket implements AgentMesh {
     }
     mesh.#writing = mesh.#write()
     return mesh
+  }
+
+  #admits(knock: Knock): boolean {
+    const isAdmitted = this.#admitted.has(knock.publicKey)
+    if (!isAdmitted) this.#options.onRefused?.(knock)
+    return isAdmitted
   }
 
   async #listen(endpoint: string): Promise<void> {

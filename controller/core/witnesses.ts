@@ -10,7 +10,7 @@ import { formatMs, type Ms } from '#shared/units.ts'
 import type { PeerSeen } from '#shared/wire/order.ts'
 
 /** A word that is older proves nothing. Unit: ms. */
-export const testimonyMsMax: Ms = 15_000
+export const testimonyMsMax: Ms = 8_000
 
 /** What one peer found when it last looked for a host. Times are the controller's monotonic. */
 export type Testimony = {
