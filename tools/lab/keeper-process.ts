@@ -6,6 +6,9 @@ import { folderOf } from './folder.ts'
 /** Program of the keeper, which runs from its sources. */
 export const keeperProgram = join(import.meta.dirname, 'keeper/main.ts')
 
+/** Set for a keeper that ends with who started it; its arguments are those of any other. */
+export const boundVariable = 'REMUDA_LAB_BOUND'
+
 /** The keeper as a daemon. */
 export function keeperDaemon(folder: string): DaemonSpec {
   const paths = folderOf(folder)

@@ -9,7 +9,7 @@ import { closeSync, openSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { findDaemon, startDaemon } from '#shared/daemon.ts'
+import { startDaemon } from '#shared/daemon.ts'
 import { Fault, isFault } from '#shared/fault.ts'
 import { exists } from '#shared/files.ts'
 import { writePrivateFile } from '#shared/private-file.ts'
@@ -21,7 +21,7 @@ import { zooKeeperHome } from '../zookeeper/home.ts'
 import { statusOf } from './client.ts'
 import { furnish } from './cloud.ts'
 import { folderOf, hostFolderOf } from './folder.ts'
-import { keeperDaemon, keeperProgram } from './keeper-process.ts'
+import { boundVariable, keeperDaemon, keeperProgram } from './keeper-process.ts'
 import { Lab } from './lab.ts'
 import { isAlike, type LabPlan, type LabWish, membersOf, planLab } from './plan.ts'
 import { buildPrograms } from './programs.ts'
@@ -102,13 +102,22 @@ async function layGround(plan: LabPlan, say: Say): Promise<void> {
 /** Whether this very lab runs already. Fault `conflict`: another one does. */
 async function findSame(plan: LabPlan): Promise<boolean> {
   const before = await readPlan(plan.folder)
-  if (before === undefined || !(await findDaemon(keeperDaemon(plan.folder)))) return false
-  await statusOf(plan.folder)
+  if (before === undefined || !(await keeperAnswers(plan.folder))) return false
   if (isAlike(before, plan)) return true
   throw new Fault('conflict', `cannot make the lab in ${plan.folder}: there is another one`, {
     reasons: [`it has ${before.hosts.length} hosts on ${before.subnet.cidr}`],
     next: ['remuda lab down', 'or another folder for this one: --state DIR']
   })
+}
+
+async function keeperAnswers(folder: string): Promise<boolean> {
+  try {
+    await statusOf(folder)
+    return true
+  } catch (thrown) {
+    if (isFault(thrown, 'unavailable')) return false
+    throw thrown
+  }
 }
 
 async function startKeeper(folder: string, isBound: boolean): Promise<ChildProcess | undefined> {
@@ -118,8 +127,9 @@ async function startKeeper(folder: string, isBound: boolean): Promise<ChildProce
     return undefined
   }
   const log = openSync(spec.logFile, 'a', 0o600)
-  const child = spawn(process.execPath, [keeperProgram, folder, '--bound'], {
+  const child = spawn(process.execPath, [keeperProgram, folder], {
     cwd: '/',
+    env: { ...process.env, [boundVariable]: '1' },
     stdio: ['pipe', log, log]
   })
   closeSync(log)

@@ -4,7 +4,7 @@
  * before anything was made.
  */
 import { readdir, readFile, rm, rmdir } from 'node:fs/promises'
-import { findDaemon, stopDaemon } from '#shared/daemon.ts'
+import { stopDaemon } from '#shared/daemon.ts'
 import { codeOf } from '#shared/files.ts'
 import { run } from '#shared/process.ts'
 import { stateDefault } from '#shared/state-folder.ts'
@@ -29,7 +29,7 @@ export async function sweep(folder: string): Promise<boolean> {
   const plan = await readPlan(folder)
   if (plan === undefined) return false
   const spec = keeperDaemon(folder)
-  if (await findDaemon(spec)) await askKeeper(folder, { verb: 'down' }).catch(() => {})
+  await askKeeper(folder, { verb: 'down' }).catch(() => {}) // it may be gone, or hang
   await stopDaemon(spec)
   const controllers = await hierarchies()
   await Promise.all(

@@ -3,10 +3,11 @@
  * starts and ends the hosts, all as its own children, so that when it ends, however that comes
  * about, the kernel takes the lab away, and only names are left for `remuda lab down` to remove.
  *
- * With `--bound` it ends as soon as its standard input does: the lab of a test dies with the test.
+ * Bound, it ends as soon as its standard input does: the lab of a test dies with the test.
  */
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { folderOf } from '../folder.ts'
+import { boundVariable } from '../keeper-process.ts'
 import type { LabPlan } from '../plan.ts'
 import type { Ask } from '../protocol.ts'
 import { Keeper } from './keeper.ts'
@@ -36,4 +37,4 @@ async function main(folder: string, isBound: boolean): Promise<void> {
   await rm(paths.keeperReady, { force: true })
 }
 
-await main(process.argv[2]!, process.argv.includes('--bound'))
+await main(process.argv[2]!, process.env[boundVariable] !== undefined)
