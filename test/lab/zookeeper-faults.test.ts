@@ -7,6 +7,7 @@ import { silentLog } from '#shared/log.ts'
 import { type ConnectOptions, connectZooKeeper } from '#shared/zookeeper/connect.ts'
 import { mayHaveHappened } from '#shared/zookeeper/faults.ts'
 import type { Operation, ZooKeeperSession } from '#shared/zookeeper/session.ts'
+import { checkEnsemble } from '../../tools/cli/run/doctor-ensemble.ts'
 import { openRelay } from './relay.ts'
 import { startEnsemble, type ZooKeeperEnsemble } from './zookeeper-ensemble.ts'
 
@@ -172,4 +173,26 @@ test.serial('a reply that breaks off in its middle harms nothing that comes afte
   t.is((thrown as Fault).code, 'unavailable')
   await until('a connection', () => session.server() !== undefined)
   t.is((await session.read('/large'))?.bytes.length, 700_000)
+})
+
+test.serial('the doctor finds a healthy ensemble healthy, and names who is missing', async t => {
+  await ensemble.untilQuorum(3)
+  const healthy = await checkEnsemble(ensemble.servers)
+  t.deepEqual(
+    healthy.map(({ name, state }) => [name, state]),
+    [['ensemble', 'ok']],
+    healthy.map(({ found }) => found).join('; ')
+  )
+  await ensemble.kill(3)
+  await ensemble.untilQuorum(2)
+  const wounded = await checkEnsemble(ensemble.servers)
+  t.deepEqual(
+    wounded.map(({ name, state }) => [name, state]),
+    [
+      ['ensemble', 'ok'],
+      [ensemble.servers[2], 'warn']
+    ]
+  )
+  await ensemble.start(3)
+  await ensemble.untilQuorum(3)
 })

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { isFault } from '#shared/fault.ts'
 import { codeOf } from '#shared/files.ts'
 import { formatMib, formatMs } from '#shared/units.ts'
-import { readConfig } from '../../../controller/io/config.ts'
+import { readConfig, serversOf } from '../../../controller/io/config.ts'
 import type { Check } from './doctor.ts'
 import { endOf } from './doctor-end.ts'
 
@@ -43,6 +43,19 @@ export async function checkConfiguration(
     }
     const found = [error.message, ...error.reasons].join('; ')
     return { name, state: 'fail', found, fix: error.next[0] ?? 'mend the file' }
+  }
+}
+
+/** The servers of the ensemble that the configuration names, if it can be read. */
+export async function ensembleOf(
+  state: string,
+  environment: Readonly<Record<string, string | undefined>>
+): Promise<readonly string[]> {
+  try {
+    return serversOf((await readConfig(['--state', state], environment)).ensemble)
+  } catch (error) {
+    if (isFault(error)) return []
+    throw error
   }
 }
 

@@ -9,6 +9,7 @@ import { renderRaw } from '../output/results.ts'
 import { colourOf } from '../output/values.ts'
 import { oneLine } from '../terminal.ts'
 import { type Cloud, checkAgent, checkCloud, checkControllers, checkHere } from './doctor-cloud.ts'
+import { checkEnsemble, checkEnsembleOf } from './doctor-ensemble.ts'
 import {
   checkClock,
   checkConfiguration,
@@ -16,7 +17,8 @@ import {
   checkKvm,
   checkLibvirt,
   checkPrograms,
-  checkSocket
+  checkSocket,
+  ensembleOf
 } from './doctor-machine.ts'
 
 /** What one look found. A check that hangs on a broken one is skipped. */
@@ -53,6 +55,8 @@ async function makeChecks(invocation: Invocation): Promise<readonly Check[]> {
   if (isHere) add(await checkConfiguration(state, terminal.environment))
   if (!isElsewhere) add(await checkSocket(state))
   add(...(await checkControllers(invocation, cloud)))
+  const ensemble = isHere ? await ensembleOf(state, terminal.environment) : []
+  add(...(ensemble.length > 0 ? await checkEnsemble(ensemble) : await checkEnsembleOf(cloud.api)))
   if (isHere) {
     add(await checkDisk(state))
     const agent = await checkAgent(invocation, cloud)
