@@ -7,6 +7,7 @@ import { orderBytesOf } from '../order-size.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
 import { defaultTenant } from '../subject.ts'
 import type { View } from '../view.ts'
+import { refuseColdStart } from './cold-start.ts'
 import { admitted, type Context, unchanged, type Verdict } from './context.ts'
 import { attachedVolumes, onHost, shapeOf } from './instance-create.ts'
 import { refuseMoving } from './instance-move.ts'
@@ -62,6 +63,9 @@ function changeMarked(view: View, wish: Wish, context: Context): Verdict {
       next: ['leave restarts out to keep it, or raise it by one to have the instance restarted']
     })
   }
+  const { name, tenant = defaultTenant } = instance
+  const alone = refuseColdStart(view, { name, tenant, spec })
+  if (alone) return alone
   const shape = shapeAfter(view, instance, spec)
   if (isRefusal(shape)) return shape
   const volumes = volumesAfter(view, instance, spec)

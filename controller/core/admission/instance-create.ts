@@ -8,6 +8,7 @@ import { fitName } from '../fit-name.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
 import { defaultTenant, subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
+import { refuseColdStart } from './cold-start.ts'
 import { born, type Context, decision, nameClash, reference, type Verdict } from './context.ts'
 import { placeInstance } from './instance-place.ts'
 import { portsFor } from './ports.ts'
@@ -28,6 +29,8 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
   const tenant = wish.tenant ?? defaultTenant
   const clash = nameClash(view, 'instance', wish)
   if (clash) return clash
+  const alone = refuseColdStart(view, wish)
+  if (alone) return alone
   const shape = shapeOf(view, wish.spec)
   if (isRefusal(shape)) return shape
   const born_ = born(context, 'instance', wish)

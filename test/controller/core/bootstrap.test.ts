@@ -106,18 +106,15 @@ test('a journal that was put back raises its version above those that hosts keep
   t.is(renew(cloud, ['c1'], { versionSeen: 42 }), undefined)
 })
 
+const alone = (fields: object) =>
+  instanceSpec({ image: 'tiny', memoryMib: 16, coldStart: true, host: 'h1', ...fields })
+
 test('an instance starts alone that can run on its host only', t => {
   const cloud = sampleCloud()
-  const spec = cloud.view.all('pool').values().next().value!.spec
-  cloud.done({ verb: 'create', kind: 'pool', name: 'wide', spec: { ...spec, shared: true } })
-  const made = (name: string, fields: object): string => {
-    const all = { image: 'tiny', memoryMib: 16, coldStart: true, host: 'h1', ...fields }
-    return cloud.done({ verb: 'create', kind: 'instance', name, spec: instanceSpec(all) }).resource
-      .id
-  }
+  const made = (name: string, fields: object): string =>
+    cloud.done({ verb: 'create', kind: 'instance', name, spec: alone(fields) }).resource.id
   const id = made('alone', {})
   made('unsaid', { coldStart: false })
-  made('anywhere', { host: undefined })
   made('stopped', { desiredPower: 'stopped' })
   renew(cloud, ['c1'])
   t.deepEqual(listOf(cloud).services, [{ instance: id, host: cloud.host('h1').decided.uuid }])
@@ -125,5 +122,28 @@ test('an instance starts alone that can run on its host only', t => {
   renew(cloud, ['c1'])
   t.deepEqual(listOf(cloud).services, [])
 })
+
+for (const [what, fields, says] of [
+  ['may run on any host', { host: undefined }, /it names no host/],
+  ['has its root in a shared pool', { pool: 'wide' }, /its pool wide is shared/],
+  ['has a volume in a shared pool', { volumes: ['far'] }, /its pool wide is shared/]
+] as const) {
+  test(`an instance that ${what} cannot start alone`, t => {
+    const cloud = sampleCloud()
+    const pool = cloud.view.named('pool', 'local')!.spec
+    const wide = { ...pool, shared: true, path: '/wide' }
+    cloud.done({ verb: 'create', kind: 'pool', name: 'wide', spec: wide })
+    const volume = withDefaults(kinds.volume.spec, { pool: 'wide', sizeMib: 8 }) as object
+    cloud.done({ verb: 'create', kind: 'volume', name: 'far', spec: volume })
+    const verdict = cloud.judged({
+      verb: 'create',
+      kind: 'instance',
+      name: 'web',
+      spec: alone(fields)
+    })
+    t.like(verdict, { refused: { code: 'invalid', errors: [{ pointer: '/spec/coldStart' }] } })
+    t.regex('refused' in verdict ? verdict.refused.message : '', says)
+  })
+}
 
 const instanceSpec = (fields: object): object => withDefaults(kinds.instance.spec, fields) as object
