@@ -63,11 +63,47 @@ const historyOf = async (): Promise<readonly { verb: string; because: string }[]
     .items
 }
 
+/** Where it is now, and the other host. */
+async function ends(): Promise<{ from: string; to: string }> {
+  const from = String((await untilStill()).status['host'])
+  return { from, to: from === 'h1' ? 'h2' : 'h1' }
+}
+
+/** Lets a transfer from a host take some seconds. */
+async function slowDown(host: string): Promise<void> {
+  const line = ['virsh', '-q', '-c', 'qemu:///system', 'migrate-setspeed', 'default.web', '6']
+  const { code, stderr } = await lab.run(host, line)
+  if (code !== 0) throw new Error(stderr)
+}
+
+/** Begins a slow move, and resolves once a part of the memory is sent. */
+async function beginSlowly({ from, to }: { from: string; to: string }): Promise<void> {
+  await slowDown(from)
+  await sayVerb(lab.api, web, 'migrate', { body: { to, live: true } })
+  await eventually('a part of it is sent', async () => {
+    const move = (await read()).status['move'] as
+      | { readonly totalMib?: number; readonly remainingMib?: number }
+      | undefined
+    const { totalMib = 0, remainingMib = 0 } = move ?? {}
+    return remainingMib > 0 && remainingMib < totalMib ? true : undefined
+  })
+}
+
+/** The one copy that there is, on which host, and that the other one has nothing of it. */
+async function onlyOn(host: string): Promise<void> {
+  await eventually(`web is on ${host} alone`, async () => {
+    const [here, there] = [await virshList(host), await virshList(host === 'h1' ? 'h2' : 'h1')]
+    return here.join() === 'default.web' && there.length === 0 ? true : undefined
+  })
+}
+
+const bootsOf = async (): Promise<string | undefined> => (await page(await read()))?.get('boots')
+
 test.serial('a running VM moves to another host and goes on answering', async t => {
   const before = await untilStill()
   const from = String(before.status['host'])
   const to = from === 'h1' ? 'h2' : 'h1'
-  const boots = (await page(before))?.get('boots')
+  const boots = await bootsOf()
   await using meter = await GapMeter.start(lab, addressOf(before))
   await sleep(500)
   await sayVerb(lab.api, web, 'migrate', { body: { to, live: true } })
@@ -84,4 +120,67 @@ test.serial('a running VM moves to another host and goes on answering', async t 
   t.log(moved?.because ?? '')
   t.log(`answers ${gaps.answers}, longest gap ${gaps.longestMs} ms, usual ${gaps.medianMs} ms`)
   t.true(gaps.answers > 0)
+})
+
+test.serial('a move that is called back leaves it where it was, and nothing elsewhere', async t => {
+  const way = await ends()
+  const boots = await bootsOf()
+  await beginSlowly(way)
+  await sayVerb(lab.api, web, 'migrate', { body: { cancel: true } })
+  t.is((await untilStill()).status['host'], way.from)
+  await onlyOn(way.from)
+  t.is(await bootsOf(), boots)
+  t.regex((await historyOf()).at(-1)?.because ?? '', /cancelled by user\/admin/)
+})
+
+test.serial('a move goes on though both agents and the controller die meanwhile', async t => {
+  const way = await ends()
+  const boots = await bootsOf()
+  await beginSlowly(way)
+  await Promise.all([lab.kill('h1', 'agent'), lab.kill('h2', 'agent')])
+  await lab.kill('h1', 'controller')
+  const after = await eventually('web has moved', async () => {
+    const document = await read()
+    return document.status['host'] === way.to ? document : undefined
+  })
+  await onlyOn(way.to)
+  t.is((await page(after))?.get('boots'), boots)
+})
+
+test.serial('where the target loses its power, it goes on where it was', async t => {
+  const way = await ends()
+  if (way.from !== 'h1') {
+    await sayVerb(lab.api, web, 'migrate', { body: { to: 'h1' } })
+    await untilStill()
+  }
+  const boots = await bootsOf()
+  await beginSlowly({ from: 'h1', to: 'h2' })
+  await lab.power('h2', 'off')
+  const after = await untilStill()
+  t.is(after.status['host'], 'h1')
+  t.is(await bootsOf(), boots)
+  t.is((await historyOf()).at(-1)?.verb, 'move-failed')
+  t.log((await historyOf()).at(-1)?.because ?? '')
+  await lab.power('h2', 'on')
+  await onlyOn('h1')
+})
+
+test.serial('where the source loses its power, it starts anew where it was', async t => {
+  await eventually('h2 is back', async () =>
+    (await lab.hostPhases()).get('h2') === 'online' ? true : undefined
+  )
+  await eventually('h2 takes instances in', async () => {
+    await sayVerb(lab.api, web, 'migrate', { body: { to: 'h2' } })
+    return true
+  })
+  t.is((await untilStill()).status['host'], 'h2')
+  const boots = Number(await bootsOf())
+  await beginSlowly({ from: 'h2', to: 'h1' })
+  await lab.power('h2', 'off')
+  await lab.power('h2', 'on')
+  const after = await untilStill()
+  t.is(after.status['host'], 'h2')
+  await onlyOn('h2')
+  const said = await eventually('web answers', async () => await page(after))
+  t.is(Number(said.get('boots')), boots + 1)
 })
