@@ -8,8 +8,8 @@
 import type { ZooKeeperSession } from '#shared/zookeeper/session.ts'
 import type { Position } from '../../core/ports.ts'
 import { sharedMax } from './append-queue.ts'
+import { decodeBatchHead, decodeEntries } from './batches.ts'
 import type { StoredEntry } from './entry-codec.ts'
-import { decodeBatchHead, decodeEntries } from './zookeeper-batches.ts'
 import {
   batchPath,
   bucketSpan,
