@@ -203,7 +203,7 @@ export function seedOf(
 }
 
 function planOf(instance: OrderInstance, about: Surroundings): DomainPlan {
-  const { order, host } = about.situation
+  const { order, host, memory } = about.situation
   const { abilities } = host
   const { formats, mtus, sharedPools } = about.indexes
   return {
@@ -224,7 +224,8 @@ function planOf(instance: OrderInstance, about: Surroundings): DomainPlan {
     }),
     ports: instance.ports.map(port => ({ ...port, mtu: mtus.get(port.networkId) ?? mtuElse })),
     consoleLog: `${host.consoleFolder}/${instance.id}.log`,
-    hardware: hardwareOf(instance, formats)
+    hardware: hardwareOf(instance, formats),
+    startCount: (memory.instances.get(instance.id)?.history.startCount ?? 0) + 1
   }
 }
 

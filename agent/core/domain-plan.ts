@@ -41,6 +41,8 @@ export type DomainPlan = {
   readonly consoleLog: string
   /** Fingerprint; see `hardwareOf`. */
   readonly hardware: string
+  /** Which start this is. */
+  readonly startCount: number
 }
 
 /** A port's two names on the host. */
@@ -68,6 +70,7 @@ export const metadataOf = (plan: DomainPlan, startedAt: string): DomainMetadata 
   hardware: plan.hardware,
   restarts: plan.instance.restarts,
   startedAt,
+  startCount: plan.startCount,
   stopGraceMs: plan.instance.stopGraceMs,
   volumes: plan.instance.volumes,
   ports: plan.instance.ports.map(port => port.id),

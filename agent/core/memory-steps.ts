@@ -97,7 +97,8 @@ function withStart(memory: Memory, step: Step & { type: 'create-domain' }, now: 
   const { id } = step.plan.instance
   const last = memory.instances.get(id)
   if (last === undefined) return memory
-  const history = started(last.history, now.monotonic)
+  const { startCount } = step.plan
+  const history = started(last.history, { now: now.monotonic, startCount })
   const next = withInstance(memory, { ...last, history, stop: undefined, resumedAt: undefined })
   return withNotice(next, now, {
     subject: id,

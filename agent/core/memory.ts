@@ -204,7 +204,7 @@ function noteAlive(
   instance: OrderInstance | undefined,
   now: Moment
 ): void {
-  const { id, tenant, name, startedAt, restarts } = own.metadata
+  const { id, tenant, name, startedAt, startCount = 0, restarts } = own.metadata
   const last = draft.instances.get(id) ?? {
     instance: { id, tenant, name },
     policy: unorderedPolicy,
@@ -218,7 +218,7 @@ function noteAlive(
   const history =
     last.history.now.state === 'running'
       ? last.history
-      : adopted(last.history, now.monotonic - ranMs)
+      : adopted(last.history, { since: now.monotonic - ranMs, startCount })
   const over = last.stop !== undefined && now.monotonic - last.stop.askedAt > stopForgottenMs(own)
   const stop = over && stopWish(own, instance) === undefined ? undefined : last.stop
   draft.instances.set(id, { ...last, history, stop, missingSince: undefined })

@@ -28,6 +28,8 @@ export type DomainMetadata = {
   readonly restarts: number
   /** RFC 3339. */
   readonly startedAt: string
+  /** Which start this was; undefined: it was not counted. */
+  readonly startCount?: number
   readonly stopGraceMs: number
   /** Ids of the volumes and ports that it uses. */
   readonly volumes: readonly string[]
@@ -64,6 +66,7 @@ export function readMetadata(text: string | undefined): DomainMetadata | undefin
   const lists = ['volumes', 'ports']
   return texts.every(field => typeof value[field] === 'string') &&
     counts.every(field => Number.isSafeInteger(value[field])) &&
+    (value['startCount'] === undefined || Number.isSafeInteger(value['startCount'])) &&
     lists.every(field => isTexts(value[field]))
     ? (value as DomainMetadata)
     : undefined

@@ -35,7 +35,7 @@ export type RestartState =
 /** How an instance fared so far. */
 export type RestartHistory = {
   readonly now: RestartState
-  /** Starts since the agent began. */
+  /** Starts that are known of: the last one's number stands with the domain. */
   readonly startCount: number
   /** Waits in a row without a long run between them. */
   readonly streak: number
@@ -58,16 +58,23 @@ export const freshHistory: RestartHistory = {
 }
 
 /** We have started it. */
-export const started = (history: RestartHistory, now: Ms): RestartHistory => ({
+export const started = (
+  history: RestartHistory,
+  start: { readonly now: Ms; readonly startCount: number }
+): RestartHistory => ({
   ...history,
-  now: { state: 'running', since: now },
-  startCount: history.startCount + 1
+  now: { state: 'running', since: start.now },
+  startCount: start.startCount
 })
 
 /** It was found running, since then: the agent is new, or lost sight of its own start. */
-export const adopted = (history: RestartHistory, since: Ms): RestartHistory => ({
+export const adopted = (
+  history: RestartHistory,
+  run: { readonly since: Ms; readonly startCount: number }
+): RestartHistory => ({
   ...history,
-  now: { state: 'running', since }
+  now: { state: 'running', since: run.since },
+  startCount: Math.max(history.startCount, run.startCount)
 })
 
 /** It is gone since we wished so, or what ended it no longer counts: it may start at once. */

@@ -223,7 +223,7 @@ export const InstanceStatus = Strict({
   volumes: Type.Array(Type.String(), { description: 'Names of its volumes, root first.' }),
   startedAt: Type.Optional(Type.String({ description: 'When it was last started, RFC 3339.' })),
   startCount: Type.Optional(
-    Type.Integer({ description: 'Starts since its agent began. Unit: count.' })
+    Type.Integer({ description: 'Starts that its host knows of. Unit: count.' })
   ),
   acceleration: Type.Optional(
     Words(['kvm', 'tcg', 'none'], { description: 'How its processor runs.' })

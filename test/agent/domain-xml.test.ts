@@ -17,6 +17,7 @@ const plan = (given: Partial<DomainPlan> = {}): DomainPlan => ({
   ports: [{ ...instance().ports[0]!, mtu: 1500 }],
   consoleLog: '/state/console/i.log',
   hardware: '0123456789abcdef',
+  startCount: 1,
   ...given
 })
 const written = (

@@ -157,6 +157,19 @@ test('many remains are removed some at a time', async t => {
   t.is(rig.forgotten.length, 100)
 })
 
+test('starts are counted on by an agent that is restarted, also in the midst of a start', async t => {
+  await using rig = await running()
+  rig.hypervisor.kill(key(), { detail: 'crashed' })
+  await rig.clock.pass(1_000)
+  t.is(rig.report.instances[0]?.startCount, 2)
+  await rig.restart()
+  await rig.clock.pass(1_000)
+  t.is(rig.report.instances[0]?.startCount, 2)
+  rig.hypervisor.kill(key(), { detail: 'crashed' })
+  await rig.clock.pass(1_000)
+  t.is(rig.report.instances[0]?.startCount, 3)
+})
+
 test('without a controller a remembered order of the same boot keeps instances alive', async t => {
   await using rig = await running()
   await rig.restart()

