@@ -6,7 +6,7 @@ import type { View } from '../core/view.ts'
 /** The time in which a new reign gets to know its hosts; over for good once they are known. */
 export class Grace {
   readonly #options: { readonly graceMs?: Ms; readonly clock: Clock; readonly log: Log }
-  #begunAt: Ms = Number.POSITIVE_INFINITY
+  #begunAt: Ms | undefined
   #isOver = false
 
   constructor(options: { readonly graceMs?: Ms; readonly clock: Clock; readonly log: Log }) {
@@ -21,6 +21,7 @@ export class Grace {
   /** Whether all hosts were heard in this reign, or those that were not had time enough. */
   isOver(view: View): boolean {
     if (this.#isOver) return true
+    if (this.#begunAt === undefined) return true
     const { graceMs = 0, clock, log } = this.#options
     const hosts = [...view.all('host').values()]
     const silent = hosts

@@ -32,6 +32,8 @@ import { SentOrders } from './sent-orders.ts'
 /** The loop turns at least so often, and rests so long between turns. Unit: ms. */
 const turnMsMax = 500
 const restMs = 10
+/** How often it is looked whether a host that has room is heard by now. Unit: ms. */
+const lookAgainMs = 50
 /** An older copy of a journal is at most so many epochs behind; each costs a write. */
 const epochsBehindMax = 10_000
 /** Orders that are made between two breaths of the event loop. */
@@ -108,7 +110,12 @@ export class Reign {
     by: string,
     also: (admitted: Admitted) => Commit['changes'] = () => []
   ): Promise<Outcome> {
-    const verdict = this.judge(intent, by)
+    let verdict = this.judge(intent, by)
+    while (this.#isFullForNow(verdict)) {
+      await this.#options.clock.sleep(lookAgainMs)
+      verdict = this.judge(intent, by)
+    }
+    // Nothing may come between the judgement and its fold: it holds for this very view.
     if (isRefusal(verdict)) throw faultOf(verdict)
     const more = also(verdict)
     if (verdict.commit.changes.length + more.length === 0) {
@@ -118,6 +125,12 @@ export class Reign {
     const commit = { ...verdict.commit, changes: [...verdict.commit.changes, ...more] }
     const position = await this.record(commit)
     return { ...verdict, position, changed: verdict.commit.changes.length > 0 }
+  }
+
+  /** In a reign that has just begun, hosts that would have room may not have been heard yet. */
+  #isFullForNow(verdict: Verdict): boolean {
+    const isFull = isRefusal(verdict) && verdict.refused.code === 'capacity'
+    return isFull && !this.#grace.isOver(this.view)
   }
 
   /** Records a commit, if we may, and wakes the loop. */

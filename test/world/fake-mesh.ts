@@ -153,6 +153,7 @@ export class FakeControllerMesh implements Mesh {
   readonly #counters = new Counters()
   readonly epoch: () => number
   readonly #mayAct: () => boolean
+  #isCutOff = false
 
   constructor(
     net: FakeNet,
@@ -196,7 +197,20 @@ export class FakeControllerMesh implements Mesh {
     return this.#lines.get(host)
   }
 
+  /** Cuts this controller off from all hosts, which others reach. */
+  cutOff(): void {
+    this.#isCutOff = true
+    for (const line of this.#lines.values()) this.lost(line, 'the connection was lost')
+  }
+
+  /** Undoes that. */
+  rejoin(): void {
+    this.#isCutOff = false
+    this.settle()
+  }
+
   settle(): void {
+    if (this.#isCutOff) return
     for (const line of this.#lines.values()) {
       const agent = this.#net.seatOf(line.peer)
       if (line.agent !== undefined || agent === undefined || this.#sharing(line.peer)) continue
@@ -250,7 +264,7 @@ export class FakeControllerMesh implements Mesh {
   /** Takes what an agent says. */
   take(line: Line, body: Uint8Array): void {
     const { host } = line.peer
-    if (this.#lines.get(host) !== line) return
+    if (this.#lines.get(host) !== line || this.#isCutOff) return
     const message = readToController([noHeader, body])
     this.#counters.add('received')
     this.#put({ type: 'message', host, message }, keyOf(message.type).key, body.length)
