@@ -2,7 +2,6 @@
  * The face of a session in the main thread: it writes requests and reads replies, and the worker
  * sends and receives them. What the port of a session promises is kept by both together.
  */
-import { readFile } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
 import type { Clock } from '../clock.ts'
 import { Fault, isFault } from '../fault.ts'
@@ -34,6 +33,7 @@ import {
 } from './packets.ts'
 import { type Mark, marksOf, type Proof } from './proof.ts'
 import type { Node, Operation, Outcome, ZooKeeperSession } from './session.ts'
+import { readTls, type TlsFiles } from './tls-files.ts'
 import { WatchList } from './watch-list.ts'
 import { workerUrl } from './worker-place.ts'
 
@@ -45,8 +45,7 @@ export type ConnectOptions = {
   readonly sessionMs: Ms
   /** `user:password`; every znode is for this secret alone. */
   readonly secret: string
-  /** Files in PEM: who has signed the servers' certificates; ours, where they ask for one. */
-  readonly tls?: { readonly ca: string; readonly certificate?: string; readonly key?: string }
+  readonly tls?: TlsFiles
   /** A process whose main thread does not turn for so long loses the session; a minute. */
   readonly hungMs?: Ms
   readonly log: Log
@@ -61,23 +60,9 @@ export async function connectZooKeeper(options: ConnectOptions): Promise<ZooKeep
   if (!/^[^:]+:./.test(options.secret)) {
     throw new Fault('invalid', 'cannot connect to ZooKeeper: the secret is not user:password')
   }
-  const session = new WorkerSession(options, await readTls(options.tls))
+  const session = new WorkerSession(options, options.tls && (await readTls(options.tls)))
   await session.opened
   return session
-}
-
-async function readTls(files: ConnectOptions['tls']): Promise<Tls | undefined> {
-  if (files === undefined) return undefined
-  const read = (path: string) =>
-    readFile(path, 'utf8').catch(cause => {
-      throw new Fault('invalid', `cannot read ${path} for TLS to ZooKeeper`, { cause })
-    })
-  const { ca, certificate, key } = files
-  return {
-    ca: await read(ca),
-    ...(certificate === undefined ? {} : { certificate: await read(certificate) }),
-    ...(key === undefined ? {} : { key: await read(key) })
-  }
 }
 
 type Waiting = {

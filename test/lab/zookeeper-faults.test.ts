@@ -177,7 +177,7 @@ test.serial('a reply that breaks off in its middle harms nothing that comes afte
 
 test.serial('the doctor finds a healthy ensemble healthy, and names who is missing', async t => {
   await ensemble.untilQuorum(3)
-  const healthy = await checkEnsemble(ensemble.servers)
+  const healthy = await checkEnsemble(ensemble)
   t.deepEqual(
     healthy.map(({ name, state }) => [name, state]),
     [['ensemble', 'ok']],
@@ -185,7 +185,7 @@ test.serial('the doctor finds a healthy ensemble healthy, and names who is missi
   )
   await ensemble.kill(3)
   await ensemble.untilQuorum(2)
-  const wounded = await checkEnsemble(ensemble.servers)
+  const wounded = await checkEnsemble(ensemble)
   t.deepEqual(
     wounded.map(({ name, state }) => [name, state]),
     [

@@ -1,8 +1,12 @@
+import fs from 'node:fs/promises'
 import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
 import test from 'ava'
 import { readMonitor } from '#shared/zookeeper/four-letters.ts'
 import { isAtLeast } from '#shared/zookeeper/version.ts'
 import { checkEnsemble, judgeEnsemble } from '../../../tools/cli/run/doctor-ensemble.ts'
+import { typeLine } from './type-line.ts'
 
 const said = (number: number, mode: string | undefined, more: Record<string, string> = {}) => ({
   server: `10.0.0.${number}:2181`,
@@ -113,10 +117,8 @@ test('servers are asked over the network, and one that says nothing is silent', 
       return `127.0.0.1:${(listener.address() as net.AddressInfo).port}`
     })
   )
-  const [ensemble, , ...others] = await checkEnsemble([
-    ...servers,
-    servers[0]!.replace(/\d+$/, '1')
-  ])
+  const gone = servers[0]!.replace(/\d+$/, '1')
+  const [ensemble, , ...others] = await checkEnsemble({ servers: [...servers, gone] })
   t.is(ensemble?.state, 'fail')
   t.regex(ensemble!.found, /is leader, \S+ is silent, \S+ is silent/)
   t.is(others.length, 1)
@@ -145,4 +147,24 @@ test('what a server says is read by name', t => {
       ['a_b', '7']
     ]
   )
+})
+
+test('doctor asks the ensemble that the configuration names', async t => {
+  const state = await fs.mkdtemp(path.join(os.tmpdir(), 'remuda-doctor-'))
+  t.teardown(() => fs.rm(state, { recursive: true, force: true }))
+  const secret = path.join(state, 'secret')
+  await fs.writeFile(secret, 'remuda:secret', { mode: 0o600 })
+  const { output } = await typeLine('doctor', {
+    environment: {
+      REMUDA_STATE: state,
+      REMUDA_JOURNAL: 'zookeeper',
+      REMUDA_ENSEMBLE: '127.0.0.1:1,127.0.0.1:2',
+      REMUDA_ENSEMBLE_SECRET_FILE: secret
+    }
+  })
+  t.regex(
+    output,
+    /^fail {2}ensemble +no quorum: 0 of 2 serve, 2 are needed: 127.0.0.1:1 is silent/m
+  )
+  t.regex(output, /^fail {2}127.0.0.1:2 +cannot ask 127.0.0.1:2: /m)
 })

@@ -6,6 +6,7 @@
  */
 import { isFault } from '#shared/fault.ts'
 import { formatMib } from '#shared/units.ts'
+import type { Tls } from '#shared/zookeeper/connection.ts'
 import { askServer, readMonitor } from '#shared/zookeeper/four-letters.ts'
 import { isAtLeast, versionMin } from '#shared/zookeeper/version.ts'
 import type { Api } from '../api/client.ts'
@@ -21,6 +22,9 @@ const heapMibDefault = 256
 /** A server needs so many times its contents at a restart, or it does not come up again. */
 const heapFactor = 4
 
+/** Servers, and how they are spoken to. */
+export type Ensemble = { readonly servers: readonly string[]; readonly tls?: Tls }
+
 /** What a server says of itself; `silent`: why it says nothing. */
 export type ServerSaid =
   | { readonly server: string; readonly silent: string }
@@ -33,9 +37,9 @@ export type ServerSaid =
     }
 
 /** Asks all servers at once and judges them; nothing where there are none. */
-export async function checkEnsemble(servers: readonly string[]): Promise<readonly Check[]> {
+export async function checkEnsemble({ servers, tls }: Ensemble): Promise<readonly Check[]> {
   if (servers.length === 0) return []
-  return judgeEnsemble(await Promise.all(servers.map(server => askOne(server))))
+  return judgeEnsemble(await Promise.all(servers.map(server => askOne(server, tls))))
 }
 
 /** The same for servers that a controller elsewhere uses, which may be out of our reach. */
@@ -63,9 +67,9 @@ async function serversOf(api: Api): Promise<readonly string[]> {
   }
 }
 
-async function askOne(server: string): Promise<ServerSaid> {
+async function askOne(server: string, tls?: Tls): Promise<ServerSaid> {
   try {
-    const text = await askServer(server, 'mntr', { deadlineMs: askMsMax })
+    const text = await askServer(server, 'mntr', { deadlineMs: askMsMax, ...(tls && { tls }) })
     const figures = readMonitor(text)
     const serves = figures.get('server_state')
     // A server without a quorum says so in a sentence, and nothing of itself.

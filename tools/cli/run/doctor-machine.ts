@@ -5,9 +5,11 @@ import path from 'node:path'
 import { isFault } from '#shared/fault.ts'
 import { codeOf } from '#shared/files.ts'
 import { formatMib, formatMs } from '#shared/units.ts'
+import { readTls } from '#shared/zookeeper/tls-files.ts'
 import { readConfig, serversOf } from '../../../controller/io/config.ts'
 import type { Check } from './doctor.ts'
 import { endOf } from './doctor-end.ts'
+import type { Ensemble } from './doctor-ensemble.ts'
 
 /** Time for a socket to take a connection. */
 const connectMsMax = 2_000
@@ -46,15 +48,19 @@ export async function checkConfiguration(
   }
 }
 
-/** The servers of the ensemble that the configuration names, if it can be read. */
+/** The ensemble that the configuration names, if it can be read. */
 export async function ensembleOf(
   state: string,
   environment: Readonly<Record<string, string | undefined>>
-): Promise<readonly string[]> {
+): Promise<Ensemble> {
   try {
-    return serversOf((await readConfig(['--state', state], environment)).ensemble)
+    const config = await readConfig(['--state', state], environment)
+    const { ensembleAuthority: ca, ensembleCertificate: certificate, ensembleKey: key } = config
+    const files = ca && { ca, ...(certificate && { certificate }), ...(key && { key }) }
+    return { servers: serversOf(config.ensemble), ...(files && { tls: await readTls(files) }) }
   } catch (error) {
-    if (isFault(error)) return []
+    // What is wrong with the configuration is another check.
+    if (isFault(error)) return { servers: [] }
     throw error
   }
 }

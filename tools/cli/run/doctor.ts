@@ -55,8 +55,9 @@ async function makeChecks(invocation: Invocation): Promise<readonly Check[]> {
   if (isHere) add(await checkConfiguration(state, terminal.environment))
   if (!isElsewhere) add(await checkSocket(state))
   add(...(await checkControllers(invocation, cloud)))
-  const ensemble = isHere ? await ensembleOf(state, terminal.environment) : []
-  add(...(ensemble.length > 0 ? await checkEnsemble(ensemble) : await checkEnsembleOf(cloud.api)))
+  const ensemble = isHere ? await ensembleOf(state, terminal.environment) : { servers: [] }
+  const isNamed = ensemble.servers.length > 0
+  add(...(isNamed ? await checkEnsemble(ensemble) : await checkEnsembleOf(cloud.api)))
   if (isHere) {
     add(await checkDisk(state))
     const agent = await checkAgent(invocation, cloud)
