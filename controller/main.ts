@@ -11,7 +11,7 @@ import { loadKeys } from '#shared/wire/keys.ts'
 import type { Doorkeeper } from './core/ports.ts'
 import { type Candidate, startCandidate } from './io/candidate.ts'
 import { type ControllerConfig, readConfig } from './io/config.ts'
-import { connectionsOf } from './io/connections.ts'
+import { connectionsOf, openDatabaseJournal } from './io/connections.ts'
 import { type Running, startController } from './io/controller.ts'
 import { Door } from './io/door.ts'
 import { makeJoinToken } from './io/doorkeeper.ts'
@@ -90,7 +90,10 @@ async function becomeReady(base: Base, given: { readonly port: number; readonly 
 /** The only controller: it leads from its start to its end. */
 async function serveAlone(base: Base, stop: AbortSignal): Promise<void> {
   const { config, log, own, clock, sender, meshKeys, doorKeys } = base
-  await using journal = await openLevelJournal(join(own, 'journal'), { log })
+  await using journal =
+    config.journal === 'postgres'
+      ? await openDatabaseJournal(config, log)
+      : await openLevelJournal(join(own, 'journal'), { log })
   await using election = soloElection()
   let running: Running | undefined
   const epoch = (): number => running?.service.ledger.epoch ?? 0

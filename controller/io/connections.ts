@@ -9,6 +9,7 @@ import type { SharedJournal } from '../core/ports.ts'
 import type { Connection } from './candidate.ts'
 import { type ControllerConfig, serversOf } from './config.ts'
 import { type ZooKeeperElection, zooKeeperElection } from './election/zookeeper.ts'
+import { openPostgresJournal } from './journal/postgres.ts'
 import { openZooKeeperJournal } from './journal/zookeeper.ts'
 
 /** Opens a connection; each has a session of its own, and ends with it. */
@@ -60,15 +61,53 @@ async function openJournal(
   election: () => ZooKeeperElection | undefined
 ): Promise<SharedJournal> {
   const { log, session } = parts
+  const inEnsemble = () => openZooKeeperJournal(session, { log, proof: () => election()?.proof() })
   switch (config.journal) {
     case 'zookeeper':
-      return await openZooKeeperJournal(session, { log, proof: () => election()?.proof() })
+      return await inEnsemble()
     case 'postgres':
+      return leased(await openDatabaseJournal(config, log), await inEnsemble())
     case 'level':
       throw new Fault('invalid', `cannot share the journal ${config.journal} among candidates`)
     default:
       return config.journal satisfies never
   }
+}
+
+/**
+ * A journal elsewhere, of candidates that are elected by the ensemble: the epoch is raised there
+ * first, so that the lease is kept by it, and then in the journal, whose own epoch is what counts.
+ */
+function leased(journal: SharedJournal, ensemble: SharedJournal): SharedJournal {
+  return {
+    opening: journal.opening,
+    head: () => journal.head(),
+    raiseEpoch: async above => {
+      await ensemble.raiseEpoch()
+      return await journal.raiseEpoch(above)
+    },
+    append: (commit, options) => journal.append(commit, options),
+    entries: after => journal.entries(after),
+    tail: (after, signal) => journal.tail(after, signal),
+    recover: () => journal.recover(),
+    writeCheckpoint: checkpoint => journal.writeCheckpoint(checkpoint),
+    readCheckpoint: () => journal.readCheckpoint(),
+    prune: upTo => journal.prune(upTo),
+    [Symbol.asyncDispose]: async () => {
+      await journal[Symbol.asyncDispose]()
+      await ensemble[Symbol.asyncDispose]()
+    }
+  }
+}
+
+/** The journal in the database that the configuration names. */
+export async function openDatabaseJournal(
+  config: ControllerConfig,
+  log: Log
+): Promise<SharedJournal> {
+  const { postgres: url = '', postgresPasswordFile: file } = config
+  const password = file === undefined ? undefined : await secretOf('postgresPasswordFile', file)
+  return await openPostgresJournal({ url, log, ...(password !== undefined && { password }) })
 }
 
 async function secretOf(field: string, path: string | undefined): Promise<string> {
