@@ -25,7 +25,7 @@ import type {
   NoticesKept,
   StoredToken
 } from './commit.ts'
-import { Histories, type Recorded } from './histories.ts'
+import { type Ended, Histories, type Recorded } from './histories.ts'
 import { Indexes } from './indexes.ts'
 import type { Position } from './ports.ts'
 import { subjectOf } from './subject.ts'
@@ -90,7 +90,7 @@ export class View {
   readonly #noticesKept = new Map<string, NoticesKept>()
   readonly #histories = new Histories({
     exists: subject => this.indexes.has(subject),
-    changed: subject => this.#dirty.add(`history/${subject}`)
+    changed: key => this.#dirty.add(key)
   })
   readonly #heard = new Map<string, HostHeard>()
   readonly #dirty = new Set<string>()
@@ -135,6 +135,10 @@ export class View {
   }
   history(subject: string): readonly Recorded[] {
     return this.#histories.get(subject) ?? []
+  }
+  /** What was decided about a resource that no longer exists, by its id. */
+  historyOfEnded(id: string): readonly Recorded[] {
+    return this.#histories.ofEnded(id)
   }
   /** What was heard of a host, by its name. */
   heard(host: string): HostHeard {
@@ -192,7 +196,7 @@ export class View {
   #foldCommit(position: Position, commit: Commit): Undo {
     const changes: Change[] = []
     this.indexes.at(position)
-    for (const change of commit.changes) changes.push(...this.#apply(change))
+    for (const change of commit.changes) changes.push(...this.#apply(change, position))
     for (const decision of commit.decisions) this.#histories.remember(decision, position)
     this.#position = position
     return { changes: changes.reverse(), commit }
@@ -214,13 +218,13 @@ export class View {
     this.indexes.reported(host)
   }
 
-  /** Makes one change and gives what would undo it. */
-  #apply(change: Change): readonly Change[] {
+  /** Makes one change and gives what would undo it; a step back has no position. */
+  #apply(change: Change, position?: Position): readonly Change[] {
     switch (change.op) {
       case 'put':
         return this.#put(change.resource)
       case 'remove':
-        return this.#remove(change.kind, change.id)
+        return this.#remove(change.kind, change.id, position)
       case 'token-put': {
         this.#dirty.add(`token/${change.token.id}`)
         this.#tokens.set(change.token.id, change.token)
@@ -282,21 +286,26 @@ export class View {
     if (before) this.indexes.leave(before)
     all.set(kept.id, kept)
     this.indexes.enter(kept, before)
-    if (!before) this.#histories.moved(subjectOf(kept))
+    if (!before) {
+      this.#histories.moved(subjectOf(kept))
+      this.#histories.begin(kept.id)
+    }
     this.#dirty.add(`${kept.kind}/${kept.id}`)
     return before
       ? [{ op: 'put', resource: before }]
       : [{ op: 'remove', kind: kept.kind, id: kept.id, subject: subjectOf(kept) }]
   }
 
-  #remove(kind: Kind, id: string): readonly Change[] {
+  #remove(kind: Kind, id: string, position: Position | undefined): readonly Change[] {
     const all = this.#resources.get(kind)!
     const before = all.get(id)
     if (!before) return []
     this.indexes.leave(before)
     this.indexes.gone(before)
     all.delete(id)
-    this.#histories.moved(subjectOf(before))
+    const subject = subjectOf(before)
+    this.#histories.moved(subject)
+    if (position !== undefined) this.#histories.end(id, { subject, until: position })
     // Another host may get this name: nothing that was heard of this one is true of that.
     if (kind === 'host') {
       this.#heard.delete(before.name)
@@ -327,6 +336,7 @@ export class View {
     if (group === 'reply') return this.#replies.get(rest)
     if (group === 'notices') return this.#noticesKept.get(rest)
     if (group === 'history') return this.#histories.get(rest)
+    if (group === 'ended') return this.#histories.ended(rest)
     if (group === 'cloud') return this.#cloud
     return this.#resources.get(group as Kind)?.get(rest)
   }
@@ -339,6 +349,7 @@ export class View {
     for (const key of this.#replies.keys()) yield `reply/${key}`
     for (const host of this.#noticesKept.keys()) yield `notices/${host}`
     for (const subject of this.#histories.subjects()) yield `history/${subject}`
+    for (const id of this.#histories.endedIds()) yield `ended/${id}`
     if (this.#cloud) yield 'cloud/cloud'
   }
 
@@ -351,6 +362,7 @@ export class View {
     else if (group === 'reply') this.#replies.set(rest, value as KeptReply)
     else if (group === 'notices') this.#noticesKept.set(rest, value as NoticesKept)
     else if (group === 'history') this.#histories.load(rest, value as Recorded[])
+    else if (group === 'ended') this.#histories.loadEnded(rest, value as Ended)
     else if (group === 'cloud') this.#cloud = value as Cloud
     else {
       const resource = this.indexes.shared(value as Resource)

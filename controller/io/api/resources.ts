@@ -153,7 +153,9 @@ function historyOf(service: Service, kind: Kind, call: Call) {
   const name = call.params['name'] ?? ''
   const tenant = kinds[kind].scope === 'tenant' ? call.query['tenant'] : undefined
   const byName = view.history(historySubject(kind, name, tenant))
-  return byName.length > 0 ? byName : view.history(subjectOf(found(service, call, kind)))
+  if (byName.length > 0) return byName
+  const byId = name.startsWith(`${kinds[kind].prefix}-`) ? view.historyOfEnded(name) : []
+  return byId.length > 0 ? byId : view.history(subjectOf(found(service, call, kind)))
 }
 
 async function createOne(service: Service, kind: Kind, call: Call): Promise<Reply> {

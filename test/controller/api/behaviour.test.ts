@@ -82,6 +82,27 @@ test('power verbs, a patch and a deletion each reach the host and come back', t 
     t.regex(after.problem.reasons[0] ?? '', /last heard of at .*deleted/)
   }))
 
+test('the history of what is gone is read by its id, apart from who has its name by now', t =>
+  withWorld(t, async world => {
+    const verbsOf = async (name: string) => {
+      const { list } = await world.ask({ path: `/v1/instances/${name}/history` })
+      return list.items.map(({ verb }) => verb)
+    }
+    const headers = { prefer: 'wait=20', 'if-match': '*' }
+    const { json: first } = await world.ask({ ...create('web'), headers })
+    await world.ask({ method: 'DELETE', path: '/v1/instances/web', headers })
+    const told = await verbsOf('web')
+    t.is(told.at(-1), 'deleted')
+    t.deepEqual(await verbsOf(first.id), told)
+    const { json: second } = await world.ask({ ...create('web'), headers })
+    t.deepEqual(await verbsOf(first.id), told)
+    const both = await verbsOf('web')
+    t.true(both.length > told.length)
+    t.deepEqual(await verbsOf(second.id), both)
+    t.is((await world.ask({ path: `/v1/volumes/${first.id}/history` })).status, 404)
+    t.is((await world.ask({ path: `/v1/instances/${first.id}` })).status, 404)
+  }))
+
 test('a replaced wish that does not name restarts keeps their count', t =>
   withWorld(t, async world => {
     const spec = { image: 'tiny', memoryMib: 16 }
