@@ -4,9 +4,12 @@
  */
 
 import type { IncomingMessage } from 'node:http'
+import Type from 'typebox'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
+import { Strict } from '#shared/model/resource.ts'
+import type { DeepReadonly } from '#shared/model/types.ts'
 import { validator } from '#shared/model/validate.ts'
-import { Joined } from '#shared/wire/messages.ts'
+import { Join, Joined } from '#shared/wire/messages.ts'
 import type { Doorkeeper } from '../core/ports.ts'
 import type { Cluster } from './api/cluster-status.ts'
 import type { Service } from './api/service.ts'
@@ -20,6 +23,11 @@ const answerBytesMax = 256 * 1024
 /** Where candidates bring who has knocked at their doors; no part of the API. */
 export const joinPath = '/v1/cluster/joins'
 
+/** Who has knocked there, and whether that candidate knows the token. */
+export const BroughtJoin = Strict({ join: Join, vouched: Type.Boolean() })
+/** The same, as it is read. */
+export type BroughtJoin = DeepReadonly<Type.Static<typeof BroughtJoin>>
+
 const problemsOf = validator(Joined)
 
 /** The doorkeeper of a candidate: `own` judges while it leads. */
@@ -27,12 +35,14 @@ export function candidateDoorkeeper(
   service: Service,
   given: {
     readonly own: Doorkeeper
+    /** Whether the token is that of this candidate's own machine, which no other one knows. */
+    readonly vouches: (token: string | undefined) => Promise<boolean>
     readonly leads: () => boolean
     readonly cluster: Pick<Cluster, 'leader'>
     readonly front: Pick<CandidateFront, 'ask'>
   }
 ): Doorkeeper {
-  const { own, leads, cluster, front } = given
+  const { own, leads, cluster, front, vouches } = given
   return async join => {
     if (leads()) return await own(join)
     const leader = cluster.leader()
@@ -42,7 +52,8 @@ export function candidateDoorkeeper(
     }
     if (!leader) return pending('no controller leads at the moment: it will be asked again')
     try {
-      const wanted = { method: 'POST', path: joinPath, body: join }
+      const body: BroughtJoin = { join, vouched: await vouches(join.token) }
+      const wanted = { method: 'POST', path: joinPath, body }
       const signal = AbortSignal.timeout(judgeMsMax)
       return await joinedOf(await front.ask(leader, wanted, signal))
     } catch (thrown) {

@@ -14,16 +14,15 @@ import type { Clock } from '#shared/clock.ts'
 import { Fault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import { validator } from '#shared/model/validate.ts'
-import { Join } from '#shared/wire/messages.ts'
-import type { Doorkeeper } from '../core/ports.ts'
 import type { App } from './api/app.ts'
 import type { Cluster } from './api/cluster-status.ts'
 import type { Upgrade } from './api/console.ts'
 import { problemOf } from './api/problem.ts'
 import type { Caller } from './api/route.ts'
 import type { Service } from './api/service.ts'
-import { joinPath, parsed, textOf } from './candidate-door.ts'
+import { BroughtJoin, joinPath, parsed, textOf } from './candidate-door.ts'
 import type { ControllerConfig } from './config.ts'
+import type { Judge } from './doorkeeper.ts'
 import { type Front, setPosition } from './front.ts'
 import type { Leadership } from './leadership.ts'
 import {
@@ -45,7 +44,7 @@ const joinBytesMax = 64 * 1024
 /** An answer begins after so long at the latest: `Prefer: wait` may ask for five minutes. */
 const answerMsMax = 310_000
 
-const problemsOfJoin = validator(Join)
+const problemsOfJoin = validator(BroughtJoin)
 
 type Leader = { readonly name: string; readonly apiUrl: string }
 type Passing = { readonly to: string; readonly sent: ClientRequest }
@@ -57,7 +56,7 @@ export type CandidateFrontOptions = {
   readonly cluster: Cluster
   readonly leadership: Leadership
   /** Judges who knocks while this candidate leads. */
-  readonly judge: Doorkeeper
+  readonly judge: Judge
   readonly clock: Clock
   readonly log: Log
 }
@@ -164,7 +163,8 @@ export class CandidateFront implements Front, AsyncDisposable {
     if (!leadership.holds(clock.monotonic())) throw this.#nobodyLeads(asked)
     const said = parsed(await textOf(asked, joinBytesMax))
     if (problemsOfJoin(said).length > 0) throw new Fault('invalid', 'cannot read who knocks')
-    const joined = await this.#options.judge(said as Join)
+    const brought = said as BroughtJoin
+    const joined = await this.#options.judge(brought.join, brought.vouched)
     answer.writeHead(200, { 'content-type': 'application/json' })
     answer.end(JSON.stringify(joined))
   }

@@ -33,7 +33,7 @@ import { CandidateCluster } from './candidate-cluster.ts'
 import { candidateDoorkeeper } from './candidate-door.ts'
 import { CandidateFront } from './candidate-front.ts'
 import type { ControllerConfig } from './config.ts'
-import { doorkeeperOf } from './doorkeeper.ts'
+import { doorkeeperOf, isTrusted } from './doorkeeper.ts'
 import { Follower } from './follower.ts'
 import { found } from './founding.ts'
 import { hostsToBeat, sendHeartbeats } from './heartbeats.ts'
@@ -44,8 +44,7 @@ import { type Ending, Leadership } from './leadership.ts'
 import { keepCheckpoints, keepImages, lastCheckpoint, lead } from './leading.ts'
 
 /** Waits before the ensemble is tried again, and before a journal that did not hold. Unit: ms. */
-const reconnectMs: Ms = 500
-const corruptMs: Ms = 5_000
+const waits = { reconnectMs: 500, corruptMs: 5_000 } as const
 /** How often others are looked for and told of how far this one is. Unit: ms. */
 const announceMs: Ms = 500
 /**
@@ -144,8 +143,9 @@ export class Candidate implements AsyncDisposable {
       ...{ folder, ledger, feed, taps, clock, log },
       ...(openStore && { openStore })
     })
+    const tokenFile = join(this.#config.state, 'join.token')
     const own = doorkeeperOf(service, {
-      tokenFile: join(this.#config.state, 'join.token'),
+      tokenFile,
       controllerKeys: [this.#parts.meshKey]
     })
     const leadership = this.#leadership
@@ -156,6 +156,7 @@ export class Candidate implements AsyncDisposable {
     })
     this.#doorkeeper = candidateDoorkeeper(service, {
       ...{ own, cluster },
+      vouches: token => isTrusted(token, tokenFile),
       leads: () => this.mayAct(),
       front: this.#front
     })
@@ -172,7 +173,7 @@ export class Candidate implements AsyncDisposable {
   get port(): number {
     return this.#listening.port
   }
-  /** Whether anything may leave at this moment; asked for each message to an agent. */
+  /** Whether anything may leave at this moment. */
   mayAct(): boolean {
     return this.#leadership.holds(this.#parts.clock.monotonic())
   }
@@ -223,10 +224,10 @@ export class Candidate implements AsyncDisposable {
     const { clock, log } = this.#parts
     let told = ''
     while (!this.#signal.aborted) {
-      let waitMs = reconnectMs
+      let waitMs: Ms = waits.reconnectMs
       try {
         const outcome = await this.#attend()
-        if (outcome === 'corrupt') waitMs = corruptMs
+        if (outcome === 'corrupt') waitMs = waits.corruptMs
         told = ''
       } catch (thrown) {
         if (!isFault(thrown)) throw thrown
@@ -314,8 +315,8 @@ export class Candidate implements AsyncDisposable {
     const end = (): void => {
       if (!this.#leadership.isRetired) this.#end(true, sentence(lost.reason))
     }
-    lost.addEventListener('abort', end)
     if (lost.aborted) end()
+    else lost.addEventListener('abort', end)
     await this.#reign(journal)
   }
 

@@ -5,7 +5,6 @@ import type { Host } from '#shared/model/host.ts'
 import { createPrivateFile, readPrivateFile } from '#shared/private-file.ts'
 import type { Join, Joined } from '#shared/wire/messages.ts'
 import { type HostWish, isLetIn, passOf } from '../core/admission/host.ts'
-import type { Doorkeeper } from '../core/ports.ts'
 import type { View } from '../core/view.ts'
 import type { Service } from './api/service.ts'
 import { hashOf } from './api/tokens.ts'
@@ -21,10 +20,13 @@ export type DoorkeeperOptions = {
   readonly controllerKeys: readonly string[]
 }
 
+/** A doorkeeper that may be told that another candidate knows the token that was brought. */
+export type Judge = (join: Join, vouched?: boolean) => Promise<Joined>
+
 /** Judges who knocks: a host with a valid token comes in, another one waits for the operator. */
-export function doorkeeperOf(service: Service, options: DoorkeeperOptions): Doorkeeper {
+export function doorkeeperOf(service: Service, options: DoorkeeperOptions): Judge {
   const audit = new DoorAudit(service)
-  return async join => {
+  return async (join, vouched = false) => {
     const { reign } = service
     const cloud = reign.view.cloud?.id ?? ''
     const refused = (because: string): Joined => {
@@ -32,7 +34,8 @@ export function doorkeeperOf(service: Service, options: DoorkeeperOptions): Door
       return { type: 'joined', verdict: 'refused', because, cloud: '', controllerKeys: [] }
     }
     try {
-      const wish = await wishOf(join, options.tokenFile)
+      const isOurs = vouched || (await isTrusted(join.token, options.tokenFile))
+      const wish = wishOf(join, isOurs)
       const context = { by: `host/${join.hostname}`, now: reign.now(), newId }
       const pass = isLetIn(reign.view, wish) ? undefined : passOf(reign.view, wish, context)
       if (pass?.trusted === false) {
@@ -60,12 +63,10 @@ export function doorkeeperOf(service: Service, options: DoorkeeperOptions): Door
 }
 
 /** What the core judges: hashes instead of secrets. */
-async function wishOf(join: Join, tokenFile: string): Promise<HostWish> {
+function wishOf(join: Join, trusted: boolean): HostWish {
   const { uuid, hostname, publicKey, endpoint, token } = join
-  const wish = { uuid, hostname, publicKey, endpoint }
-  if (token === undefined) return { ...wish, trusted: false }
-  if (await isTrusted(token, tokenFile)) return { ...wish, trusted: true }
-  return { ...wish, trusted: false, tokenSha256: hashOf(token) }
+  const wish = { uuid, hostname, publicKey, endpoint, trusted }
+  return trusted || token === undefined ? wish : { ...wish, tokenSha256: hashOf(token) }
 }
 
 /** What a host that is let in is told: the cloud's key, and the newest list that is signed. */
@@ -90,7 +91,8 @@ const tooManyWait = (service: Service, join: Join): boolean => {
 }
 
 /** The token is compared by its hash, so that the time taken tells nothing. */
-async function isTrusted(brought: string, tokenFile: string): Promise<boolean> {
+export async function isTrusted(brought: string | undefined, tokenFile: string): Promise<boolean> {
+  if (brought === undefined) return false
   const token = (await readPrivateFile(tokenFile))?.trim()
   if (!token) return false
   const hash = (text: string): Buffer => createHash('sha256').update(text).digest()

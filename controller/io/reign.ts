@@ -120,6 +120,8 @@ export class Reign {
     const more = also(verdict)
     if (verdict.commit.changes.length + more.length === 0) {
       await this.#options.ledger.durable()
+      // That there is nothing to do is true only of the newest state.
+      this.#assertLeads()
       return { ...verdict, position: this.view.position, changed: false }
     }
     const commit = { ...verdict.commit, changes: [...verdict.commit.changes, ...more] }
@@ -135,15 +137,18 @@ export class Reign {
 
   /** Records a commit, if we may, and wakes the loop. */
   async record(commit: Commit): Promise<Position> {
-    const { election, clock, ledger } = this.#options
-    if (!election.holds(clock.monotonic())) {
-      throw new Fault('unavailable', 'cannot record the change: this controller does not lead', {
-        next: ['remuda status', 'try again in a moment']
-      })
-    }
-    const position = await ledger.commit(commit)
+    this.#assertLeads()
+    const position = await this.#options.ledger.commit(commit)
     this.wake()
     return position
+  }
+
+  #assertLeads(): void {
+    const { election, clock } = this.#options
+    if (election.holds(clock.monotonic())) return
+    throw new Fault('unavailable', 'cannot record the change: this controller does not lead', {
+      next: ['remuda cluster leader', 'try again in a moment']
+    })
   }
 
   wake(): void {

@@ -222,6 +222,11 @@ test('who knocks at a candidate that follows is judged by the controller', async
     token
   }
   t.like(await b.candidate.doorkeeper(join_), { verdict: 'approved' })
+  const own = (await readFile(join(b.state, 'join.token'), 'utf8')).trim()
+  const other = { ...join_, uuid: 'h2', hostname: 'h2', endpoint: 'tcp://127.0.0.1:2' }
+  t.like(await b.candidate.doorkeeper({ ...other, token: own }), { verdict: 'approved' })
+  const third = { ...join_, uuid: 'h3', hostname: 'h3', endpoint: 'tcp://127.0.0.1:3' }
+  t.like(await b.candidate.doorkeeper({ ...third, token: 'rmj_wrong' }), { verdict: 'pending' })
   t.truthy(a.candidate.service.ledger.view.named('host', 'h1'))
   const status = await until(async () => {
     const { json } = await b.ask({ path: '/v1/hosts/h1' })
