@@ -131,7 +131,7 @@ function noticeOf(step: Step, fault: Fault, message: string): NoticeText | undef
         severity: 'warning'
       }
     case 'migrate-domain':
-      return { subject: step.instance.id, reason: 'move-failed', message, severity: 'warning' }
+      return { subject: step.instance.id, reason: 'send-failed', message, severity: 'warning' }
     case 'prepare-arrival':
       return { subject: step.instance.id, reason: 'instance-failed', message, severity: 'warning' }
     case 'open-pool':

@@ -10,8 +10,10 @@ import { sentence } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
 import type { Report } from '#shared/wire/order.ts'
 
-/** How often it is tried. Unit: ms. */
+/** How often it is tried while it is open. Unit: ms. */
 const tryMs: Ms = 10_000
+/** How often it is tried while it is not. Unit: ms. */
+const tryAgainMs: Ms = 1_000
 /** How long one try may take. Unit: ms. */
 const connectMsMax: Ms = 2_000
 
@@ -55,7 +57,7 @@ export class MigrationDoor {
     const { clock } = this.#options
     while (!signal.aborted) {
       this.#fault = await this.#try()
-      await clock.sleep(tryMs, signal).catch(() => {})
+      await clock.sleep(this.#fault === undefined ? tryMs : tryAgainMs, signal).catch(() => {})
     }
   }
 

@@ -8,13 +8,20 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import type { ResourceDocument } from '#shared/model/index.ts'
+import type { Hypervisor } from '../../agent/core/ports.ts'
+import { makeLibvirt } from '../../agent/io/libvirt/hypervisor.ts'
 import { createResource, readResource, sayVerb } from '../../tools/cli/api/resources.ts'
+import { certificateFolder } from '../../tools/lab/keeper/host-files.ts'
 import type { Lab } from '../../tools/lab/lab.ts'
 import { openLab } from '../../tools/lab/open.ts'
+import { type MigrationRig, migrationSuite } from '../contracts/migration.ts'
 import { eventually } from './cloud/waiting.ts'
 import { GapMeter } from './gap-meter.ts'
+import { guestXml, prepareGuests } from './guests.ts'
 
 let lab: Lab
+let rig: MigrationRig
+let end: () => Promise<void>
 const web = { kind: 'instance' as const, name: 'web' }
 
 test.before(async () => {
@@ -25,9 +32,32 @@ test.before(async () => {
     spec: { image: 'tiny', memoryMib: 80, pool: 'shared' }
   })
   await eventually('web answers', async () => await page(await read()))
+  const { disk, root } = await prepareGuests(lab.stateOf('h1'))
+  const [source, target] = ['h1', 'h2'].map(host => {
+    const paths = [lab.libvirtSocket(host)]
+    return makeLibvirt({ socketPaths: { qemu: paths, lxc: paths } })
+  }) as [Hypervisor, Hypervisor]
+  const { address } = lab.plan.hosts[1]!
+  const uri = `qemu+tls://${address}/system?pkipath=${certificateFolder}`
+  const way = { uri, address, folders: { here: '/', there: '/' } }
+  rig = {
+    source,
+    target,
+    way,
+    blindWay: { ...way, uri: `qemu+tcp://${address}/system` },
+    xml: guest => guestXml(guest, { disk, root }),
+    slowDown: ({ uuid }) => slowDown('h1', uuid, '1')
+  }
+  end = async () => {
+    await source[Symbol.asyncDispose]()
+    await target[Symbol.asyncDispose]()
+  }
 })
 
+migrationSuite('two libvirts', () => rig)
+
 test.after.always(async () => {
+  await end?.()
   await lab?.[Symbol.asyncDispose]()
 })
 
@@ -70,8 +100,9 @@ async function ends(): Promise<{ from: string; to: string }> {
 }
 
 /** Lets a transfer from a host take some seconds. */
-async function slowDown(host: string): Promise<void> {
-  const line = ['virsh', '-q', '-c', 'qemu:///system', 'migrate-setspeed', 'default.web', '6']
+async function slowDown(host: string, domain = 'default.web', mibPerSecond = '6'): Promise<void> {
+  const virsh = ['virsh', '-q', '-c', 'qemu:///system', 'migrate-setspeed']
+  const line = [...virsh, domain, mibPerSecond]
   const { code, stderr } = await lab.run(host, line)
   if (code !== 0) throw new Error(stderr)
 }

@@ -1,4 +1,4 @@
-/** Moves in which anything may go wrong at any moment: never two copies run, and one does at last. */
+/** Moves in which anything goes wrong at any moment: never two copies run, one does at last. */
 import assert from 'node:assert/strict'
 import test from 'ava'
 import fc from 'fast-check'

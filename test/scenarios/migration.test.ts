@@ -1,48 +1,123 @@
 /** Instances that move between hosts, in virtual time, with the real code of all parts. */
-import test from 'ava'
-import { subjectOf } from '../../controller/core/subject.ts'
-import { WholeCloud } from '../world/whole-cloud.ts'
 
-/** A cloud of two hosts with a shared pool and a VM on the first one. */
-async function cloudWithInstance(spec: object = {}): Promise<WholeCloud> {
-  const cloud = new WholeCloud()
-  await cloud.startController()
-  for (const name of ['h1', 'h2']) await cloud.addHost({ name, memoryMib: 8_192 })
-  await cloud.addImage('tiny', { type: 'vm', format: 'qcow2' })
-  const pool = cloud.specOf('pool', { path: '/shared', shared: true })
-  await cloud.wish({ verb: 'create', kind: 'pool', name: 'shared', spec: pool })
-  await cloud.clock.pass(2_000)
-  const wish = { image: 'tiny', memoryMib: 128, pool: 'shared', ...spec }
-  const instance = cloud.specOf('instance', wish)
-  await cloud.wish({ verb: 'create', kind: 'instance', name: 'web', spec: instance })
-  await cloud.clock.pass(10_000)
-  return cloud
+import type { ExecutionContext } from 'ava'
+import test from 'ava'
+import { MovingCloud } from './moving-cloud.ts'
+
+type Story = {
+  readonly title: string
+  readonly spec?: object
+  readonly live?: boolean
+  /** What happens while it moves. */
+  readonly meanwhile?: (moving: MovingCloud) => Promise<void> | void
+  readonly ends: 'h1 running' | 'h2 running' | 'none'
+  readonly verbs: readonly string[]
+  readonly because?: RegExp
 }
 
-const webOf = (cloud: WholeCloud) => cloud.reign.view.named('instance', 'web', 'default')!
+const hypervisorOf = ({ cloud }: MovingCloud, host: string) => cloud.host(host).hypervisor
 
-const domainsOn = async (cloud: WholeCloud, host: string) =>
-  (await cloud.host(host).hypervisor.domains()).map(({ name, state }) => `${name} ${state}`)
+/** Each moment of a migration takes a second, so that something can happen between two. */
+const slowly = ({ cloud }: MovingCloud): void => {
+  cloud.pace = () => cloud.clock.sleep(1_000)
+}
 
-const verbsOf = (cloud: WholeCloud) =>
-  cloud.reign.view.history(subjectOf(webOf(cloud))).map(({ verb }) => verb)
+const stories: readonly Story[] = [
+  {
+    title: 'a running instance moves and is started nowhere',
+    ends: 'h2 running',
+    verbs: ['moving', 'move-sending', 'moved']
+  },
+  {
+    title: 'a container is shut down here and started there',
+    spec: { type: 'container', image: 'tiny-container' },
+    live: false,
+    ends: 'h2 running',
+    verbs: ['moving', 'move-sending', 'moved']
+  },
+  {
+    title: 'a stopped instance changes its host',
+    spec: { desiredPower: 'stopped' },
+    ends: 'none',
+    verbs: ['moving', 'move-sending', 'moved']
+  },
+  {
+    title: 'a move that is called back leaves it where it was',
+    meanwhile: async moving => {
+      slowly(moving)
+      await moving.cloud.clock.pass(1_500)
+      await moving.cancel()
+    },
+    ends: 'h1 running',
+    verbs: ['moving', 'move-sending', 'move-withdrawing', 'move-failed'],
+    because: /cancelled by user\/admin/
+  },
+  {
+    title: 'a target that loses its power leaves it where it was',
+    meanwhile: async moving => {
+      slowly(moving)
+      await moving.cloud.clock.pass(1_500)
+      moving.cutPower('h2')
+    },
+    ends: 'h1 running',
+    verbs: ['moving', 'move-sending', 'move-withdrawing', 'move-failed'],
+    because: /the other side is gone/
+  },
+  {
+    title: 'a source that loses its power while it sends starts it anew',
+    meanwhile: async moving => {
+      slowly(moving)
+      await moving.cloud.clock.pass(1_500)
+      moving.cutPower('h1')
+    },
+    ends: 'h1 running',
+    verbs: ['moving', 'move-sending', 'move-failed']
+  },
+  {
+    title: 'a source that loses its power once it was sent has it there',
+    meanwhile: async moving => {
+      slowly(moving)
+      await moving.cloud.clock.pass(3_500)
+      moving.cutPower('h1')
+    },
+    ends: 'h2 running',
+    verbs: ['moving', 'move-sending', 'moved']
+  },
+  {
+    title: 'where nobody tells the source that it runs there, the target is asked',
+    meanwhile: moving => hypervisorOf(moving, 'h1').loseNextReply(),
+    ends: 'h2 running',
+    verbs: ['moving', 'move-sending', 'move-withdrawing', 'moved']
+  },
+  {
+    title: 'both agents and the controller may die while it is sent',
+    meanwhile: async moving => {
+      slowly(moving)
+      await moving.cloud.clock.pass(1_500)
+      moving.killAgent('h1')
+      moving.killAgent('h2')
+      await moving.killController()
+    },
+    ends: 'h2 running',
+    verbs: ['moving', 'move-sending', 'moved']
+  }
+]
 
-test('a running instance moves to another host and is started nowhere', async t => {
-  await using cloud = await cloudWithInstance()
-  const { id, decided } = webOf(cloud)
-  const from = decided.host!
-  const to = from === 'h1' ? 'h2' : 'h1'
-  t.deepEqual(await domainsOn(cloud, from), ['default.web running'])
-  await cloud.wish({ verb: 'move', id, to })
-  await cloud.clock.pass(5_000)
-  t.is(webOf(cloud).decided.host, to, JSON.stringify(webOf(cloud).decided))
-  t.is(webOf(cloud).decided.moving, undefined)
-  t.deepEqual(await domainsOn(cloud, from), [])
-  t.deepEqual(await domainsOn(cloud, to), ['default.web running'])
-  t.deepEqual(
-    cloud.host(to).hypervisor.calls.filter(call => call.startsWith('create')),
-    []
-  )
-  const verbs = verbsOf(cloud).filter(verb => /^mov/.test(verb) && verb !== 'move-asking')
-  t.deepEqual(verbs, ['moving', 'move-sending', 'moved'])
-})
+async function tell(t: ExecutionContext, story: Story): Promise<void> {
+  await using moving = await MovingCloud.make(story.spec)
+  const starts = () => [...moving.cloud.hosts.values()].flatMap(each => each.hypervisor.calls)
+  await moving.move('h2', story.live)
+  await story.meanwhile?.(moving)
+  await moving.heal()
+  t.deepEqual(moving.faults, [])
+  t.deepEqual(await moving.copies(), story.ends === 'none' ? [] : [story.ends], moving.because)
+  t.is(moving.web.decided.moving, undefined)
+  const verbs = moving.verbs.filter(verb => verb !== 'move-asking')
+  t.deepEqual(verbs, story.verbs)
+  const [last] = moving.reasons.slice(-1)
+  if (story.because) t.regex(last ?? '', story.because)
+  const calls = starts().filter(call => call.startsWith('create'))
+  if (story === stories[0]) t.deepEqual(calls, ['create default.web'])
+}
+
+for (const story of stories) test(story.title, t => tell(t, story))

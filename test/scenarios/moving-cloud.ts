@@ -53,6 +53,12 @@ export class MovingCloud implements AsyncDisposable {
     return history.map(({ verb }) => verb).filter(verb => /^mov/.test(verb))
   }
 
+  /** The reasons that stand beside those verbs. */
+  get reasons(): readonly string[] {
+    const history = this.cloud.reign.view.history(subjectOf(this.web))
+    return history.filter(({ verb }) => /^mov/.test(verb)).map(({ because }) => because)
+  }
+
   get because(): string {
     return this.cloud.reign.view.history(subjectOf(this.web)).at(-1)?.because ?? ''
   }

@@ -1,0 +1,143 @@
+/**
+ * What two hypervisors promise that send a VM from one to the other, the fake and the real ones.
+ * Behaviours clean up after themselves, since a pair of real hosts is made only once.
+ */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import test, { type ExecutionContext } from 'ava'
+import { isHeld } from '../../agent/core/own-domains.ts'
+import type { Domain, DomainKey, Hypervisor, MigrationWay } from '../../agent/core/ports.ts'
+import type { GuestSpec } from './hypervisor.ts'
+
+export type MigrationRig = {
+  readonly source: Hypervisor
+  readonly target: Hypervisor
+  /** From the source to the target. */
+  readonly way: MigrationWay
+  /** To where nobody listens. */
+  readonly blindWay: MigrationWay
+  readonly xml: (guest: GuestSpec) => string
+  /** Lets the next transfer of a domain take some seconds. */
+  readonly slowDown: (key: DomainKey) => Promise<void>
+}
+
+/** Nothing in the suite may take longer. Unit: ms. */
+const patienceMs = 60_000
+
+/** Registers the suite's tests; they run one after another. */
+export function migrationSuite(name: string, rigOf: () => MigrationRig): void {
+  const behaves = (
+    title: string,
+    body: (t: ExecutionContext, rig: MigrationRig, guest: GuestSpec) => Promise<void>
+  ): void => {
+    test.serial(`${name}: ${title}`, async t => {
+      const rig = rigOf()
+      const guest: GuestSpec = {
+        driver: 'qemu',
+        uuid: randomUUID(),
+        name: `sent-${randomUUID().slice(0, 8)}`,
+        memoryMib: 64,
+        metadata: 'words of ours'
+      }
+      await rig.source.create('qemu', rig.xml(guest))
+      try {
+        await body(t, rig, guest)
+      } finally {
+        for (const side of [rig.source, rig.target]) await side.destroy(guest).catch(() => {})
+      }
+    })
+  }
+  arrives(behaves)
+  staysBehind(behaves)
+}
+
+type Behaves = (
+  title: string,
+  body: (t: ExecutionContext, rig: MigrationRig, guest: GuestSpec) => Promise<void>
+) => void
+
+const find = async (side: Hypervisor, { uuid }: GuestSpec): Promise<Domain | undefined> =>
+  (await side.domains()).find(domain => domain.uuid === uuid)
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const late = performance.now() + patienceMs
+  while (!(await condition())) {
+    if (performance.now() > late) throw new Error(`it did not come about in ${patienceMs} ms`)
+    await sleep(10)
+  }
+}
+
+function arrives(behaves: Behaves): void {
+  behaves(
+    'a domain that was sent runs there as it was, and is no longer here',
+    async (t, rig, guest) => {
+      const { source, target, way } = rig
+      t.is(await source.arrival(guest), undefined)
+      await source.migrate(guest, way)
+      t.is(await find(source, guest), undefined)
+      const rest = { state: 'running', metadata: guest.metadata, name: guest.name } as const
+      t.like(await find(target, guest), rest)
+      t.is(await target.transfer(guest), undefined)
+      const { downtimeMs } = (await target.arrival(guest)) ?? {}
+      t.true(downtimeMs !== undefined && downtimeMs >= 0)
+      await t.throwsAsync(source.transfer(guest), { code: 'not-found' })
+    }
+  )
+
+  behaves('a domain that was paused is paused there', async (t, { source, target, way }, guest) => {
+    await source.suspend(guest)
+    await source.migrate(guest, way)
+    t.like(await find(target, guest), { state: 'paused', reason: 'user' })
+  })
+
+  behaves('what only comes in stands still there', async (t, rig, guest) => {
+    const { source, target, way } = rig
+    await rig.slowDown(guest)
+    const sending = source.migrate(guest, way)
+    sending.catch(() => {}) // it is awaited below, unless something else is wrong before
+    await until(async () => (await find(target, guest)) !== undefined)
+    t.true(isHeld((await find(target, guest))!))
+    await until(async () => ((await source.transfer(guest))?.totalMib ?? 0) > 0)
+    t.like(await find(source, guest), { state: 'running' })
+    await sending
+    t.like(await find(target, guest), { state: 'running' })
+  })
+}
+
+function staysBehind(behaves: Behaves): void {
+  behaves('a domain that is called back goes on here', async (t, rig, guest) => {
+    const { source, target, way } = rig
+    await rig.slowDown(guest)
+    const sending = t.throwsAsync(source.migrate(guest, way), { code: 'hypervisor' })
+    await until(async () => ((await source.transfer(guest))?.totalMib ?? 0) > 0)
+    await source.abortMigration(guest)
+    await sending
+    t.like(await find(source, guest), { state: 'running' })
+    t.is(await source.transfer(guest), undefined)
+    await until(async () => (await find(target, guest)) === undefined)
+    t.pass()
+  })
+
+  behaves('a domain goes on here where nobody listens', async (t, rig, guest) => {
+    const { source, blindWay } = rig
+    await t.throwsAsync(source.migrate(guest, blindWay), { code: 'hypervisor' })
+    t.like(await find(source, guest), { state: 'running' })
+  })
+
+  behaves('a domain goes on here where there is one of its UUID', async (t, rig, guest) => {
+    const { source, target, way } = rig
+    await target.create('qemu', rig.xml(guest))
+    await t.throwsAsync(source.migrate(guest, way), { code: 'hypervisor' })
+    t.like(await find(source, guest), { state: 'running' })
+    t.like(await find(target, guest), { state: 'running' })
+  })
+
+  behaves('what is not sent cannot be called back', async (t, { source }, guest) => {
+    await t.throwsAsync(source.abortMigration(guest), { code: 'hypervisor' })
+    await t.throwsAsync(source.migrate({ ...guest, uuid: randomUUID() }, { ...rigless }), {
+      code: 'not-found'
+    })
+  })
+}
+
+const rigless: MigrationWay = { uri: '', address: '', folders: { here: '/', there: '/' } }
