@@ -47,7 +47,7 @@ suite('fake ensemble', makeBed)
 const none = new Uint8Array()
 const create = (path: string): Operation => ({ op: 'create', path, bytes: none })
 
-test('what was sent before a connection was given up may happen until there is another', async t => {
+test('what was sent before a connection was left may happen until there is another', async t => {
   for (const isBack of [false, true]) {
     const clock = new FakeClock({ turns: 4 })
     await using ensemble = new FakeZooKeeper({ clock })
