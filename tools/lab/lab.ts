@@ -159,7 +159,7 @@ export class Lab implements AsyncDisposable {
 
   /** What an instance answers over HTTP, asked from the switch; undefined: nothing within 2 s. */
   async http(address: string): Promise<string | undefined> {
-    const line = ['busybox', 'timeout', '2', 'busybox', 'wget', '-q', '-O', '-']
+    const line = ['timeout', '-s', 'KILL', '2', 'busybox', 'wget', '-q', '-O', '-']
     const { code, stdout } = await this.run('switch', [...line, `http://${address}/`])
     return code === 0 ? stdout : undefined
   }
