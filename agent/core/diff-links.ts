@@ -127,11 +127,11 @@ function inside(address: string, range: Cidr): boolean {
   return overlaps({ first, last: first + size - 1, prefix: Number(prefix) }, range)
 }
 
-/** The lines that remove those bridges of ours that are not among the wanted ones. */
+/** The lines that remove these bridges, as far as they are there and could be ours. */
 export const removeBridges = (
   links: ReadonlyMap<string, Link>,
-  wanted: ReadonlySet<string>
+  names: readonly string[]
 ): readonly string[] =>
-  [...links.values()]
-    .filter(({ name, kind }) => kind === 'bridge' && isBridgeName(name) && !wanted.has(name))
-    .map(({ name }) => `link delete dev ${name}`)
+  names
+    .filter(name => isBridgeName(name) && links.get(name)?.kind === 'bridge')
+    .map(name => `link delete dev ${name}`)

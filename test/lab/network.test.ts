@@ -310,6 +310,18 @@ test.serial('a filter of others that drops what ours lets pass is warned of', as
   t.is(chain, 'ip filter FORWARD')
 })
 
+test.serial('bridges of another cloud on the same machine are left alone', async t => {
+  await using host = await NetworkHost.make()
+  await host.netns.run('ip', ['link', 'add', 'rb00000000beef', 'type', 'bridge'])
+  await host.stand(t, [one, two], [])
+  t.is((await host.bridges()).length, 3)
+  await host.stand(t, [two], [])
+  t.deepEqual([...(await host.bridges())].sort(), ['rb00000000beef', bridgeOf(two.id)].sort())
+  await host.networks[Symbol.asyncDispose]()
+  await removeAll({ state: host.state, log: silentLog, netns: host.netns.name })
+  t.deepEqual(await host.bridges(), ['rb00000000beef'])
+})
+
 test.serial('removal leaves nothing, and can be repeated', async t => {
   await using host = await NetworkHost.make()
   const { stdout } = await host.netns.run('nft', ['list', 'ruleset'])

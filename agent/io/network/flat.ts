@@ -122,6 +122,7 @@ export class FlatNetworks implements NetworkDriver {
     const upstream = await this.#readUpstream(laid.layouts)
     for (const [layout, lines] of plans) {
       try {
+        await fs.mkdir(join(this.#folder, layout.bridge), { recursive: true, mode: 0o755 })
         await changeLinks(this.#place, lines)
         const own = ports.filter(port => port.networkId === layout.id)
         await this.#serversOf(layout).serve({ layout, ports: own, upstream })
@@ -137,12 +138,12 @@ export class FlatNetworks implements NetworkDriver {
     wanted: ReadonlySet<string>,
     links: ReadonlyMap<string, Link>
   ): Promise<void> {
-    const entries = await fs.readdir(this.#folder)
-    for (const bridge of entries.filter(name => isBridgeName(name) && !wanted.has(name))) {
+    const others = (await madeIn(this.#folder)).filter(bridge => !wanted.has(bridge))
+    await changeLinks(this.#place, removeBridges(links, others))
+    for (const bridge of others) {
       await this.#serversAt(bridge, bridge).remove()
       this.#servers.delete(bridge)
     }
-    await changeLinks(this.#place, removeBridges(links, wanted))
   }
 
   #forward(): Promise<void> {
@@ -209,16 +210,23 @@ export async function removeAll(options: {
   const folder = runFolder(options.state)
   // Where this state has made nothing, what stands is another cloud's.
   if (!(await exists(folder))) return
-  for (const bridge of await fs.readdir(folder).catch(() => [])) {
-    if (!isBridgeName(bridge)) continue
-    const { log } = options
+  const made = await madeIn(folder)
+  await changeLinks(place, removeBridges(await readLinks(place), made))
+  const { log } = options
+  for (const bridge of made) {
     await new NameServers({ bridge, network: bridge, folder, place, log }).remove()
   }
-  await changeLinks(place, removeBridges(await readLinks(place), new Set()))
   await removeFilter(place)
   await restoreForwarding(place, join(folder, 'forwarding'))
   await fs.rm(folder, { recursive: true, force: true })
 }
+
+/**
+ * Bridges that this state has made: each has a folder, from before it is made until it is gone.
+ * Another cloud on this machine has bridges of the same kind of name.
+ */
+const madeIn = async (folder: string): Promise<readonly string[]> =>
+  (await fs.readdir(folder)).filter(isBridgeName)
 
 /** Where an agent's network files are: readable by dnsmasq, and gone with the boot. */
 const runFolder = (state: string): string =>

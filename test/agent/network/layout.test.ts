@@ -172,5 +172,6 @@ test('only bridges with a name of ours are removed', t => {
     link('docker0', { kind: 'bridge' })
   ]
   const all = new Map(links.map(each => [each.name, each]))
-  t.deepEqual(removeBridges(all, new Set([bridge])), ['link delete dev rb0123456789ab'])
+  const names = ['rb0123456789ab', 'rb0123456789ac', 'rbx', 'docker0', 'rb0123456789ad']
+  t.deepEqual(removeBridges(all, names), ['link delete dev rb0123456789ab'])
 })
