@@ -17,6 +17,14 @@ const benches: Readonly<Record<string, Entry>> = {
     says: 'commits to the journal against bare synced puts; taking over a large cloud',
     load: async () => (await import('./journal.ts')).journalBench
   },
+  journals: {
+    says: 'commits to the journals that several candidates share: ZooKeeper, PostgreSQL',
+    load: async () => (await import('./journals.ts')).journalsBench
+  },
+  zookeeper: {
+    says: 'commits per second of a ZooKeeper session, against the client of the npm package',
+    load: async () => (await import('./zookeeper.ts')).zookeeperBench
+  },
   scale: {
     says: 'a controller with 100,000 instances: its start, its memory, its lists',
     load: async () => (await import('./scale.ts')).scaleBench
@@ -24,6 +32,10 @@ const benches: Readonly<Record<string, Entry>> = {
   api: {
     says: 'requests per second, against a bare fastify that answers with the same documents',
     load: async () => (await import('./api.ts')).apiBench
+  },
+  mesh: {
+    says: 'orders and reports of thousands of simulated agents, against a bare ROUTER',
+    load: async () => (await import('./mesh.ts')).meshBench
   },
   create: {
     says: 'from the wish for an instance until it runs, on a real cloud of its own',

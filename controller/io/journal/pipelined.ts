@@ -209,14 +209,19 @@ class PipelinedJournal implements SharedJournal {
     await this.#store[Symbol.asyncDispose]()
   }
 
-  /** Sends in the next turn, so that all that is appended in this one goes together. */
+  /**
+   * Sends a little later, so that what is appended meanwhile goes along: while nothing is on its way
+   * that is as soon as the caller waits, else in the next turn.
+   */
   #sendSoon(): void {
     if (this.#sendIsDue || this.#queue.size === 0) return
     this.#sendIsDue = true
-    setImmediate(() => {
+    const send = () => {
       this.#sendIsDue = false
       this.#sendWaiting()
-    })
+    }
+    if (this.#flights.size === 0) queueMicrotask(send)
+    else setImmediate(send)
   }
 
   #sendWaiting(): void {
