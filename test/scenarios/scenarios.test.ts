@@ -1,7 +1,8 @@
 /**
  * Stories of a whole cloud in virtual time. Each has a folder: README.md tells it, fleet.json says
  * which machines there are, commands.json what happens when, and log.expect holds every decision
- * that follows, with its reason. `UPDATE=1` rewrites log.expect; review it as code.
+ * that follows, with its reason. `UPDATE=1` rewrites log.expect; review it as code. Where there is
+ * a file candidates.json, those candidates stand for election instead of one controller alone.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +11,9 @@ import { isFault } from '#shared/fault.ts'
 import type { InstanceSpec } from '#shared/model/instance.ts'
 import type { Commit } from '../../controller/core/commit.ts'
 import { documentOf } from '../../controller/core/documents.ts'
+import { CandidateCloud, type WorldNews } from '../world/candidate-cloud.ts'
 import { type HostWish, WholeCloud } from '../world/whole-cloud.ts'
+import { actOnCandidates, type CandidateDeed, isCandidateDeed } from './candidate-deeds.ts'
 
 type Deed =
   | { readonly do: 'create'; readonly name: string; readonly spec: object }
@@ -26,6 +29,7 @@ type Deed =
   | { readonly do: 'copy-journal' | 'put-journal-back' }
   | { readonly do: 'cut-power'; readonly hosts: readonly string[] }
   | { readonly do: 'stand'; readonly candidates: readonly string[] }
+  | CandidateDeed
 
 type Command = Deed & { readonly at: number }
 
@@ -54,14 +58,24 @@ async function play(story: string): Promise<string> {
   const say = (text: string): void => {
     lines.push(`${(cloud.clock.monotonic() / 1000).toFixed(2).padStart(8)} s  ${text}`)
   }
-  const onCommit = (commit: Commit): void => {
+  let epochTold = 1
+  const onCommit = (commit: Commit, epoch: number): void => {
+    if (names.length > 0 && epoch !== epochTold) say(`epoch ${epoch} begins`)
+    epochTold = epoch
     for (const { subjects, verb, by, because } of commit.decisions) {
       const what = subjects.length > 1 ? `${subjects.length} resources` : subjects[0]
       say(`${what}  ${verb} by ${by}: ${timeless(because)}`)
     }
   }
-  await using cloud = new WholeCloud(onCommit)
-  await cloud.startController()
+  const onNews = (news: WorldNews): void => {
+    if (news.type === 'entry') onCommit(news.entry.commit, news.entry.epoch)
+    else say(`${news.name}  ended, to start again: ${news.because}`)
+  }
+  const path = join(folder, story, 'candidates.json')
+  const names = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as string[]) : []
+  await using cloud = names.length > 0 ? new CandidateCloud(onNews) : new WholeCloud(onCommit)
+  if (cloud instanceof CandidateCloud) await cloud.startController(names)
+  else await cloud.startController()
   for (const host of fleet) await cloud.addHost(host)
   await cloud.addImage('tiny', { format: 'qcow2' })
   await cloud.addImage('tiny-container', { type: 'container', format: 'tar' })
@@ -82,6 +96,7 @@ async function play(story: string): Promise<string> {
 }
 
 async function act(cloud: WholeCloud, deed: Deed): Promise<readonly string[]> {
+  if (isCandidateDeed(deed)) return await actOnCandidates(cloud, deed)
   switch (deed.do) {
     case 'create': {
       const spec = cloud.specOf('instance', { image: 'tiny', memoryMib: 128, ...deed.spec })
@@ -119,7 +134,7 @@ async function act(cloud: WholeCloud, deed: Deed): Promise<readonly string[]> {
 
 async function actOnParts(
   cloud: WholeCloud,
-  deed: Exclude<Deed, { name: string } | { do: 'add-host' }>
+  deed: Exclude<Deed, { name: string } | { do: 'add-host' } | CandidateDeed>
 ): Promise<readonly string[]> {
   switch (deed.do) {
     case 'cut':
