@@ -1,13 +1,11 @@
 /** What a controller is told at its start: flags, environment, then its file, then defaults. */
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import Type from 'typebox'
+import { findConfig } from '#shared/config.ts'
 import { Fault } from '#shared/fault.ts'
 import { Strict, Words } from '#shared/model/resource.ts'
 import type { DeepReadonly } from '#shared/model/types.ts'
-import { validator, withDefaults } from '#shared/model/validate.ts'
 import { stateDefault } from '#shared/state-folder.ts'
 import { doorPort } from '#shared/wire/door.ts'
 
@@ -82,35 +80,18 @@ export const ControllerConfig = Strict({
 })
 export type ControllerConfig = DeepReadonly<Type.Static<typeof ControllerConfig>>
 
-const fields = Object.keys(ControllerConfig.properties)
-const flagOf = (field: string): string =>
-  field.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
-const variableOf = (field: string): string =>
-  `REMUDA_${flagOf(field).replaceAll('-', '_').toUpperCase()}`
-
 /** Reads the configuration; Fault `invalid` names each field that is at fault. */
 export async function readConfig(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>
 ): Promise<ControllerConfig> {
-  const options = Object.fromEntries(
-    fields.map(field => [flagOf(field), { type: 'string' as const }])
-  )
-  const { values } = parse(args, { ...options, config: { type: 'string' as const } })
-  const said: Record<string, unknown> = {}
-  for (const field of fields) {
-    const text = values[flagOf(field)] ?? environment[variableOf(field)]
-    if (typeof text === 'string') said[field] = numeric(field) ? Number(text) : text
-  }
-  const state = String(said['state'] ?? stateDefault)
-  const path = values['config'] ?? join(state, 'controller', 'controller.json')
-  const file = await readFileConfig(String(path), values['config'] !== undefined)
-  const config = withDefaults(ControllerConfig, { ...file, ...said })
-  const problems = validator(ControllerConfig)(config)
+  const schema = ControllerConfig
+  const kind = { schema, file: 'controller/controller.json', variables: 'REMUDA_' }
+  const { config, problems, path } = await findConfig(kind, { args, environment })
   if (problems.length > 0) {
     throw new Fault('invalid', 'cannot use the configuration', {
-      reasons: problems.map(({ pointer, detail }) => `${pointer.slice(1)} ${detail}`),
-      next: [`mend ${String(path)}, the flags, or the variables REMUDA_…`]
+      reasons: problems,
+      next: [`mend ${path}, the flags, or the variables REMUDA_…`]
     })
   }
   const whole = config as ControllerConfig
@@ -178,35 +159,4 @@ async function objectionToSecret(path: string): Promise<string | undefined> {
   const mode = found.mode & 0o777
   if ((mode & 0o077) === 0) return undefined
   return `its mode is ${mode.toString(8).padStart(4, '0')}, others could read it: chmod 600 ${path}`
-}
-
-function parse(
-  args: readonly string[],
-  options: Readonly<Record<string, { readonly type: 'string' }>>
-) {
-  try {
-    return parseArgs({ args: [...args], options, strict: true })
-  } catch (cause) {
-    throw new Fault('invalid', 'cannot read the flags', {
-      cause,
-      next: [`what can be said: ${fields.map(field => `--${flagOf(field)}`).join(' ')} --config`]
-    })
-  }
-}
-
-const numeric = (field: string): boolean => field.endsWith('Port') || field.endsWith('Ms')
-
-async function readFileConfig(path: string, wanted: boolean): Promise<object> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (cause) {
-    if (!wanted && (cause as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    throw new Fault('invalid', `cannot read the configuration ${path}`, { cause })
-  }
-  try {
-    return JSON.parse(text) as object
-  } catch (cause) {
-    throw new Fault('invalid', `cannot read the configuration ${path}: it is not JSON`, { cause })
-  }
 }
