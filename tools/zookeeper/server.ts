@@ -20,7 +20,7 @@ export type ServerSpec = {
   readonly folder: string
   /** Most memory for Java's heap: four times what is stored at least, or it dies at a restart. */
   readonly heapMib?: number
-  /** PEM files, as the server will see them: clients then speak TLS and show a certificate. */
+  /** PEM files, as it will see them: clients and servers speak TLS and show a certificate. */
   readonly tls?: { readonly authority: string; readonly certificateAndKey: string }
 }
 
@@ -97,12 +97,10 @@ function configurationOf({ id, members, folder, tls }: ServerSpec): string {
       ? [
           `secureClientPort=${client}`,
           `secureClientPortAddress=${own}`,
-          'ssl.keyStore.type=PEM',
-          `ssl.keyStore.location=${tls.certificateAndKey}`,
-          'ssl.trustStore.type=PEM',
-          `ssl.trustStore.location=${tls.authority}`,
           'ssl.clientAuth=need',
-          'ssl.hostnameVerification=false'
+          'sslQuorum=true',
+          ...storesOf(tls, 'ssl'),
+          ...storesOf(tls, 'ssl.quorum')
         ]
       : [`clientPort=${client}`, `clientPortAddress=${own}`]),
     'maxClientCnxns=0',
@@ -122,5 +120,14 @@ function configurationOf({ id, members, folder, tls }: ServerSpec): string {
   ]
   return `${lines.join('\n')}\n`
 }
+
+/** Who is signed by the authority is let in; its address is not compared with its certificate. */
+const storesOf = (tls: NonNullable<ServerSpec['tls']>, prefix: string): readonly string[] => [
+  `${prefix}.keyStore.type=PEM`,
+  `${prefix}.keyStore.location=${tls.certificateAndKey}`,
+  `${prefix}.trustStore.type=PEM`,
+  `${prefix}.trustStore.location=${tls.authority}`,
+  `${prefix}.hostnameVerification=false`
+]
 
 const bracketed = (address: string): string => (isIPv6(address) ? `[${address}]` : address)
