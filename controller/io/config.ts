@@ -142,7 +142,7 @@ async function checkTogether(config: ControllerConfig): Promise<void> {
   if (reasons.length === 0) return
   throw new Fault('invalid', 'cannot use the configuration', {
     reasons,
-    next: ['docs/operators.md says which fields belong together']
+    next: ['docs/operations.md says which fields belong together']
   })
 }
 

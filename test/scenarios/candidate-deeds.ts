@@ -14,8 +14,10 @@ const deeds = [
 
 type Happening = { readonly do: (typeof deeds)[number]; readonly candidate: string }
 
+type Question = { readonly do: 'who-leads' | 'which-epochs' }
+
 /** One of them, or a question: who leads, and which epochs each host has obeyed. */
-export type CandidateDeed = Happening | { readonly do: 'who-leads' | 'which-epochs' }
+export type CandidateDeed = Happening | Question
 
 const questions: readonly string[] = ['who-leads', 'which-epochs']
 
@@ -31,7 +33,7 @@ export async function actOnCandidates(
   if (!(cloud instanceof CandidateCloud)) throw new Error('this story has no candidates')
   if (deed.do === 'who-leads') return [`${cloud.leader ?? 'nobody'} leads`]
   if (deed.do === 'which-epochs') return epochsOf(cloud)
-  await happen(cloud, deed)
+  if ('candidate' in deed) await happen(cloud, deed)
   return []
 }
 
