@@ -41,12 +41,13 @@ export function connectionsOf(
 
 async function openSession(
   config: ControllerConfig,
-  { log, clock }: { readonly log: Log; readonly clock: Clock }
+  parts: { readonly log: Log; readonly clock: Clock; readonly but?: string | undefined }
 ): Promise<ZooKeeperSession> {
+  const { log, clock, but } = parts
   const { ensembleAuthority: ca, ensembleCertificate: certificate, ensembleKey: key } = config
   const tls = ca !== undefined && { ca, ...(certificate && { certificate }), ...(key && { key }) }
   return await connectZooKeeper({
-    servers: serversOf(config.ensemble),
+    servers: serversOf(config.ensemble).filter(server => server !== but),
     sessionMs: config.sessionMs,
     secret: await secretOf('ensembleSecretFile', config.ensembleSecretFile),
     ...(tls && { tls }),
@@ -57,11 +58,13 @@ async function openSession(
 
 async function openJournal(
   config: ControllerConfig,
-  parts: { readonly log: Log; readonly session: ZooKeeperSession },
+  parts: { readonly log: Log; readonly clock: Clock; readonly session: ZooKeeperSession },
   election: () => ZooKeeperElection | undefined
 ): Promise<SharedJournal> {
   const { log, session } = parts
-  const inEnsemble = () => openZooKeeperJournal(session, { log, proof: () => election()?.proof() })
+  const proof = () => election()?.proof()
+  const elsewhere = (server: string | undefined) => openSession(config, { ...parts, but: server })
+  const inEnsemble = () => openZooKeeperJournal(session, { log, proof, elsewhere })
   switch (config.journal) {
     case 'zookeeper':
       return await inEnsemble()

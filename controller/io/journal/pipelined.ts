@@ -210,8 +210,8 @@ class PipelinedJournal implements SharedJournal {
   }
 
   /**
-   * Sends a little later, so that what is appended meanwhile goes along: while nothing is on its way
-   * that is as soon as the caller waits, else in the next turn.
+   * Sends a little later, so that what is appended meanwhile goes along: while nothing is on its
+   * way that is as soon as the caller waits, else in the next turn.
    */
   #sendSoon(): void {
     if (this.#sendIsDue || this.#queue.size === 0) return

@@ -95,6 +95,10 @@ class PostgresStore implements SharedStore {
     return standingOf(await connection.query('select * from remuda.journal'))
   }
 
+  lookAgain(): Promise<Standing> {
+    return this.look()
+  }
+
   async raise(above = 0): Promise<Standing> {
     const rows = await this.#setFence(
       'epoch = greatest(journal.epoch, $2) + 1, holder = $1',

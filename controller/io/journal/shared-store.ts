@@ -40,6 +40,8 @@ export interface SharedStore extends AsyncDisposable {
   readonly bounds: { readonly writes: number; readonly bytes: number; readonly writeBytes: number }
   /** Where the journal stands; all that was acknowledged to anybody before is seen from now on. */
   look(): Promise<Standing>
+  /** As `look`; what is read from now on comes from another server, where there is one. */
+  lookAgain(): Promise<Standing>
   /**
    * Raises the epoch by one, or to one above that which is given: what others have sent before, and
    * what we have, never happens any more.

@@ -2,8 +2,8 @@
  * Reading entries of a shared store along their chain.
  *
  * A server that lags or that has lost entries looks like a journal with a gap. So what does not
- * follow is read once more after the store was made to look again, and only what is wrong then as
- * well counts as damage: whoever meets that must not lead.
+ * follow is read once more, from another server where the store knows one, and only what is wrong
+ * then as well counts as damage: whoever meets that must not lead.
  */
 import { Fault, isFault } from '#shared/fault.ts'
 import type { Position } from '../../core/ports.ts'
@@ -111,7 +111,7 @@ export class VerifiedReading {
   }
 
   async #lookAgain(after: Position): Promise<void> {
-    this.anchor = (await this.#store.look()).anchor
+    this.anchor = (await this.#store.lookAgain()).anchor
     if (this.anchor.position > after) throw this.#forgotten(after)
   }
 

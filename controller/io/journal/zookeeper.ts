@@ -12,7 +12,7 @@
  */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { Fault, isFault } from '#shared/fault.ts'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import { partRefused } from '#shared/zookeeper/faults.ts'
 import type { Operation, ZooKeeperSession } from '#shared/zookeeper/session.ts'
@@ -49,6 +49,8 @@ export type ZooKeeperJournalOptions = {
    * transaction that finds it. It gives undefined when we may not. Left out, anybody may.
    */
   readonly proof?: () => string | undefined
+  /** Opens a session with another server than this one, to read there what looks damaged here. */
+  readonly elsewhere?: (server: string | undefined) => Promise<ZooKeeperSession>
   /** A head at this version is replaced by a new one, before versions run out at 2^31. */
   readonly headVersionMax?: number
 }
@@ -90,6 +92,8 @@ class ZooKeeperStore implements SharedStore {
   readonly #by = randomUUID()
   readonly #checkpoint: ZooKeeperCheckpoint
   #hasHeld = false
+  /** Where entries are read, since the session's own server seemed to lack some. */
+  #second: ZooKeeperSession | undefined
   #reign: Reign | undefined
 
   constructor(session: ZooKeeperSession, options: ZooKeeperJournalOptions) {
@@ -101,6 +105,23 @@ class ZooKeeperStore implements SharedStore {
   async look(): Promise<Standing> {
     await this.#session.sync(rootPath)
     return this.#stands()
+  }
+
+  async lookAgain(): Promise<Standing> {
+    const { elsewhere, log } = this.#options
+    const server = this.#session.server()
+    if (elsewhere) {
+      await this.#second?.[Symbol.asyncDispose]()
+      this.#second = await elsewhere(server).catch(thrown => {
+        log.warn('cannot read the journal elsewhere', { server, because: sentence(thrown) })
+        return undefined
+      })
+      if (this.#second) {
+        const to = this.#second.server()
+        log.warn('reads the journal from another server', { from: server, to })
+      }
+    }
+    return this.look()
   }
 
   async raise(above = 0): Promise<Standing> {
@@ -150,8 +171,11 @@ class ZooKeeperStore implements SharedStore {
     if (refused?.status === 'rejected') throw this.#refusal(refused.reason)
   }
 
-  read(range: { readonly after: Position; readonly upTo: Position }) {
-    return readBatches(this.#session, range)
+  async *read(range: { readonly after: Position; readonly upTo: Position }) {
+    const second = this.#second?.ended.aborted === false ? this.#second : undefined
+    // The other server may be behind what ours has told us.
+    await second?.sync(rootPath)
+    yield* readBatches(second ?? this.#session, range)
   }
 
   async *heads(signal: AbortSignal): AsyncIterable<Link> {
@@ -175,7 +199,9 @@ class ZooKeeperStore implements SharedStore {
     for (const bucket of removed) this.#reign?.buckets.delete(bucket)
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#second?.[Symbol.asyncDispose]()
+  }
 
   /** Where the journal stands, as our server knows it. */
   async #stands(): Promise<Standing> {

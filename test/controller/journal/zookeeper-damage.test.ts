@@ -79,15 +79,14 @@ test('entries of another history do not follow', async t => {
   await unreadable(t, ensemble, /entry 3 is not the one that the head names/)
 })
 
-test('what looks like a gap only once is read again', async t => {
-  const { ensemble, session } = await written(4)
-  await using _ = ensemble
-  let missing = 1
-  const lagging = new Proxy<ZooKeeperSession>(session, {
+/** A session with a server that lacks an entry, the first so many times. */
+function lacking(session: ZooKeeperSession, position: number, times: number): ZooKeeperSession {
+  let left = times
+  return new Proxy<ZooKeeperSession>(session, {
     get: (target, name) => {
       if (name === 'read') {
         return async (path: string) => {
-          if (path === batchPath(3) && missing-- > 0) return undefined
+          if (path === batchPath(position) && left-- > 0) return undefined
           return target.read(path)
         }
       }
@@ -95,11 +94,33 @@ test('what looks like a gap only once is read again', async t => {
       return typeof value === 'function' ? value.bind(target) : value
     }
   })
-  await using journal = await openZooKeeperJournal(lagging, { log })
+}
+
+test('what looks like a gap only once is read again', async t => {
+  const { ensemble, session } = await written(4)
+  await using _ = ensemble
+  // Once where the next one is expected, and once where all are listed.
+  await using journal = await openZooKeeperJournal(lacking(session, 3, 2), { log })
   t.deepEqual(
     (await read(journal)).map(({ position }) => position),
     [1, 2, 3, 4]
   )
+})
+
+test('what one server lacks is read from another', async t => {
+  const { ensemble, session } = await written(4)
+  await using _ = ensemble
+  const asked: (string | undefined)[] = []
+  const elsewhere = async (server: string | undefined) => {
+    asked.push(server)
+    return ensemble.connect()
+  }
+  const holed = lacking(session, 3, Number.POSITIVE_INFINITY)
+  await using journal = await openZooKeeperJournal(holed, { log, elsewhere })
+  t.is((await read(journal)).length, 4)
+  t.deepEqual(asked, ['fake:2181'])
+  await using alone = await openZooKeeperJournal(holed, { log })
+  await rejects(t, read(alone), 'corrupt')
 })
 
 test('a head that has lost what was acknowledged is corrupt, not recovered', async t => {
@@ -182,7 +203,7 @@ test('pruning leaves neither old batches nor empty buckets', async t => {
   t.is(await journal.append(numbered(13_001), { epoch }), 13_001)
 })
 
-test('a checkpoint removes what a broken-off one has left and what was replaced before', async t => {
+test('a checkpoint removes what a broken-off one has left, and what was replaced', async t => {
   const { ensemble, session, journal, epoch } = await written(3)
   await using _ = ensemble
   const names = async () => {
