@@ -14,6 +14,7 @@
  *  - /dev is the host's own, without /dev/kvm unless it is wanted: one that exists but does not
  *    work costs each agent seconds and libvirt a minute.
  *  - libvirt moves what is mounted below /dev for each emulator, and fails where it was mounted twice.
+ *  - Every host sees its own state where the machine has its own, or an empty folder.
  *  - The boot id that the kernel tells is the host's own as well.
  */
 export const inside = `
@@ -67,7 +68,11 @@ mount --bind "$folder/libvirt" /var/lib/libvirt
 mount --bind "$folder/libvirt-log" /var/log/libvirt
 mount --bind "$folder/libvirt-cache" /var/cache/libvirt
 mount --bind "$folder/libvirt-etc" /etc/libvirt
-mount --bind "$folder/state" /var/lib/remuda
+for attempt in 1 2 3 4 5; do
+  mkdir -p -m 711 /var/lib/remuda # another lab may just have removed it
+  mount --bind "$folder/state" /var/lib/remuda && break
+  [ $attempt != 5 ]
+done
 mount --bind "$folder/run" /run
 launch() {
   daemon=$1

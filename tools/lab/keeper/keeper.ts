@@ -2,7 +2,6 @@
 import { mkdir } from 'node:fs/promises'
 import { Fault } from '#shared/fault.ts'
 import { exists } from '#shared/files.ts'
-import { stateDefault } from '#shared/state-folder.ts'
 import { makeAuthority } from '../certificates.ts'
 import { folderOf } from '../folder.ts'
 import type { LabPlan } from '../plan.ts'
@@ -30,8 +29,6 @@ export class Keeper implements AsyncDisposable {
   static async open(plan: LabPlan): Promise<Keeper> {
     await mkdir(folderOf(plan.folder).shared, { recursive: true })
     await makeAuthority(folderOf(plan.folder).authority)
-    // Every host sees its own state here; the machine keeps what it has, or an empty folder.
-    await mkdir(stateDefault, { recursive: true, mode: 0o711 })
     const controllers = await hierarchies()
     const wires = await Switch.open(plan)
     const hosts = new Map(
@@ -48,7 +45,10 @@ export class Keeper implements AsyncDisposable {
     return {
       tag: this.#plan.tag,
       switchPid: this.#switch.pid,
-      hosts: [...this.#hosts.values()].map(({ status }) => status),
+      hosts: [...this.#hosts.values()].map(({ status }) => {
+        const slow = this.#switch.slownessOf(status.name)
+        return { ...status, ...(slow && { slow }) }
+      }),
       cuts: this.#cuts
     }
   }
@@ -71,9 +71,9 @@ export class Keeper implements AsyncDisposable {
         checkHosts(this.#hosts, 'groups' in ask.cut ? ask.cut.groups.flat() : ask.cut.hosts)
         return await this.#cut([...this.#cuts, ask.cut])
       case 'heal':
-        return await this.#cut([])
+        return await this.#heal()
       case 'slow':
-        throw new Fault('unavailable', 'cannot slow links down yet')
+        return await this.#slow(ask)
       case 'clock':
         return await this.#clock(ask)
       case 'down':
@@ -131,6 +131,24 @@ export class Keeper implements AsyncDisposable {
       })
     }
     await host.moveClock(byMs)
+  }
+
+  async #slow({ host: name, delayMs, loss }: Extract<Ask, { verb: 'slow' }>) {
+    const host = this.#host(name)
+    if (host.pid === undefined) {
+      throw new Fault('unavailable', `cannot make the links of ${name} slow: its power is off`)
+    }
+    const isSlow = delayMs > 0 || loss > 0
+    await this.#lane('switch', () =>
+      this.#switch.slow(name, isSlow ? { delayMs, loss } : undefined)
+    )
+  }
+
+  async #heal(): Promise<void> {
+    for (const name of this.#hosts.keys()) {
+      await this.#lane('switch', () => this.#switch.slow(name, undefined))
+    }
+    await this.#cut([])
   }
 
   async #cut(cuts: readonly Cut[]): Promise<void> {

@@ -11,13 +11,18 @@ import { type Cidr, overlaps, parseCidr } from '#shared/cidr.ts'
 import { Fault } from '#shared/fault.ts'
 import { run } from '#shared/process.ts'
 import type { HostPlan, LabPlan } from '../plan.ts'
-import type { Cut } from '../protocol.ts'
+import type { Cut, Slowness } from '../protocol.ts'
 import { hostRules, isServiceCut, switchRules } from './cuts.ts'
+import { linksOf, SlowLines } from './slow-line.ts'
 
 const deadlineMs = 20_000
 
 /** Bridges of the switch: of the hosts and of the instances. */
 const bridges = { hosts: 'lab0', instances: 'net0' } as const
+
+/** All names under which frames of a host come to the switch, its slow lines included. */
+export const frontsOf = (host: string): readonly string[] =>
+  portsOf(host).flatMap(port => [port, linksOf(port).far])
 
 /** Names of a host's two ports on the switch. */
 export const portsOf = (host: string): readonly [hosts: string, instances: string] => [
@@ -32,6 +37,7 @@ export const hostLinks = { hosts: 'eth0', instances: 'eth1' } as const
 export class Switch implements AsyncDisposable {
   readonly #plan: LabPlan
   readonly #holder: ChildProcess
+  readonly #slow = new Map<string, SlowLines>()
 
   private constructor(plan: LabPlan, holder: ChildProcess) {
     this.#plan = plan
@@ -68,10 +74,10 @@ export class Switch implements AsyncDisposable {
     }
     await this.#ip([
       `link add name ${own} type veth peer name ${hostLinks.hosts} address ${macOf(host, 0)} netns ${pid}`,
-      `link set dev ${own} master ${bridges.hosts}`,
+      `link set dev ${own} master ${this.#masterOf(host.name, own, bridges.hosts)}`,
       `link set dev ${own} up`,
       `link add name ${instances} type veth peer name ${hostLinks.instances} address ${macOf(host, 1)} netns ${pid}`,
-      `link set dev ${instances} master ${bridges.instances}`,
+      `link set dev ${instances} master ${this.#masterOf(host.name, instances, bridges.instances)}`,
       `link set dev ${instances} up`
     ])
     const prefix = parseCidr(this.#plan.subnet.cidr)!.prefix
@@ -91,11 +97,38 @@ export class Switch implements AsyncDisposable {
     cuts: readonly Cut[],
     hosts: readonly { readonly name: string; readonly pid: number | undefined }[]
   ): Promise<void> {
-    await this.run(['nft', '-f', '-'], switchRules(cuts, portsOf))
+    await this.run(['nft', '-f', '-'], switchRules(cuts, frontsOf))
     for (const { name, pid } of hosts) {
       const own = cuts.filter(isServiceCut).filter(cut => cut.hosts.includes(name))
       if (pid !== undefined) await runIn(pid, ['nft', '-f', '-'], hostRules(own))
     }
+  }
+
+  /** How slow a host's lines are; undefined: as fast as the machine. */
+  slownessOf(host: string): Slowness | undefined {
+    return this.#slow.get(host)?.slowness
+  }
+
+  /** Makes a host's lines slow, or fast again. */
+  async slow(host: string, slowness: Slowness | undefined): Promise<void> {
+    await this.#slow.get(host)?.[Symbol.asyncDispose]()
+    this.#slow.delete(host)
+    if (slowness === undefined) return
+    const [own, instances] = portsOf(host)
+    const lines = [
+      { port: own, bridge: bridges.hosts },
+      { port: instances, bridge: bridges.instances }
+    ]
+    const number = this.#plan.hosts.findIndex(({ name }) => name === host)
+    const run: Switch['run'] = (line, input, exitCodes) => this.run(line, input, exitCodes)
+    this.#slow.set(
+      host,
+      await SlowLines.open(lines, { slowness, number, switchPid: this.pid, run })
+    )
+  }
+
+  #masterOf(host: string, port: string, bridge: string): string {
+    return this.#slow.has(host) ? linksOf(port).inner : bridge
   }
 
   /** Runs a program in the switch's namespace. */
@@ -108,6 +141,7 @@ export class Switch implements AsyncDisposable {
       const { tag } = this.#plan
       await run('ip', ['link', 'delete', tag], { deadlineMs, exitCodes: [0, 1] })
     }
+    for (const lines of this.#slow.values()) await lines[Symbol.asyncDispose]()
     if (this.#holder.exitCode !== null || this.#holder.signalCode !== null) return
     const exit = once(this.#holder, 'exit')
     this.#holder.kill('SIGKILL')
