@@ -52,6 +52,8 @@ export class FakeSession implements ZooKeeperSession {
   readonly timeoutMs: Ms
   readonly up: Way = { held: undefined, last: -Infinity }
   readonly down: Way = { held: undefined, last: -Infinity }
+  /** What its server still sees, when that has fallen behind. */
+  behind: ZnodeTree | undefined
   readonly faults: WaitingFaults = { cut: false, requestsToLose: 0, repliesToLose: 0, toRefuse: 0 }
   readonly #ensemble: FakeZooKeeper
   readonly #end = new AbortController()
@@ -87,13 +89,17 @@ export class FakeSession implements ZooKeeperSession {
   }
 
   read(path: string): Promise<Node | undefined> {
-    return this.#request('read', (tree, actor) => ({ result: tree.read(path, actor) }))
+    return this.#request('read', (tree, actor) => ({
+      result: (this.behind ?? tree).read(path, actor)
+    }))
   }
   children(path: string): Promise<readonly string[] | undefined> {
-    return this.#request('list', (tree, actor) => ({ result: tree.children(path, actor) }))
+    return this.#request('list', (tree, actor) => ({
+      result: (this.behind ?? tree).children(path, actor)
+    }))
   }
   sync(path: string): Promise<void> {
-    return this.#request(`synchronize ${path}`, () => ({ result: undefined }))
+    return this.#request(`synchronize ${path}`, () => ({ result: this.#catchUp() }))
   }
 
   async transact(operations: readonly Operation[]): Promise<readonly Outcome[]> {
@@ -106,6 +112,7 @@ export class FakeSession implements ZooKeeperSession {
       const outcomes = await this.#request(
         'change znodes',
         (tree, actor) => {
+          this.#catchUp()
           const { outcomes, changes } = tree.transact(operations, actor)
           return { result: outcomes, changes }
         },
@@ -179,6 +186,7 @@ export class FakeSession implements ZooKeeperSession {
     }
     this.#registration!.heardAt = this.#now()
     this.#connection = { up: true, down: true }
+    this.behind = undefined
     if (this.#former) this.#former.up = false
     this.#lease.connected(this.#now())
     this.#answeredAt = this.#now()
@@ -187,7 +195,7 @@ export class FakeSession implements ZooKeeperSession {
   }
   changed(changes: readonly Change[]): void {
     const connection = this.#connection
-    if (connection === undefined) return
+    if (connection === undefined || this.behind !== undefined) return
     this.#ensemble.carry(this.down, () => {
       if (connection.down) this.#watches.changed(changes)
     })
@@ -211,6 +219,15 @@ export class FakeSession implements ZooKeeperSession {
   }
 
   // Its own life.
+
+  #catchUp(): void {
+    const connection = this.#connection
+    if (this.behind === undefined) return
+    this.behind = undefined
+    this.#ensemble.carry(this.down, () => {
+      if (connection?.down) this.#watches.all()
+    })
+  }
 
   #now(): Ms {
     return this.#ensemble.clock.monotonic()

@@ -115,6 +115,13 @@ export class FakeZooKeeper implements AsyncDisposable {
   refuse(session: FakeSession, count = 1): void {
     session.faults.toRefuse = count
   }
+  /**
+   * Its server falls behind: what others do is not read and not told any more, until it is told to
+   * catch up, by a `sync` or by a transaction of this session.
+   */
+  fallBehind(session: FakeSession): void {
+    session.behind ??= this.tree.copy()
+  }
   /** Stops the process of the session: it sends nothing, hears nothing and sees no time pass. */
   pause(session: FakeSession): void {
     session.pause()

@@ -46,6 +46,15 @@ export class ZnodeTree {
   /** How to take back what the transaction has done so far, last things first. */
   #undo: (() => void)[] = []
 
+  /** The tree as it is now, for a server that falls behind. */
+  copy(): ZnodeTree {
+    const copy = new ZnodeTree()
+    for (const [path, node] of this.#nodes) {
+      copy.#nodes.set(path, { ...node, children: new Set(node.children) })
+    }
+    return copy
+  }
+
   /** Undefined: there is no such znode. Fault `forbidden` for another's. */
   read(path: string, actor: Actor): Node | undefined {
     const node = this.#nodes.get(path)

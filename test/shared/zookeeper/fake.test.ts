@@ -147,3 +147,19 @@ test('a lost request may have happened, for all we know; a refused one has not',
   await clock.pass(100)
   t.true(session.ended.aborted)
 })
+
+test('a server that has fallen behind catches up with a sync, or a write of ours', async t => {
+  for (const how of ['sync', 'write'] as const) {
+    const clock = new FakeClock({ turns: 4 })
+    await using ensemble = new FakeZooKeeper({ clock })
+    const session = await ensemble.connect()
+    const other = await ensemble.connect()
+    ensemble.fallBehind(session)
+    await other.transact([create('/a')])
+    t.deepEqual(await session.children('/'), [], 'it does not know yet')
+    t.deepEqual(await other.children('/'), ['a'])
+    if (how === 'sync') await session.sync('/')
+    else await session.transact([create('/b')])
+    t.true((await session.children('/'))?.includes('a'))
+  }
+})
