@@ -143,6 +143,7 @@ export async function knockOnce(
   const socket = WireSocket.dialling(keys, { bytesMax: answerAtDoorBytesMax })
   const events = async (): Promise<void> => {
     for await (const { type, because } of socket.events()) {
+      if (type === 'reached') continue
       if (type === 'connected') {
         await socket.send('door', sealer.seal('join', body, clock.monotonic()))
       } else answer.reject(new Fault('unavailable', `cannot knock at ${door.endpoint}: ${because}`))

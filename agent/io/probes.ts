@@ -167,7 +167,8 @@ export class Probes implements AsyncDisposable {
   /** The handshake says all; where it fails at once, there is no need to wait. */
   async #watch(socket: WireSocket): Promise<void> {
     for await (const { type, endpoint } of socket.events()) {
-      if (socket === this.#listening || type === 'disconnected') continue
+      if (socket === this.#listening) continue
+      if (type === 'reached' || type === 'disconnected') continue
       this.#waiting.get(endpoint)?.(type === 'connected')
     }
   }

@@ -35,6 +35,14 @@ import type { Mesh, MeshMessage, Peer } from '../core/ports.ts'
 export const redialMsMin = 50
 /** The longest wait. Unit: ms. */
 export const redialMsMax = 5_000
+/**
+ * So many lines are dialled at once: of thousands, each handshake would take so long that it is
+ * given up and begun again. Where nobody takes the call at once, no other line waits for that one.
+ * Unit of times: ms.
+ */
+export const dialsMax = 128
+export const callMsMax = 250
+export const handshakeMsMax = 5_000
 /** How often a line that had no room is tried again, and waiting lines are looked at. Unit: ms. */
 export const sweepMs = 50
 /** Refused messages are logged at most this often; all are counted. Unit: ms. */
@@ -81,6 +89,9 @@ export class ControllerMesh implements Mesh {
   readonly #byName = new Map<string, Line>()
   readonly #byEndpoint = new Map<string, Line>()
   readonly #ready = new Set<Line>()
+  /** Lines whose time to be dialled has come, and those that others wait for, until when. */
+  readonly #due = new Set<Line>()
+  readonly #dialling = new Map<Line, Ms>()
   readonly #blocked = new Set<Line>()
   readonly #bell = new Bell()
   readonly #closing = new AbortController()
@@ -121,7 +132,18 @@ export class ControllerMesh implements Mesh {
       return
     }
     this.#byEndpoint.set(line.peer.endpoint, line)
-    this.#dial(line)
+    line.state = 'waiting'
+    this.#due.add(line)
+    this.#dialDue()
+  }
+
+  /** Dials those whose time has come, as long as there is room. */
+  #dialDue(): void {
+    for (const line of this.#due) {
+      if (this.#dialling.size >= dialsMax) return
+      this.#due.delete(line)
+      if (line.state === 'waiting') this.#dial(line)
+    }
   }
 
   #clash({ endpoint }: Peer): string | undefined {
@@ -140,6 +162,7 @@ export class ControllerMesh implements Mesh {
 
   #dial(line: Line): void {
     line.state = 'dialling'
+    this.#dialling.set(line, this.#options.clock.monotonic() + callMsMax)
     line.name = `line-${++this.#dials}`
     this.#byName.set(line.name, line)
     this.#counters.add('dials')
@@ -148,6 +171,8 @@ export class ControllerMesh implements Mesh {
   }
 
   #hangUp(line: Line): void {
+    this.#due.delete(line)
+    this.#dialling.delete(line)
     this.#socket.hangUp(line.peer.endpoint)
     this.#byName.delete(line.name)
     if (line.state === 'connected') {
@@ -246,6 +271,11 @@ export class ControllerMesh implements Mesh {
 
   #note(line: Line, event: SocketEvent): void {
     if (line.state === 'waiting') return
+    if (event.type === 'reached') {
+      const until = this.#options.clock.monotonic() + handshakeMsMax
+      if (line.state === 'dialling') this.#dialling.set(line, until)
+      return
+    }
     if (event.type === 'connected') {
       this.#connected(line)
       return
@@ -262,6 +292,8 @@ export class ControllerMesh implements Mesh {
     const { host } = line.peer
     line.state = 'connected'
     line.told = ''
+    this.#dialling.delete(line)
+    this.#dialDue()
     this.#counters.add('connects')
     this.#put(host, { type: 'connected', host }, 0, 'connected')
     this.#ready.add(line)
@@ -320,9 +352,11 @@ export class ControllerMesh implements Mesh {
       this.#blocked.clear()
       if (this.#ready.size > 0) this.#bell.ring()
       const now = this.#options.clock.monotonic()
+      for (const [line, until] of this.#dialling) if (until <= now) this.#dialling.delete(line)
       for (const line of this.#byHost.values()) {
-        if (line.state === 'waiting' && line.dialAt <= now) this.#dial(line)
+        if (line.state === 'waiting' && line.dialAt <= now) this.#due.add(line)
       }
+      this.#dialDue()
     }
   }
 

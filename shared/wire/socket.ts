@@ -46,9 +46,12 @@ const messagesPerTurn = 64
 /** What came in: the line that it came from, and its frames. */
 export type Received = { readonly line: string; readonly frames: readonly Uint8Array[] }
 
-/** What happened to a connection; `endpoint` is the one that was dialled, or our own. */
+/**
+ * What happened to a connection; `endpoint` is the one that was dialled, or our own. `reached`:
+ * somebody has taken the call, who is still to show that he has the right key.
+ */
 export type SocketEvent = {
-  readonly type: 'connected' | 'disconnected' | 'refused'
+  readonly type: 'reached' | 'connected' | 'disconnected' | 'refused'
   readonly endpoint: string
   readonly because: string
 }
@@ -249,6 +252,8 @@ function withoutWarning(dial: () => void): void {
 
 function tell(event: zmq.Event): SocketEvent | undefined {
   switch (event.type) {
+    case 'connect':
+      return { type: 'reached', endpoint: event.address, because: 'the call was taken' }
     case 'handshake':
       return { type: 'connected', endpoint: event.address, because: 'the handshake succeeded' }
     case 'disconnect':
