@@ -119,18 +119,12 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   const readyFile = join(state, 'run', 'agent.ready')
   await writeFile(readyFile, `${process.pid}\n`)
   log.info('ready', { host, hostname, endpoint: mesh.endpoint })
-  const heard = {
-    mesh,
-    loop,
-    relay,
-    answer: (asked: Question) => answer(asked, { hypervisor, consoles }),
-    briefed: briefing({ trust, probes, loop, log }),
-    log
-  }
+  const answers = (asked: Question) => answer(asked, { hypervisor, consoles })
+  const briefed = briefing({ trust, probes, loop, log })
   const tasks = [
     loop.run(signal),
     door.keepTrying(signal),
-    hear(heard, signal),
+    hear({ mesh, loop, relay, answer: answers, briefed, log }, signal),
     sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen } }, signal),
     probes.run(signal),
     joinIn(config, { ...ground, mesh, trust, host, hostname, clock, log }, signal)

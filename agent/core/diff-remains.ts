@@ -12,7 +12,7 @@ import { type Matter, type Situation, wishFor } from './situation.ts'
 import { laneOf } from './steps.ts'
 
 /** So many are removed at a time; the others at the next looks. */
-export const remainsAtOnceMax = 16
+const remainsAtOnceMax = 16
 
 /** Removes what is left of instances that neither the order nor libvirt nor the memory knows. */
 export function diffRemains(situation: Situation): readonly Matter[] {

@@ -19,13 +19,6 @@ export type Entry = {
   readonly hash: string
 }
 
-/** A folded state at some position, in chunks by key; see the journal's checkpoint. */
-export type Checkpoint = {
-  readonly position: Position
-  readonly hash: string
-  readonly chunks: ReadonlyMap<string, Uint8Array>
-}
-
 /** What was found at opening, for the log and for `remuda doctor`. */
 export type JournalOpening = {
   readonly head: Position

@@ -7,7 +7,7 @@ import type { Ms } from '#shared/units.ts'
 import type { Order, Report } from '#shared/wire/order.ts'
 
 /** Two orders of one host are at least so far apart. Unit: ms. */
-export const orderApartMs: Ms = 50
+const orderApartMs: Ms = 50
 /** An order that has not been taken on is sent again after so long. Unit: ms. */
 const repeatMs: Ms = 1_000
 /**

@@ -1,6 +1,6 @@
 /** Schemas of what the API takes and gives, made of the table of kinds. */
 import Type, { type TObject, type TSchema } from 'typebox'
-import { type Kind, kindNames, kinds } from '#shared/model/index.ts'
+import { type Kind, kinds } from '#shared/model/index.ts'
 import { Condition, Labels, Name, Strict, Timestamp } from '#shared/model/resource.ts'
 
 const Flag = (description: string) =>
@@ -188,7 +188,3 @@ export const ProblemBody = Type.Object(
   },
   { description: 'Problem document, RFC 9457.' }
 )
-
-/** The kind whose plural stands in a path. */
-export const kindOfPlural = (plural: string): Kind | undefined =>
-  kindNames.find(kind => kinds[kind].plural === plural)
