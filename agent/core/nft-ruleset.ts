@@ -134,6 +134,8 @@ function bridgeTable(networks: readonly Layout[], ports: readonly FilterPort[]):
     ]),
     chain('from_port', undefined, [
       'iifname . ether saddr != @port_macs drop',
+      // So QEMU tells the switches where an instance is that has just come from another host.
+      'ether daddr ff:ff:ff:ff:ff:ff ether type 0x8035 accept',
       'ether type arp jump from_port_arp',
       'ether type ip jump from_port_ipv4',
       'drop'

@@ -40,6 +40,10 @@ const benches: Readonly<Record<string, Entry>> = {
   create: {
     says: 'from the wish for an instance until it runs, on a real cloud of its own',
     load: async () => (await import('./create.ts')).createBench
+  },
+  migration: {
+    says: 'how long an instance does not answer while it moves between two real hosts',
+    load: async () => (await import('./migration.ts')).migrationBench
   }
 }
 
