@@ -64,6 +64,15 @@ export const ControllerConfig = Strict({
   postgresPasswordFile: Type.Optional(
     Type.String({ description: 'File of mode 0600 with the password of the database.' })
   ),
+  postgresAuthority: Type.Optional(
+    Type.String({ description: 'PEM file of who signed its certificate: TLS is spoken with it.' })
+  ),
+  cloud: Type.String({
+    default: 'remuda',
+    minLength: 1,
+    maxLength: 63,
+    description: 'Name of the cloud; a PostgreSQL database holds one.'
+  }),
   apiUrl: Type.Optional(
     Type.String({
       pattern: '^https?://',

@@ -6,7 +6,7 @@ import { readPrivateFile } from '#shared/private-file.ts'
 import { connectZooKeeper } from '#shared/zookeeper/connect.ts'
 import type { ZooKeeperSession } from '#shared/zookeeper/session.ts'
 import type { SharedJournal } from '../core/ports.ts'
-import type { Connection } from './candidate.ts'
+import type { Connection } from './candidate-parts.ts'
 import { type ControllerConfig, serversOf } from './config.ts'
 import { type ZooKeeperElection, zooKeeperElection } from './election/zookeeper.ts'
 import { openPostgresJournal } from './journal/postgres.ts'
@@ -108,9 +108,15 @@ export async function openDatabaseJournal(
   config: ControllerConfig,
   log: Log
 ): Promise<SharedJournal> {
-  const { postgres: url = '', postgresPasswordFile: file } = config
+  const { postgres: url = '', postgresPasswordFile: file, postgresAuthority: ca, cloud } = config
   const password = file === undefined ? undefined : await secretOf('postgresPasswordFile', file)
-  return await openPostgresJournal({ url, log, ...(password !== undefined && { password }) })
+  return await openPostgresJournal({
+    url,
+    log,
+    cloud,
+    ...(password !== undefined && { password }),
+    ...(ca !== undefined && { tls: { ca } })
+  })
 }
 
 async function secretOf(field: string, path: string | undefined): Promise<string> {

@@ -8,6 +8,7 @@ import { sharedSuite } from '../contracts/journal.ts'
 import { rejects } from '../contracts/journal-bed.ts'
 import { FaultyDatabase } from '../world/faulty-database.ts'
 import { numbered, read } from '../world/numbered-commits.ts'
+import { Authority } from './certificates.ts'
 import { PostgresServer, postgresPassword as password } from './postgres.ts'
 
 const recoverMsMax = 60_000
@@ -152,6 +153,28 @@ test.serial('a password is taken from its own place only, and is never said', as
 test.serial('where no server answers, opening says so', async t => {
   const url = server.url().replace(encodeURIComponent(server.folder), '%2Fnowhere')
   await rejects(t, openPostgresJournal({ url, password, log: silentLog }), 'unavailable')
+})
+
+test.serial('TLS is spoken only with a server whose certificate is for its address', async t => {
+  await using authority = await Authority.make()
+  await using stranger = await Authority.make()
+  const address = `127.${100 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}.9`
+  const signed = await authority.sign('database', [address])
+  await using server = await PostgresServer.start({ address, ...signed })
+  const open = (url: string, ca: string) =>
+    openPostgresJournal({ url, password, log: silentLog, tls: { ca } })
+  {
+    await using journal = await open(server.url(), authority.certificate)
+    const epoch = await journal.raiseEpoch()
+    t.is(await journal.append(numbered(1), { epoch }), 1)
+  }
+  await rejects(t, open(server.url(), stranger.certificate), 'unavailable')
+  const elsewhere = await authority.sign('elsewhere', ['127.0.0.200'])
+  await using other = await PostgresServer.start({
+    address: address.replace(/9$/, '10'),
+    ...elsewhere
+  })
+  await rejects(t, open(other.url(), authority.certificate), 'unavailable')
 })
 
 const textOf = (thrown: unknown): string =>

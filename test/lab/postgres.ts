@@ -22,22 +22,34 @@ export const postgresPassword = 'correct horse'
 export class PostgresServer implements AsyncDisposable {
   readonly folder: string
   readonly #programs: string
+  /** Its address when it speaks TLS. */
+  readonly #address: string | undefined
   #child: ChildProcess | undefined
 
-  private constructor(folder: string, programs: string) {
+  private constructor(folder: string, programs: string, address: string | undefined) {
     this.folder = folder
     this.#programs = programs
+    this.#address = address
   }
 
   /** Makes a server with a user `remuda` who may make databases, and starts it. */
-  static async start(): Promise<PostgresServer> {
+  static async start(tls?: {
+    readonly address: string
+    readonly certificate: string
+    readonly key: string
+  }): Promise<PostgresServer> {
     const [release] = (await readdir(releases)).toSorted((a, b) => Number(b) - Number(a))
     const folder = await mkdtemp(join(tmpdir(), 'remuda-postgres-'))
-    const server = new PostgresServer(folder, join(releases, release!, 'bin'))
+    const server = new PostgresServer(folder, join(releases, release!, 'bin'), tls?.address)
     try {
       const password = join(folder, 'password')
       await writeFile(password, postgresPassword)
-      if (process.getuid?.() === 0) await server.#give(folder, password)
+      const files = [password]
+      for (const name of tls ? (['certificate', 'key'] as const) : []) {
+        files.push(join(folder, name))
+        await writeFile(join(folder, name), await readFile(tls![name]), { mode: 0o600 })
+      }
+      if (process.getuid?.() === 0) await server.#give(folder, ...files)
       await server.#run('initdb', [
         ...['--pgdata', join(folder, 'db'), '--username', 'remuda', '--pwfile', password],
         ...['--auth', 'scram-sha-256', '--encoding', 'UTF8', '--locale', 'C', '--no-sync']
@@ -52,6 +64,7 @@ export class PostgresServer implements AsyncDisposable {
 
   /** Where a database is, without the password. */
   url(database = 'postgres'): string {
+    if (this.#address) return `postgres://remuda@${this.#address}/${database}`
     return `postgres:///${database}?host=${encodeURIComponent(this.folder)}&user=remuda`
   }
 
@@ -72,10 +85,17 @@ export class PostgresServer implements AsyncDisposable {
   async restart(): Promise<void> {
     await this.kill()
     const settings = [
-      ...['-c', 'listen_addresses=', '-c', `unix_socket_directories=${this.folder}`],
+      ...[
+        '-c',
+        `listen_addresses=${this.#address ?? ''}`,
+        '-c',
+        `unix_socket_directories=${this.folder}`
+      ],
       ...['-c', 'shared_buffers=16MB', '-c', 'max_connections=200', '-c', 'log_min_messages=fatal']
     ]
-    const words = ['-D', join(this.folder, 'db'), ...settings]
+    const [certificate, key] = [join(this.folder, 'certificate'), join(this.folder, 'key')]
+    const tls = ['-c', 'ssl=on', '-c', `ssl_cert_file=${certificate}`, '-c', `ssl_key_file=${key}`]
+    const words = ['-D', join(this.folder, 'db'), ...settings, ...(this.#address ? tls : [])]
     const [program, ...given] = this.#command('postgres', words)
     const until = performance.now() + startMsMax
     do {

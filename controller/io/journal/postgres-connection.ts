@@ -3,6 +3,7 @@
  * needs another one opens another one. The only user of the package `pg`.
  */
 import { readFile } from 'node:fs/promises'
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import pg from 'pg'
 import { Fault, sentence } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
@@ -81,7 +82,7 @@ class PostgresConnection implements Database {
       port,
       database,
       password: place.password ?? '',
-      ssl: await readTls(place.tls),
+      ssl: await readTls(place.tls, host),
       application_name: 'remuda',
       connectionTimeoutMillis: queryMsMax,
       query_timeout: queryMsMax,
@@ -165,7 +166,7 @@ function partsOf({ url }: PostgresPlace) {
   return { host, user, port, database }
 }
 
-async function readTls(files: PostgresPlace['tls']) {
+async function readTls(files: PostgresPlace['tls'], host: string) {
   if (files === undefined) return false
   const read = (path: string) =>
     readFile(path, 'utf8').catch(cause => {
@@ -175,6 +176,8 @@ async function readTls(files: PostgresPlace['tls']) {
   return {
     ca: await read(ca),
     rejectUnauthorized: true,
+    // The package does not say whom it has dialled where that is an address.
+    checkServerIdentity: (_: string, shown: PeerCertificate) => checkServerIdentity(host, shown),
     ...(certificate !== undefined && { cert: await read(certificate) }),
     ...(key !== undefined && { key: await read(key) })
   }
