@@ -9,6 +9,7 @@ import { version } from '#shared/version.ts'
 import type { BootstrapCandidate } from '#shared/wire/bootstrap.ts'
 import { loadKeys } from '#shared/wire/keys.ts'
 import type { Doorkeeper } from './core/ports.ts'
+import type { Service } from './io/api/service.ts'
 import { type Candidate, startCandidate } from './io/candidate.ts'
 import { type ControllerConfig, readConfig } from './io/config.ts'
 import { connectionsOf, openDatabaseJournal } from './io/connections.ts'
@@ -82,7 +83,16 @@ async function openDoor(base: Base, doorkeeper: Doorkeeper): Promise<Door> {
 const readyFileOf = ({ config }: Base): string => join(config.state, 'run', 'controller.ready')
 
 /** Leaves word that it answers. */
-async function becomeReady(base: Base, given: { readonly port: number; readonly door: Door }) {
+async function becomeReady(
+  base: Base,
+  given: { readonly port: number; readonly door: Door; readonly service: Service }
+): Promise<void> {
+  given.service.meters.watch({
+    name: 'remuda_door_total',
+    help: 'What happened at the door since the start.',
+    label: 'what',
+    counts: () => given.door.counters()
+  })
   await writeFile(readyFileOf(base), `${given.port}\n`)
   base.log.info('ready', { port: given.port, door: given.door.endpoint })
 }
@@ -112,7 +122,7 @@ async function serveAlone(base: Base, stop: AbortSignal): Promise<void> {
     doorEndpoint: door.endpoint,
     doorKey: doorKeys.publicKey
   }
-  await becomeReady(base, { port: started.port, door })
+  await becomeReady(base, { port: started.port, door, service: started.service })
   const { view } = started.service.reign
   const hosts = () => hostsToBeat(view)
   await sendHeartbeats({ mesh, clock, values: { epoch, hosts } }, stop)
@@ -145,7 +155,7 @@ async function serveAmongOthers(base: Base, stop: AbortSignal): Promise<Ending> 
   }
   candidate = opened.use(await startCandidate(config, parts, stop))
   door = opened.use(await openDoor(base, candidate.doorkeeper))
-  await becomeReady(base, { port: candidate.port, door })
+  await becomeReady(base, { port: candidate.port, door, service: candidate.service })
   const ending = await candidate.over
   await rm(readyFileOf(base), { force: true })
   // The session shall end now and not when it is missed; but nothing may hold up the end.

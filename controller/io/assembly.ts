@@ -131,6 +131,12 @@ export async function assemble(
     startedAt: new Date(clock.wall()).toISOString(),
     ticketSecret
   }
+  service.meters.watch({
+    name: 'remuda_mesh_total',
+    help: 'What happened on the lines to hosts since the start.',
+    label: 'what',
+    counts: () => mesh.counters()
+  })
   return {
     service,
     announcer,
