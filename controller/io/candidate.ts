@@ -15,23 +15,16 @@
  * reads what is left of the journal, on the same session: that read sees all that was appended.
  */
 import { join } from 'node:path'
-import type { Clock } from '#shared/clock.ts'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
-import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
 import { version } from '#shared/version.ts'
-import type {
-  CandidateCard,
-  Doorkeeper,
-  Mesh,
-  SharedElection,
-  SharedJournal
-} from '../core/ports.ts'
+import type { CandidateCard, Doorkeeper, SharedElection, SharedJournal } from '../core/ports.ts'
 import type { Service } from './api/service.ts'
-import { type Assembly, assemble, type Listening, type StandIns } from './assembly.ts'
+import { type Assembly, assemble, type Listening } from './assembly.ts'
 import { CandidateCluster } from './candidate-cluster.ts'
 import { candidateDoorkeeper } from './candidate-door.ts'
 import { CandidateFront } from './candidate-front.ts'
+import type { CandidateParts } from './candidate-parts.ts'
 import type { ControllerConfig } from './config.ts'
 import { doorkeeperOf, isTrusted } from './doorkeeper.ts'
 import { Follower } from './follower.ts'
@@ -54,29 +47,6 @@ const announceMs: Ms = 500
 export const graceMs: Ms = 10_000
 /** How long an answer may take to leave after the lead was handed over. Unit: ms. */
 const farewellMs: Ms = 100
-
-/** A way to the ensemble: it ends with its session, and another one is opened then. */
-export type Connection = AsyncDisposable & {
-  readonly journal: SharedJournal
-  /** Begins to stand: until then nobody sees this candidate. At most once. */
-  readonly stand: () => Promise<SharedElection>
-  /** Aborts when its session has ended. */
-  readonly ended: AbortSignal
-}
-
-/** What a candidate stands on; each part has another one in tests. */
-export type CandidateParts = {
-  readonly connect: (signal: AbortSignal) => Promise<Connection>
-  readonly mesh: Mesh
-  readonly clock: Clock
-  readonly log: Log
-  /** Public CURVE key of its mesh. */
-  readonly meshKey: string
-  /** Where hosts knock, once that is open. */
-  readonly door: () => { readonly endpoint: string; readonly publicKey: string } | undefined
-  /** For tests in virtual time. */
-  readonly standIns?: StandIns
-}
 
 /** Starts a candidate; resolves once it answers requests. */
 export async function startCandidate(
@@ -214,10 +184,10 @@ export class Candidate implements AsyncDisposable {
       await this.#attendAgainAndAgain()
     } finally {
       beside.abort()
-      await others
-      if (!this.#leadership.isOver) await lastCheckpoint(this.service, keeper)
-      this.#end(false, 'told to stop')
     }
+    await others
+    if (!this.#leadership.isOver) await lastCheckpoint(this.service, keeper)
+    this.#end(false, 'told to stop')
   }
 
   async #attendAgainAndAgain(): Promise<void> {
@@ -342,9 +312,19 @@ export class Candidate implements AsyncDisposable {
     await Promise.all([
       lead(this.#assembly, { keepers: [], candidates }, this.#signal),
       sendHeartbeats({ mesh, clock, values: { epoch, hosts } }, this.#signal),
-      checkpoints
+      checkpoints,
+      this.#handOverAtStop()
     ])
-    if (!this.#leadership.isOver) await this.#handOver('it was told to stop')
+  }
+
+  /** The next one shall not wait until all that goes on here has ended. */
+  async #handOverAtStop(): Promise<void> {
+    await aborted(this.#signal)
+    if (!this.mayAct()) return
+    await this.#handOver('it was told to stop').catch(thrown => {
+      if (!isFault(thrown)) throw thrown
+      this.#end(false, sentence(thrown))
+    })
   }
 
   /** Lets the next one lead once all that was begun is recorded; then the program ends. */
@@ -397,4 +377,9 @@ export class Candidate implements AsyncDisposable {
     await this.#follower[Symbol.asyncDispose]()
     this.service.meters[Symbol.dispose]()
   }
+}
+
+/** Resolves when the signal aborts. */
+const aborted = async (signal: AbortSignal): Promise<void> => {
+  if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve))
 }

@@ -6,7 +6,8 @@
 import { silentLog } from '#shared/log.ts'
 import { firstCommit } from '../../controller/core/first-commit.ts'
 import type { Entry, SharedElection } from '../../controller/core/ports.ts'
-import { Candidate, type Connection } from '../../controller/io/candidate.ts'
+import { Candidate } from '../../controller/io/candidate.ts'
+import type { Connection } from '../../controller/io/candidate-parts.ts'
 import type { ControllerConfig } from '../../controller/io/config.ts'
 import type { Reign } from '../../controller/io/reign.ts'
 import type { FakeElection } from './fake-election.ts'
@@ -293,6 +294,7 @@ const configOf = (name: string): ControllerConfig => ({
   doorPort: 0,
   name,
   journal: 'zookeeper',
+  cloud: 'remuda',
   sessionMs: worldSessionMs,
   logLevel: 'error'
 })
