@@ -160,11 +160,29 @@ export async function checkCloud(invocation: Invocation, cloud: Cloud): Promise<
   const pools = await list(api, 'pool', invocation)
   const networks = await list(api, 'network', invocation, '*')
   const images = await list(api, 'image', invocation, '*')
+  const hosts = await list(api, 'host', invocation)
   return [
+    ...('fault' in hosts ? [] : judgeMigration(hosts.found)),
     'fault' in pools ? broken('pools', pools.fault) : judgePools(pools.found),
     'fault' in networks ? broken('networks', networks.fault) : judgeNetworks(networks.found),
     'fault' in images ? broken('images', images.fault) : judgeImages(images.found)
   ]
+}
+
+/** Whether running instances can come to every host; with one host there is nowhere to go. */
+export function judgeMigration(hosts: readonly ResourceDocument[]): readonly Check[] {
+  const name = 'migration'
+  const online = hosts.filter(({ status }) => status['phase'] === 'online')
+  if (online.length < 2) return []
+  const closed = online.flatMap(host => {
+    const { fault } = (host.status['migration'] ?? { fault: 'its agent does not say where' }) as {
+      readonly fault?: string
+    }
+    return fault === undefined ? [] : [`${host.name}: ${fault}`]
+  })
+  if (closed.length === 0) return [ok(name, 'running instances can come to every host')]
+  const fix = 'let libvirt listen there, with certificates: docs/hosts.md, "Moving instances"'
+  return [{ name, state: 'warn', found: closed.join('; '), fix }]
 }
 
 const readyOf = (document: ResourceDocument) =>
