@@ -52,9 +52,10 @@ export type Node = { readonly bytes: Uint8Array; readonly stat: Stat }
 
 /**
  * A session with the ensemble. Nothing waits while it is disconnected: a request is sent at once or
- * refused. Faults: `unavailable` where the outcome is unknown or nothing was sent (`sent` tells),
- * `stale` where a version differs, `conflict` where a znode is there already or has children,
- * `not-found` where one is missing, `invalid` for what is too large, `closed` after the end.
+ * refused. Faults: `unavailable` where the outcome is unknown or nothing was sent (faults.ts tells
+ * which), `stale` where a version differs, `conflict` where a znode is there already or has
+ * children, `not-found` where one is missing, `forbidden` for what is another secret's, `invalid`
+ * for what is too large, `closed` after the end.
  */
 export interface ZooKeeperSession extends AsyncDisposable {
   /** In hexadecimal. */
@@ -75,7 +76,8 @@ export interface ZooKeeperSession extends AsyncDisposable {
   sync(path: string): Promise<void>
   /**
    * Tells each time a znode may have changed: its bytes, its coming, its going; with `children`
-   * also theirs. Changes that come together are told once; the first time is at once.
+   * also theirs. Changes that come together are told once; the first time is at once. It is over
+   * when its signal aborts, and fails when the session ends.
    */
   watch(
     path: string,
@@ -84,11 +86,13 @@ export interface ZooKeeperSession extends AsyncDisposable {
   /**
    * From now on the lease is kept by transactions that check this znode at this version: those of
    * the caller, and the session's own when there are none. It ends the session when it is refused.
+   * A transaction of ours that raises it from this version takes the lease along.
    */
   keepLease(proof: { readonly path: string; readonly version: number }): void
   /**
-   * Until when nobody else can have taken the lease, on our monotonic clock: counted from the
-   * sending of the last answered request that confirmed it. Undefined: no lease was ever held.
+   * Until when nobody else can have taken the lease, on our monotonic clock: counted from a sending
+   * of which the leader of the ensemble has certainly heard; see lease.ts. It may have passed.
+   * Undefined: no lease was ever held.
    */
   leaseUntil(): Ms | undefined
 }
