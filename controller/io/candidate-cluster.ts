@@ -8,6 +8,7 @@ import {
   type CandidateState,
   type Cluster,
   type ClusterStatus,
+  type ImageCopies,
   imagesHere
 } from './api/cluster-status.ts'
 import type { Service } from './api/service.ts'
@@ -35,7 +36,11 @@ export type CandidateClusterOptions = {
   /** When this one began. */
   readonly since: string
   readonly handOver: (because: string) => Promise<void>
+  /** Names of the images whose content another candidate lacks; undefined: it does not say. */
+  readonly lacks: (other: Who) => Promise<ReadonlySet<string> | undefined>
 }
+
+type Who = { readonly name: string; readonly apiUrl: string }
 
 type Remembered = { readonly card: CandidateCard; readonly seenAt: Ms; readonly wall: Ms }
 
@@ -146,8 +151,8 @@ export class CandidateCluster implements Cluster {
     return this.#options.handOver(because)
   }
 
-  async status(): Promise<ClusterStatus> {
-    const { config, clock, service, card } = this.#options
+  async status(options: { readonly own?: boolean } = {}): Promise<ClusterStatus> {
+    const { config, clock, card } = this.#options
     this.#lookedAt = Number.NEGATIVE_INFINITY
     await this.look()
     const own = card()
@@ -174,8 +179,22 @@ export class CandidateCluster implements Cluster {
             one.card.name === own.name ? this.#election !== undefined : this.#stands(one.card.name)
         })
       ),
-      images: await imagesHere(service())
+      images: await this.#images(options.own === true)
     }
+  }
+
+  async #images(own: boolean): Promise<ImageCopies> {
+    const here = await imagesHere(this.#options.service())
+    if (own || here.wanted === 0) return here
+    const others = this.others().filter(({ name }) => this.#stands(name))
+    const lacking = await Promise.all(others.map(other => this.#options.lacks(other)))
+    const few: string[] = []
+    for (const { name, decided } of this.#options.service().ledger.view.all('image').values()) {
+      if (!decided.content || decided.deletedAt) continue
+      const copies = lacking.filter(names => names && !names.has(name)).length
+      if (copies + (here.missing.includes(name) ? 0 : 1) < 2) few.push(name)
+    }
+    return { ...here, few }
   }
 
   #stands(name: string): boolean {

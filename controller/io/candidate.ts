@@ -30,7 +30,7 @@ import { doorkeeperOf, isTrusted } from './doorkeeper.ts'
 import { Follower } from './follower.ts'
 import { found } from './founding.ts'
 import { hostsToBeat, sendHeartbeats } from './heartbeats.ts'
-import { fetchImages } from './image-copies.ts'
+import { fetchImages, lackedImages } from './image-copies.ts'
 import { Keeper } from './keeper.ts'
 import { KeyTaps } from './key-taps.ts'
 import { type Ending, Leadership } from './leadership.ts'
@@ -89,7 +89,8 @@ export class Candidate implements AsyncDisposable {
       leadership: this.#leadership,
       card: () => this.#card(),
       since,
-      handOver: because => this.#handOver(because)
+      handOver: because => this.#handOver(because),
+      lacks: other => lackedImages(this.#front, other)
     })
   }
 

@@ -3,11 +3,12 @@
  * one leads: what is missing here is fetched from the controller, or from whoever else has it, and
  * counts only when its SHA-256 is the one that is recorded.
  */
-import { Fault, sentence } from '#shared/fault.ts'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Image } from '#shared/model/image.ts'
 import type { Ms } from '#shared/units.ts'
 import type { Service } from './api/service.ts'
 import type { CandidateCluster } from './candidate-cluster.ts'
+import { parsed, textOf } from './candidate-door.ts'
 import type { CandidateFront } from './candidate-front.ts'
 
 /** How often it is looked what is missing, and waits after a failure. Unit: ms. */
@@ -95,4 +96,29 @@ async function fetchOne(
     cause: new Error(reasons.join('; ') || 'no other candidate is known'),
     reasons
   })
+}
+
+/** Another candidate must have said what it has after so long. Unit: ms. */
+const sayMsMax = 1_000
+/** Longest answer to that question. Unit: bytes. */
+const answerBytesMax = 1024 * 1024
+
+/** Asks another candidate of which images it has no content; undefined: it does not say. */
+export async function lackedImages(
+  front: Pick<CandidateFront, 'ask'>,
+  other: { readonly name: string; readonly apiUrl: string }
+): Promise<ReadonlySet<string> | undefined> {
+  const path = '/v1/cluster?own=1'
+  try {
+    const signal = AbortSignal.timeout(sayMsMax)
+    const answer = await front.ask(other, { method: 'GET', path }, signal)
+    const said = parsed(await textOf(answer, answerBytesMax)) as {
+      readonly images?: { readonly missing?: readonly string[] }
+    }
+    const missing = said?.images?.missing
+    return Array.isArray(missing) ? new Set(missing) : undefined
+  } catch (thrown) {
+    if (!isFault(thrown)) throw thrown
+    return undefined
+  }
 }

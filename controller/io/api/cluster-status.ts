@@ -35,13 +35,23 @@ export type ClusterStatus = {
   readonly position: Position
   readonly leader: { readonly name: string; readonly apiUrl: string } | undefined
   readonly candidates: readonly CandidateSeen[]
-  /** Images with content, and the names of those whose content is not on this candidate. */
-  readonly images: { readonly wanted: number; readonly missing: readonly string[] }
+  readonly images: ImageCopies
+}
+
+/** Where the content of images is, by their names. */
+export type ImageCopies = {
+  /** Images with content. */
+  readonly wanted: number
+  /** Those whose content is not on this candidate. */
+  readonly missing: readonly string[]
+  /** Those that fewer than two candidates have, of those that could be asked. */
+  readonly few: readonly string[]
 }
 
 /** Who leads, and what can be done about it. */
 export type Cluster = {
-  readonly status: () => Promise<ClusterStatus>
+  /** `own`: without asking other candidates for anything. */
+  readonly status: (options?: { readonly own?: boolean }) => Promise<ClusterStatus>
   /** Undefined: nobody that is known. */
   readonly leader: () => { readonly name: string; readonly apiUrl: string } | undefined
   /** Hands the lead over to the next candidate; resolves once that one may lead. */
@@ -86,8 +96,8 @@ export function soloCluster(
   }
 }
 
-/** Which content of images is kept here. */
-export async function imagesHere({ ledger, images }: Service): Promise<ClusterStatus['images']> {
+/** Which content of images is kept here; alone, a cloud has one copy and wants no other. */
+export async function imagesHere({ ledger, images }: Service): Promise<ImageCopies> {
   const missing: string[] = []
   let wanted = 0
   for (const { name, decided } of ledger.view.all('image').values()) {
@@ -95,5 +105,5 @@ export async function imagesHere({ ledger, images }: Service): Promise<ClusterSt
     wanted += 1
     if (!(await images.has(decided.content.sha256))) missing.push(name)
   }
-  return { wanted, missing }
+  return { wanted, missing, few: [] }
 }

@@ -46,7 +46,8 @@ const ClusterReply = Strict({
   candidates: Type.Array(Candidate),
   images: Strict({
     wanted: Type.Integer({ description: 'Images with content.' }),
-    missing: Type.Array(Type.String(), { description: 'Those whose content is not here.' })
+    missing: Type.Array(Type.String(), { description: 'Those whose content is not here.' }),
+    few: Type.Array(Type.String(), { description: 'Those that fewer than two candidates have.' })
   })
 })
 
@@ -59,8 +60,16 @@ export const clusterRoutes = (service: Service): readonly Route[] => [
     summary: 'How the candidates stand, as the one that answers sees them.',
     tag: 'cloud',
     role: 'reader',
+    query: Strict({
+      own: Type.Optional(
+        Type.String({ enum: ['1', '0'], description: 'Ask no other candidate for anything.' })
+      )
+    }),
     replies: { 200: ClusterReply },
-    answer: async () => ({ body: shown(await service.cluster.status()) })
+    answer: async call => {
+      const own = call.query['own'] === '1'
+      return { body: shown(await service.cluster.status({ own })) }
+    }
   },
   {
     method: 'POST',
@@ -71,7 +80,7 @@ export const clusterRoutes = (service: Service): readonly Route[] => [
     role: 'admin',
     replies: { 200: Strict({ steppedDown: Type.String(), next: Type.Optional(Who) }) },
     answer: async call => {
-      const { name } = await service.cluster.status()
+      const { name } = await service.cluster.status({ own: true })
       await service.cluster.stepDown(`${call.caller.name} asked for it`)
       const next = service.cluster.leader()
       return { body: { steppedDown: name, ...(next && next.name !== name && { next }) } }

@@ -197,12 +197,14 @@ test('the content of an image is copied to each candidate and found after a chan
   t.is(sent.status, 200, sent.text)
   const sha256 = createHash('sha256').update(content).digest('hex')
   await until(() => b.candidate.service.images.has(sha256))
+  const both = JSON.parse((await b.ask({ path: '/v1/cluster' })).text)
+  t.deepEqual(both.images, { wanted: 1, missing: [], few: [] })
   await a.stop()
   t.is((await world.leader()).name, 'b')
   const got = await b.ask({ path })
   t.is(createHash('sha256').update(got.text).digest('hex'), sha256)
   const { images } = JSON.parse((await b.ask({ path: '/v1/cluster' })).text)
-  t.deepEqual(images, { wanted: 1, missing: [] })
+  t.deepEqual(images, { wanted: 1, missing: [], few: ['tiny'] })
 })
 
 test('who knocks at a candidate that follows is judged by the controller', async t => {

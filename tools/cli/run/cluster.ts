@@ -35,7 +35,11 @@ type ClusterSaid = {
   readonly position: number
   readonly leader?: Who
   readonly candidates: readonly Candidate[]
-  readonly images: { readonly wanted: number; readonly missing: readonly string[] }
+  readonly images: {
+    readonly wanted: number
+    readonly missing: readonly string[]
+    readonly few: readonly string[]
+  }
 }
 
 const path = '/v1/cluster'
@@ -140,15 +144,19 @@ function headOf(said: ClusterSaid, paint: Paint): string {
           ? paint('red', 'none')
           : 'none is needed'
     ],
-    [
-      'images',
-      images.missing.length === 0
-        ? `${images.wanted} with content, all here as well`
-        : paint('yellow', `not here yet: ${images.missing.map(printable).join(', ')}`)
-    ]
+    ['images', imagesOf(images, paint)]
   ]
   return rows.map(([name, text]) => `${paint('dim', name.padEnd(13))}${text}\n`).join('')
 }
 
 const ensembleOf = ({ ensemble }: ClusterSaid): string =>
   ensemble.length > 0 ? `, ensemble ${ensemble.map(printable).join(' ')}` : ''
+
+function imagesOf({ wanted, missing, few }: ClusterSaid['images'], paint: Paint): string {
+  const names = (all: readonly string[]): string => all.map(printable).join(', ')
+  const parts = [
+    ...(missing.length > 0 ? [paint('yellow', `not here yet: ${names(missing)}`)] : []),
+    ...(few.length > 0 ? [paint('red', `on fewer than two candidates: ${names(few)}`)] : [])
+  ]
+  return parts.length > 0 ? parts.join('; ') : `${wanted} with content, all here`
+}
