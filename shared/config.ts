@@ -6,14 +6,18 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { TObject } from 'typebox'
 import { Fault } from './fault.ts'
 import { validator, withDefaults } from './model/validate.ts'
 import { stateDefault } from './state-folder.ts'
 
+/** The schema of an object, by its fields. */
+type ConfigSchema = Parameters<typeof withDefaults>[0] & {
+  readonly properties: Readonly<Record<string, object>>
+}
+
 /** What tells the configuration of one daemon from that of another. */
 export type ConfigKind = {
-  readonly schema: TObject
+  readonly schema: ConfigSchema
   /** Its file below the state folder, when no `--config` names another one. */
   readonly file: string
   /** What its variables begin with, but for those that all daemons share. */
@@ -71,7 +75,7 @@ export async function findConfig(
   return { config, problems, path }
 }
 
-const isNumeric = (schema: TObject, field: string): boolean =>
+const isNumeric = (schema: ConfigSchema, field: string): boolean =>
   (schema.properties[field] as { readonly type?: unknown }).type === 'integer'
 
 function parse(

@@ -157,7 +157,7 @@ test('many remains are removed some at a time', async t => {
   t.is(rig.forgotten.length, 100)
 })
 
-test('starts are counted on by an agent that is restarted, also in the midst of a start', async t => {
+test('an agent that is restarted counts starts on from where it was', async t => {
   await using rig = await running()
   rig.hypervisor.kill(key(), { detail: 'crashed' })
   await rig.clock.pass(1_000)
