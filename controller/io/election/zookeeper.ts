@@ -178,9 +178,11 @@ class Candidacy implements ZooKeeperElection {
   /** Finds the znode that belongs to our session. */
   async #findOwn(): Promise<string | undefined> {
     await this.#session.sync(candidatesPath)
+    const ours = BigInt(`0x${this.#session.id}`)
     for (const name of await listCandidates(this.#session)) {
       const node = await this.#session.read(candidatePath(name))
-      if (node && node.stat.owner === BigInt(`0x${this.#session.id}`)) return name
+      // A session's number may have its highest bit set, which some take for a sign.
+      if (node && BigInt.asUintN(64, node.stat.owner) === ours) return name
     }
     return undefined
   }

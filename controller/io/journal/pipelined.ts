@@ -255,7 +255,7 @@ class PipelinedJournal implements SharedJournal {
       .write({ before, entries, last })
       .then(
         () => this.#landedWell(accepted, last),
-        thrown => reject(accepted, this.#failed(thrown))
+        thrown => reject(accepted, this.#fail(thrown))
       )
       .finally(() => {
         this.#flights.delete(flight)
@@ -283,14 +283,16 @@ class PipelinedJournal implements SharedJournal {
   /** Takes down that the store has failed, if that is what was thrown; gives what to throw on. */
   #failed(thrown: unknown): unknown {
     if (this.#state.state === 'failed') return this.#state.fault
-    if (!(thrown instanceof Fault) || !failures.has(thrown.code)) return thrown
-    const fault =
-      thrown.code === 'stale'
-        ? thrown
-        : new Fault('unavailable', `cannot write to ${this.#store.name}: ${thrown.message}`, {
-            cause: thrown,
-            reasons: thrown.reasons
-          })
+    return thrown instanceof Fault && failures.has(thrown.code) ? this.#fail(thrown) : thrown
+  }
+
+  /** Takes nothing more until `recover`; gives the Fault that everyone gets until then. */
+  #fail(thrown: unknown): Fault {
+    if (this.#state.state === 'failed') return this.#state.fault
+    const what = `cannot write to ${this.#store.name}: ${sentence(thrown)}`
+    const fault = isFault(thrown, 'stale')
+      ? thrown
+      : new Fault('unavailable', what, { cause: thrown })
     if (this.#state.state === 'closed') return fault
     this.#state = { state: 'failed', fault }
     this.#queue.rejectAll(fault)
