@@ -84,6 +84,19 @@ test('a service is cut off on the host itself too, and all else goes on', async 
   t.true(await reaches('h1', 'h1', 7411))
 })
 
+test('slow links hold frames back in each direction, until it is healed', async t => {
+  await lab.slow('h2', { delayMs: 150 })
+  t.deepEqual((await host('h2')).slow, { delayMs: 150, loss: 0 })
+  const { stdout } = await lab.run('h1', ['busybox', 'ping', '-c', '2', '-W', '5', 'h2'])
+  const [, least] = /min\/avg\/max = ([0-9.]+)/.exec(stdout) ?? []
+  t.true(Number(least) >= 290, stdout)
+  await lab.slow('h2', { loss: 1 })
+  t.is((await lab.run('h1', ['busybox', 'ping', '-c', '1', '-W', '1', 'h2'])).code, 1)
+  await lab.heal()
+  t.is((await host('h2')).slow, undefined)
+  t.is((await lab.run('h1', ['busybox', 'ping', '-c', '1', '-W', '5', 'h2'])).code, 0)
+})
+
 test('a daemon that is killed is started again, and one that is stopped is not', async t => {
   await lab.kill('h2', 'agent')
   await eventually('the agent runs again', async () => {

@@ -164,14 +164,16 @@ export class Switch implements AsyncDisposable {
     const [hosts, guests] = [parseCidr(subnet.cidr)!, parseCidr(instances.cidr)!]
     await this.#ip([
       'link set dev lo up',
-      `link add name ${bridges.hosts} type bridge forward_delay 0`,
-      `link add name ${bridges.instances} type bridge forward_delay 0`,
+      `link add name ${bridges.hosts} address 02:fe:00:00:00:01 type bridge forward_delay 0`,
+      `link add name ${bridges.instances} address 02:fe:00:00:00:02 type bridge forward_delay 0`,
       `address add ${subnet.router}/${hosts.prefix} dev ${bridges.hosts}`,
       `address add ${instances.router}/${guests.prefix} dev ${bridges.instances}`,
       `link set dev ${bridges.hosts} up`,
       `link set dev ${bridges.instances} up`
     ])
     await this.run(['tee', '/proc/sys/net/ipv4/ip_forward'], '1\n')
+    // The bridges of slow lines have no address, and must not answer for one of another bridge.
+    await this.run(['tee', '/proc/sys/net/ipv4/conf/all/arp_ignore'], '1\n')
     await this.run(['nft', '-f', '-'], routerRules(subnet.cidr))
     if (!outside) return
     const alias = `remuda lab ${folder}`.slice(0, 255)
