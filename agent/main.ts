@@ -24,7 +24,7 @@ import { openHardware, readBootId } from './io/hardware.ts'
 import { hear } from './io/hearing.ts'
 import { sendHeartbeats } from './io/heartbeats.ts'
 import { Introduction } from './io/introduction.ts'
-import { joinCloud } from './io/join.ts'
+import { joinCloud, written } from './io/join.ts'
 import { KeptOrder } from './io/kept-order.ts'
 import { tryKvm } from './io/kvm.ts'
 import { defaultSocketPaths, makeLibvirt } from './io/libvirt/hypervisor.ts'
@@ -302,6 +302,8 @@ try {
 } catch (thrown) {
   if (!isFault(thrown)) throw thrown
   const { code, reasons, next } = thrown
-  makeLog('agent').error('cannot go on', { code, because: sentence(thrown), reasons, next })
+  // Somebody sits before it who has said `join`; a daemon writes for programs.
+  if (process.argv[2] === 'join') process.stderr.write(written(thrown))
+  else makeLog('agent').error('cannot go on', { code, because: sentence(thrown), reasons, next })
   process.exitCode = 1
 }

@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { isIPv4 } from 'node:net'
 import { join } from 'node:path'
-import { Fault } from '#shared/fault.ts'
+import { Fault, sentence } from '#shared/fault.ts'
 import { writePrivateFile } from '#shared/private-file.ts'
 import { type JoinTokenContent, readJoinToken } from '#shared/wire/join-token.ts'
 import { readAdmission } from './admission.ts'
@@ -56,6 +56,16 @@ export async function joinCloud({ args, environment, input }: JoinRun): Promise<
     'start remuda-agent, or restart it if it runs with another address\n'
   )
 }
+
+/** A failure as people read it: what, why, and what to do next. */
+export const written = (fault: Fault): string =>
+  [
+    `error: ${sentence(fault)}`,
+    ...fault.reasons.map(reason => `  why   ${reason}`),
+    ...fault.next.map(step => `  next  ${step}`)
+  ]
+    .map(line => `${line}\n`)
+    .join('')
 
 /** Writes where this agent is reached, unless that is written already; gives the address. */
 async function keepPlace(

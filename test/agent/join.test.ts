@@ -2,13 +2,14 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import type { Fault } from '#shared/fault.ts'
 import { silentLog } from '#shared/log.ts'
 import { type JoinTokenContent, readJoinToken, writeJoinToken } from '#shared/wire/join-token.ts'
 import { makeKeys } from '#shared/wire/keys.ts'
 import { writeAdmission } from '../../agent/io/admission.ts'
 import { readConfig } from '../../agent/io/config.ts'
 import { Introduction } from '../../agent/io/introduction.ts'
-import { joinCloud } from '../../agent/io/join.ts'
+import { joinCloud, written } from '../../agent/io/join.ts'
 
 const token: JoinTokenContent = {
   cloud: 'c-1',
@@ -115,4 +116,14 @@ test('a file that says something else is told of, and the agent goes on', async 
   const introduction = new Introduction({ state }, silentLog)
   await introduction.refresh()
   t.deepEqual(introduction.doors, [])
+})
+
+test('a failure to join is written as people read it', t => {
+  const fault = t.throws(() => readJoinToken('x'))
+  t.is(
+    written(fault as Fault),
+    'error: cannot read the join token\n' +
+      '  why   a join token begins with rmj1_\n' +
+      '  next  make a new one on a machine of the cloud: remuda host token create\n'
+  )
 })
