@@ -120,8 +120,7 @@ function wayOf(
   const { id: move, step, to, live, phase, door } = moving
   if (to !== host.name) {
     const go = phase === 'sending'
-    const withdrawn = phase === 'withdrawing' || phase === 'asking'
-    return { leaving: { move, step, to, live, go, withdrawn, ...(go && door && { door }) } }
+    return { leaving: { move, step, to, live, go, ...(go && door && { door }) } }
   }
   const from = instance.decided.host ?? ''
   const fromHostname = view.heard(from).report?.hostname ?? from

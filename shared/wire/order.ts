@@ -88,10 +88,8 @@ export const OrderLeaving = Strict({
   /** Name of the host that it goes to. */
   to: Text(),
   live: Type.Boolean(),
-  /** Whether it may be sent, or shut down, now; else nothing more is begun. */
+  /** Whether it may be sent, or shut down, now; else nothing is begun, and what is, called back. */
   go: Type.Boolean(),
-  /** What was being done is to be called back. */
-  withdrawn: Type.Boolean(),
   /** Where the target takes it in. */
   door: Type.Optional(Strict({ uri: Text(2048), address: Text(), folder: Text(1024) }))
 })

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import type { ResourceDocument } from '#shared/model/index.ts'
+import { run } from '#shared/process.ts'
 import type { Hypervisor } from '../../agent/core/ports.ts'
 import { makeLibvirt } from '../../agent/io/libvirt/hypervisor.ts'
 import { createResource, readResource, sayVerb } from '../../tools/cli/api/resources.ts'
@@ -70,6 +71,13 @@ async function page(document: ResourceDocument): Promise<Map<string, string> | u
   return text === undefined
     ? undefined
     : new Map(text.split('\n').map(line => line.split(': ') as [string, string]))
+}
+
+/** Runs the command line as the administrator, and gives what it wrote. */
+async function remuda(...words: readonly string[]): Promise<string> {
+  const program = join(import.meta.dirname, '../../tools/remuda.ts')
+  const args = [program, '--state', lab.stateOf('h1'), ...words]
+  return (await run(process.execPath, args, { deadlineMs: 120_000 })).stdout
 }
 
 /** Names of the domains that libvirt shows on a host. */
@@ -137,16 +145,17 @@ test.serial('a running VM moves to another host and goes on answering', async t 
   const boots = await bootsOf()
   await using meter = await GapMeter.start(lab, addressOf(before))
   await sleep(500)
-  await sayVerb(lab.api, web, 'migrate', { body: { to, live: true } })
-  const after = await untilStill()
+  const said = await remuda('instance', 'migrate', 'web', '--to', to, '--live', '--timeout', '90s')
+  t.regex(said, new RegExp(`^instance/web moved: running on ${to}, `))
+  const after = await read()
   await sleep(500)
   const gaps = await meter.stop()
   t.is(after.status['host'], to)
   t.deepEqual(await virshList(from), [])
   t.deepEqual(await virshList(to), ['default.web'])
-  const said = await page(after)
-  t.is(said?.get('boots'), boots)
-  t.is(said?.get('host'), from, 'it is the same boot: it was told its host at its start')
+  const shown = await page(after)
+  t.is(shown?.get('boots'), boots)
+  t.is(shown?.get('host'), from, 'it is the same boot: it was told its host at its start')
   const moved = (await historyOf()).at(-1)
   t.log(moved?.because ?? '')
   t.log(`answers ${gaps.answers}, longest gap ${gaps.longestMs} ms, usual ${gaps.medianMs} ms`)

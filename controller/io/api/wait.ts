@@ -63,6 +63,8 @@ function isSettled(
   if (!now) return true
   if (wanted.gone) return false
   const { conditions } = documentOf(view, now, service.reign.now())
+  // What is on its way to another host may be ready all the time.
+  if (conditions.some(({ type }) => type === 'moving')) return false
   const ready = conditions.find(({ type }) => type === 'ready')
   return ready === undefined || ready.status === 'true'
 }

@@ -32,7 +32,7 @@ export async function migrateInstance(invocation: Invocation): Promise<void> {
       verb: cancel ? 'called back' : 'moved',
       started,
       waitMs,
-      judge: cancel ? judgeStill : judgeMoved(from)
+      judge: cancel ? judgeReady : judgeMoved(from)
     })
   } catch (thrown) {
     if (!isFault(thrown, 'command')) throw thrown
@@ -60,20 +60,25 @@ function liveOf({ given }: Invocation): boolean | undefined {
   return live ? true : cold ? false : undefined
 }
 
-/** It is no longer on its way. */
-const judgeStill: Judge = document => underway(document) ?? judgeReady(document)
+/** A candidate that follows may know of the move so much later. Unit: ms. */
+const lateMsMax = 3_000
 
 /** It has come to another host than the one that it was on. */
-const judgeMoved =
-  (from: unknown): Judge =>
-  document => {
+function judgeMoved(from: unknown): Judge {
+  const begun = performance.now()
+  let isKnown = false
+  return document => {
     const way = underway(document)
-    if (way) return way
-    if (document !== undefined && document.status['host'] === from) {
-      return { state: 'failed', because: `it stays on ${String(from)}` }
+    if (way) {
+      isKnown = true
+      return way
     }
-    return judgeReady(document)
+    if (document === undefined || document.status['host'] !== from) return judgeReady(document)
+    const because = `it stays on ${String(from)}`
+    const isLate = !isKnown && performance.now() - begun < lateMsMax
+    return { state: isLate ? 'underway' : 'failed', because }
   }
+}
 
 function underway(document: ResourceDocument | undefined): ReturnType<Judge> | undefined {
   const move = document?.status['move'] as

@@ -30,6 +30,8 @@ export const judgeReady: Judge = document => {
     return { state: 'failed', because: 'it is gone, or never was', code: 'not-found' }
   const { phase, host } = document.status
   const ready = document.conditions.find(condition => condition.type === 'ready')
+  const moving = document.conditions.find(condition => condition.type === 'moving')
+  if (moving) return { state: 'underway', because: moving.message }
   const because = ready?.message ?? `it is ${String(phase)}`
   if (ready ? ready.status === 'true' : settledPhases.has(String(phase))) return { state: 'there' }
   // On a pool that is local to each host a volume comes into being with its first use.
