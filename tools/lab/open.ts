@@ -21,6 +21,7 @@ import { zooKeeperHome } from '../zookeeper/home.ts'
 import { statusOf } from './client.ts'
 import { furnish } from './cloud.ts'
 import { folderOf, hostFolderOf } from './folder.ts'
+import { fakeTimeLibrary } from './keeper/daemons.ts'
 import { boundVariable, keeperDaemon, keeperProgram } from './keeper-process.ts'
 import { Lab } from './lab.ts'
 import { isAlike, type LabPlan, type LabWish, membersOf, planLab } from './plan.ts'
@@ -87,6 +88,12 @@ export async function findLab(folder: string): Promise<Lab> {
 /** Writes down what is to be made, before anything is. */
 async function layGround(plan: LabPlan, say: Say): Promise<void> {
   const paths = folderOf(plan.folder)
+  if (plan.clocks && !(await exists(fakeTimeLibrary))) {
+    throw new Fault('unavailable', 'cannot make a lab whose clocks can be moved', {
+      reasons: [`${fakeTimeLibrary} is not there`],
+      next: ['apt-get install libfaketime', 'or leave --clocks out']
+    })
+  }
   await mkdir(plan.folder, { recursive: true, mode: 0o755 })
   const write = (full: LabPlan) => writeFile(paths.plan, `${JSON.stringify(full, undefined, 2)}\n`)
   await write(plan)

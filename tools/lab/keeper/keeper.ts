@@ -1,13 +1,11 @@
 /** Does what is asked of a lab; for each host one thing after another. */
 import { mkdir } from 'node:fs/promises'
 import { Fault } from '#shared/fault.ts'
-import { exists } from '#shared/files.ts'
 import { makeAuthority } from '../certificates.ts'
 import { folderOf } from '../folder.ts'
 import type { LabPlan } from '../plan.ts'
 import type { Ask, Cut, LabStatus } from '../protocol.ts'
 import { hierarchies } from './cgroups.ts'
-import { fakeTimeLibrary } from './daemons.ts'
 import { LabHost } from './host.ts'
 import { Switch } from './switch.ts'
 
@@ -123,11 +121,6 @@ export class Keeper implements AsyncDisposable {
           'the daemons of this lab were started without a library that can fake it'
         ],
         next: ['make the lab anew with remuda lab up --clocks']
-      })
-    }
-    if (!(await exists(fakeTimeLibrary))) {
-      throw new Fault('unavailable', `cannot move the clock of ${name}: no libfaketime`, {
-        next: ['apt-get install libfaketime']
       })
     }
     await host.moveClock(byMs)
