@@ -240,6 +240,7 @@ async function joinIn(
     hostname,
     publicKey: keys.publicKey,
     endpoint: reachableEndpoint(mesh.endpoint),
+    bootstrapVersion: trust.version,
     ...(introduction.token !== undefined && { token: introduction.token })
   })
   const isNeeded = (): boolean => clock.monotonic() - (mesh.heardAt ?? -Infinity) > quietMs

@@ -50,14 +50,20 @@ export class Briefings {
     return this.#versionSeen
   }
 
+  /** A host that is let in keeps this version: one that is higher than ours can be is a lie. */
+  noteVersion(version: number): void {
+    const own = this.#options.view.cloud?.bootstrap?.bootstrap.version ?? 0
+    if (version <= own + versionsBehindMax) {
+      this.#versionSeen = Math.max(this.#versionSeen, version)
+    }
+  }
+
   /** A host has said what it has: it is told what it lacks. */
   heard(host: Host, report: Report): void {
     const { cloud } = this.#options.view
     const { bootstrap: signed, signing } = cloud ?? {}
     const { bootstrapVersion = 0 } = report
-    if (bootstrapVersion <= (signed?.bootstrap.version ?? 0) + versionsBehindMax) {
-      this.#versionSeen = Math.max(this.#versionSeen, bootstrapVersion)
-    }
+    this.noteVersion(bootstrapVersion)
     if (signed && signing && bootstrapVersion < signed.bootstrap.version) {
       this.#tell(host, { type: 'bootstrap', signed, cloudKey: signing.publicKey })
     }

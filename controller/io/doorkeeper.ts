@@ -52,6 +52,7 @@ export function doorkeeperOf(service: Service, options: DoorkeeperOptions): Judg
         const because = `${why}waits for: remuda host approve ${host.name}`
         return { type: 'joined', verdict: 'pending', because, cloud, controllerKeys: [] }
       }
+      service.briefings.noteVersion(join.bootstrapVersion ?? 0)
       return approvedBy(reign.view, options.controllerKeys)
     } catch (thrown) {
       if (!isFault(thrown)) throw thrown

@@ -127,7 +127,9 @@ export const Join = Strict({
   publicKey: Type.String({ minLength: 40, maxLength: 40 }),
   /** Where its agent listens, such as tcp://10.0.0.7:7411. */
   endpoint: Text(),
-  token: Type.Optional(Text())
+  token: Type.Optional(Text()),
+  /** Version of the signed list that it keeps; a journal that was put back may have an older one. */
+  bootstrapVersion: Type.Optional(Count())
 })
 /** What the door answers. */
 export const Joined = Strict({

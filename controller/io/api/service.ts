@@ -25,7 +25,7 @@ export type Service = {
   readonly agents: Agents
   readonly cluster: Cluster
   /** What hosts are told beside their orders. */
-  readonly briefings: Pick<Briefings, 'renewed'>
+  readonly briefings: Pick<Briefings, 'renewed' | 'noteVersion'>
   readonly version: string
   /** When this controller began to lead, RFC 3339. */
   readonly startedAt: string

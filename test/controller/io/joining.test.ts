@@ -105,6 +105,20 @@ test('tokens that are guessed are counted, but fill neither journal nor log', t 
     t.regex(await metrics(world), /remuda_door_refusals_total\{reason="token-unknown"\} 20/)
   }))
 
+test('a host that keeps a newer list than a journal that was put back gets a newer one yet', t =>
+  withWorld(t, async world => {
+    await joinHost(world)
+    const publicKey = 'p'.repeat(40)
+    const known = { publicKey, endpoint: 'tcp://127.0.0.1:1', bootstrapVersion: 41 }
+    for (;;) {
+      const { verdict, bootstrap } = await knock(world, 'h1', known)
+      t.is(verdict, 'approved')
+      if (bootstrap?.bootstrap.version === 42) break
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+    t.pass()
+  }))
+
 for (const [what, body] of [
   ['for no host', { uses: 0 }],
   ['for longer than a day', { expiresMs: 86_400_001 }],
