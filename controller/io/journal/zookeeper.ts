@@ -15,7 +15,7 @@ import { randomUUID } from 'node:crypto'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import { partRefused } from '#shared/zookeeper/faults.ts'
-import type { Operation, ZooKeeperSession } from '#shared/zookeeper/session.ts'
+import type { Node, Operation, ZooKeeperSession } from '#shared/zookeeper/session.ts'
 import type { Position, SharedJournal } from '../../core/ports.ts'
 import { encodeBatch } from './batches.ts'
 import type { Link } from './entry-codec.ts'
@@ -127,13 +127,11 @@ class ZooKeeperStore implements SharedStore {
   async raise(above = 0): Promise<Standing> {
     for (let attempt = 1; ; attempt += 1) {
       const proof = this.#proof()
-      await this.#session.sync(epochPath)
-      const { record, version } = await this.#epoch()
+      const { record, version } = await this.#newestEpoch()
       if (this.#hasHeld && record.by !== this.#by) throw deposed(record.epoch)
       try {
         const epoch = Math.max(record.epoch, above) + 1
-        await this.#setEpoch({ epoch, version, proof })
-        return await this.#stands()
+        return await this.#setEpoch({ epoch, version, proof })
       } catch (thrown) {
         // Whoever led before may have raised it just now, for the last time.
         if (!isFault(thrown, 'stale') || attempt >= raisesMax) throw thrown
@@ -142,18 +140,17 @@ class ZooKeeperStore implements SharedStore {
   }
 
   async fence() {
-    await this.#session.sync(epochPath)
-    const { record, version } = await this.#epoch()
+    const { record, version } = await this.#newestEpoch()
     const proof = this.#proofOrNone()
     if (record.by !== this.#by || proof === 'none')
       return { ...(await this.#leave()), holds: false }
     try {
-      await this.#setEpoch({ epoch: record.epoch, version, proof })
+      const standing = await this.#setEpoch({ epoch: record.epoch, version, proof })
+      return { ...standing, holds: true }
     } catch (thrown) {
       if (!isFault(thrown, 'stale')) throw thrown
       return { ...(await this.#leave()), holds: false }
     }
-    return { ...(await this.#stands()), holds: true }
   }
 
   async write({ entries, last, before }: Batch): Promise<void> {
@@ -211,13 +208,13 @@ class ZooKeeperStore implements SharedStore {
       this.#epoch(),
       this.#session.read(headPath)
     ])
-    if (!anchor) throw missing(anchorPath)
-    if (!head) throw missing(headPath)
-    return {
-      epoch: epoch.record.epoch,
-      last: decodeLink(headPath, head.bytes),
-      anchor: decodeLink(anchorPath, anchor.bytes)
-    }
+    return standingOf({ epoch: epoch.record.epoch, anchor, head })
+  }
+
+  /** The epoch with all that was acknowledged to anybody; requests arrive in their order. */
+  async #newestEpoch() {
+    const [, found] = await Promise.all([this.#session.sync(epochPath), this.#epoch()])
+    return found
   }
 
   async #epoch() {
@@ -231,7 +228,7 @@ class ZooKeeperStore implements SharedStore {
     readonly epoch: number
     readonly version: number
     readonly proof: string | undefined
-  }): Promise<void> {
+  }): Promise<Standing> {
     const { epoch, proof } = given
     this.#reign = undefined
     const operations: Operation[] = proof ? [{ op: 'check', path: proof, version: 'any' }] : []
@@ -248,12 +245,16 @@ class ZooKeeperStore implements SharedStore {
     assert(version !== undefined && version > 0, 'an epoch is never at version 0')
     this.#hasHeld = true
     this.#session.keepLease({ path: epochPath, version })
-    const head = await this.#session.read(headPath)
-    const buckets = await this.#session.children(entriesPath)
+    const [anchor, head, buckets] = await Promise.all([
+      this.#session.read(anchorPath),
+      this.#session.read(headPath),
+      this.#session.children(entriesPath)
+    ])
     if (!head || !buckets) throw missing(headPath)
     this.#checkpoint.forget()
     const headVersion = head.stat.version
     this.#reign = { version, epoch, headVersion, buckets: new Set(buckets) }
+    return standingOf({ epoch, anchor, head })
   }
 
   /** What only the holder of the epoch knows is void. */
@@ -325,6 +326,18 @@ class ZooKeeperStore implements SharedStore {
     const { proof } = this.#options
     return proof ? (proof() ?? 'none') : undefined
   }
+}
+
+function standingOf(read: {
+  readonly epoch: number
+  readonly anchor: Node | undefined
+  readonly head: Node | undefined
+}): Standing {
+  const { epoch, anchor, head } = read
+  if (!anchor) throw missing(anchorPath)
+  if (!head) throw missing(headPath)
+  const last = decodeLink(headPath, head.bytes)
+  return { epoch, last, anchor: decodeLink(anchorPath, anchor.bytes) }
 }
 
 const deposed = (epoch: number, cause?: unknown): Fault =>
