@@ -1,7 +1,18 @@
 /** What an agent does about an instance that is on its way to or from another host. */
 import test from 'ava'
+import { inFolder } from '../../agent/io/libvirt/migration.ts'
 import { ModelWorld } from './model-world.ts'
-import { order } from './samples.ts'
+import { instance, order, pool, volume } from './samples.ts'
+
+const leaving = { move: 'mv-1', step: 2, to: 'h2', live: true, go: true }
+const arriving = {
+  move: 'mv-1',
+  step: 2,
+  from: 'h1',
+  fromHostname: 'h1',
+  live: true,
+  over: false
+}
 
 /** A host whose one instance runs, and stands still for a migration. */
 function heldWorld(): ModelWorld {
@@ -34,4 +45,41 @@ test('a domain that stands still and that no order names is ended at once', t =>
   world.take(order({ instances: [] }))
   const [step] = world.look().steps
   t.is(step?.type, 'destroy')
+})
+
+test('an instance that leaves is not started, and is said to be gone', t => {
+  const world = new ModelWorld(order({ instances: [instance({ leaving })] }))
+  const plan = world.run()
+  t.false(world.done.some(({ type }) => type === 'create-domain'))
+  t.like(plan.verdicts.instances[0]?.move, { step: 2, stand: 'gone' })
+})
+
+test('an instance that arrives is not started, and is said to be waited for', t => {
+  const world = new ModelWorld(order({ instances: [instance({ arriving })] }))
+  const plan = world.run()
+  t.false(world.done.some(({ type }) => type === 'create-domain'))
+  t.like(plan.verdicts.instances[0]?.move, { step: 2, stand: 'ready' })
+})
+
+test('a volume that another host has is not made here when it is not seen', t => {
+  const shared = pool({ name: 'shared', shared: true })
+  const elsewhere = volume({ pool: 'shared', elsewhere: true })
+  const world = new ModelWorld(
+    order({ pools: [shared], volumes: [elsewhere], instances: [instance({ arriving })] })
+  )
+  const plan = world.run()
+  t.false(world.done.some(({ type }) => type === 'create-volume'))
+  const { move } = plan.verdicts.instances[0]!
+  t.is(move?.stand, 'preparing')
+  t.regex(move?.message ?? '', /is not seen here: is the folder of pool shared the same/)
+})
+
+test('the agent has its files elsewhere there, and the description says so', t => {
+  const xml =
+    "<a file='/one/agent/seeds/i.iso'/><b file='/one/agent-x'/><c file='/one/agent/c.log'/>"
+  const folders = { here: '/one/agent', there: '/two/<agent' }
+  t.is(
+    inFolder(xml, folders),
+    "<a file='/two/&lt;agent/seeds/i.iso'/><b file='/one/agent-x'/><c file='/two/&lt;agent/c.log'/>"
+  )
 })
