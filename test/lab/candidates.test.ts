@@ -42,18 +42,27 @@ test('on a real ensemble what is written outlives kills, pauses and hand-overs',
     written.push(name)
     return Math.round(performance.now() - begunAt)
   }
+  /** All three answer, and those that do not lead follow. */
+  const settled = () =>
+    until(async () => {
+      const said = await Promise.all(all.map(one => one.cluster()))
+      return said.every(one => one?.state === 'leads' || one?.state === 'follows')
+    })
   await write('first')
+  await settled()
 
   const killed = await leader()
   killed.signal('SIGKILL')
   t.log(`killed ${killed.name}: written again after ${await write('killed', killed)} ms`)
 
+  await settled()
   const stepped = await leader()
   const answer = await stepped.ask({ method: 'POST', path: '/v1/cluster/step-down' })
   t.is(answer?.status, 200)
   t.log(`${stepped.name} stepped down: written again after ${await write('stepped')} ms`)
   await until(() => stepped.ends.includes(75))
 
+  await settled()
   const paused = await leader()
   const epoch = (await paused.cluster())!.epoch
   paused.signal('SIGSTOP')

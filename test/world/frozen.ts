@@ -1,6 +1,7 @@
 /**
- * A program that can be stopped in the midst of what it does, as SIGSTOP does: nothing that it waits
- * for comes to it until it goes on. What it does without waiting cannot be stopped; that is little.
+ * A program that can be stopped in the midst of what it does, as SIGSTOP does: nothing that it
+ * waits for comes to it until it goes on. What it does without waiting cannot be stopped; that is
+ * little.
  */
 import type { Clock } from '#shared/clock.ts'
 import type { HostId } from '#shared/ids.ts'

@@ -199,6 +199,7 @@ async function samples(service: Service): Promise<readonly Sample[]> {
     gauge('remuda_journal_position', 'Last place in the journal.', position),
     gauge('remuda_epoch', 'How often a controller has begun to lead.', epoch),
     gauge('remuda_recording', 'Whether changes can be recorded.', Number(recording)),
+    gauge('remuda_leading', 'Whether this candidate leads.', Number(service.ledger.isOpen)),
     gauge('remuda_event_listeners', 'Clients that follow the events.', service.feed.listeners),
     ...service.meters.samples()
   ]

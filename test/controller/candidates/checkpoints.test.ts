@@ -24,7 +24,7 @@ const checkpointed = (world: WorldCandidates, atLeast: number): Promise<number> 
     return position >= atLeast && position
   })
 
-test('who was away for too long starts anew from the checkpoint, also of a later reign', async t => {
+test('who was away for too long starts anew from the checkpoint of whoever leads', async t => {
   t.timeout(180_000)
   await using world = new WorldCandidates()
   const a = await world.start('a')

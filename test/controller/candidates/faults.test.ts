@@ -166,7 +166,7 @@ test('cut off from the hosts alone, a controller goes on to lead and can hand ov
   assertEpochs(t, cloud, news)
 })
 
-test('an order that was on its way for a reign is refused after the next one has spoken', async t => {
+test('an order that was on its way is refused after the next reign has spoken', async t => {
   const { cloud, news } = await openCloud()
   await using _ = cloud
   const host = cloud.host('h1')
