@@ -1,7 +1,7 @@
 /**
  * Measures how long an instance does not answer over HTTP while it moves between two real hosts of
- * a lab, back and forth. A client at the switch, in the instances' own segment, opens one connection
- * after another and gives up each after 150 ms.
+ * a lab, back and forth. A client at the switch, in the instances' own segment, opens one
+ * connection after another and gives up each after 150 ms.
  */
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
