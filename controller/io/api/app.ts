@@ -6,7 +6,7 @@ import type { IncomingMessage, RequestListener } from 'node:http'
 import { Readable } from 'node:stream'
 import swagger from '@fastify/swagger'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { isFault } from '#shared/fault.ts'
+import { Fault, isFault } from '#shared/fault.ts'
 import { validator, withDefaults } from '#shared/model/validate.ts'
 import { backupRoutes } from './backup.ts'
 import { candidateRoutes } from './candidates.ts'
@@ -36,6 +36,8 @@ export type App = {
 
 /** A request that is not answered after so long is cut off; streams may last. Unit: ms. */
 const requestMsMax = 310_000
+/** One for all: each request that ends is told so, and hardly anybody wants to know why. */
+const clientGone = new Fault('aborted', 'the client has its answer, or is gone')
 
 /** Every route of the API but that of its own description. */
 export const routesOf = (service: Service): readonly Route[] => [
@@ -178,7 +180,7 @@ function callOf(
   const { request, reply, caller } = from
   const gone = new AbortController()
   // Of the response, not of the connection: that one outlives many requests.
-  reply.raw.once('close', () => gone.abort())
+  reply.raw.once('close', () => gone.abort(clientGone))
   return {
     params: request.params as Readonly<Record<string, string>>,
     query: request.query as Readonly<Record<string, string>>,
