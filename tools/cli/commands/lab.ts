@@ -28,7 +28,7 @@ const up: Command = {
       name: 'hosts',
       type: 'count',
       value: 'COUNT',
-      doc: 'How many.',
+      doc: 'How many. Unit: count.',
       default: '3',
       minimum: 1,
       maximum: 32
@@ -140,7 +140,12 @@ export const lab: Noun = {
       doc: 'Makes the links of a host slow or lossy.',
       positionals: [host],
       options: [
-        { name: 'delay', type: 'duration', value: 'DURATION', doc: 'In each direction.' },
+        {
+          name: 'delay',
+          type: 'duration',
+          value: 'DURATION',
+          doc: 'In each direction. Unit: s unless given.'
+        },
         { name: 'loss', type: 'text', value: 'SHARE', doc: 'Share that is lost, such as 5%.' }
       ],
       examples: [{ line: 'remuda lab slow h2 --delay 200ms --loss 5%', doc: 'a bad line' }],
@@ -167,7 +172,13 @@ export const lab: Noun = {
       ],
       options: [
         { name: 'follow', short: 'f', type: 'flag', doc: 'Stays, and shows what comes.' },
-        { name: 'lines', type: 'count', value: 'COUNT', doc: 'How many lines.', default: '40' }
+        {
+          name: 'lines',
+          type: 'count',
+          value: 'COUNT',
+          doc: 'How many. Unit: lines.',
+          default: '40'
+        }
       ],
       examples: [{ line: 'remuda lab logs h1 controller -f', doc: 'what the controller decides' }],
       run: () => import('../run/lab.ts').then(module => module.labLogs)
