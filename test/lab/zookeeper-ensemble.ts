@@ -3,10 +3,11 @@
  * has an address of its own in 127.0.0.0/8, made of our process id, so that two test runs do not
  * meet. They end with us.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { exists } from '#shared/files.ts'
 import { askServer } from '#shared/zookeeper/four-letters.ts'
 import { zooKeeperHome } from '../../tools/zookeeper/home.ts'
 import {
@@ -42,7 +43,8 @@ export async function startEnsemble(
   } = {}
 ): Promise<ZooKeeperEnsemble> {
   const home = await zooKeeperHome()
-  const root = await mkdtemp(join(tmpdir(), 'remuda-zookeeper-'))
+  await sweep()
+  const root = await mkdtemp(join(tmpdir(), `remuda-zookeeper-${process.pid}-`))
   const net = `127.${100 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}`
   const first = 1 + 10 * (ensembles++ % 20)
   const members = Array.from({ length: options.count ?? 3 }, (_, index) => ({
@@ -67,6 +69,15 @@ export async function startEnsemble(
     throw thrown
   }
   return ensemble
+}
+
+/** Removes what test runs left behind that were killed. */
+async function sweep(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = /^remuda-zookeeper-(\d+)-/.exec(name)?.[1]
+    if (pid === undefined || (await exists(`/proc/${pid}`))) continue
+    await rm(join(tmpdir(), name), { recursive: true, force: true })
+  }
 }
 
 /** An ensemble; its servers are numbered from 1. */
