@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { stateDefault } from '#shared/state-folder.ts'
-import { labDefault, labServers } from '../lab/folder.ts'
+import { labDefault } from '../lab/folder.ts'
 import type { Given } from './arguments.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -13,6 +13,8 @@ export type Settings = {
   readonly state: string
   /** Folder of the lab on this machine. */
   readonly lab: string
+  /** Whether its cloud is meant where no server is named. */
+  readonly isLab: boolean
   /** Servers of one cloud; any of them may be asked. None: whatever this machine has. */
   readonly servers: readonly string[]
   readonly tokenFile: string | undefined
@@ -32,16 +34,13 @@ export function readSettings(given: Given, environment: Terminal['environment'])
   const either = (option: string, variable: string) =>
     given.text(option) ?? (environment[variable] || undefined)
   const lab = path.resolve(environment['REMUDA_LAB'] || labDefault)
+  const isLabSaid = Boolean(environment['REMUDA_LAB']) && given.text('state') === undefined
   return {
     state: path.resolve(either('state', 'REMUDA_STATE') ?? stateDefault),
     lab,
+    isLab: given.flag('lab') || isLabSaid,
     servers:
-      [
-        given.texts('server'),
-        given.flag('lab') ? labServers(lab) : [],
-        [environment['REMUDA_SERVER'] ?? ''],
-        environment['REMUDA_LAB'] && given.text('state') === undefined ? labServers(lab) : []
-      ]
+      [given.texts('server'), [given.flag('lab') ? '' : (environment['REMUDA_SERVER'] ?? '')]]
         .map(texts => texts.flatMap(text => text.split(',')).map(text => text.trim()))
         .map(texts => [...new Set(texts)].filter(text => text !== ''))
         .find(texts => texts.length > 0) ?? [],

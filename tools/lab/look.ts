@@ -4,8 +4,8 @@ import type { ResourceDocument } from '#shared/model/index.ts'
 import { Api } from '../cli/api/client.ts'
 import { listResources } from '../cli/api/resources.ts'
 import { statusOf } from './client.ts'
-import { labServers } from './folder.ts'
 import type { LabStatus } from './protocol.ts'
+import { labServers } from './servers.ts'
 
 /** What was seen of a lab. */
 export type Seen = {
@@ -19,7 +19,7 @@ export type Seen = {
   readonly cloudFault: string | undefined
 }
 
-/** The cloud is asked for so long: a lab whose cloud is silent is still to be looked at. Unit: ms. */
+/** Of a lab whose cloud is silent for so long, the rest is still to be looked at. Unit: ms. */
 const cloudMsMax = 3_000
 
 /** Looks once. Fault `unavailable`: there is no lab. */

@@ -1,8 +1,9 @@
 /**
  * What is said to the keeper of a lab: one JSON object a line, and for each one line back,
- * `{"ok":…}` with the answer or `{"fault":…}`. The same words are the power switch of the hosts, for whoever
- * fences them: `{"verb":"power","host":"h2","to":"off"}` answers `{"ok":{"power":"off"}}` once no
- * process of h2 is left, and does nothing where it is off; without `to` it only reads the switch.
+ * `{"ok":…}` with the answer or `{"fault":…}`. The same words are the power switch of the hosts,
+ * for whoever fences them: `{"verb":"power","host":"h2","to":"off"}` answers
+ * `{"ok":{"power":"off"}}` once no process of h2 is left, and does nothing where it is off;
+ * without `to` it only reads the switch.
  */
 import type { FaultCode } from '#shared/fault.ts'
 

@@ -15,6 +15,7 @@ import { typeLine } from './type-line.ts'
 const settings = (parts: Partial<Settings>): Settings => ({
   state: '/nonexistent',
   lab: '/nonexistent',
+  isLab: false,
   servers: [],
   tokenFile: undefined,
   tenant: undefined,

@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { Fault } from '#shared/fault.ts'
+import { labServers } from '../../lab/servers.ts'
 import { UsageFault } from '../failure.ts'
 import type { Settings } from '../settings.ts'
 
@@ -18,7 +19,9 @@ const localUrl = 'http://127.0.0.1:7410'
  * to this machine unless its file is named.
  */
 export function chooseAddresses(settings: Settings): readonly Address[] {
-  const { servers, state } = settings
+  const { state } = settings
+  const isLab = settings.isLab && settings.servers.length === 0
+  const servers = isLab ? labServers(settings.lab) : settings.servers
   if (servers.length > 0) return servers.map(server => readServer(server, settings))
   for (const name of ['admin.sock', 'read.sock']) {
     const candidate = path.join(state, 'run', name)

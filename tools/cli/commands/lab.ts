@@ -19,7 +19,7 @@ const up: Command = {
   verb: 'up',
   doc: 'Makes hosts out of this machine, with a cloud on them.',
   details: [
-    'Each host is a set of namespaces with a libvirtd, an agent, a boot id and a name of its own, ' +
+    'Each host is a set of namespaces with its own libvirtd, agent, boot id and name, ' +
       'on a common bridge; the first ones may be controller. It needs root, and a checkout.',
     ...folder
   ],
@@ -65,7 +65,7 @@ const partition: Command = {
       type: 'text',
       value: 'SERVICE',
       words: ['zookeeper', 'ensemble', 'agents', 'api'],
-      doc: 'Cuts only this: clients from ZooKeeper, its servers from each other, controllers from agents, agents from the API.'
+      doc: 'Cuts only the traffic to this service.'
     },
     {
       name: 'one-way',

@@ -13,7 +13,8 @@
  *  - /run/lock must exist, or no console of a virtual machine can be opened.
  *  - /dev is the host's own, without /dev/kvm unless it is wanted: one that exists but does not
  *    work costs each agent seconds and libvirt a minute.
- *  - libvirt moves what is mounted below /dev for each emulator, and fails where it was mounted twice.
+ *  - libvirt moves what is mounted below /dev for each emulator, and fails where that was mounted
+ *    twice.
  *  - Every host sees its own state where the machine has its own, or an empty folder.
  *  - The boot id that the kernel tells is the host's own as well.
  */

@@ -1,11 +1,11 @@
 /**
  * A slow and lossy line between a host and the switch, where the kernel has no netem.
  *
- *     host ── veth ── bridge ── tap ══ emulator ══ UDP ── relay ── UDP ══ emulator ══ tap ── switch
+ *     host ── bridge ── tap ══ emulator ══ UDP ── relay ── UDP ══ emulator ══ tap ── switch
  *
  * Frames come out of the kernel by tap devices. Opening those takes an ioctl that Node has not, so
  * an emulator without a machine, of which only the hubs for networks are used, turns frames into
- * datagrams on the switch's loopback and back. The relay between holds each for a while or drops it.
+ * datagrams on the switch's loopback and back. The relay holds each for a while or drops it.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -20,6 +20,9 @@ const deadlineMs = 20_000
 /** Bridges of the switch: of the hosts and of the instances. */
 const bridges = { hosts: 'lab0', instances: 'net0' } as const
 
+/** They would change with their ports, and hosts miss their router, if they were not said. */
+const macs = { hosts: '02:fe:00:00:00:01', instances: '02:fe:00:00:00:02' } as const
+
 /** All names under which frames of a host come to the switch, its slow lines included. */
 export const frontsOf = (host: string): readonly string[] =>
   portsOf(host).flatMap(port => [port, linksOf(port).far])
@@ -69,15 +72,18 @@ export class Switch implements AsyncDisposable {
   /** Gives a host its links; those of an earlier power-on are cut off first. */
   async plug(host: HostPlan, pid: number): Promise<void> {
     const [own, instances] = portsOf(host.name)
+    const [ownBridge, instancesBridge] = this.#mastersOf(host.name)
+    const [peer, instancesPeer] = [0, 1].map(port => macOf(host, port))
     for (const port of [own, instances]) {
       await this.run(['ip', 'link', 'delete', port], undefined, [0, 1])
     }
     await this.#ip([
-      `link add name ${own} type veth peer name ${hostLinks.hosts} address ${macOf(host, 0)} netns ${pid}`,
-      `link set dev ${own} master ${this.#masterOf(host.name, own, bridges.hosts)}`,
+      `link add name ${own} type veth peer name ${hostLinks.hosts} address ${peer} netns ${pid}`,
+      `link set dev ${own} master ${ownBridge}`,
       `link set dev ${own} up`,
-      `link add name ${instances} type veth peer name ${hostLinks.instances} address ${macOf(host, 1)} netns ${pid}`,
-      `link set dev ${instances} master ${this.#masterOf(host.name, instances, bridges.instances)}`,
+      `link add name ${instances} type veth peer name ${hostLinks.instances}` +
+        ` address ${instancesPeer} netns ${pid}`,
+      `link set dev ${instances} master ${instancesBridge}`,
       `link set dev ${instances} up`
     ])
     const prefix = parseCidr(this.#plan.subnet.cidr)!.prefix
@@ -127,8 +133,10 @@ export class Switch implements AsyncDisposable {
     )
   }
 
-  #masterOf(host: string, port: string, bridge: string): string {
-    return this.#slow.has(host) ? linksOf(port).inner : bridge
+  /** The bridges of a host's two ports: those of its slow lines where it has such. */
+  #mastersOf(host: string): readonly string[] {
+    if (this.#slow.has(host)) return portsOf(host).map(port => linksOf(port).inner)
+    return [bridges.hosts, bridges.instances]
   }
 
   /** Runs a program in the switch's namespace. */
@@ -164,8 +172,8 @@ export class Switch implements AsyncDisposable {
     const [hosts, guests] = [parseCidr(subnet.cidr)!, parseCidr(instances.cidr)!]
     await this.#ip([
       'link set dev lo up',
-      `link add name ${bridges.hosts} address 02:fe:00:00:00:01 type bridge forward_delay 0`,
-      `link add name ${bridges.instances} address 02:fe:00:00:00:02 type bridge forward_delay 0`,
+      `link add name ${bridges.hosts} address ${macs.hosts} type bridge forward_delay 0`,
+      `link add name ${bridges.instances} address ${macs.instances} type bridge forward_delay 0`,
       `address add ${subnet.router}/${hosts.prefix} dev ${bridges.hosts}`,
       `address add ${instances.router}/${guests.prefix} dev ${bridges.instances}`,
       `link set dev ${bridges.hosts} up`,
@@ -195,8 +203,8 @@ export class Switch implements AsyncDisposable {
   }
 }
 
-/** A host keeps its hardware addresses over power cuts, or its neighbours would miss it for long. */
-function macOf({ address }: HostPlan, port: 0 | 1): string {
+/** A host keeps its hardware addresses over power cuts, or others would miss it for long. */
+function macOf({ address }: HostPlan, port: number): string {
   const octets = address.split('.').map(octet => Number(octet).toString(16).padStart(2, '0'))
   return ['02', `0${port}`, ...octets].join(':')
 }
