@@ -96,11 +96,14 @@ test.serial('a follower goes on after the server was killed', async t => {
   await using follower = await openPostgresJournal({ url, password, log: silentLog })
   const seen: number[] = []
   const stop = new AbortController()
+  const seesAll = async (count: number) => {
+    while (seen.length < count) await new Promise(resolve => setTimeout(resolve, 10))
+  }
   const follow = async () => {
     for await (const { position } of follower.tail(seen.length, stop.signal)) seen.push(position)
   }
   const failing = follow()
-  while (seen.length < 1) await new Promise(resolve => setTimeout(resolve, 10))
+  await Promise.race([failing, seesAll(1)])
   await server.restart()
   await rejects(t, failing, 'unavailable')
   await journal.append(numbered(2), { epoch }).catch(() => {})
@@ -108,7 +111,7 @@ test.serial('a follower goes on after the server was killed', async t => {
   const raised = await journal.raiseEpoch()
   await journal.append(numbered(3), { epoch: raised })
   const going = follow()
-  while (seen.length < journal.head()) await new Promise(resolve => setTimeout(resolve, 10))
+  await Promise.race([going, seesAll(journal.head())])
   stop.abort()
   await going
   t.deepEqual(
