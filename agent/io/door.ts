@@ -118,7 +118,7 @@ function objectionTo(joined: Joined, options: KnockOptions): string | undefined 
   }
   const key = pinned ?? cloudKey
   if (bootstrap && (key === undefined || !isSignedBy(key, bootstrap))) {
-    return 'cannot take the approval: its list of candidates is not signed with the key of the cloud'
+    return 'cannot take the approval: its list is not signed with the key of the cloud'
   }
   if (cloud !== undefined && joined.cloud !== cloud) {
     return `cannot join cloud ${joined.cloud}: this host belongs to cloud ${cloud}`

@@ -20,7 +20,7 @@ export type Testimony = {
   readonly at: Ms
 }
 
-/** What peers have said, by the UUID of whom they looked for. Mutable; changed by the view alone. */
+/** What peers have said, by the UUID of whom they looked for. Only the view changes it. */
 export class Witnesses {
   readonly #words = new Map<string, Map<string, Testimony>>()
   readonly #subjects = new Map<string, readonly string[]>()
@@ -92,8 +92,8 @@ export function corroborate(
 export function corroborationSentence({ verdict, reached, missed }: Corroboration): string {
   switch (verdict) {
     case 'agreed': {
-      const isOne = missed.length === 1
-      return `its peer${isOne ? '' : 's'} ${listOf(missed)} ${isOne ? 'does' : 'do'} not reach it either`
+      const [peers, verb] = missed.length === 1 ? ['peer', 'does'] : ['peers', 'do']
+      return `its ${peers} ${listOf(missed)} ${verb} not reach it either`
     }
     case 'one-sided':
       return `but ${listOf(reached)} reach${reached.length === 1 ? 'es' : ''} it`

@@ -35,14 +35,10 @@ import type { Mesh, MeshMessage, Peer } from '../core/ports.ts'
 export const redialMsMin = 50
 /** The longest wait. Unit: ms. */
 export const redialMsMax = 5_000
-/**
- * So many lines are dialled at once: of thousands, each handshake would take so long that it is
- * given up and begun again. Where nobody takes the call at once, no other line waits for that one.
- * Unit of times: ms.
- */
+/** Lines that are dialled at once: with thousands, handshakes would take too long and fail. */
 export const dialsMax = 128
-export const callMsMax = 250
-export const handshakeMsMax = 5_000
+/** No line waits longer for a call to be taken, and for a handshake, of another one. Unit: ms. */
+const [callMsMax, handshakeMsMax] = [250, 5_000]
 /** How often a line that had no room is tried again, and waiting lines are looked at. Unit: ms. */
 export const sweepMs = 50
 /** Refused messages are logged at most this often; all are counted. Unit: ms. */

@@ -20,7 +20,7 @@ import type { DeepReadonly } from '../model/types.ts'
 export const candidatesMax = 16
 /** No cloud has more instances that their hosts start by themselves. */
 export const servicesMax = 256
-const signedText = 'remuda bootstrap 1\n'
+const signedText = 'remuda-bootstrap 1\n'
 
 const Text = (maxLength = 256) => Type.String({ maxLength })
 const Key = () => Type.String({ minLength: 40, maxLength: 40 })

@@ -128,7 +128,7 @@ export const Join = Strict({
   /** Where its agent listens, such as tcp://10.0.0.7:7411. */
   endpoint: Text(),
   token: Type.Optional(Text()),
-  /** Version of the signed list that it keeps; a journal that was put back may have an older one. */
+  /** Version of the signed list that it keeps; that of a journal put back may be older. */
   bootstrapVersion: Type.Optional(Count())
 })
 /** What the door answers. */

@@ -8,8 +8,9 @@ import { type Refusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
 import { type Context, decision, isoOf } from './context.ts'
 
-/** How long a token is good for when nobody says, and at most. Unit: ms. */
+/** How long a token is good for when nobody says. Unit: ms. */
 export const joinTokenMsUnsaid: Ms = 3_600_000
+/** How long it is good for at most. Unit: ms. */
 export const joinTokenMsMax: Ms = 24 * 3_600_000
 /** How many hosts one token may let in at most. */
 export const joinTokenUsesMax = 10_000

@@ -43,7 +43,7 @@ const knock = (world: WorldController, host: string, fields: Partial<Join> = {})
   })
 
 /** Whatever has become of it since it was read. */
-const any = { 'if-match': '*' }
+const ifAny = { 'if-match': '*' }
 
 const reasons = ({ running }: WorldController) =>
   [...running.service.reign.view.all('event').values()].map(({ spec }) => spec.reason)
@@ -146,7 +146,7 @@ test('a host that is removed is hung up on, and waits when it knocks again', t =
   withWorld(t, async world => {
     await joinHost(world)
     const path = '/v1/hosts/h1'
-    t.is((await world.ask({ method: 'DELETE', path, headers: any })).status, 204)
+    t.is((await world.ask({ method: 'DELETE', path, headers: ifAny })).status, 204)
     await t.throwsAsync(joinHost(world), { message: /it was removed at .*host approve h1/ })
     t.true(reasons(world).includes('host-removed'))
     await world.ask({ method: 'POST', path: `${path}/approve` })
@@ -163,11 +163,11 @@ test('a host with instances goes only by force, and they are forgotten with it',
     const body = { name: 'web', spec }
     t.is((await world.ask({ method: 'POST', path: '/v1/instances', body })).status, 201)
     const path = '/v1/hosts/h1'
-    const refused = await world.ask({ method: 'DELETE', path, headers: any })
+    const refused = await world.ask({ method: 'DELETE', path, headers: ifAny })
     t.is(refused.status, 409)
     t.regex(refused.text, /cannot remove host h1: it holds what cannot go elsewhere/)
     t.regex(refused.text, /--force forgets it with all that is on it, for good/)
-    const forced = { method: 'DELETE', path: `${path}?force=1`, headers: any }
+    const forced = { method: 'DELETE', path: `${path}?force=1`, headers: ifAny }
     t.is((await world.ask(forced)).status, 204)
     t.is((await world.ask({ path: '/v1/instances/web' })).status, 404)
     t.is((await world.ask({ path: '/v1/volumes/store' })).status, 404)

@@ -100,7 +100,8 @@ const byFileOnly: Readonly<Partial<Record<FieldName, string>>> = {
   'instance.restart.delayMsMin': 'a matter of care, and the defaults serve most',
   'instance.restart.delayMsMax': 'the same',
   'instance.restart.resetMs': 'the same',
-  'instance.restarts': 'the command restart raises it'
+  'instance.restarts': 'the command restart raises it',
+  'instance.coldStart': 'for the few that a cloud itself needs after a power cut'
 }
 
 const isWithin = (inner: string, outer: string): boolean =>

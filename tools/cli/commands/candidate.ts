@@ -18,8 +18,8 @@ export const candidateCommands: readonly Command[] = [
     verb: 'candidate remove',
     doc: 'Takes a candidate out of the list: no host lets its key in any more.',
     details: [
-      'For a machine that was stolen or is not trusted any more. It stays out, by its name and by ' +
-        'its key, until it is allowed again. Take the secret of the ensemble from it as well.'
+      'For a machine that was stolen or is not trusted any more. It stays out, by its name and ' +
+        'by its key, until it is allowed again. Take the secret of the ensemble from it as well.'
     ],
     positionals: [name],
     examples: [{ line: 'remuda cluster candidate remove c3', doc: 'at once, on every host' }],
