@@ -105,6 +105,25 @@ export function noteLoaded(
 }
 
 /**
+ * Notes the chunks that a checkpoint lists of which only the sizes are known, once the keys are
+ * noted that there are now. All of them count as dirty.
+ */
+export function noteListed(index: ChunkIndex, listed: ReadonlyMap<string, number>): void {
+  for (const [name, bytes] of listed) {
+    const { count, number } = placeOf(name)
+    const keys = count === index.count ? index.members[number]!.size : 0
+    index.stored.set(name, { keys, bytes })
+    markName(index, name)
+  }
+}
+
+/** An index of as many chunks as a checkpoint has, by the name of one of them. */
+export const chunkIndexAs = (name: string): ChunkIndex => {
+  const { count } = placeOf(name)
+  return { ...emptyChunkIndex(), count, members: emptyMaps(count) }
+}
+
+/**
  * Takes what must be written so that the journal holds the state as it is now; no chunk counts as
  * dirty after that. When the write fails, give it back to `putBack`.
  */
@@ -167,9 +186,15 @@ export function noteStored(
   }
 }
 
-/** Writes a chunk as JSON, which is as quick to read as packed records and takes less memory. */
-export const encodeChunk = (chunk: Chunk): Uint8Array =>
-  encoder.encode(JSON.stringify({ keys: chunk.keys, values: chunk.values }))
+/**
+ * Writes a chunk as JSON, which is as quick to read as packed records and takes less memory. Its
+ * entries are in the order of their keys, so that whoever writes the same chunk writes the same.
+ */
+export function encodeChunk({ keys, values }: Chunk): Uint8Array {
+  const order = [...keys.keys()].sort((a, b) => (keys[a]! < keys[b]! ? -1 : 1))
+  const sorted = { keys: order.map(at => keys[at]), values: order.map(at => values[at]) }
+  return encoder.encode(JSON.stringify(sorted))
+}
 
 /** Reads a chunk; Fault `corrupt` when it is none. */
 export function decodeChunk(bytes: Uint8Array): Chunk {

@@ -27,6 +27,9 @@ export type JournalOpening = {
   readonly cut: { readonly entries: number; readonly because: string } | undefined
 }
 
+/** What a checkpoint says of a chunk without its being read. */
+export type ListedChunk = { readonly bytes: number; readonly sha256: string }
+
 /** A Map of them, or something that makes them one after another as they are written. */
 export type ChangedChunks =
   | Iterable<readonly [string, Uint8Array | undefined]>
@@ -58,10 +61,11 @@ export interface Journal extends AsyncDisposable {
     readonly position: Position
     readonly changed: ChangedChunks
   }): Promise<void>
-  /** Streams the last checkpoint's chunks; undefined: there is none. */
+  /** Lists the last checkpoint's chunks, or streams them; undefined: there is none. */
   readCheckpoint(): Promise<
     | {
         readonly position: Position
+        readonly listed: () => Promise<ReadonlyMap<string, ListedChunk>>
         readonly chunks: AsyncIterable<{ readonly key: string; readonly bytes: Uint8Array }>
       }
     | undefined

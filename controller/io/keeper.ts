@@ -3,23 +3,26 @@
  * later it writes the chunks that have changed, slice by slice so that the event loop stays free,
  * and lets the journal forget what the checkpoint covers.
  */
+import { hash as digest } from 'node:crypto'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Log } from '#shared/log.ts'
 import {
   type Chunk,
   type ChunkIndex,
+  chunkIndexAs,
   type DirtyChunks,
   decodeChunk,
   emptyChunkIndex,
   encodeChunk,
   growToFit,
   noteKey,
+  noteListed,
   noteLoaded,
   noteStored,
   putBack,
   takeDirty
 } from '../core/journal-chunks.ts'
-import type { Entry, Journal, Position } from '../core/ports.ts'
+import type { Entry, Journal, ListedChunk, Position } from '../core/ports.ts'
 import type { View } from '../core/view.ts'
 import type { KeyTap } from './key-taps.ts'
 
@@ -60,7 +63,9 @@ export class Keeper {
   readonly #changed: KeyTap
   readonly #pace: number
   readonly #dueKept: number
-  readonly #index: ChunkIndex = emptyChunkIndex()
+  #index: ChunkIndex = emptyChunkIndex()
+  /** What the place holds of others: a chunk that would be the same is not written. */
+  #listed: ReadonlyMap<string, ListedChunk> | undefined
   #written: Position = 0
   #writing: Promise<void> | undefined
 
@@ -98,22 +103,23 @@ export class Keeper {
 
   /**
    * Takes a place over whose checkpoint others have written, and for a view that was filled from
-   * elsewhere: the next checkpoint holds all of it, and nothing of theirs.
+   * elsewhere: the next checkpoint holds all of it, and of theirs only the chunks that are as ours.
    */
   async adopt(): Promise<void> {
     const checkpoint = await this.#journal.readCheckpoint()
-    if (checkpoint) {
-      this.#written = checkpoint.position
-      for await (const { key: name, bytes } of checkpoint.chunks) {
-        this.#index.stored.set(name, { keys: 0, bytes: bytes.length })
-      }
-    }
+    const listed = await checkpoint?.listed()
+    const [first] = listed?.keys() ?? []
+    this.#index = first === undefined ? emptyChunkIndex() : chunkIndexAs(first)
+    this.#written = checkpoint?.position ?? 0
     let noted = 0
     for (const key of this.#view.keys()) {
       noteKey(this.#index, key, this.#view.valueOf(key))
       noted += 1
       if (noted % keysPerSlice === 0) await breathe()
     }
+    const sizes = new Map([...(listed ?? [])].map(([name, { bytes }]) => [name, bytes]))
+    noteListed(this.#index, sizes)
+    this.#listed = listed
   }
 
   /** Commits that are not in the checkpoint yet. */
@@ -144,9 +150,13 @@ export class Keeper {
     const position = this.#view.position
     const taken = takeDirty(this.#index)
     const sizes = new Map<string, number>()
+    const listed = this.#listed
+    // A write that fails may have happened: what the place holds then is not known.
+    this.#listed = undefined
     try {
       await durable()
-      await this.#journal.writeCheckpoint({ position, changed: encoded(taken, sizes) })
+      const changed = encoded(taken, { sizes, listed })
+      await this.#journal.writeCheckpoint({ position, changed })
     } catch (thrown) {
       putBack(this.#index, taken)
       throw thrown
@@ -199,13 +209,18 @@ export async function loadCheckpoint(
 /** Encodes chunk after chunk as the journal takes them, so that never all are in memory. */
 async function* encoded(
   taken: DirtyChunks,
-  sizes: Map<string, number>
+  known: {
+    /** Takes the bytes of each chunk. */
+    readonly sizes: Map<string, number>
+    readonly listed: ReadonlyMap<string, ListedChunk> | undefined
+  }
 ): AsyncIterable<readonly [string, Uint8Array | undefined]> {
   for (const name of taken.gone) yield [name, undefined]
   for (const [at, { name, chunk }] of taken.chunks.entries()) {
     const bytes = encodeChunk(chunk)
-    sizes.set(name, bytes.length)
-    yield [name, bytes]
+    known.sizes.set(name, bytes.length)
+    const there = known.listed?.get(name)
+    if (!there || there.sha256 !== digest('sha256', bytes)) yield [name, bytes]
     if (at % chunksPerSlice === 0) await breathe()
   }
 }

@@ -71,7 +71,8 @@ export class Replica implements CheckpointPlace, AsyncDisposable {
   async readCheckpoint() {
     const manifest = this.#manifest
     if (!manifest) return undefined
-    return { position: manifest.position, chunks: readChunks(this.#store, manifest) }
+    const listed = async () => new Map(Object.entries(manifest.chunks))
+    return { position: manifest.position, listed, chunks: readChunks(this.#store, manifest) }
   }
 
   async writeCheckpoint(checkpoint: {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { numbered, read } from '../world/numbered-commits.ts'
 import { bytes, type JournalPromise, readChunks, rejects } from './journal-bed.ts'
 
@@ -27,6 +28,12 @@ export const checkpointPromises: readonly JournalPromise[] = [
       await using journal = await bed.open()
       t.is((await journal.readCheckpoint())?.position, 2)
       t.deepEqual(await readChunks(journal), { a: 'a2', c: 'c1', d: 'd2' })
+      const listed = await (await journal.readCheckpoint())?.listed()
+      for (const [name, { bytes: length, sha256 }] of listed ?? []) {
+        t.is(length, 2)
+        t.is(sha256, hash('sha256', { a: 'a2', c: 'c1', d: 'd2' }[name] ?? ''), name)
+      }
+      t.is(listed?.size, 3)
       t.is(journal.opening.head, 2)
     }
   ],

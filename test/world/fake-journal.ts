@@ -259,7 +259,14 @@ export class FakeJournal implements SharedJournal {
     async function* chunks() {
       for (const [key, bytes] of checkpoint!.chunks) yield { key, bytes }
     }
-    return { position: checkpoint.position, chunks: chunks() }
+    const listed = async () =>
+      new Map(
+        [...checkpoint.chunks].map(([key, bytes]) => {
+          const sha256 = createHash('sha256').update(bytes).digest('hex')
+          return [key, { bytes: bytes.length, sha256 }] as const
+        })
+      )
+    return { position: checkpoint.position, listed, chunks: chunks() }
   }
 
   async prune(upTo: Position): Promise<void> {

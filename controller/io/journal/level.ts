@@ -170,7 +170,8 @@ class LevelJournal implements Journal {
   async readCheckpoint() {
     const manifest = this.#checkpoint
     if (!manifest) return undefined
-    return { position: manifest.position, chunks: this.#chunksOf(manifest) }
+    const listed = async () => new Map(Object.entries(manifest.chunks))
+    return { position: manifest.position, listed, chunks: this.#chunksOf(manifest) }
   }
 
   prune(upTo: Position): Promise<void> {

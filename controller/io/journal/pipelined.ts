@@ -174,7 +174,9 @@ class PipelinedJournal implements SharedJournal {
 
   async readCheckpoint() {
     const checkpoint = await this.#store.readCheckpoint()
-    return checkpoint && { position: checkpoint.link.position, chunks: checkpoint.chunks }
+    if (!checkpoint) return undefined
+    const { link, listed, chunks } = checkpoint
+    return { position: link.position, listed, chunks }
   }
 
   prune(upTo: Position): Promise<void> {

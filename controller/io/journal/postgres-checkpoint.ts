@@ -35,7 +35,9 @@ export class PostgresCheckpoint {
   /** Link and chunks of the last checkpoint; undefined: there is none. */
   async read(): Promise<StoredCheckpoint | undefined> {
     const manifest = await this.#find()
-    return manifest && { link: manifest.link, chunks: this.#chunksOf(manifest) }
+    if (!manifest) return undefined
+    const listed = async () => new Map(Object.entries(manifest.listing))
+    return { link: manifest.link, listed, chunks: this.#chunksOf(manifest) }
   }
 
   /** Stores what has changed as of a link. */

@@ -4,7 +4,7 @@
  * failures; a store owns the epoch's check, which must be one with the write.
  */
 import type { Epoch } from '#shared/ids.ts'
-import type { ChangedChunks, Position } from '../../core/ports.ts'
+import type { ChangedChunks, ListedChunk, Position } from '../../core/ports.ts'
 import type { Link, StoredEntry } from './entry-codec.ts'
 
 /** Where a journal stands. */
@@ -26,6 +26,7 @@ export type Batch = {
 /** What was stored of the folded state. */
 export type StoredCheckpoint = {
   readonly link: Link
+  readonly listed: () => Promise<ReadonlyMap<string, ListedChunk>>
   readonly chunks: AsyncIterable<{ readonly key: string; readonly bytes: Uint8Array }>
 }
 

@@ -11,7 +11,7 @@
  * checkpoint more, for those who are reading it, and what a broken-off one has left goes with it.
  */
 import { hash as digest } from 'node:crypto'
-import { Fault } from '#shared/fault.ts'
+import { Fault, isFault } from '#shared/fault.ts'
 import type { Node, Operation, ZooKeeperSession } from '#shared/zookeeper/session.ts'
 import type { ChangedChunks } from '../../core/ports.ts'
 import { chunkBytesMax } from './checkpoint.ts'
@@ -55,7 +55,9 @@ export class ZooKeeperCheckpoint {
   /** Link and chunks of the last checkpoint; undefined: there is none. */
   async read(): Promise<StoredCheckpoint | undefined> {
     const manifest = this.#known ? this.#known.manifest : (await this.#find()).manifest
-    return manifest && { link: manifest.link, chunks: this.#chunksOf(manifest) }
+    if (!manifest) return undefined
+    const listed = async () => new Map(Object.entries(await this.#listed(manifest)))
+    return { link: manifest.link, listed, chunks: this.#chunksOf(manifest) }
   }
 
   /** Stores what has changed as of a link. */
@@ -113,10 +115,16 @@ export class ZooKeeperCheckpoint {
     return decodeRecord(checkpointPath, bytes) as Listing
   }
 
+  /** Names of its chunks, and where they are; Fault `conflict` when there is a newer one now. */
+  async #listed(manifest: Manifest): Promise<Listing> {
+    if (this.#known?.manifest === manifest) return this.#known.chunks
+    return await this.#listingOf(manifest).catch(thrown => this.#failReading(manifest, thrown))
+  }
+
   /** Chunk after chunk; Fault `conflict` when there is a newer checkpoint now. */
   async *#chunksOf(manifest: Manifest) {
     try {
-      const chunks = Object.entries(await this.#listingOf(manifest))
+      const chunks = Object.entries(await this.#listed(manifest))
       const fetch = (from: number) =>
         chunks.slice(from, from + chunksRead).map(([name, listed]) => {
           const chunk = this.#chunk(name, listed)
@@ -132,15 +140,20 @@ export class ZooKeeperCheckpoint {
           yield { key: chunks[from + at]![0], bytes: await read }
         }
       }
-    } catch (cause) {
-      if (!(cause instanceof Fault && cause.code === 'corrupt')) throw cause
-      if ((await this.#find()).manifest?.serial === manifest.serial) throw cause
-      const what = `cannot read on in the checkpoint at ${manifest.link.position}`
-      throw new Fault('conflict', `${what}: there is a newer one`, {
-        cause,
-        next: ['read the newer one']
-      })
+    } catch (thrown) {
+      await this.#failReading(manifest, thrown)
     }
+  }
+
+  /** Throws what was met in reading a checkpoint, or that there is a newer one meanwhile. */
+  async #failReading(manifest: Manifest, cause: unknown): Promise<never> {
+    if (!isFault(cause, 'corrupt')) throw cause
+    if ((await this.#find()).manifest?.serial === manifest.serial) throw cause
+    const what = `cannot read on in the checkpoint at ${manifest.link.position}`
+    throw new Fault('conflict', `${what}: there is a newer one`, {
+      cause,
+      next: ['read the newer one']
+    })
   }
 
   /** Reads one chunk and verifies it; what is wrong is read once more after a sync. */

@@ -8,7 +8,7 @@ import { decodeChunk } from '../../../controller/core/journal-chunks.ts'
 import type { Journal, Position } from '../../../controller/core/ports.ts'
 import { View } from '../../../controller/core/view.ts'
 import { openLevelJournal } from '../../../controller/io/journal/level.ts'
-import { Keeper } from '../../../controller/io/keeper.ts'
+import { type CheckpointPlace, Keeper } from '../../../controller/io/keeper.ts'
 import { FakeJournalDisk } from '../../world/fake-journal.ts'
 import { makeFolder } from './folder.ts'
 
@@ -165,6 +165,69 @@ test('a checkpoint holds the view of one moment, though it goes on changing', as
   const changes = position - 1
   t.is(sizes.length, 10_000 - changes)
   t.is(sizes.filter(size => size.spec.vcpus === 2).length, changes)
+})
+
+/** Lets a view that was filled elsewhere take a journal over, and says which chunks it writes. */
+async function takeOver(disk: FakeJournalDisk, commits: readonly Commit[]) {
+  const journal = disk.open()
+  const view = new View()
+  await new Keeper({ journal: disk.open(), view, log: silentLog }).load()
+  const epoch = await journal.raiseEpoch()
+  const written: string[] = []
+  const place: CheckpointPlace = {
+    readCheckpoint: () => journal.readCheckpoint(),
+    entries: after => journal.entries(after),
+    prune: upTo => journal.prune(upTo),
+    writeCheckpoint: async ({ position, changed }) => {
+      const chunks = new Map<string, Uint8Array | undefined>()
+      for await (const [name, bytes] of changed) chunks.set(name, bytes)
+      written.push(...chunks.keys())
+      await journal.writeCheckpoint({ position, changed: chunks })
+    }
+  }
+  const keeper = new Keeper({ journal: place, view, log: silentLog })
+  await keeper.adopt()
+  for (const commit of commits) {
+    const position = await journal.append(commit, { epoch })
+    view.fold({ type: 'commit', position, commit })
+  }
+  return { view, keeper, written }
+}
+
+test('who takes a checkpoint over writes only the chunks that are not as theirs', async t => {
+  const disk = new FakeJournalDisk()
+  const first = await startOn(disk.open())
+  const many = Array.from({ length: 10_000 }, (_, number) => put(number, 1))
+  await first.commit({ changes: many, decisions: [] })
+  await first.keeper.write(allDurable)
+  const chunks = disk.checkpoint!.chunks.size
+  t.true(chunks > 4, `${chunks} chunks`)
+
+  const next = await takeOver(disk, [{ changes: [put(7, 2)], decisions: [] }])
+  await next.keeper.write(allDurable)
+  t.is(next.written.length, 1)
+  t.deepEqual(storedBy((await startOn(disk.open())).view), storedBy(next.view))
+
+  const all = Array.from({ length: 10_000 }, (_, number) => remove(number))
+  const last = await takeOver(disk, [{ changes: all, decisions: [] }])
+  await last.keeper.write(allDurable)
+  t.is(last.written.length, chunks)
+  t.deepEqual(storedBy((await startOn(disk.open())).view), storedBy(last.view))
+})
+
+test('who has failed to write a checkpoint that it took over writes all of it', async t => {
+  const disk = new FakeJournalDisk()
+  const first = await startOn(disk.open())
+  await first.commit(commitOf(1, [put(1, 1)]))
+  await first.keeper.write(allDurable)
+  const next = await takeOver(disk, [commitOf(1, [put(1, 2)])])
+  const failed = async () => {
+    throw new Fault('unavailable', 'cannot record the change')
+  }
+  await t.throwsAsync(next.keeper.write(failed), { instanceOf: Fault })
+  await next.keeper.write(allDurable)
+  t.is(next.written.length, disk.checkpoint!.chunks.size)
+  t.deepEqual(storedBy((await startOn(disk.open())).view), storedBy(next.view))
 })
 
 async function storedSizes(
