@@ -9,7 +9,9 @@ export const globalOptions: readonly Option[] = [
     type: 'text',
     value: 'URL',
     repeatable: true,
-    doc: 'Where the cloud answers: http://…, https://… or unix:/path; several with commas, of which any is asked. Also REMUDA_SERVER.',
+    doc:
+      'Where the cloud answers: http://…, https://… or unix:/path; several with commas, of ' +
+      'which any is asked. Also REMUDA_SERVER.',
     default: "the controller's socket on this machine, else http://127.0.0.1:7410"
   },
   {

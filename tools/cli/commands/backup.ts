@@ -24,7 +24,7 @@ export const backupCommands: readonly Command[] = [
     examples: [
       { line: 'remuda cluster backup create cloud.backup', doc: 'from the running cloud' },
       {
-        line: 'remuda cluster backup create cloud.backup --folder /var/lib/remuda/controller/journal',
+        line: 'remuda cluster backup create a.backup --folder /var/lib/remuda/controller/journal',
         doc: 'while no controller runs'
       }
     ],
@@ -53,7 +53,7 @@ export const backupCommands: readonly Command[] = [
         name: 'epoch-above',
         type: 'count',
         value: 'EPOCH',
-        doc: 'Highest epoch that hosts have seen, where that is known to be far above the backup.',
+        doc: 'Highest epoch that hosts have seen, if far above the backup. Unit: epochs.',
         default: 'a thousand above that of the backup'
       },
       dryRunOption,
