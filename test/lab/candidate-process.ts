@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Answered, type Asked, ask } from '../world/world-controller.ts'
 
-const main = join(import.meta.dirname, '../../controller/main.ts')
+const mainFile = join(import.meta.dirname, '../../controller/main.ts')
 
 /** One candidate with its state folder and all that it has logged. */
 export class CandidateProcess implements AsyncDisposable {
@@ -27,25 +27,43 @@ export class CandidateProcess implements AsyncDisposable {
 
   static async start(given: {
     readonly name: string
-    readonly servers: readonly string[]
-    readonly secret: string
-    readonly sessionMs: number
+    /** Where it stands for election; left out, it is alone. */
+    readonly ensemble?: {
+      readonly servers: readonly string[]
+      readonly secret: string
+      readonly sessionMs: number
+    }
+    /** Where its journal is; in the ensemble if left out. */
+    readonly postgres?: { readonly url: string; readonly password: string }
+    /** What is run; from the sources if left out. */
+    readonly program?: string
   }): Promise<CandidateProcess> {
     const state = await mkdtemp(join(tmpdir(), `remuda-${given.name}-`))
-    const secretFile = join(state, 'ensemble.secret')
-    await writeFile(secretFile, `${given.secret}\n`, { mode: 0o600 })
-    const args = [
-      ...['--state', state, '--name', given.name, '--journal', 'zookeeper'],
-      ...['--api-port', '0', '--door-port', '0', '--session-ms', String(given.sessionMs)],
-      ...['--ensemble', given.servers.join(','), '--ensemble-secret-file', secretFile]
-    ]
-    const candidate = new CandidateProcess(given.name, state, args)
+    const { name, ensemble, postgres, program = mainFile } = given
+    const args = [program, '--state', state, '--name', name, '--api-port', '0', '--door-port', '0']
+    args.push('--journal', postgres ? 'postgres' : 'zookeeper')
+    const keep = async (file: string, secret: string): Promise<string> => {
+      const path = join(state, file)
+      await writeFile(path, `${secret}\n`, { mode: 0o600 })
+      return path
+    }
+    if (ensemble) {
+      const { servers, sessionMs } = ensemble
+      const path = await keep('ensemble.secret', ensemble.secret)
+      args.push('--ensemble', servers.join(','), '--ensemble-secret-file', path)
+      args.push('--session-ms', String(sessionMs))
+    }
+    if (postgres) {
+      const path = await keep('postgres.password', postgres.password)
+      args.push('--postgres', postgres.url, '--postgres-password-file', path)
+    }
+    const candidate = new CandidateProcess(name, state, args)
     candidate.#run()
     return candidate
   }
 
   #run(): void {
-    const child = spawn(process.execPath, [main, ...this.#args], {
+    const child = spawn(process.execPath, this.#args, {
       stdio: ['ignore', 'pipe', 'pipe']
     })
     this.#child = child
@@ -63,6 +81,10 @@ export class CandidateProcess implements AsyncDisposable {
     })
   }
 
+  /** Number of the running process. */
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
   /** Sends the running program a signal. */
   signal(signal: NodeJS.Signals): void {
     this.#child?.kill(signal)

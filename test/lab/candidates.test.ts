@@ -18,8 +18,8 @@ test('on a real ensemble what is written outlives kills, pauses and hand-overs',
   const ensemble = opened.use(await startEnsemble())
   const all: CandidateProcess[] = []
   for (const name of ['c1', 'c2', 'c3']) {
-    const given = { name, servers: ensemble.servers, secret, sessionMs }
-    all.push(opened.use(await CandidateProcess.start(given)))
+    const given = { servers: ensemble.servers, secret, sessionMs }
+    all.push(opened.use(await CandidateProcess.start({ name, ensemble: given })))
   }
   const leader = (but?: CandidateProcess) =>
     until(async () => {

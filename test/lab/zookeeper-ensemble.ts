@@ -38,6 +38,8 @@ let ensembles = 0
 export async function startEnsemble(
   options: {
     readonly count?: number
+    /** Most memory for each server; four times what is stored. */
+    readonly heapMib?: number
     /** Makes the files of TLS for servers of these addresses. */
     readonly tls?: (addresses: readonly string[]) => Promise<NonNullable<ServerSpec['tls']>>
   } = {}
@@ -54,7 +56,8 @@ export async function startEnsemble(
   const tls = await options.tls?.(members.map(({ address }) => address))
   const places = members.map(({ id, address }): Place => {
     const folder = join(root, `${id}`)
-    const spec = { id, members, folder, heapMib: 128, ...(tls && { tls }) }
+    const heapMib = options.heapMib ?? 128
+    const spec = { id, members, folder, heapMib, ...(tls && { tls }) }
     return { id, address, folder, plan: zooKeeperServer(home, spec), running: undefined }
   })
   const ensemble = new ZooKeeperEnsemble(root, places, options.tls === undefined)
