@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { type KindDefinition, type Stored, Strict, Words } from './resource.ts'
+import { type KindDefinition, mib, type Stored, Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
 /** How an image's content may be laid out: a disk in two ways, or a root directory. */
@@ -27,6 +27,9 @@ export const ImageSpec = Strict({
       pattern: '^[0-9a-f]{64}$',
       description: 'What the content must hash to; anything else is refused.'
     })
+  ),
+  minMemoryMib: Type.Optional(
+    mib('Least memory that an instance of it needs; with less it would not start.', 0, 2 ** 24)
   ),
   shared: Type.Boolean({ default: false, description: 'Whether other tenants may start from it.' })
 })

@@ -54,7 +54,8 @@ export async function ensureImages(api: Api, layout: Layout, tell: Tell): Promis
     tell(`importing ${name}`)
     if (!there) {
       const format = kind === 'vm' ? 'qcow2' : 'tar'
-      const wish = { spec: { type: kind, format, shared: true } }
+      const least = kind === 'vm' ? { minMemoryMib: machineMemoryMin } : {}
+      const wish = { spec: { type: kind, format, shared: true, ...least } }
       await createResource(api, { kind: 'image', name }, wish)
     }
     await api.ask({
@@ -69,6 +70,8 @@ export async function ensureImages(api: Api, layout: Layout, tell: Tell): Promis
   tell(names.join(' and '))
 }
 
+/** Its kernel unpacks itself into 51 MiB that begin at 16 MiB. Unit: MiB. */
+const machineMemoryMin = 72
 const imageNames = { vm: 'tiny', container: 'tiny-container' } as const
 
 /** Removes what a build left that was ended half-way; nobody else builds here at the same time. */

@@ -9,6 +9,7 @@ import { defaultTenant } from '../subject.ts'
 import type { View } from '../view.ts'
 import { refuseColdStart } from './cold-start.ts'
 import { admitted, type Context, unchanged, type Verdict } from './context.ts'
+import { refuseTooLittle } from './image-memory.ts'
 import { attachedVolumes, onHost, shapeOf } from './instance-create.ts'
 import { refuseMoving } from './instance-move.ts'
 import { refuseNoRoom } from './instance-place.ts'
@@ -68,6 +69,13 @@ function changeMarked(view: View, wish: Wish, context: Context): Verdict {
   if (alone) return alone
   const shape = shapeAfter(view, instance, spec)
   if (isRefusal(shape)) return shape
+  const [rootId = ''] = instance.decided.volumes
+  const root = view.get('volume', rootId)
+  const { memoryMib } = shape
+  if (memoryMib < instance.decided.memoryMib) {
+    const tooLittle = refuseTooLittle(view, { name, memoryMib, root })
+    if (tooLittle) return tooLittle
+  }
   const volumes = volumesAfter(view, instance, spec)
   if (isRefusal(volumes)) return volumes
   const after: Instance = {

@@ -10,6 +10,7 @@ import { defaultTenant, subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
 import { refuseColdStart } from './cold-start.ts'
 import { born, type Context, decision, nameClash, reference, type Verdict } from './context.ts'
+import { refuseTooLittle } from './image-memory.ts'
 import { placeInstance } from './instance-place.ts'
 import { portsFor } from './ports.ts'
 
@@ -36,6 +37,9 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
   const born_ = born(context, 'instance', wish)
   const volumes = volumesFor(view, { ...wish, tenant, id: born_.id }, context)
   if (isRefusal(volumes)) return volumes
+  const { memoryMib } = shape
+  const tooLittle = refuseTooLittle(view, { name: wish.name, memoryMib, root: volumes.all[0] })
+  if (tooLittle) return tooLittle
   const ports = portsFor(view, { ...wish, tenant, id: born_.id }, context)
   if (isRefusal(ports)) return ports
 

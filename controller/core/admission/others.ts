@@ -51,7 +51,7 @@ const changeable: { readonly [K in PlainKind | 'host']: readonly string[] } = {
   pool: [],
   network: ['mtu', 'nat', 'shared', 'uplink'],
   subnet: ['dns', 'first', 'last'],
-  image: ['shared', 'source', 'sha256'],
+  image: ['shared', 'source', 'sha256', 'minMemoryMib'],
   volume: ['sizeMib'],
   host: ['schedulable', 'reservedMib', 'vcpusPerThread']
 }

@@ -161,3 +161,18 @@ test('volumes of a shared pool are in the order of the host that works on them',
   const { volumes } = orderFor(cloud.view, cloud.host('h2'), { epoch: 1, imageUrl: () => 'u' })
   t.deepEqual(volumes.map(({ name }) => name).sort(), ['v', 'web-root'])
 })
+
+test('an instance has as much memory as its image needs, also later', t => {
+  const cloud = sampleCloud()
+  const { id } = cloud.view.named('image', 'tiny', 'default')!
+  const spec = wishOf('image', { type: 'vm', format: 'qcow2', minMemoryMib: 100 })
+  cloud.done({ verb: 'change', kind: 'image', id, labels: {}, spec })
+  t.regex(said(cloud, instanceIntent('small', { memoryMib: 99 })), /needs 100 MiB of memory, 99/)
+  cloud.done(instanceIntent('web'))
+  const { id: webId } = named(cloud, 'web')
+  const less = { verb: 'change', kind: 'instance', id: webId, labels: {} } as const
+  const of = (memoryMib: number): object => ({ ...named(cloud, 'web').spec, memoryMib })
+  t.regex(said(cloud, { ...less, spec: of(99) }), /needs 100 MiB of memory, 99/)
+  cloud.done({ ...less, spec: of(100) })
+  t.is(named(cloud, 'web').decided.memoryMib, 100)
+})

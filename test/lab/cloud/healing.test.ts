@@ -191,7 +191,7 @@ test.serial('a foreign domain is reported and never touched, whoever has its nam
     (await cloud.history(`hosts/${host.name}`)).find(({ verb }) => verb === 'foreign-domain')
   )
   t.regex(found.because, /found the qemu domain default\.stranger with 32 MiB, .* it is left alone/)
-  await cloud.create('stranger', { image: 'tiny', memoryMib: 64 })
+  await cloud.create('stranger', { image: 'tiny', memoryMib: 80 })
   const document = await eventually('the name is taken', async () => {
     const seen = await cloud.instance('stranger')
     return seen.status['phase'] === 'failed' ? seen : undefined

@@ -30,6 +30,13 @@ export const image = {
       type: 'text',
       pattern: '^[0-9a-f]{64}$'
     },
+    minMemoryMib: {
+      doc: 'Least memory that an instance of it needs; with less it would not start.',
+      type: 'integer',
+      unit: 'MiB',
+      minimum: 0,
+      maximum: 16777216
+    },
     shared: { doc: 'Whether other tenants may start from it.', type: 'boolean', default: false }
   }
 } as const
