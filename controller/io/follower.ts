@@ -134,7 +134,7 @@ export class Follower implements AsyncDisposable {
         const { epoch } = journal.opening
         ledger.loaded({ epoch })
         feed.begin({ position, epoch })
-        await this.#keeper.adopt()
+        await this.#keeper.adopt({ soon: true })
         log.info('read the checkpoint of the journal', { position })
       }
     }

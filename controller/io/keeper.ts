@@ -67,6 +67,8 @@ export class Keeper {
   /** What the place holds of others: a chunk that would be the same is not written. */
   #listed: ReadonlyMap<string, ListedChunk> | undefined
   #written: Position = 0
+  /** The next checkpoint is due whatever has been committed since. */
+  #isDueSoon = false
   #writing: Promise<void> | undefined
 
   constructor(options: KeeperOptions) {
@@ -104,13 +106,15 @@ export class Keeper {
   /**
    * Takes a place over whose checkpoint others have written, and for a view that was filled from
    * elsewhere: the next checkpoint holds all of it, and of theirs only the chunks that are as ours.
+   * `soon`: it is due at once, since the place holds no entries that could be read instead.
    */
-  async adopt(): Promise<void> {
+  async adopt({ soon = false }: { readonly soon?: boolean } = {}): Promise<void> {
     const checkpoint = await this.#journal.readCheckpoint()
     const listed = await checkpoint?.listed()
     const [first] = listed?.keys() ?? []
     this.#index = first === undefined ? emptyChunkIndex() : chunkIndexAs(first)
     this.#written = checkpoint?.position ?? 0
+    this.#isDueSoon = soon
     let noted = 0
     for (const key of this.#view.keys()) {
       noteKey(this.#index, key, this.#view.valueOf(key))
@@ -129,7 +133,8 @@ export class Keeper {
 
   /** Writes a checkpoint when it is due and none is being written. */
   writeIfDue(durable: () => Promise<void>): void {
-    if (this.#writing || this.behind < this.#due() / this.#pace) return
+    const isDue = this.#isDueSoon || this.behind >= this.#due() / this.#pace
+    if (this.#writing || !isDue) return
     this.#writing = this.write(durable)
       .catch(thrown => this.#log.warn('cannot write a checkpoint', { because: String(thrown) }))
       .finally(() => {
@@ -163,6 +168,7 @@ export class Keeper {
     }
     noteStored(this.#index, taken, sizes)
     this.#written = position
+    this.#isDueSoon = false
     const kept = Math.ceil(this.#due() * this.#dueKept)
     if (position > kept) await this.#journal.prune(position - kept)
   }

@@ -29,6 +29,10 @@ const benches: Readonly<Record<string, Entry>> = {
     says: 'a controller with 100,000 instances: its start, its memory, its lists',
     load: async () => (await import('./scale.ts')).scaleBench
   },
+  election: {
+    says: 'kills of who leads a cloud of 100,000 instances: until the next one commits',
+    load: async () => (await import('./election.ts')).electionBench
+  },
   api: {
     says: 'requests per second, against a bare fastify that answers with the same documents',
     load: async () => (await import('./api.ts')).apiBench

@@ -1,4 +1,5 @@
 /** What measurements share. Medians, not means: a shared machine stutters, and upwards only. */
+import { readFile } from 'node:fs/promises'
 
 /** Runs something once and gives how long it took. Unit: ms. */
 export async function timeMs(call: () => unknown): Promise<number> {
@@ -39,4 +40,14 @@ export function summary(name: string, times: readonly number[]): string {
     `worst ${formatTime(worst)}`
   ]
   return `${name}: ${figures.join(', ')} (${times.length} times)`
+}
+
+/** Resident memory of a process, now and at most. Unit: MiB. */
+export async function memoryOf(
+  pid: number
+): Promise<{ readonly rss: number; readonly peak: number }> {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8')
+  const field = (name: string): number =>
+    Math.round(Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) / 1024)
+  return { rss: field('VmRSS'), peak: field('VmHWM') }
 }

@@ -215,6 +215,21 @@ test('who takes a checkpoint over writes only the chunks that are not as theirs'
   t.deepEqual(storedBy((await startOn(disk.open())).view), storedBy(last.view))
 })
 
+test('a place that holds nothing yet, and no entries either, is written to at once', async t => {
+  const source = await startOn(new FakeJournalDisk().open())
+  await source.commit(commitOf(1, [put(1, 1)]))
+  for (const soon of [false, true]) {
+    const journal = new FakeJournalDisk().open()
+    const epoch = await journal.raiseEpoch()
+    await journal.append(commitOf(1, [put(1, 1)]), { epoch })
+    const keeper = new Keeper({ journal, view: source.view, log: silentLog })
+    await keeper.adopt({ soon })
+    keeper.writeIfDue(allDurable)
+    await keeper.idle()
+    t.is((await journal.readCheckpoint())?.position, soon ? 1 : undefined)
+  }
+})
+
 test('who has failed to write a checkpoint that it took over writes all of it', async t => {
   const disk = new FakeJournalDisk()
   const first = await startOn(disk.open())
