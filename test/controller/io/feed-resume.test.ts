@@ -180,7 +180,7 @@ async function play(actions: readonly Action[]) {
 
 const isStatus = ({ at }: FeedItem): boolean => at.part > 500_000_000
 
-test('a client that is cut off anywhere sees what is recorded once, wherever it goes on', async t => {
+test('a client cut off anywhere sees what is recorded once, wherever it goes on', async t => {
   await fc.assert(
     fc.asyncProperty(fc.array(action, { maxLength: 40 }), async actions => {
       const { disk, client, leader } = await play(actions)
