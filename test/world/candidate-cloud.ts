@@ -286,7 +286,8 @@ export class CandidateCloud extends WholeCloud {
   }
 }
 
-const configOf = (name: string): ControllerConfig => ({
+/** What a candidate in virtual time is told at its start. */
+export const configOf = (name: string): ControllerConfig => ({
   state: `/nowhere/${name}`,
   apiAddress: '127.0.0.1',
   apiPort: 0,
@@ -299,7 +300,8 @@ const configOf = (name: string): ControllerConfig => ({
   logLevel: 'error'
 })
 
-const imagesOf = () => ({
+/** A store that has the content of every image. */
+export const imagesOf = () => ({
   store: () => Promise.reject(new Error('no content here')),
   has: async () => true,
   open: async () => undefined,

@@ -190,7 +190,7 @@ type Around = {
 type Reigning = { readonly reign: Reign; readonly ledger: Ledger; readonly end: End }
 
 export class WholeCloud implements AsyncDisposable {
-  readonly clock = new FakeClock({ now: 0 })
+  readonly clock: FakeClock
   readonly net = new FakeNet()
   readonly disk = new FakeJournalDisk()
   readonly hosts = new Map<string, WorldHost>()
@@ -207,8 +207,12 @@ export class WholeCloud implements AsyncDisposable {
   #reigning: Reigning | undefined
   #number = 0
 
-  constructor(onCommit: (commit: Commit, epoch: number) => void = () => {}) {
+  constructor(
+    onCommit: (commit: Commit, epoch: number) => void = () => {},
+    clock = new FakeClock({ now: 0 })
+  ) {
     this.#onCommit = onCommit
+    this.clock = clock
   }
 
   get reign(): Reign {

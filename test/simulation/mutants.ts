@@ -1,0 +1,176 @@
+/** Mistakes that are put in on purpose, each of which some seed must find. */
+import { AgentLoop } from '../../agent/io/loop.ts'
+import type { SharedElection, SharedJournal } from '../../controller/core/ports.ts'
+import type { Mutation, SimulatedCloud } from './simulated-cloud.ts'
+
+export type Mutant = {
+  readonly says: string
+  /** A seed that finds it. */
+  readonly seed: number
+  readonly mutation?: Mutation
+  readonly begin?: (cloud: SimulatedCloud) => Disposable
+}
+
+/** The same object but for some of its methods. */
+const but = <Port extends object>(port: Port, own: Partial<Port>): Port =>
+  new Proxy(port, {
+    get: (target, name) => {
+      const value = Reflect.get(name in own ? own : target, name)
+      return typeof value === 'function' ? value.bind(name in own ? own : target) : value
+    }
+  })
+
+const never = new AbortController().signal
+
+const leaseAlwaysHeld = (election: SharedElection): SharedElection => {
+  let hasLed = false
+  return but(election, {
+    holds: now => hasLed || election.holds(now),
+    lead: async signal => {
+      await election.lead(signal)
+      hasLed = true
+      return { lost: never }
+    }
+  })
+}
+
+const acknowledgedEarly = (journal: SharedJournal): SharedJournal => {
+  let position = 0
+  return but(journal, {
+    raiseEpoch: async above => {
+      const epoch = await journal.raiseEpoch(above)
+      position = journal.head()
+      return epoch
+    },
+    append: async (commit, options) => {
+      position += 1
+      journal.append(commit, options).catch(() => {})
+      return position
+    }
+  })
+}
+
+const unknownTakenForDone = (journal: SharedJournal): SharedJournal => {
+  let last = 0
+  return but(journal, {
+    append: async (commit, options) => {
+      try {
+        last = await journal.append(commit, options)
+        return last
+      } catch {
+        last += 1
+        return last
+      }
+    }
+  })
+}
+
+const epochNotRaised = (journal: SharedJournal): SharedJournal =>
+  but(journal, {
+    raiseEpoch: async above => {
+      const epoch = await journal.raiseEpoch(above)
+      return Math.max(1, epoch - 1)
+    }
+  })
+
+const recoversWithoutReading = (journal: SharedJournal): SharedJournal => {
+  let hasRecovered = false
+  return but(journal, {
+    recover: () => {
+      hasRecovered = true
+      return journal.recover()
+    },
+    entries: async function* (after) {
+      if (!hasRecovered) yield* journal.entries(after)
+    }
+  })
+}
+
+/** Replaces a method for as long as a run lasts. */
+function replace<Name extends string>(
+  of: Record<Name, unknown>,
+  name: Name,
+  by: unknown
+): Disposable {
+  const before = of[name]
+  of[name] = by
+  return { [Symbol.dispose]: () => Object.assign(of, { [name]: before }) }
+}
+
+export const mutants: Readonly<Record<string, Mutant>> = {
+  'lease-always-held': {
+    says: 'a controller that was once elected takes its lease for granted',
+    seed: 1,
+    mutation: { election: leaseAlwaysHeld }
+  },
+  'acknowledged-early': {
+    says: 'a commit counts as recorded when it was sent',
+    seed: 1,
+    mutation: { journal: acknowledgedEarly }
+  },
+  'unknown-taken-for-done': {
+    says: 'a commit whose outcome is unknown counts as recorded',
+    seed: 1,
+    mutation: { journal: unknownTakenForDone }
+  },
+  'epoch-not-raised': {
+    says: 'a new reign acts in the epoch of the one before',
+    seed: 1,
+    mutation: { journal: epochNotRaised }
+  },
+  'recovers-without-reading': {
+    says: 'after an unknown outcome the journal is not read back',
+    seed: 1,
+    mutation: { journal: recoversWithoutReading }
+  },
+  'orders-before-durable': {
+    says: 'orders leave before what they are made of is recorded',
+    seed: 1,
+    mutation: {
+      candidate: ({ service }) => {
+        Object.assign(service.ledger, { durable: async () => {} })
+      }
+    }
+  },
+  'any-epoch-taken': {
+    says: 'an agent takes orders of every epoch',
+    seed: 1,
+    begin: cloud => {
+      const { agent } = cloud.net
+      cloud.net.agent = async host => {
+        const seat = await agent(host)
+        const take = seat.mesh.take.bind(seat.mesh)
+        seat.mesh.take = (line, _epoch, body) => take(line, 1, body)
+        return seat
+      }
+      const { takeOrder } = AgentLoop.prototype
+      return replace(
+        AgentLoop.prototype as never,
+        'takeOrder',
+        function (this: AgentLoop, order: Parameters<typeof takeOrder>[0]) {
+          const epoch = Math.max(order.epoch, this.seen.epoch) + 1
+          return takeOrder.call(this, { ...order, epoch })
+        }
+      )
+    }
+  },
+  'old-boot-obeyed': {
+    says: 'after a power cut an agent goes by the order of the earlier boot',
+    seed: 1,
+    begin: cloud => {
+      const recall = (host: { keeper: { recalled: { origin: string } } }) => {
+        const { keeper } = host
+        const real = Object.getPrototypeOf(keeper).recall
+        Object.assign(keeper, {
+          recall: async () => ({ ...(await real.call(keeper)), origin: 'same-boot' })
+        })
+      }
+      const { addHost } = cloud
+      cloud.addHost = async wish => {
+        await addHost.call(cloud, wish)
+        recall(cloud.host(wish.name) as never)
+      }
+      return { [Symbol.dispose]: () => {} }
+    }
+  }
+}

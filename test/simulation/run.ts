@@ -1,0 +1,130 @@
+/** Runs one seed: a cloud, writers and faults, and what must hold at each step. */
+
+import { strike } from './faults.ts'
+import { Invariants } from './invariants.ts'
+import { mutants } from './mutants.ts'
+import { chanceOf, seedRandomness } from './randomness.ts'
+import { type Counts, SimulatedCloud } from './simulated-cloud.ts'
+import { Writers } from './writers.ts'
+
+/** How long faults go on, how often is looked, and when all must be at rest. Unit: ms. */
+const faultsMs = 25_000
+const stepMs = 20
+const restMsMax = 120_000
+
+export type Wish = {
+  readonly seed: number
+  readonly hosts: number
+  readonly candidates: number
+  /** A mistake that is put in on purpose. */
+  readonly mutant?: string | undefined
+}
+
+export type Finding = {
+  readonly seed: number
+  readonly problems: readonly string[]
+  readonly counts: Counts
+  /** Equal for equal runs. */
+  readonly digest: string
+}
+
+export async function runSeed(wish: Wish): Promise<Finding> {
+  const chance = chanceOf(wish.seed)
+  const mutant = wish.mutant === undefined ? undefined : mutants[wish.mutant]
+  const mutation = mutant?.mutation
+  const cloud = new SimulatedCloud({ chance, ...(mutation && { mutation }) })
+  using _ = seedRandomness(wish.seed, () => cloud.clock.wall())
+  using _undo = mutant?.begin?.(cloud)
+  const onRejection = (thrown: unknown): void => cloud.problem(`unhandled: ${stackOf(thrown)}`)
+  process.on('unhandledRejection', onRejection)
+  try {
+    await live(cloud, wish)
+  } catch (thrown) {
+    cloud.problem(stackOf(thrown))
+  } finally {
+    process.off('unhandledRejection', onRejection)
+  }
+  const last = cloud.entries.at(-1)
+  const { counts, problems } = cloud
+  return { seed: wish.seed, problems, counts, digest: `${last?.position}:${last?.hash ?? ''}` }
+}
+
+async function live(cloud: SimulatedCloud, wish: Wish): Promise<void> {
+  const { clock, chance } = cloud
+  cloud.size = wish.candidates
+  await cloud.startController(Array.from({ length: wish.candidates }, (_, at) => `c${at + 1}`))
+  for (let at = 1; at <= wish.hosts; at++) await join(cloud, `h${at}`)
+  await furnish(cloud)
+  const writers = new Writers(cloud)
+  const invariants = new Invariants(cloud, writers)
+  for (const writer of [1, 2, 3]) void writers.write(writer)
+  const until = clock.monotonic() + faultsMs
+  let nextFault = clock.monotonic() + 2_000
+  let underWay = 0
+  const step = async (): Promise<void> => {
+    await clock.pass(stepMs)
+    await invariants.check()
+  }
+  while (clock.monotonic() < until && cloud.problems.length === 0) {
+    await step()
+    if (clock.monotonic() < nextFault) continue
+    nextFault += 100 + 1_800 * chance()
+    underWay += 1
+    strike(cloud)
+      .catch(thrown => cloud.problem(`a fault failed: ${stackOf(thrown)}`))
+      .finally(() => {
+        underWay -= 1
+      })
+  }
+  const restBy = clock.monotonic() + restMsMax
+  while (underWay > 0 && clock.monotonic() < restBy && cloud.problems.length === 0) await step()
+  writers.isOver = true
+  await rest(cloud, { invariants, step, restBy })
+  for (const host of cloud.hosts.values()) {
+    cloud.count('stale orders refused', host.refused.length + cloud.refusalsOf(host))
+  }
+}
+
+async function rest(
+  cloud: SimulatedCloud,
+  given: {
+    readonly invariants: Invariants
+    readonly step: () => Promise<void>
+    readonly restBy: number
+  }
+): Promise<void> {
+  let because: string | undefined = 'it was not looked at'
+  while (because !== undefined && cloud.problems.length === 0) {
+    for (let count = 0; count < 25; count++) await given.step()
+    because = await given.invariants.unrest()
+    if (because !== undefined && cloud.clock.monotonic() >= given.restBy) {
+      cloud.problem(`it does not come to rest: ${because}`)
+    }
+  }
+}
+
+async function join(cloud: SimulatedCloud, name: string): Promise<void> {
+  const done = cloud.addHost({ name, memoryMib: 8_192 })
+  await settled(cloud, done)
+}
+
+async function furnish(cloud: SimulatedCloud): Promise<void> {
+  const spec = cloud.specOf('pool', { shared: true, path: '/shared' })
+  const pool = { verb: 'create', kind: 'pool', name: 'shared', spec } as const
+  await settled(cloud, cloud.reign.submit(pool, 'user/admin'))
+  await settled(cloud, cloud.addImage('tiny', { format: 'qcow2' }))
+  await cloud.clock.pass(1_000)
+}
+
+/** Lets time pass until it is done. */
+async function settled(cloud: SimulatedCloud, work: Promise<unknown>): Promise<void> {
+  let isOver = false
+  const over = (): void => {
+    isOver = true
+  }
+  work.then(over, over)
+  await cloud.clock.passUntil(() => isOver, 20_000)
+  await work
+}
+
+const stackOf = (thrown: unknown): string => (thrown as Error)?.stack ?? String(thrown)

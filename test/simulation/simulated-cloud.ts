@@ -1,0 +1,239 @@
+/**
+ * A whole cloud in virtual time whose candidates are elected and keep their journal on a fake
+ * ensemble, with their own code for both. A run that is over is just left: nothing of it is real.
+ */
+import { silentLog } from '#shared/log.ts'
+import { firstCommit } from '../../controller/core/first-commit.ts'
+import type { Entry, SharedElection, SharedJournal } from '../../controller/core/ports.ts'
+import { Candidate } from '../../controller/io/candidate.ts'
+import type { Connection } from '../../controller/io/candidate-parts.ts'
+import {
+  type ZooKeeperElection,
+  zooKeeperElection
+} from '../../controller/io/election/zookeeper.ts'
+import { openZooKeeperJournal } from '../../controller/io/journal/zookeeper.ts'
+import { decodeLink, headPath } from '../../controller/io/journal/zookeeper-znodes.ts'
+import type { Reign } from '../../controller/io/reign.ts'
+import { configOf, imagesOf, worldSessionMs } from '../world/candidate-cloud.ts'
+import { FakeClock } from '../world/fake-clock.ts'
+import type { FakeControllerMesh } from '../world/fake-mesh.ts'
+import { FakeZooKeeper } from '../world/fake-zookeeper.ts'
+import type { FakeSession } from '../world/fake-zookeeper-session.ts'
+import { Freezer } from '../world/frozen.ts'
+import { MemoryStores } from '../world/memory-store.ts'
+import { WholeCloud, type WorldHost } from '../world/whole-cloud.ts'
+
+/** A mistake that is put in on purpose, to see that it is found. */
+export type Mutation = {
+  readonly journal?: (journal: SharedJournal) => SharedJournal
+  readonly election?: (election: SharedElection) => SharedElection
+  readonly candidate?: (candidate: Candidate) => void
+}
+
+/** One run of one candidate. */
+export type Program = {
+  readonly name: string
+  readonly candidate: Candidate
+  readonly freezer: Freezer
+  readonly mesh: FakeControllerMesh
+  session: FakeSession | undefined
+  election: SharedElection | undefined
+}
+
+/** What happened, for the oracle. */
+export type Counts = Record<string, number>
+
+/** A supervisor starts an ended program again after so long. Unit: ms. */
+const restartMs = 1_000
+
+export class SimulatedCloud extends WholeCloud {
+  readonly chance: () => number
+  readonly ensemble: FakeZooKeeper
+  readonly programs = new Map<string, Program>()
+  readonly entries: Entry[] = []
+  readonly problems: string[] = []
+  readonly counts: Counts = {}
+  /** How many candidates there should be. */
+  size = 3
+  /** How often each host has lost its power. */
+  readonly powerCuts = new Map<string, number>()
+  /** Who cannot open a session at the moment. */
+  readonly shutOut = new Set<string>()
+  readonly #mutation: Mutation
+  readonly #stores = new MemoryStores()
+
+  constructor(given: { readonly chance: () => number; readonly mutation?: Mutation }) {
+    super(() => {}, new FakeClock({ now: 0, turns: 3 }))
+    const { chance } = given
+    this.chance = chance
+    this.#mutation = given.mutation ?? {}
+    this.ensemble = new FakeZooKeeper({ clock: this.clock, latencyMs: () => 1 + 3 * chance() })
+  }
+
+  count(what: string, by = 1): void {
+    this.counts[what] = (this.counts[what] ?? 0) + by
+  }
+
+  problem(because: string): void {
+    if (this.problems.length < 10) this.problems.push(`at ${this.clock.monotonic()} ms ${because}`)
+  }
+
+  /** Those that would act at this moment. */
+  get leaders(): readonly Program[] {
+    return [...this.programs.values()].filter(({ candidate }) => candidate.mayAct())
+  }
+
+  override get reign(): Reign {
+    const [leader] = this.leaders
+    if (!leader) throw new Error('nobody leads')
+    return leader.candidate.service.reign
+  }
+
+  /** How many messages of an old epoch a host has refused. */
+  refusalsOf({ id: host }: WorldHost): number {
+    const seat = this.net.seatOf({ host, endpoint: `fake://${host}`, publicKey: '' })
+    return seat?.counters()['deposed'] ?? 0
+  }
+
+  /** Position of the head as the ensemble has it. */
+  headNow(): number {
+    const node = this.ensemble.tree.read(headPath, { session: 0n, secret: 'fake:secret' })
+    return node ? decodeLink(headPath, node.bytes).position : 0
+  }
+
+  override async startController(names: readonly string[] = ['c1', 'c2', 'c3']): Promise<void> {
+    void this.#seed().then(() => this.#watch())
+    await this.clock.passUntil(() => this.entries.length > 0, 2_000)
+    for (const name of names) void this.start(name)
+    await this.clock.passUntil(() => this.leaders.length > 0, 10_000)
+  }
+
+  async start(name: string): Promise<void> {
+    const freezer = new Freezer()
+    let candidate: Candidate | undefined
+    const mesh = this.net.controller(
+      () => candidate?.service.ledger.epoch ?? 0,
+      () => candidate?.mayAct() ?? false
+    )
+    const parts = {
+      connect: () => this.#connect(program),
+      mesh: freezer.mesh(mesh),
+      clock: freezer.clock(this.clock),
+      log: silentLog,
+      meshKey: name.padEnd(40, 'k'),
+      door: () => ({ endpoint: `tcp://${name}:1`, publicKey: 'd'.repeat(40) }),
+      standIns: {
+        images: imagesOf(),
+        listen: async () => ({ port: 1, url: `http://${name}`, close: async () => {} }),
+        openStore: this.#stores.open
+      }
+    }
+    candidate = new Candidate(configOf(name), parts, new AbortController().signal)
+    const nothing = { session: undefined, election: undefined }
+    const program: Program = { name, candidate, freezer, mesh, ...nothing }
+    this.programs.set(name, program)
+    await candidate.open()
+    this.#mutation.candidate?.(candidate)
+    void this.#supervise(program)
+  }
+
+  async #connect(program: Program): Promise<Connection> {
+    const { name, freezer } = program
+    await freezer.through(this.clock.sleep(1))
+    if (this.shutOut.has(name)) await this.clock.sleep(500)
+    const session = await this.ensemble.connect({ sessionMs: worldSessionMs })
+    if (this.shutOut.has(name)) this.ensemble.cut(session)
+    program.session = session
+    let election: ZooKeeperElection | undefined
+    const journal = await openZooKeeperJournal(session, {
+      log: silentLog,
+      proof: () => election?.proof()
+    })
+    return {
+      journal: this.#mutation.journal?.(journal) ?? freezer.journal(journal),
+      ended: session.ended,
+      stand: async () => {
+        const clock = freezer.clock(this.clock)
+        election = zooKeeperElection(session, { name, log: silentLog, clock })
+        program.election = this.#mutation.election?.(election) ?? election
+        return program.election
+      },
+      [Symbol.asyncDispose]: async () => {
+        await journal[Symbol.asyncDispose]()
+        await session[Symbol.asyncDispose]()
+      }
+    }
+  }
+
+  async #supervise(program: Program): Promise<void> {
+    try {
+      const { because } = await program.candidate.over
+      this.count('candidates ended')
+      if (/raised|deposed|stale|another/.test(because)) this.count('deposed by the epoch')
+    } catch (thrown) {
+      if (!program.freezer.isFrozen) {
+        this.problem(`${program.name} died of a mistake: ${(thrown as Error).stack ?? thrown}`)
+      }
+    }
+    if (this.programs.get(program.name) !== program) return
+    this.#bury(program)
+    await this.clock.sleep(restartMs)
+    await this.start(program.name)
+  }
+
+  /** Nothing of a program that has ended reaches anybody any more. */
+  #bury(program: Program): void {
+    this.programs.delete(program.name)
+    if (program.session) this.ensemble.pause(program.session)
+    program.freezer.freeze()
+    void program.mesh[Symbol.asyncDispose]()
+  }
+
+  /** SIGKILL, or a power cut; it starts again after a while. */
+  async kill(name: string, whileMs: number): Promise<void> {
+    const program = this.programs.get(name)
+    if (!program) return
+    this.#bury(program)
+    await this.clock.sleep(whileMs)
+    await this.start(name)
+  }
+
+  /** SIGSTOP, and SIGCONT after a while. */
+  async pause(name: string, whileMs: number): Promise<void> {
+    const program = this.programs.get(name)
+    if (!program || program.freezer.isFrozen) return
+    const { session, freezer } = program
+    freezer.freeze()
+    if (session) this.ensemble.pause(session)
+    await this.clock.sleep(whileMs)
+    if (this.programs.get(name) !== program) return
+    freezer.thaw()
+    if (session) this.ensemble.resume(session)
+  }
+
+  /** Keeps what comes into the journal, as one who only reads it. */
+  async #watch(): Promise<void> {
+    const session = await this.ensemble.connect()
+    const journal = await openZooKeeperJournal(session, { log: silentLog })
+    for await (const entry of journal.tail(0, new AbortController().signal)) {
+      this.entries.push(entry)
+    }
+  }
+
+  async #seed(): Promise<void> {
+    const session = await this.ensemble.connect()
+    const journal = await openZooKeeperJournal(session, { log: silentLog })
+    const epoch = await journal.raiseEpoch()
+    let count = 0
+    const newId = (prefix: string): string => {
+      count += 1
+      return `${prefix}-00000000-0000-7000-9000-${String(count).padStart(12, '0')}`
+    }
+    const createdAt = new Date(this.clock.wall()).toISOString()
+    const adminToken = { id: 'tk', name: 'admin', sha256: '0', role: 'admin' as const, createdAt }
+    const now = { monotonic: this.clock.monotonic(), wall: this.clock.wall() }
+    const context = { by: 'controller', now, newId }
+    await journal.append(firstCommit({ cloudId: 'c', adminToken }, context), { epoch })
+    await session[Symbol.asyncDispose]()
+  }
+}
