@@ -146,18 +146,18 @@ test.serial(
 )
 
 test.serial('a busy main thread does not lose the lease, a hung one does lose it', async t => {
-  await using session = await connect({ sessionMs: 3_000 })
+  await using session = await connect({ sessionMs: 2_000 })
   await session.transact([create('/busy')])
   session.keepLease({ path: '/busy', version: 0 })
   await until('a lease', () => session.leaseUntil() !== undefined)
   const still = new Int32Array(new SharedArrayBuffer(4))
-  Atomics.wait(still, 0, 0, 5_000)
+  Atomics.wait(still, 0, 0, 3_500)
   t.true(session.leaseUntil()! > realClock.monotonic())
   t.false(session.ended.aborted)
   await session.transact([create('/busy/after')])
 
-  await using hung = await connect({ hungMs: 2_000 })
-  Atomics.wait(still, 0, 0, 4_000)
+  await using hung = await connect({ hungMs: 1_000 })
+  Atomics.wait(still, 0, 0, 2_500)
   await until('its end', () => hung.ended.aborted)
   t.regex((hung.ended.reason as Fault).message, /has not turned/)
 })

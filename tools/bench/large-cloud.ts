@@ -1,6 +1,6 @@
 /**
- * A cloud of 100,000 instances, each with its volume and its port, on 1,000 hosts, and two decisions
- * in each history: the commits that make it, for benches that need a large state.
+ * A cloud of 100,000 instances, each with its volume and its port, on 1,000 hosts, and two
+ * decisions in each history: the commits that make it, for benches that need a large state.
  */
 import { formatIpv4 } from '#shared/cidr.ts'
 import { newId } from '#shared/ids.ts'

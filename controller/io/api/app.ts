@@ -157,7 +157,10 @@ function admitted(service: Service, route: Route, request: FastifyRequest): Call
   if (!caller) {
     throw new HttpFault(401, 'unauthenticated', `cannot ${route.method} ${route.path}: no token`, {
       reasons: [authorization ? 'the token is not known' : 'there is no Authorization header'],
-      next: ['send Authorization: Bearer TOKEN', 'the first token is in the file admin.token']
+      next: [
+        'make one as root where any candidate runs: remuda token create NAME --role admin > FILE',
+        'name it with --token-file FILE, or send Authorization: Bearer TOKEN'
+      ]
     })
   }
   if (route.role === 'admin' && caller.role !== 'admin') {
