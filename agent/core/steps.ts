@@ -150,11 +150,13 @@ export function stepFingerprint(step: Step): string {
 
 /**
  * Stands for what a step is to bring about. A step under way goes on while this is the same: that
- * an image may be fetched with a new ticket is no reason to give up the fetching.
+ * an image may be fetched with a new ticket is no reason to give up the fetching, but that it is to
+ * be fetched from elsewhere is, since who gave it before may be gone.
  */
 export function purposeOf(step: Step): string {
   if (!('image' in step) || step.image === undefined) return stepFingerprint(step)
-  return stepFingerprint({ ...step, image: { ...step.image, url: '' } })
+  const url = step.type === 'fetch-image' ? (URL.parse(step.image.url)?.host ?? '') : ''
+  return stepFingerprint({ ...step, image: { ...step.image, url } })
 }
 
 /** Says what a step does, for the log and for `remuda agent diff`. */

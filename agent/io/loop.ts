@@ -287,8 +287,9 @@ export class AgentLoop {
     } catch (thrown) {
       log.error('order not kept', { generation: order.generation, because: sentence(thrown) })
     }
-    if (order.generation !== this.#order?.order.generation) {
-      const { epoch, generation } = order
+    const { epoch, generation } = order
+    const last = this.#order?.order
+    if (generation !== last?.generation || epoch !== last.epoch) {
       log.info('order taken on', { epoch, generation, instances: order.instances.length })
     }
     // What another host has made may be here since, and is waited for there.

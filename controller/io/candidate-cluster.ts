@@ -56,6 +56,8 @@ export class CandidateCluster implements Cluster {
   #announced = ''
   #lookedAt: Ms = Number.NEGATIVE_INFINITY
   #led: { readonly name: string; readonly apiUrl: string; readonly at: Ms } | undefined
+  #ledIn: SharedElection | undefined
+  #lastLed: { readonly name: string; readonly wall: Ms } | undefined
 
   constructor(options: CandidateClusterOptions) {
     this.#options = options
@@ -105,11 +107,17 @@ export class CandidateCluster implements Cluster {
     }
   }
 
+  /** One that this election has shown and shows no more has gone: it leads no longer. */
   #noteLeader(election: SharedElection): void {
     const card = election.leader()
-    if (!card) return
-    const { name, apiUrl } = card
-    this.#led = { name, apiUrl, at: this.#options.clock.monotonic() }
+    if (!card) {
+      if (this.#ledIn === election) this.#led = undefined
+      return
+    }
+    const { clock } = this.#options
+    this.#ledIn = election
+    this.#led = { name: card.name, apiUrl: card.apiUrl, at: clock.monotonic() }
+    this.#lastLed = { name: card.name, wall: clock.wall() }
   }
 
   #remember(cards: readonly CandidateCard[]): void {
@@ -207,7 +215,11 @@ export class CandidateCluster implements Cluster {
       return { state: 'leads', because: service().ledger.broken?.message ?? 'it was elected' }
     }
     const { state, because } = follower()
-    if (state === 'corrupt' || this.#failure === '') return { state, because }
-    return { state: 'waits', because: this.#failure }
+    if (state !== 'corrupt' && this.#failure !== '')
+      return { state: 'waits', because: this.#failure }
+    const last = this.#lastLed
+    if (state !== 'follows' || !last || this.leader()) return { state, because }
+    const at = new Date(last.wall).toISOString()
+    return { state, because: `${last.name} was last seen at ${at}; a new one is being elected` }
   }
 }

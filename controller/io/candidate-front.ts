@@ -26,6 +26,7 @@ import type { Judge } from './doorkeeper.ts'
 import { type Front, setPosition } from './front.ts'
 import type { Leadership } from './leadership.ts'
 import {
+  answerMsMax,
   answerTo,
   connected,
   copied,
@@ -35,19 +36,24 @@ import {
   join,
   outcomeUnknown,
   problemText,
-  responseHeaders
+  responseHeaders,
+  unreached
 } from './passing.ts'
 import { SealReader, seal, sealHeader, sealKeyOf } from './peer-seal.ts'
 
 /** Longest message of who knocks. Unit: bytes. */
 const joinBytesMax = 64 * 1024
-/** An answer begins after so long at the latest: `Prefer: wait` may ask for five minutes. */
-const answerMsMax = 310_000
+/** The answer to an upload begins after so long at the latest, and so does a list of images. */
+const uploadMsMax = 310_000
+/** The last answers of one that stepped down are waited for so long. Unit: ms. */
+const farewellMsMax = 1_000
+/** A controller that did not answer is not asked for so long what can be read here too. Unit: ms. */
+const silentMs = 2_000
 
 const problemsOfJoin = validator(BroughtJoin)
 
 type Leader = { readonly name: string; readonly apiUrl: string }
-type Passing = { readonly to: string; readonly sent: ClientRequest }
+type Passing = { readonly to: string; readonly sent: ClientRequest; deposedAt?: number }
 
 /** What a front stands on. */
 export type CandidateFrontOptions = {
@@ -67,6 +73,7 @@ export class CandidateFront implements Front, AsyncDisposable {
   readonly #seals = new SealReader()
   readonly #vouched = new WeakMap<IncomingMessage, Caller>()
   readonly #passing = new Set<Passing>()
+  #silent: { readonly apiUrl: string; readonly until: number } | undefined
   #authority: Promise<string | undefined> | undefined
 
   constructor(options: CandidateFrontOptions) {
@@ -95,8 +102,13 @@ export class CandidateFront implements Front, AsyncDisposable {
 
   /** Cuts what was passed on to somebody who leads no more: its answer may never come. */
   leaderIs(leader: Leader | undefined): void {
-    for (const { to, sent } of this.#passing) {
-      if (leader && leader.apiUrl !== to) sent.destroy(new Error('another candidate leads now'))
+    const now = this.#options.clock.monotonic()
+    const because = leader ? `${leader.name} leads now` : 'it leads no more'
+    for (const passing of this.#passing) {
+      if (leader?.apiUrl === passing.to) delete passing.deposedAt
+      else passing.deposedAt ??= now
+      const { deposedAt = now, sent } = passing
+      if (now - deposedAt >= farewellMsMax) sent.destroy(new Error(because))
     }
   }
 
@@ -121,7 +133,7 @@ export class CandidateFront implements Front, AsyncDisposable {
     const stop = (): void => void sent.destroy(new Error('given up'))
     signal.addEventListener('abort', stop)
     try {
-      const answering = answerTo(sent, answerMsMax)
+      const answering = answerTo(sent, uploadMsMax)
       sent.end(text)
       return await answering
     } catch (cause) {
@@ -176,10 +188,22 @@ export class CandidateFront implements Front, AsyncDisposable {
     if (asked.headers[sealHeader] !== undefined || asked.headers['remuda-passed'] !== undefined) {
       return undefined
     }
-    return isLive(asked.method ?? 'GET', asked.url ?? '/') ? cluster.leader() : undefined
+    if (!isLive(asked.method ?? 'GET', asked.url ?? '/')) return undefined
+    const leader = cluster.leader()
+    const isRead = asked.method === 'GET' || asked.method === 'HEAD'
+    return isRead && leader && this.#isSilent(leader) ? undefined : leader
   }
 
-  /** Passes a request on; false: it can be answered here instead, since nothing was sent. */
+  #isSilent({ apiUrl }: Leader): boolean {
+    const silent = this.#silent
+    return silent?.apiUrl === apiUrl && this.#options.clock.monotonic() < silent.until
+  }
+
+  #fellSilent({ apiUrl }: Leader): void {
+    this.#silent = { apiUrl, until: this.#options.clock.monotonic() + silentMs }
+  }
+
+  /** Passes a request on; false: it can be answered here instead. */
   async #pass(given: {
     readonly asked: IncomingMessage
     readonly answer: ServerResponse
@@ -191,20 +215,26 @@ export class CandidateFront implements Front, AsyncDisposable {
     const method = asked.method ?? 'GET'
     const path = asked.url ?? '/'
     const isRead = method === 'GET' || method === 'HEAD'
+    const msMax = answerMsMax(asked.headers, { sessionMs: config.sessionMs, uploadMsMax })
+    let passing: Passing | undefined
+    const begun = (sent: ClientRequest): void => {
+      passing = { to: leader.apiUrl, sent }
+      this.#passing.add(passing)
+    }
     let sent: ClientRequest
     try {
       const headers = { ...headersTo(method, asked.headers), ...this.#voucher(asked, trusted) }
-      sent = await this.#open(leader, { method, path, headers })
+      sent = await this.#open(leader, { method, path, headers }, begun)
     } catch (cause) {
+      if (passing) this.#passing.delete(passing)
+      this.#fellSilent(leader)
       if (isRead) return false
       throw unreached(leader, cause)
     }
-    const passing = { to: leader.apiUrl, sent }
-    this.#passing.add(passing)
     const gone = (): void => void sent.destroy(new Error('the client went away'))
     answer.once('close', gone)
     try {
-      const answering = answerTo(sent, answerMsMax)
+      const answering = answerTo(sent, msMax)
       asked.pipe(sent)
       const said = await answering
       answer.writeHead(said.statusCode ?? 502, {
@@ -218,11 +248,12 @@ export class CandidateFront implements Front, AsyncDisposable {
         answer.destroy()
         return true
       }
+      this.#fellSilent(leader)
       if (isRead) return false
       throw outcomeUnknown(leader, cause)
     } finally {
       answer.off('close', gone)
-      this.#passing.delete(passing)
+      if (passing) this.#passing.delete(passing)
     }
   }
 
@@ -306,7 +337,8 @@ export class CandidateFront implements Front, AsyncDisposable {
       readonly method: string
       readonly path: string
       readonly headers: Readonly<Record<string, string | string[]>>
-    }
+    },
+    begun: (sent: ClientRequest) => void = () => {}
   ): Promise<ClientRequest> {
     const url = URL.parse(wanted.path, apiUrl)
     if (!url) throw new Fault('invalid', `cannot reach ${name}: ${apiUrl} is no URL`)
@@ -317,6 +349,7 @@ export class CandidateFront implements Front, AsyncDisposable {
       url.protocol === 'https:'
         ? tlsRequest(url, { ...options, ...(authority !== undefined && { ca: authority }) })
         : request(url, options)
+    begun(sent)
     await connected(sent)
     return sent
   }
@@ -364,10 +397,3 @@ export class CandidateFront implements Front, AsyncDisposable {
     for (const { sent } of this.#passing) sent.destroy(new Error('this candidate ends'))
   }
 }
-
-const unreached = (leader: Leader, cause: unknown): Fault =>
-  new Fault('unavailable', `cannot pass the request on to ${leader.name}`, {
-    cause,
-    reasons: [`${leader.name} leads, at ${leader.apiUrl}: ${sentence(cause)}`, 'nothing was done'],
-    next: ['try again in a moment', 'remuda cluster status']
-  })

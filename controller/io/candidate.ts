@@ -40,6 +40,8 @@ import { keepCheckpoints, keepImages, lastCheckpoint, lead } from './leading.ts'
 const waits = { reconnectMs: 500, corruptMs: 5_000 } as const
 /** How often others are looked for and told of how far this one is. Unit: ms. */
 const announceMs: Ms = 500
+/** How soon it is noticed that somebody else leads. Unit: ms. */
+const leaderMs: Ms = 250
 /**
  * How long a new reign waits to hear from all hosts before it places anything, and before a host
  * that was not heard counts as silent. Unit: ms.
@@ -179,7 +181,8 @@ export class Candidate implements AsyncDisposable {
       keepCheckpoints(this.service, [keeper], signal),
       keepImages(this.service, signal),
       fetchImages(this.service, this.#front, this.#cluster, signal),
-      this.#announceAgainAndAgain(signal)
+      this.#announceAgainAndAgain(signal),
+      this.#followLeader(signal)
     ])
     try {
       await this.#attendAgainAndAgain()
@@ -365,8 +368,15 @@ export class Candidate implements AsyncDisposable {
   async #announceAgainAndAgain(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#cluster.look()
-      this.#front.leaderIs(this.#cluster.leader())
       await this.#parts.clock.sleep(announceMs, signal).catch(() => undefined)
+    }
+  }
+
+  /** Apart from looking at the ensemble, which may be silent itself just then. */
+  async #followLeader(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#front.leaderIs(this.#cluster.leader())
+      await this.#parts.clock.sleep(leaderMs, signal).catch(() => undefined)
     }
   }
 

@@ -3,7 +3,7 @@ import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerRespons
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Fault, sentence } from '#shared/fault.ts'
-import type { problemOf } from './api/problem.ts'
+import { notLeading, type problemOf } from './api/problem.ts'
 
 /** A connection to the controller must stand after so long. Unit: ms. */
 const connectMsMax = 2_000
@@ -81,6 +81,13 @@ export const outcomeUnknown = (
     next: ['look whether it was done, or repeat it with the same Idempotency-Key']
   })
 
+/** The Fault of a request that nobody took: nothing was done, and another one may take it. */
+export const unreached = (leader: { readonly name: string }, cause: unknown): Fault =>
+  notLeading(`cannot pass the request on to ${leader.name}`, {
+    reasons: [`${leader.name} led when it was last seen: ${sentence(cause)}`, 'nothing was done'],
+    next: ['try again in a moment', 'remuda cluster status']
+  })
+
 /** Resolves once the connection of a request stands. */
 export async function connected(sent: ClientRequest): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -97,6 +104,19 @@ export async function connected(sent: ClientRequest): Promise<void> {
   } finally {
     clearTimeout(timer)
   }
+}
+
+/**
+ * How long the head of an answer may take: as long as a session with the ensemble, after which a
+ * silent controller leads no more, and what the request itself asks for in `Prefer: wait`.
+ */
+export function answerMsMax(
+  { prefer, 'content-type': type = '' }: IncomingHttpHeaders,
+  given: { readonly sessionMs: number; readonly uploadMsMax: number }
+): number {
+  if (type.startsWith('application/octet-stream')) return given.uploadMsMax
+  const [, wanted = '0'] = /\bwait=(\d+)/.exec(String(prefer ?? '')) ?? []
+  return Math.min(given.sessionMs + connectMsMax + Number(wanted) * 1_000, given.uploadMsMax)
 }
 
 /** Resolves with the head of the answer. */
