@@ -9,6 +9,7 @@ import type { SharedJournal } from '../core/ports.ts'
 import type { Connection } from './candidate-parts.ts'
 import { type ControllerConfig, serversOf } from './config.ts'
 import { type ZooKeeperElection, zooKeeperElection } from './election/zookeeper.ts'
+import { leased } from './journal/leased.ts'
 import { openPostgresJournal } from './journal/postgres.ts'
 import { openZooKeeperJournal } from './journal/zookeeper.ts'
 
@@ -74,32 +75,6 @@ async function openJournal(
       throw new Fault('invalid', `cannot share the journal ${config.journal} among candidates`)
     default:
       return config.journal satisfies never
-  }
-}
-
-/**
- * A journal elsewhere, of candidates that are elected by the ensemble: the epoch is raised there
- * first, so that the lease is kept by it, and then in the journal, whose own epoch is what counts.
- */
-function leased(journal: SharedJournal, ensemble: SharedJournal): SharedJournal {
-  return {
-    opening: journal.opening,
-    head: () => journal.head(),
-    raiseEpoch: async above => {
-      await ensemble.raiseEpoch()
-      return await journal.raiseEpoch(above)
-    },
-    append: (commit, options) => journal.append(commit, options),
-    entries: after => journal.entries(after),
-    tail: (after, signal) => journal.tail(after, signal),
-    recover: () => journal.recover(),
-    writeCheckpoint: checkpoint => journal.writeCheckpoint(checkpoint),
-    readCheckpoint: () => journal.readCheckpoint(),
-    prune: upTo => journal.prune(upTo),
-    [Symbol.asyncDispose]: async () => {
-      await journal[Symbol.asyncDispose]()
-      await ensemble[Symbol.asyncDispose]()
-    }
   }
 }
 

@@ -14,6 +14,7 @@ import { connectZooKeeper } from '#shared/zookeeper/connect.ts'
 import { kernelMs } from '#shared/zookeeper/mail.ts'
 import type { SharedElection, SharedJournal } from '../../controller/core/ports.ts'
 import { zooKeeperElection } from '../../controller/io/election/zookeeper.ts'
+import { leased } from '../../controller/io/journal/leased.ts'
 import { openPostgresJournal } from '../../controller/io/journal/postgres.ts'
 import { openZooKeeperJournal } from '../../controller/io/journal/zookeeper.ts'
 import type { Event, Line } from './history.ts'
@@ -51,9 +52,11 @@ async function main(order: CandidateOrder): Promise<number> {
   const given = { servers, sessionMs, secret, log: silentLog, clock }
   await using session = await connectZooKeeper(given)
   const election = zooKeeperElection(session, { name: order.by, log: silentLog, clock })
+  const { proof } = election
+  const inEnsemble = await openZooKeeperJournal(session, { log: silentLog, proof })
   const journal = order.postgres
-    ? await openPostgresJournal({ ...order.postgres, log: silentLog })
-    : await openZooKeeperJournal(session, { log: silentLog, proof: election.proof })
+    ? leased(await openPostgresJournal({ ...order.postgres, log: silentLog }), inEnsemble)
+    : inEnsemble
   candidate.say({ type: 'stands' })
   const { lost } = await election.lead(session.ended)
   process.on('SIGUSR2', () => void election.stepDown('chaos asks for it').catch(() => {}))
