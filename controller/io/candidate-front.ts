@@ -47,7 +47,7 @@ const joinBytesMax = 64 * 1024
 const uploadMsMax = 310_000
 /** The last answers of one that stepped down are waited for so long. Unit: ms. */
 const farewellMsMax = 1_000
-/** A controller that did not answer is not asked for so long what can be read here too. Unit: ms. */
+/** One that did not answer is not asked for so long what can be read here too. Unit: ms. */
 const silentMs = 2_000
 
 const problemsOfJoin = validator(BroughtJoin)

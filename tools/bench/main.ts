@@ -48,6 +48,10 @@ const benches: Readonly<Record<string, Entry>> = {
   migration: {
     says: 'how long an instance does not answer while it moves between two real hosts',
     load: async () => (await import('./migration.ts')).migrationBench
+  },
+  takeover: {
+    says: 'from a power cut of the controller until another one commits; --times COUNT',
+    load: async () => (await import('./takeover.ts')).takeoverBench
   }
 }
 
@@ -65,4 +69,10 @@ async function main(names: readonly string[]): Promise<number> {
   return 0
 }
 
-process.exitCode = await main(process.argv.slice(2))
+/** What a bench itself reads of the command line stands after the names. */
+function namesIn(given: readonly string[]): readonly string[] {
+  const options = given.findIndex(word => word.startsWith('--'))
+  return options < 0 ? given : given.slice(0, options)
+}
+
+process.exitCode = await main(namesIn(process.argv.slice(2)))

@@ -1,0 +1,179 @@
+/**
+ * Clients that write through the candidates of a lab without a pause, and remember what was
+ * acknowledged: tenants that they create, and a counter in a label that they raise. Whoever refuses
+ * or falls silent is left for the next candidate, which is asked the same under the same key.
+ */
+import { randomUUID } from 'node:crypto'
+import { request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { listResources, readResource } from '../cli/api/resources.ts'
+import type { Lab } from '../lab/lab.ts'
+
+/** A candidate that does not answer for so long is left for the next one. Unit: ms. */
+const answerMsMax = 3_000
+/** After a round of refusals. Unit: ms. */
+const pauseMs = 20
+
+/** One write that was acknowledged. */
+export type Acknowledged = {
+  /** By `performance.now()`. Unit: ms. */
+  readonly at: number
+  /** Of the controller that did it. */
+  readonly epoch: number
+  readonly position: number
+}
+
+type Wish = { readonly method: 'POST' | 'PATCH'; readonly path: string; readonly body: object }
+type Said = { readonly status: number; readonly position: string; readonly text: string }
+
+/** Disposing of them stops them. */
+export class Writers implements AsyncDisposable {
+  readonly #lab: Lab
+  readonly #sockets: readonly string[]
+  readonly #instance: string
+  readonly #running: Promise<void>
+  readonly #run = randomUUID().slice(0, 6)
+  readonly #tenants: string[] = []
+  readonly #labels = new Map<string, number>()
+  readonly #waiting = new Set<() => void>()
+  #isStopped = false
+  #last: Acknowledged | undefined
+  #count = 0
+  #failure: unknown
+  /** What was refused last, in words. */
+  refusal = ''
+
+  /** `instance`: the name of one whose labels are raised. */
+  constructor(
+    lab: Lab,
+    { writers, instance }: { readonly writers: number; readonly instance: string }
+  ) {
+    this.#lab = lab
+    this.#instance = instance
+    const candidates = lab.plan.hosts.filter(({ isCandidate }) => isCandidate)
+    this.#sockets = candidates.map(({ name }) => lab.adminSocket(name))
+    const all = Array.from({ length: writers }, (_, index) => this.#write(index))
+    this.#running = Promise.all(all).then(
+      () => {},
+      thrown => {
+        this.#failure = thrown
+        this.#wake()
+      }
+    )
+  }
+
+  /** Writes that were acknowledged. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Resolves with the first write from now on that satisfies a condition. Throws after a while. */
+  async acknowledged(
+    isWanted: (one: Acknowledged) => boolean,
+    msMax = 120_000
+  ): Promise<Acknowledged> {
+    const late = performance.now() + msMax
+    for (;;) {
+      const next = Promise.withResolvers<void>()
+      this.#waiting.add(next.resolve)
+      await Promise.race([next.promise, sleep(1_000)])
+      this.#waiting.delete(next.resolve)
+      if (this.#failure) throw this.#failure
+      if (this.#last && isWanted(this.#last)) return this.#last
+      if (performance.now() > late) throw new Error(`no write in ${msMax} ms: ${this.refusal}`)
+    }
+  }
+
+  /** Names of what was acknowledged and is not there; empty: all is. */
+  async missing(): Promise<readonly string[]> {
+    const { items } = await listResources(this.#lab.api, 'tenant')
+    const names = new Set(items.map(({ name }) => name))
+    const { labels } = await readResource(this.#lab.api, { kind: 'instance', name: this.#instance })
+    const behind = [...this.#labels].filter(([label, value]) => Number(labels[label] ?? 0) < value)
+    const lost = this.#tenants.filter(name => !names.has(name))
+    return [...lost, ...behind.map(([label, value]) => `${label}=${value}`)]
+  }
+
+  async #write(index: number): Promise<void> {
+    const label = `writer-${this.#run}-${index}`
+    for (let number = 1; !this.#isStopped; number += 1) {
+      if (number % 2 === 0) {
+        const path = `/v1/instances/${this.#instance}`
+        const body = { labels: { [label]: String(number) } }
+        if (await this.#insist({ method: 'PATCH', path, body }, index)) {
+          this.#labels.set(label, number)
+        }
+        continue
+      }
+      const name = `w-${this.#run}-${index}-${number}`
+      const wish = { method: 'POST', path: '/v1/tenants', body: { name, spec: {} } } as const
+      if (await this.#insist(wish, index)) this.#tenants.push(name)
+    }
+  }
+
+  /** Says it until it is acknowledged; false: it was stopped before. */
+  async #insist(wish: Wish, first: number): Promise<boolean> {
+    const key = randomUUID()
+    for (let at = first; !this.#isStopped; at += 1) {
+      const said = await say(this.#sockets[at % this.#sockets.length]!, { ...wish, key })
+      const isRepeated = at > first && said?.status === 409
+      if (said && (said.status < 300 || isRepeated)) {
+        const [epoch = 0, position = 0] = said.position.split('.').map(Number)
+        this.#last = { at: performance.now(), epoch, position }
+        this.#count += 1
+        this.#wake()
+        return true
+      }
+      if (said && said.status !== 503 && said.status !== 504) {
+        throw new Error(`${wish.method} ${wish.path}: ${said.status} ${said.text}`)
+      }
+      if (said) this.refusal = said.text
+      await sleep(pauseMs)
+    }
+    return false
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting) resolve()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopped = true
+    await this.#running
+  }
+}
+
+/** Asks once; undefined: the connection failed or nothing came. */
+export async function say(
+  socketPath: string,
+  wish: {
+    readonly method: string
+    readonly path: string
+    readonly body?: object
+    readonly key?: string
+  }
+): Promise<Said | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Said | undefined>()
+  const sent = request({
+    ...{ socketPath, method: wish.method, path: wish.path, agent: false },
+    headers: {
+      ...(wish.body && { 'content-type': 'application/json' }),
+      ...(wish.method === 'PATCH' && { 'if-match': '*' }),
+      ...(wish.key !== undefined && { 'idempotency-key': wish.key })
+    },
+    signal: AbortSignal.timeout(answerMsMax)
+  })
+  sent.on('error', () => resolve(undefined))
+  sent.on('response', answer => {
+    const chunks: Buffer[] = []
+    answer.on('error', () => resolve(undefined))
+    answer.on('data', chunk => chunks.push(chunk))
+    answer.on('end', () => {
+      const position = String(answer.headers['remuda-position'] ?? '')
+      const text = Buffer.concat(chunks).toString()
+      resolve({ status: answer.statusCode ?? 0, position, text })
+    })
+  })
+  sent.end(wish.body && JSON.stringify(wish.body))
+  return await promise
+}
