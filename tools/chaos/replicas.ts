@@ -33,7 +33,7 @@ export async function readJournal(server: string, journal: SharedJournal): Promi
   return { server, entries, broken: `it ends at ${entries.length}, not at ${journal.head()}` }
 }
 
-/** How often a server has found its state to differ from the leader's; 0 when it does not answer. */
+/** How often a server has found its state to differ from the leader's; 0: it does not answer. */
 export async function digestMismatches(server: string): Promise<number> {
   const text = await askServer(server, 'mntr', { deadlineMs: askMsMax }).catch(() => '')
   return Number(readMonitor(text).get('digest_mismatches_count') ?? 0)
