@@ -3,7 +3,7 @@ import test from 'ava'
 import { runJournalChaos } from '../../tools/chaos/journal.ts'
 
 test('no acknowledged commit is lost on any server while all are killed and stopped', async t => {
-  t.timeout(180_000)
+  t.timeout(300_000)
   const { violations, missing, counts } = await runJournalChaos({
     seed: 7,
     sessionMs: 3_000,

@@ -45,6 +45,17 @@ export type JournalChaosEnd = {
   readonly counts: Counts
 }
 
+/** A database that is killed has seldom written what it has not acknowledged. */
+const wantedOf: Readonly<Record<JournalChaos['journal'], JournalChaos['wanted']>> = {
+  zookeeper: [
+    'takeOvers',
+    'unknown',
+    'unknownCommitted',
+    'deposedAttempts',
+    'deposedRefusedRemotely'
+  ],
+  postgres: ['takeOvers', 'unknown', 'deposedAttempts']
+}
 const secret = 'remuda:chaos'
 const names = ['a', 'b', 'c']
 const writers = 32
@@ -64,13 +75,14 @@ export async function journalChaos(
   const options = { minutes: text, seed: text, session: text, journal: text }
   const { values } = parseArgs({ args: [...words], options, strict: true })
   const lastsMs = Number(values.minutes ?? 10) * 60_000
+  const journal = values.journal === 'postgres' ? 'postgres' : 'zookeeper'
   const { missing, violations } = await runJournalChaos({
     seed: Number(values.seed ?? Date.now() % 1_000_000),
     sessionMs: Number(values.session ?? 3_000),
-    journal: values.journal === 'postgres' ? 'postgres' : 'zookeeper',
+    journal,
     lastsMs: [lastsMs, lastsMs],
     everyMs: [1_000, 4_000],
-    wanted: ['takeOvers', 'unknown', 'unknownCommitted', 'deposedAttempts'],
+    wanted: wantedOf[journal],
     print,
     signal
   })
