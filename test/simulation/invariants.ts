@@ -15,6 +15,7 @@ export function hashOf(view: View): string {
   return createHash('sha256').update(JSON.stringify(all)).digest('hex').slice(0, 16)
 }
 
+/** Looks at a cloud again and again; what does not hold is told once, as a problem. */
 export class Invariants {
   readonly #cloud: SimulatedCloud
   readonly #writers: Writers

@@ -3,35 +3,47 @@ import { AgentLoop } from '../../agent/io/loop.ts'
 import type { SharedElection, SharedJournal } from '../../controller/core/ports.ts'
 import type { Mutation, SimulatedCloud } from './simulated-cloud.ts'
 
+/** A mistake, and the seed that finds it. */
 export type Mutant = {
   readonly says: string
   /** A seed that finds it. */
   readonly seed: number
+  /** Whether it is found within moments. */
+  readonly isQuick?: true
   readonly mutation?: Mutation
   readonly begin?: (cloud: SimulatedCloud) => Disposable
 }
 
 /** The same object but for some of its methods. */
-const but = <Port extends object>(port: Port, own: Partial<Port>): Port =>
-  new Proxy(port, {
-    get: (target, name) => {
-      const value = Reflect.get(name in own ? own : target, name)
-      return typeof value === 'function' ? value.bind(name in own ? own : target) : value
-    }
-  })
+function but<Port extends object>(port: Port, own: Partial<Port>): Port {
+  const all: Record<PropertyKey, unknown> = {}
+  const keys = [port, Object.getPrototypeOf(port)].flatMap(each => Reflect.ownKeys(each))
+  for (const key of keys) {
+    const value = Reflect.get(port, key)
+    all[key] = typeof value === 'function' ? value.bind(port) : value
+  }
+  return Object.assign(all, own) as Port
+}
 
 const never = new AbortController().signal
 
 const leaseAlwaysHeld = (election: SharedElection): SharedElection => {
   let hasLed = false
-  return but(election, {
+  return {
+    alone: false,
+    announce: card => election.announce(card),
+    candidates: () => election.candidates(),
+    leader: () => election.leader(),
+    stepDown: because => election.stepDown(because),
+    status: () => election.status(),
     holds: now => hasLed || election.holds(now),
     lead: async signal => {
       await election.lead(signal)
       hasLed = true
       return { lost: never }
-    }
-  })
+    },
+    [Symbol.asyncDispose]: async () => await election[Symbol.asyncDispose]()
+  }
 }
 
 const acknowledgedEarly = (journal: SharedJournal): SharedJournal => {
@@ -65,13 +77,16 @@ const unknownTakenForDone = (journal: SharedJournal): SharedJournal => {
   })
 }
 
-const epochNotRaised = (journal: SharedJournal): SharedJournal =>
-  but(journal, {
+const epochKept = (journal: SharedJournal): SharedJournal => {
+  let real = 0
+  return but(journal, {
     raiseEpoch: async above => {
-      const epoch = await journal.raiseEpoch(above)
-      return Math.max(1, epoch - 1)
-    }
+      real = await journal.raiseEpoch(above)
+      return 2
+    },
+    append: commit => journal.append(commit, { epoch: real })
   })
+}
 
 const recoversWithoutReading = (journal: SharedJournal): SharedJournal => {
   let hasRecovered = false
@@ -97,6 +112,7 @@ function replace<Name extends string>(
   return { [Symbol.dispose]: () => Object.assign(of, { [name]: before }) }
 }
 
+/** All of them, by name. */
 export const mutants: Readonly<Record<string, Mutant>> = {
   'lease-always-held': {
     says: 'a controller that was once elected takes its lease for granted',
@@ -106,17 +122,19 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   'acknowledged-early': {
     says: 'a commit counts as recorded when it was sent',
     seed: 1,
+    isQuick: true,
     mutation: { journal: acknowledgedEarly }
   },
   'unknown-taken-for-done': {
     says: 'a commit whose outcome is unknown counts as recorded',
     seed: 1,
+    isQuick: true,
     mutation: { journal: unknownTakenForDone }
   },
-  'epoch-not-raised': {
+  'epoch-kept': {
     says: 'a new reign acts in the epoch of the one before',
     seed: 1,
-    mutation: { journal: epochNotRaised }
+    mutation: { journal: epochKept }
   },
   'recovers-without-reading': {
     says: 'after an unknown outcome the journal is not read back',

@@ -1,5 +1,7 @@
 /** Runs one seed: a cloud, writers and faults, and what must hold at each step. */
 
+import { createHash } from 'node:crypto'
+import type { Entry } from '../../controller/core/ports.ts'
 import { strike } from './faults.ts'
 import { Invariants } from './invariants.ts'
 import { mutants } from './mutants.ts'
@@ -12,6 +14,7 @@ const faultsMs = 25_000
 const stepMs = 20
 const restMsMax = 120_000
 
+/** What is to be run. */
 export type Wish = {
   readonly seed: number
   readonly hosts: number
@@ -20,6 +23,7 @@ export type Wish = {
   readonly mutant?: string | undefined
 }
 
+/** What came of it. */
 export type Finding = {
   readonly seed: number
   readonly problems: readonly string[]
@@ -28,6 +32,7 @@ export type Finding = {
   readonly digest: string
 }
 
+/** Runs it to the end, or to the first problem. */
 export async function runSeed(wish: Wish): Promise<Finding> {
   const chance = chanceOf(wish.seed)
   const mutant = wish.mutant === undefined ? undefined : mutants[wish.mutant]
@@ -44,9 +49,17 @@ export async function runSeed(wish: Wish): Promise<Finding> {
   } finally {
     process.off('unhandledRejection', onRejection)
   }
-  const last = cloud.entries.at(-1)
-  const { counts, problems } = cloud
-  return { seed: wish.seed, problems, counts, digest: `${last?.position}:${last?.hash ?? ''}` }
+  const { counts, problems, entries } = cloud
+  return { seed: wish.seed, problems, counts, digest: digestOf(entries) }
+}
+
+/** Of what was decided; the keys and secrets of a cloud are others each time. */
+function digestOf(entries: readonly Entry[]): string {
+  const digest = createHash('sha256')
+  for (const { position, epoch, commit } of entries) {
+    digest.update(JSON.stringify([position, epoch, commit.decisions]))
+  }
+  return digest.digest('hex').slice(0, 16)
 }
 
 async function live(cloud: SimulatedCloud, wish: Wish): Promise<void> {

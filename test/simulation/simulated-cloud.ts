@@ -2,6 +2,7 @@
  * A whole cloud in virtual time whose candidates are elected and keep their journal on a fake
  * ensemble, with their own code for both. A run that is over is just left: nothing of it is real.
  */
+import { isFault } from '#shared/fault.ts'
 import { silentLog } from '#shared/log.ts'
 import { firstCommit } from '../../controller/core/first-commit.ts'
 import type { Entry, SharedElection, SharedJournal } from '../../controller/core/ports.ts'
@@ -46,6 +47,7 @@ export type Counts = Record<string, number>
 /** A supervisor starts an ended program again after so long. Unit: ms. */
 const restartMs = 1_000
 
+/** Left as it is when its run is over: no timer and no file of it is real. */
 export class SimulatedCloud extends WholeCloud {
   readonly chance: () => number
   readonly ensemble: FakeZooKeeper
@@ -213,10 +215,18 @@ export class SimulatedCloud extends WholeCloud {
 
   /** Keeps what comes into the journal, as one who only reads it. */
   async #watch(): Promise<void> {
-    const session = await this.ensemble.connect()
-    const journal = await openZooKeeperJournal(session, { log: silentLog })
-    for await (const entry of journal.tail(0, new AbortController().signal)) {
-      this.entries.push(entry)
+    for (;;) {
+      try {
+        const session = await this.ensemble.connect()
+        const journal = await openZooKeeperJournal(session, { log: silentLog })
+        const { ended } = session
+        for await (const entry of journal.tail(this.entries.length, ended)) {
+          this.entries.push(entry)
+        }
+      } catch (thrown) {
+        if (isFault(thrown, 'corrupt')) this.problem(`the journal does not hold: ${thrown}`)
+      }
+      await this.clock.sleep(200)
     }
   }
 

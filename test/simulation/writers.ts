@@ -8,6 +8,7 @@ import type { SimulatedCloud } from './simulated-cloud.ts'
 /** Instances of each writer. */
 const namesEach = 2
 
+/** Each waits for its answer before it wants something else. */
 export class Writers {
   readonly #cloud: SimulatedCloud
   readonly acknowledged: { readonly position: number; readonly commit: Commit }[] = []
@@ -60,7 +61,7 @@ export class Writers {
     const { chance } = this.#cloud
     if (!instance) {
       const isSteady = name.endsWith('0')
-      const pool = chance() < 0.5 ? 'shared' : 'local'
+      const pool = isSteady ? 'local' : 'shared'
       const spec = { image: 'tiny', memoryMib: 128, pool, ports: [], stopGraceMs: 500 }
       const labels = { steady: String(isSteady) }
       const full = this.#cloud.specOf('instance', spec)

@@ -164,7 +164,7 @@ export class FakeZooKeeper implements AsyncDisposable {
       arrive()
       return
     }
-    this.clock.sleep(at - now, this.#disposed.signal).then(arrive, () => {})
+    void this.clock.sleep(at - now).then(() => this.#disposed.signal.aborted || arrive())
   }
 
   /** A request has arrived; gives what came of it, throws Faults of the tree; for sessions. */
