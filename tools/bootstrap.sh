@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes this machine ready: `sh tools/bootstrap.sh run` to run Remuda, `… test` to test it. Installs
-# the Debian packages that are missing and the npm packages of package-lock.json, and where nothing
+# Makes this machine ready: `sh tools/bootstrap.sh run` to run Remuda, `… test` to test it, `… lab` for
+# labs of many hosts. Installs the Debian packages that are missing and, but for labs, which npm
+# packages have brought up, the npm packages of package-lock.json, and where nothing
 # is missing does nothing, in a fraction of a second. Needs Linux, root, and any Node from 20 on; the
 # Node that everything else runs on comes with the npm packages.
 #
@@ -16,7 +17,7 @@ stamp=node_modules/.remuda-stamp
 
 main() {
   mode=${1:-}
-  case $mode in run | test) ;; *) fail "cannot prepare for '$mode': say run or test" ;; esac
+  case $mode in run | test | lab) ;; *) fail "cannot prepare for '$mode': say run, test or lab" ;; esac
   cd "$(dirname "$0")/.."
   check_machine
   work=$(mktemp -d)
@@ -24,11 +25,12 @@ main() {
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
   list_missing
+  if [ "$mode$(cat "$work/missing")" = lab ] && ! services_held; then return; fi
   npm_key >"$work/key"
   if [ ! -s "$work/missing" ] && cmp -s "$work/key" "$stamp" && ! services_held; then return; fi
   lock
   install_packages
-  install_modules
+  [ "$mode" = lab ] || install_modules
 }
 
 check_machine() {
@@ -47,7 +49,8 @@ check_machine() {
 # Writes the names of packages that this mode needs and that are not installed, one a line.
 list_missing() {
   lists=tools/packages/run.txt
-  [ "$mode" = run ] || lists="$lists tools/packages/test.txt"
+  [ "$mode" = run ] || lists="$lists tools/packages/lab.txt"
+  [ "$mode" != test ] || lists="$lists tools/packages/test.txt"
   # shellcheck disable=SC2086
   sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' $lists | sort -u >"$work/wanted"
   : >"$work/missing"

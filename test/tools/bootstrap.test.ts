@@ -32,6 +32,7 @@ async function makeProject(changed: Answers = {}) {
   const own = script.replace('/usr/sbin/policy-rc.d', `${folder}/policy`)
   await write('tools/bootstrap.sh', own)
   await write('tools/packages/run.txt', '# what is needed\none  # first\ntwo\n')
+  await write('tools/packages/lab.txt', '')
   await write('tools/packages/test.txt', 'three\n')
   await write('package-lock.json', '{}')
   const answer = (each: Answers) =>
@@ -73,7 +74,7 @@ test('a mode that is none is refused', async t => {
   await using project = await makeProject()
   const { code, err } = await project.run('walk')
   t.is(code, 1)
-  t.is(err, "bootstrap: cannot prepare for 'walk': say run or test\n")
+  t.is(err, "bootstrap: cannot prepare for 'walk': say run, test or lab\n")
 })
 
 test('a test run that cannot be prepared counts as one failure on its last line', async t => {
@@ -103,6 +104,17 @@ case "$*" in *install*) printf '#!/bin/sh\\necho "ii  one"; echo "ii  two"' >bin
   const again = await project.run('run')
   t.deepEqual(again, { code: 0, out: '', err: '' })
   t.is((await project.read('calls')).trim().split('\n').length, 5)
+})
+
+test('for a lab its own packages are installed too, and npm packages are left alone', async t => {
+  await using project = await makeProject({ 'dpkg-query': 'echo "ii  one"; echo "ii  two"' })
+  t.deepEqual(await project.run('lab'), { code: 0, out: '', err: '' })
+  t.is(await project.read('calls'), '')
+  await project.write('tools/packages/lab.txt', 'two\nfour\n')
+  await project.run('lab')
+  const calls = await project.read('calls')
+  t.regex(calls, / install --yes --no-install-recommends four$/m)
+  t.notRegex(calls, /^npm/m)
 })
 
 test('npm packages are installed again when the lock file has changed', async t => {

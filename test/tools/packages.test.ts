@@ -11,10 +11,12 @@ const linesOf = (list: string) =>
     .filter(line => line !== '' && !line.startsWith('#'))
 const namesOf = (list: string) => linesOf(list).map(line => line.replace(/\s*#.*/, ''))
 
+const lists = ['run.txt', 'lab.txt', 'test.txt']
+
 test('each package is named once, with what it is for', t => {
-  const lines = [...linesOf('run.txt'), ...linesOf('test.txt')]
+  const lines = lists.flatMap(linesOf)
   for (const line of lines) t.regex(line, /^[a-z0-9][a-z0-9.+-]+ +# \S/)
-  const names = [...namesOf('run.txt'), ...namesOf('test.txt')]
+  const names = lists.flatMap(namesOf)
   t.deepEqual(names, [...new Set(names)])
 })
 

@@ -103,7 +103,7 @@ export class Lab implements AsyncDisposable {
     await askKeeper(this.folder, { verb: 'start', host, daemon })
   }
 
-  /** Lets nothing pass between groups of hosts; one way: only from later groups to earlier ones. */
+  /** Cuts groups off each other; one way: only what earlier ones send to later ones is lost. */
   async partition(groups: readonly (readonly string[])[], oneWay = false): Promise<void> {
     await this.cut({ groups, oneWay })
   }

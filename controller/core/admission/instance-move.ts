@@ -171,7 +171,12 @@ function targetFor(
   return refuse('capacity', `cannot move instance ${instance.name}${where}: ${placement.because}`, {
     ...(to !== undefined && { pointer: '/to' }),
     reasons: [...placement.rejected].map(([host, reason]) => `${host}: ${reason}`),
-    next: ['remuda host list', `remuda instance migrate ${instance.name}, to any host with room`]
+    next: [
+      instance.spec.host === undefined
+        ? `remuda instance migrate ${instance.name}, to any host with room`
+        : 'create another instance there: one that was created with --host stays on its host',
+      'remuda host list'
+    ]
   })
 }
 

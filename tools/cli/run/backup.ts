@@ -123,7 +123,7 @@ async function openConfigured({ given, settings, terminal }: Invocation): Promis
 
 /** Says in one line what a backup holds. */
 function describe({ cloud, position, epoch, takenAt, resources }: BackupContents): string {
-  const counts = Object.entries(resources).map(([kind, count]) => `${count} ${kind}`)
+  const counts = Object.entries(resources).map(([kind, count]) => `${kind} ${count}`)
   const what = counts.length === 0 ? 'nothing' : counts.join(', ')
   return `cloud ${cloud} at ${takenAt}, position ${position} of epoch ${epoch}: ${what}`
 }

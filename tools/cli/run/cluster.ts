@@ -65,7 +65,8 @@ export async function showLeader(invocation: Invocation): Promise<number> {
       next: ['remuda cluster status']
     })
   }
-  invocation.write((await renderRaw(invocation, leader)) ?? `${leader.name} ${leader.apiUrl}\n`)
+  const text = `${leader.name}${invocation.settings.format === 'name' ? '' : ` ${leader.apiUrl}`}\n`
+  invocation.write((await renderRaw(invocation, leader)) ?? text)
   return 0
 }
 
@@ -75,15 +76,29 @@ export async function showCluster(invocation: Invocation): Promise<void> {
   invocation.write((await renderRaw(invocation, said)) ?? writeYaml(said))
 }
 
+type SteppedDown = { readonly steppedDown: string; readonly next?: Who }
+
+/** Who has handed over may end before it can say so: then it tells that another one leads. */
+async function successorOf(
+  before: ClusterSaid,
+  thrown: unknown,
+  invocation: Invocation
+): Promise<SteppedDown> {
+  const { leader: next } = await read(invocation, invocation.signal)
+  if (!before.leader || !next || next.name === before.leader.name) throw thrown
+  return { steppedDown: before.leader.name, next }
+}
+
 /** Lets the controller hand over. */
 export async function stepDown(invocation: Invocation): Promise<void> {
   const api = await invocation.connect()
   const { signal } = invocation
   const asked = { method: 'POST', path: `${path}/step-down`, doing: 'hand the lead over' } as const
-  const said = readJson(await api.ask({ ...asked, signal }), asked.doing) as {
-    readonly steppedDown: string
-    readonly next?: Who
-  }
+  const before = await read(invocation, signal)
+  const said = await api
+    .ask({ ...asked, signal })
+    .then(answer => readJson(answer, asked.doing) as SteppedDown)
+    .catch(thrown => successorOf(before, thrown, invocation))
   const raw = await renderRaw(invocation, said)
   if (raw !== undefined) return invocation.write(raw)
   const next = said.next ? `, ${said.next.name} is next` : ''

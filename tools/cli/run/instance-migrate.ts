@@ -1,6 +1,5 @@
 import { Fault, isFault } from '#shared/fault.ts'
 import type { ResourceDocument } from '#shared/model/index.ts'
-import { formatMib } from '#shared/units.ts'
 import type { Api } from '../api/client.ts'
 import { pathOf, readJson, readResource, sayVerb, tenantQuery } from '../api/resources.ts'
 import { UsageFault } from '../failure.ts'
@@ -82,9 +81,8 @@ function judgeMoved(from: unknown): Judge {
 
 function underway(document: ResourceDocument | undefined): ReturnType<Judge> | undefined {
   const move = document?.status['move'] as
-    | { readonly to: string; readonly message: string; readonly remainingMib?: number }
+    | { readonly to: string; readonly message: string }
     | undefined
   if (!move) return undefined
-  const left = move.remainingMib === undefined ? '' : `, ${formatMib(move.remainingMib)} left`
-  return { state: 'underway', because: `to ${move.to}: ${move.message}${left}` }
+  return { state: 'underway', because: `to ${move.to}: ${move.message}` }
 }
