@@ -88,19 +88,6 @@ const epochKept = (journal: SharedJournal): SharedJournal => {
   })
 }
 
-const recoversWithoutReading = (journal: SharedJournal): SharedJournal => {
-  let hasRecovered = false
-  return but(journal, {
-    recover: () => {
-      hasRecovered = true
-      return journal.recover()
-    },
-    entries: async function* (after) {
-      if (!hasRecovered) yield* journal.entries(after)
-    }
-  })
-}
-
 /** Replaces a method for as long as a run lasts. */
 function replace<Name extends string>(
   of: Record<Name, unknown>,
@@ -136,11 +123,6 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     seed: 1,
     mutation: { journal: epochKept }
   },
-  'recovers-without-reading': {
-    says: 'after an unknown outcome the journal is not read back',
-    seed: 1,
-    mutation: { journal: recoversWithoutReading }
-  },
   'orders-before-durable': {
     says: 'orders leave before what they are made of is recorded',
     seed: 1,
@@ -152,7 +134,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   },
   'any-epoch-taken': {
     says: 'an agent takes orders of every epoch',
-    seed: 1,
+    seed: 11,
     begin: cloud => {
       const { agent } = cloud.net
       cloud.net.agent = async host => {
@@ -170,25 +152,6 @@ export const mutants: Readonly<Record<string, Mutant>> = {
           return takeOrder.call(this, { ...order, epoch })
         }
       )
-    }
-  },
-  'old-boot-obeyed': {
-    says: 'after a power cut an agent goes by the order of the earlier boot',
-    seed: 1,
-    begin: cloud => {
-      const recall = (host: { keeper: { recalled: { origin: string } } }) => {
-        const { keeper } = host
-        const real = Object.getPrototypeOf(keeper).recall
-        Object.assign(keeper, {
-          recall: async () => ({ ...(await real.call(keeper)), origin: 'same-boot' })
-        })
-      }
-      const { addHost } = cloud
-      cloud.addHost = async wish => {
-        await addHost.call(cloud, wish)
-        recall(cloud.host(wish.name) as never)
-      }
-      return { [Symbol.dispose]: () => {} }
     }
   }
 }

@@ -38,7 +38,7 @@ export async function runSeed(wish: Wish): Promise<Finding> {
   const mutant = wish.mutant === undefined ? undefined : mutants[wish.mutant]
   const mutation = mutant?.mutation
   const cloud = new SimulatedCloud({ chance, ...(mutation && { mutation }) })
-  using _ = seedRandomness(wish.seed, () => cloud.clock.wall())
+  using _ = seedRandomness(wish.seed, () => Math.floor(cloud.clock.wall()))
   using _undo = mutant?.begin?.(cloud)
   const onRejection = (thrown: unknown): void => cloud.problem(`unhandled: ${stackOf(thrown)}`)
   process.on('unhandledRejection', onRejection)
