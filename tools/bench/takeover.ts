@@ -92,7 +92,8 @@ async function report(
     const late = times.filter(time => time > bound).length
     print(
       `takeover: ${some.length} times ${withEnsemble ? 'with' : 'without'} the ZooKeeper leader: ` +
-        `p50 ${Math.round(quantile(times, 0.5))} ms, p99 ${Math.round(quantile(times, 0.99))} ms, ` +
+        `p50 ${Math.round(quantile(times, 0.5))} ms, ` +
+        `p99 ${Math.round(quantile(times, 0.99))} ms, ` +
         `bound ${bound} ms, ${late} later`
     )
   }

@@ -1,0 +1,146 @@
+/** A real lab of three hosts; its controller is cut off, stopped and killed while clients write. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import anyTest, { type ExecutionContext, type TestFn } from 'ava'
+import {
+  disorder,
+  leaderOf,
+  livesOf,
+  settle,
+  statusAt,
+  untilWhole
+} from '../../../tools/bench/takeover-checks.ts'
+import { say, Writers } from '../../../tools/bench/takeover-writers.ts'
+import type { Lab } from '../../../tools/lab/lab.ts'
+import { openLab } from '../../../tools/lab/open.ts'
+import type { DaemonStatus } from '../../../tools/lab/protocol.ts'
+import { eventually } from '../cloud/waiting.ts'
+
+const test = anyTest.serial as TestFn
+let lab: Lab
+let writers: Writers
+
+test.before('a lab of three candidates comes up, and clients write', async t => {
+  t.timeout(180_000)
+  const folder = await mkdtemp(join(tmpdir(), 'remuda-faults-'))
+  const ranges = { subnet: '10.95.0.0/24', instances: '10.96.0.0/16' }
+  lab = await openLab({ folder, hosts: 3, outside: false, isBound: true, ...ranges })
+  await settle(lab)
+  writers = new Writers(lab, { writers: 3, instance: 'on-h1' })
+})
+
+test.after.always('the lab is taken away', async t => {
+  t.timeout(60_000)
+  await writers?.[Symbol.asyncDispose]()
+  if (lab === undefined) return
+  await lab[Symbol.asyncDispose]()
+  await rm(lab.folder, { recursive: true, force: true })
+})
+
+test('the host of the controller loses power: another one goes on', async t => {
+  t.timeout(150_000)
+  await takenFrom(t, async leader => {
+    const lives = await livesOf(lab, [leader])
+    await lab.power(leader, 'off')
+    return async () => {
+      t.like(await livesOf(lab, [leader]), lives)
+      await lab.power(leader, 'on')
+    }
+  })
+})
+
+test('a controller that is cut off from the ensemble, and not from its hosts, ends', async t => {
+  t.timeout(150_000)
+  await takenFrom(t, async leader => {
+    await lab.cutFrom([leader], 'zookeeper')
+    return () => lab.heal()
+  })
+})
+
+test('a controller that is cut off from its hosts goes on to record what is wished', async t => {
+  t.timeout(150_000)
+  const leader = await untilWhole(lab)
+  const { epoch } = await nextWrite()
+  await lab.cutFrom([leader], 'agents')
+  const { count } = writers
+  const later = await writers.acknowledged(() => writers.count >= count + 20)
+  t.is(later.epoch, epoch)
+  t.is(await leaderOf(lab), leader)
+  await lab.heal()
+})
+
+test('with two of three servers gone all is read, nothing written, and nothing lost', async t => {
+  t.timeout(150_000)
+  await untilWhole(lab)
+  await nextWrite()
+  for (const host of ['h1', 'h2']) await lab.pause(host, 'zookeeper')
+  const refused = await eventually('a write is refused', async () => {
+    const wish = { method: 'POST', path: '/v1/tenants', body: { name: 'too-late', spec: {} } }
+    const said = await say(lab.adminSocket('h3'), { ...wish, key: 'too-late' })
+    return said?.status === 503 ? said.text : undefined
+  })
+  t.regex(refused, /"detail":"cannot [^"]+"/)
+  for (const { name } of lab.plan.hosts) {
+    await eventually(`${name} answers reads`, async () => {
+      const said = await say(lab.adminSocket(name), { method: 'GET', path: '/v1/tenants' })
+      return said?.status === 200 ? true : undefined
+    })
+  }
+  for (const host of ['h1', 'h2']) await lab.resume(host, 'zookeeper')
+  await nextWrite()
+  t.deepEqual(await writers.missing(), [])
+})
+
+test('a controller that stood still for longer than its session gets nothing through', async t => {
+  t.timeout(150_000)
+  let before: DaemonStatus | undefined
+  const leader = await takenFrom(t, async host => {
+    before = await controllerOf(host)
+    await lab.pause(host, 'controller')
+    return () => lab.resume(host, 'controller')
+  })
+  const after = await eventually('it runs again', async () => {
+    const now = await controllerOf(leader)
+    return now.starts > before!.starts && now.state === 'running' ? now : undefined
+  })
+  t.is(after.lastCode, 75)
+})
+
+test('after all of it nothing is lost, and nobody followed two controllers at once', async t => {
+  t.timeout(150_000)
+  await untilWhole(lab)
+  await writers[Symbol.asyncDispose]()
+  t.deepEqual(await writers.missing(), [])
+  t.deepEqual(await disorder(lab), [])
+})
+
+/** Takes the lead from the controller in some way, sees that another one writes, and mends it. */
+async function takenFrom(
+  t: ExecutionContext,
+  strike: (leader: string) => Promise<() => Promise<void>>
+): Promise<string> {
+  const leader = await untilWhole(lab)
+  const { epoch } = await nextWrite()
+  const mend = await strike(leader)
+  await writers.acknowledged(one => one.epoch > epoch)
+  const next = await leaderOf(lab)
+  t.truthy(next)
+  t.not(next, leader)
+  await mend()
+  await eventually(`${leader} is a candidate again`, async () => {
+    return (await statusAt(lab, leader))?.state === 'follows' ? true : undefined
+  })
+  return leader
+}
+
+async function nextWrite() {
+  const { count } = writers
+  return await writers.acknowledged(() => writers.count > count)
+}
+
+async function controllerOf(host: string): Promise<DaemonStatus> {
+  const { hosts } = await lab.status()
+  const { daemons } = hosts.find(({ name }) => name === host)!
+  return daemons.find(({ name }) => name === 'controller')!
+}
