@@ -11,7 +11,7 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '#shared/clock.ts'
-import { Fault } from '#shared/fault.ts'
+import { Fault, isFault } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
 import { Arrivals } from '#shared/wire/arrivals.ts'
@@ -43,6 +43,8 @@ import type { AgentMesh } from '../core/ports.ts'
 export const agentPort = 7411
 /** How often a message for which there was no room is tried again. Unit: ms. */
 export const retryMs = 50
+/** So long our own address may still be taken after its socket was closed, and how often to look. */
+const [releaseMsMax, releaseLookMs] = [10_000, 20]
 /** Refused messages and keys are logged at most this often; all are counted. Unit: ms. */
 export const warnEveryMs = 10_000
 /** Deposed controllers that wait to be told; further ones are told when they speak again. */
@@ -159,7 +161,23 @@ export class AgentSocket implements AgentMesh {
     this.#socket.close()
     this.#forgetSpeaker()
     await this.#serving
-    await this.#listen(endpoint)
+    await this.#listenAgain(endpoint)
+  }
+
+  /** The library lets go of an address a moment after its socket is closed. */
+  async #listenAgain(endpoint: string): Promise<void> {
+    const { clock } = this.#options
+    const until = clock.monotonic() + releaseMsMax
+    for (;;) {
+      try {
+        await this.#listen(endpoint)
+        return
+      } catch (thrown) {
+        if (!isFault(thrown, 'locked') || clock.monotonic() >= until) throw thrown
+        await clock.sleep(releaseLookMs, this.#closing.signal).catch(() => undefined)
+        if (this.#closing.signal.aborted) return
+      }
+    }
   }
 
   send(message: ToController): void {
