@@ -43,7 +43,7 @@ import type { AgentMesh } from '../core/ports.ts'
 export const agentPort = 7411
 /** How often a message for which there was no room is tried again. Unit: ms. */
 export const retryMs = 50
-/** So long our own address may be taken after its socket was closed; how often to look. Unit: ms. */
+/** So long our address may be taken after its socket was closed; how often to look. Unit: ms. */
 const [releaseMsMax, releaseLookMs] = [10_000, 20]
 /** Refused messages and keys are logged at most this often; all are counted. Unit: ms. */
 export const warnEveryMs = 10_000
