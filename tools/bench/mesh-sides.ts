@@ -68,10 +68,10 @@ export const anOrder = (host: HostId, generation: number, epoch = 1): Order => (
       sshKeys: [],
       cpuBaseline: 'portable',
       desiredPower: 'running',
-      restart: { policy: 'always' },
+      restart: { policy: 'always', delayMsMin: 100, delayMsMax: 60_000, resetMs: 60_000 },
       restarts: 0,
       stopGraceMs: 10_000
-    } as unknown as Order['instances'][number]
+    }
   ],
   noticesKept: 0
 })
