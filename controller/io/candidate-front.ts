@@ -39,7 +39,9 @@ import {
   responseHeaders,
   unreached
 } from './passing.ts'
-import { SealReader, seal, sealHeader, sealKeyOf } from './peer-seal.ts'
+import { sealHeader } from './peer-seal.ts'
+import { positionIn } from './position.ts'
+import { Vouchers } from './vouchers.ts'
 
 /** Longest message of who knocks. Unit: bytes. */
 const joinBytesMax = 64 * 1024
@@ -47,6 +49,9 @@ const joinBytesMax = 64 * 1024
 const uploadMsMax = 310_000
 /** The last answers of one that stepped down are waited for so long. Unit: ms. */
 const farewellMsMax = 1_000
+/** What was written through this candidate is waited for so long before the answer. Unit: ms. */
+const catchUpMsMax = 1_000
+const catchUpLookMs = 5
 /** One that did not answer is not asked for so long what can be read here too. Unit: ms. */
 const silentMs = 2_000
 
@@ -70,14 +75,14 @@ export type CandidateFrontOptions = {
 /** Disposing of it cuts what is being passed on. */
 export class CandidateFront implements Front, AsyncDisposable {
   readonly #options: CandidateFrontOptions
-  readonly #seals = new SealReader()
-  readonly #vouched = new WeakMap<IncomingMessage, Caller>()
+  readonly #vouchers: Vouchers
   readonly #passing = new Set<Passing>()
   #silent: { readonly apiUrl: string; readonly until: number } | undefined
   #authority: Promise<string | undefined> | undefined
 
   constructor(options: CandidateFrontOptions) {
     this.#options = options
+    this.#vouchers = new Vouchers(options)
   }
 
   listener(app: App, trusted: Caller | undefined) {
@@ -97,7 +102,7 @@ export class CandidateFront implements Front, AsyncDisposable {
   }
 
   callerOf(asked: IncomingMessage): Caller | undefined {
-    return this.#vouched.get(asked) ?? this.#breakSeal(asked)
+    return this.#vouchers.read(asked)
   }
 
   /** Cuts what was passed on to somebody who leads no more: its answer may never come. */
@@ -123,16 +128,20 @@ export class CandidateFront implements Front, AsyncDisposable {
     const caller: Caller = { name: `candidate-${config.name}`, role: 'admin' }
     const text = body === undefined ? undefined : JSON.stringify(body)
     const headers = {
-      ...this.#sealed({ method, url: path }, caller),
+      ...this.#vouchers.seal({ method, url: path }, caller),
       ...(text !== undefined && {
         'content-type': 'application/json',
         'content-length': String(Buffer.byteLength(text))
       })
     }
-    const sent = await this.#open(to, { method, path, headers })
-    const stop = (): void => void sent.destroy(new Error('given up'))
+    let sent: ClientRequest | undefined
+    const stop = (): void => void sent?.destroy(new Error('given up'))
     signal.addEventListener('abort', stop)
     try {
+      sent = await this.#open(to, { method, path, headers }, begun => {
+        sent = begun
+        if (signal.aborted) stop()
+      })
       const answering = answerTo(sent, uploadMsMax)
       sent.end(text)
       return await answering
@@ -162,13 +171,13 @@ export class CandidateFront implements Front, AsyncDisposable {
     if (asked.url === joinPath) return await this.#judgeJoin(asked, answer)
     const isRead = asked.method === 'GET' || asked.method === 'HEAD'
     if (!isRead && !leadership.holds(clock.monotonic())) throw this.#nobodyLeads(asked)
-    app.listener(this.#breakSeal(asked) ?? trusted)(asked, answer)
+    app.listener(this.#vouchers.read(asked) ?? trusted)(asked, answer)
   }
 
   /** Judges who has knocked at the door of another candidate. */
   async #judgeJoin(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     const { leadership, clock } = this.#options
-    const by = this.#breakSeal(asked)
+    const by = this.#vouchers.read(asked)
     if (!by?.name.startsWith('candidate-')) {
       throw new Fault('forbidden', 'cannot judge who knocks: no candidate has brought it')
     }
@@ -223,7 +232,10 @@ export class CandidateFront implements Front, AsyncDisposable {
     }
     let sent: ClientRequest
     try {
-      const headers = { ...headersTo(method, asked.headers), ...this.#voucher(asked, trusted) }
+      const headers = {
+        ...headersTo(method, asked.headers),
+        ...this.#vouchers.forRequest(asked, trusted)
+      }
       sent = await this.#open(leader, { method, path, headers }, begun)
     } catch (cause) {
       if (passing) this.#passing.delete(passing)
@@ -237,6 +249,7 @@ export class CandidateFront implements Front, AsyncDisposable {
       const answering = answerTo(sent, msMax)
       asked.pipe(sent)
       const said = await answering
+      if (!isRead) await this.#caughtUp(positionIn(said.headers))
       answer.writeHead(said.statusCode ?? 502, {
         ...responseHeaders(said.headers),
         'remuda-passed-by': config.name
@@ -257,6 +270,15 @@ export class CandidateFront implements Front, AsyncDisposable {
     }
   }
 
+  /** Waits until this candidate knows it too: who has written reads here what they wrote. */
+  async #caughtUp(position: number): Promise<void> {
+    const { service, clock } = this.#options
+    const late = clock.monotonic() + catchUpMsMax
+    while (service.ledger.durablePosition < position && clock.monotonic() < late) {
+      await clock.sleep(catchUpLookMs)
+    }
+  }
+
   #passUpgrade(given: {
     readonly asked: IncomingMessage
     readonly socket: Duplex
@@ -269,7 +291,7 @@ export class CandidateFront implements Front, AsyncDisposable {
     const { connection = 'Upgrade', upgrade = 'websocket' } = asked.headers
     const headers = {
       ...headersTo('GET', asked.headers),
-      ...this.#voucher(asked, trusted),
+      ...this.#vouchers.forRequest(asked, trusted),
       connection,
       upgrade
     }
@@ -294,40 +316,6 @@ export class CandidateFront implements Front, AsyncDisposable {
         sent.end()
       })
       .catch(fail)
-  }
-
-  /** A token speaks for itself; who comes through a control socket has none, and is vouched for. */
-  #voucher(asked: IncomingMessage, trusted: Caller | undefined): Readonly<Record<string, string>> {
-    if (!trusted || asked.headers.authorization !== undefined) return { 'remuda-passed': '1' }
-    return this.#sealed({ method: asked.method ?? 'GET', url: asked.url ?? '/' }, trusted)
-  }
-
-  #sealed(
-    wanted: { readonly method: string; readonly url: string },
-    caller: Caller
-  ): Readonly<Record<string, string>> {
-    const { service, clock, config } = this.#options
-    const key = sealKeyOf(service.ledger.view)
-    if (!key) return { 'remuda-passed': '1' }
-    return { [sealHeader]: seal(key, config.name, caller, { ...wanted, now: clock.wall() }) }
-  }
-
-  #breakSeal(asked: IncomingMessage): Caller | undefined {
-    const text = asked.headers[sealHeader]
-    if (typeof text !== 'string') return undefined
-    const { service, clock, log } = this.#options
-    const key = sealKeyOf(service.ledger.view)
-    const sealed = { method: asked.method ?? 'GET', url: asked.url ?? '/', now: clock.wall() }
-    const read = key ? this.#seals.read(key, text, sealed) : 'this cloud has no key yet'
-    if (typeof read === 'string') {
-      log.warn('cannot believe a request that was passed on', {
-        because: read,
-        from: asked.socket.remoteAddress
-      })
-      return undefined
-    }
-    this.#vouched.set(asked, read.caller)
-    return read.caller
   }
 
   /** Opens a connection, and begins a request on it. */

@@ -4,6 +4,7 @@ import type { Cluster } from './api/cluster-status.ts'
 import type { Upgrade } from './api/console.ts'
 import type { Caller } from './api/route.ts'
 import type { Service } from './api/service.ts'
+import { positionHeader, positionOf } from './position.ts'
 
 /** What stands between the servers and the API: it may answer, pass on, or add to the answer. */
 export type Front = {
@@ -41,6 +42,6 @@ export function setPosition(
   cluster: Pick<Cluster, 'leader'>
 ): void {
   const leader = cluster.leader()
-  response.setHeader('remuda-position', `${ledger.epoch}.${ledger.durablePosition}`)
+  response.setHeader(positionHeader, positionOf(ledger))
   if (leader) response.setHeader('remuda-controller', `${leader.name} ${leader.apiUrl}`)
 }

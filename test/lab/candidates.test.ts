@@ -51,6 +51,18 @@ test('on a real ensemble what is written outlives kills, pauses and hand-overs',
   await write('first')
   await settled()
 
+  const follower = await until(async () => {
+    for (const one of all) if ((await one.cluster())?.state === 'follows') return one
+    return undefined
+  })
+  for (let number = 0; number < 20; number += 1) {
+    const name = `passed-on-${number}`
+    t.is((await follower.ask(create(name)))?.status, 201)
+    written.push(name)
+    const read = await follower.ask({ path: `/v1/tenants/${name}` })
+    t.is(read?.status, 200, 'who writes through a candidate reads there what they wrote')
+  }
+
   const killed = await leader()
   killed.signal('SIGKILL')
   t.log(`killed ${killed.name}: written again after ${await write('killed', killed)} ms`)

@@ -1,8 +1,17 @@
-/** ZeroMQ under CURVE with nothing of ours around it: to measure against. */
+/**
+ * ZeroMQ under CURVE and MessagePack with nothing of ours around them: to measure against. What
+ * comes in is decoded, since nobody can do anything with it before; it is not looked through.
+ */
+import { Packr } from 'msgpackr'
 import * as zmq from 'zeromq'
 import { type CurveKeys, makeKeys } from '#shared/wire/keys.ts'
 
 const context = new zmq.Context({ blocky: false, ioThreads: 1, maxSockets: 65_536 })
+
+const packr = new Packr({ useRecords: false })
+
+/** Packs what is sent. */
+export const packBare = (value: unknown): Uint8Array => packr.pack(value)
 
 /** What a bare agent is dialled by. */
 export type BarePeer = { readonly endpoint: string; readonly publicKey: string }
@@ -53,10 +62,10 @@ export class BareAgent {
 /** A controller that dials, as fast as the library goes. */
 export class BareRouter {
   readonly #router: zmq.Router
-  readonly onMessage: (line: string, bytes: Uint8Array) => void
+  readonly onMessage: (value: unknown) => void
   connected = 0
 
-  constructor(keys: CurveKeys, onMessage: (line: string, bytes: Uint8Array) => void) {
+  constructor(keys: CurveKeys, onMessage: (value: unknown) => void) {
     this.onMessage = onMessage
     const { publicKey: curvePublicKey, secretKey: curveSecretKey } = keys
     const options = { context, linger: 0, mandatory: true, sendTimeout: 0 }
@@ -82,8 +91,8 @@ export class BareRouter {
   }
 
   async #read(): Promise<void> {
-    for await (const [line, bytes] of this.#router) {
-      this.onMessage(String(line), bytes ?? new Uint8Array())
+    for await (const [, bytes] of this.#router) {
+      this.onMessage(packr.unpack(bytes ?? Buffer.alloc(0)))
     }
   }
 

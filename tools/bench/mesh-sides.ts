@@ -7,13 +7,11 @@ import { makeKeys } from '#shared/wire/keys.ts'
 import type { Order } from '#shared/wire/order.ts'
 import type { Peer } from '../../controller/core/ports.ts'
 import { ControllerMesh } from '../../controller/io/mesh.ts'
-import { BareRouter } from '../../test/world/bare-mesh.ts'
+import { BareRouter, packBare } from '../../test/world/bare-mesh.ts'
 import { Fleet } from './agents/fleet-handle.ts'
 
 /** Longest that anything may take. Unit: ms. */
 const patienceMs = 120_000
-/** About as long as a report with its header. Unit: bytes. */
-const messageBytes = 400
 
 /** One end of a mesh with agents at the other, and what can be measured of it. */
 export type Side = AsyncDisposable & {
@@ -118,7 +116,7 @@ export class OurEnd implements AsyncDisposable {
 /** Our own mesh with so many agents. */
 export async function openOurs(count: number): Promise<Side> {
   const keys = makeKeys()
-  const wish = { kind: 'ours', count, admitted: [keys.publicKey], bytes: 0 } as const
+  const wish = { kind: 'ours', count, admitted: [keys.publicKey] } as const
   await using stack = new AsyncDisposableStack()
   const { fleet, peers } = await Fleet.open(wish)
   stack.use(fleet)
@@ -155,12 +153,12 @@ const subject = 'x'.repeat(200)
 async function orderAll(end: OurEnd, peers: readonly Peer[], round: number): Promise<void> {
   const before = end.count('sent')
   for (const { host } of peers) end.mesh.send(host, anOrder(host, round))
-  await until(() => end.count('sent') - before >= peers.length)
+  while (end.count('sent') - before < peers.length) await setImmediate()
 }
 
 /** A bare ROUTER with so many bare agents. */
 export async function openBare(count: number): Promise<Side> {
-  const wish = { kind: 'bare', count, admitted: [], bytes: messageBytes } as const
+  const wish = { kind: 'bare', count, admitted: [] } as const
   await using stack = new AsyncDisposableStack()
   const { fleet, peers } = await Fleet.open(wish)
   stack.use(fleet)
@@ -168,9 +166,10 @@ export async function openBare(count: number): Promise<Side> {
   let received = 0
   let onAnswer: (number: number) => void = () => {}
   const startedAt = performance.now()
-  const router = new BareRouter(makeKeys(), (_line, bytes) => {
+  const router = new BareRouter(makeKeys(), value => {
     received += 1
-    if (bytes[0] === 0) onAnswer(Buffer.from(bytes).readUInt32BE(1))
+    const { number } = value as { readonly number?: number }
+    if (number !== undefined) onAnswer(number)
   })
   stack.defer(() => router.close())
   router.dial(peers)
@@ -178,7 +177,7 @@ export async function openBare(count: number): Promise<Side> {
   const connectMs = performance.now() - startedAt
   const bytesPerPeer = (memory() - before) / count
   const all = stack.move()
-  const payload = Buffer.alloc(messageBytes, 'x')
+  const payload = packBare(anOrder('host' as HostId, 1))
   return {
     kind: 'bare',
     fleet,
@@ -192,9 +191,7 @@ export async function openBare(count: number): Promise<Side> {
       }
     },
     ask: async (agent, number) => {
-      const bytes = Buffer.alloc(messageBytes)
-      bytes.writeUInt32BE(number, 1)
-      await router.send(`line-${agent}`, bytes)
+      await router.send(`line-${agent}`, packBare({ type: 'question', number, subject }))
     },
     set onAnswer(tell: (number: number) => void) {
       onAnswer = tell

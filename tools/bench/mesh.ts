@@ -108,7 +108,7 @@ async function trickle(side: Side): Promise<Pick<Figures, 'p50' | 'p99'>> {
 /** A controller ends, and another one dials everybody: until all have reported in full. */
 async function storm(print: (line: string) => void): Promise<void> {
   const keys = makeKeys()
-  const wish = { kind: 'ours', admitted: [keys.publicKey], bytes: 0 } as const
+  const wish = { kind: 'ours', admitted: [keys.publicKey] } as const
   const { fleet, peers } = await Fleet.open({ ...wish, count: stormAgents })
   await using _ = fleet
   const times: number[] = []

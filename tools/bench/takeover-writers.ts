@@ -6,11 +6,14 @@
 import { randomUUID } from 'node:crypto'
 import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Api } from '../cli/api/client.ts'
 import { listResources, readResource } from '../cli/api/resources.ts'
 import type { Lab } from '../lab/lab.ts'
 
 /** A candidate that does not answer for so long is left for the next one. Unit: ms. */
 const answerMsMax = 3_000
+/** A candidate knows after so long what another one has acknowledged. Unit: ms. */
+const catchUpMsMax = 30_000
 /** After a round of refusals. Unit: ms. */
 const pauseMs = 20
 
@@ -28,7 +31,6 @@ type Said = { readonly status: number; readonly position: string; readonly text:
 
 /** Disposing of them stops them. */
 export class Writers implements AsyncDisposable {
-  readonly #lab: Lab
   readonly #sockets: readonly string[]
   readonly #instance: string
   readonly #running: Promise<void>
@@ -48,7 +50,6 @@ export class Writers implements AsyncDisposable {
     lab: Lab,
     { writers, instance }: { readonly writers: number; readonly instance: string }
   ) {
-    this.#lab = lab
     this.#instance = instance
     const candidates = lab.plan.hosts.filter(({ isCandidate }) => isCandidate)
     this.#sockets = candidates.map(({ name }) => lab.adminSocket(name))
@@ -84,14 +85,36 @@ export class Writers implements AsyncDisposable {
     }
   }
 
-  /** Names of what was acknowledged and is not there; empty: all is. */
+  /** What was acknowledged and is not there, by the state of every candidate; empty: all is. */
   async missing(): Promise<readonly string[]> {
-    const { items } = await listResources(this.#lab.api, 'tenant')
-    const names = new Set(items.map(({ name }) => name))
-    const { labels } = await readResource(this.#lab.api, { kind: 'instance', name: this.#instance })
-    const behind = [...this.#labels].filter(([label, value]) => Number(labels[label] ?? 0) < value)
-    const lost = this.#tenants.filter(name => !names.has(name))
-    return [...lost, ...behind.map(([label, value]) => `${label}=${value}`)]
+    const tenants = [...this.#tenants]
+    const labels = [...this.#labels]
+    const { position } = this.#last ?? { position: 0 }
+    const missing: string[] = []
+    for (const socket of this.#sockets) {
+      await using api = new Api({ via: 'socket', path: socket })
+      await this.#caughtUp(socket, position)
+      const { items } = await listResources(api, 'tenant')
+      const names = new Set(items.map(({ name }) => name))
+      const instance = await readResource(api, { kind: 'instance', name: this.#instance })
+      const behind = labels.filter(([label, value]) => Number(instance.labels[label] ?? 0) < value)
+      missing.push(...tenants.filter(name => !names.has(name)).map(name => `${name} at ${socket}`))
+      missing.push(...behind.map(([label, value]) => `${label}=${value} at ${socket}`))
+    }
+    return missing
+  }
+
+  /** A candidate that follows may be some entries behind: its state is looked at after that. */
+  async #caughtUp(socket: string, position: number): Promise<void> {
+    const late = performance.now() + catchUpMsMax
+    for (;;) {
+      const said = await say(socket, { method: 'GET', path: '/v1/cluster' })
+      const at = Number(said?.position.split('.')[1] ?? 0)
+      if (at >= position) return
+      if (performance.now() > late)
+        throw new Error(`${socket} is at ${at}, written was ${position}`)
+      await sleep(pauseMs)
+    }
   }
 
   async #write(index: number): Promise<void> {

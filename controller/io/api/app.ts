@@ -8,6 +8,7 @@ import swagger from '@fastify/swagger'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { Fault, isFault } from '#shared/fault.ts'
 import { validator, withDefaults } from '#shared/model/validate.ts'
+import { positionHeader, positionOf } from '../position.ts'
 import { backupRoutes } from './backup.ts'
 import { candidateRoutes } from './candidates.ts'
 import { cloudRoutes } from './cloud.ts'
@@ -239,7 +240,7 @@ async function send(
   const { request, reply, answer } = sent
   const status = answer.status ?? 200
   service.meters.requested(request.method, status)
-  reply.code(status)
+  reply.code(status).header(positionHeader, positionOf(service.ledger))
   if (answer.headers) reply.headers(answer.headers)
   if (answer.type !== undefined) reply.type(answer.type)
   if (answer.body instanceof Readable) return await reply.send(answer.body)

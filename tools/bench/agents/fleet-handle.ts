@@ -16,8 +16,6 @@ export type FleetRequest =
       readonly count: number
       /** Public keys of controllers. */
       readonly admitted: readonly string[]
-      /** Length of what bare agents send. */
-      readonly bytes: number
     }
   /** Every agent sends as fast as it can, or no longer. */
   | { readonly do: 'flood'; readonly on: boolean }
@@ -45,11 +43,11 @@ export class Fleet implements AsyncDisposable {
 
   /** Starts the processes, and the agents in them; gives how each is dialled. */
   static async open(
-    wish: Pick<Extract<FleetRequest, { do: 'open' }>, 'kind' | 'count' | 'admitted' | 'bytes'>
+    wish: Pick<Extract<FleetRequest, { do: 'open' }>, 'kind' | 'count' | 'admitted'>
   ): Promise<{ readonly fleet: Fleet; readonly peers: readonly Peer[] }> {
     const parts = Math.max(2, Math.ceil(wish.count / agentsPerProcess))
     const program = join(import.meta.dirname, 'fleet.ts')
-    const fleet = new Fleet(Array.from({ length: parts }, () => fork(program)))
+    const fleet = new Fleet(Array.from({ length: parts }, () => fork(program, { execArgv: [] })))
     const share = Math.ceil(wish.count / parts)
     const answers = await fleet.#ask((_, part) => {
       const first = part * share

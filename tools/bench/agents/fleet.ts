@@ -1,9 +1,9 @@
 /** A process full of simulated agents, told by its parent what to do; see fleet-handle.ts. */
 import { setImmediate } from 'node:timers/promises'
 import type { HostId } from '#shared/ids.ts'
-import { BareAgent } from '../../../test/world/bare-mesh.ts'
+import { BareAgent, packBare } from '../../../test/world/bare-mesh.ts'
 import type { FleetAnswer, FleetRequest } from './fleet-handle.ts'
-import { SimulatedAgent } from './simulated-agent.ts'
+import { reportOf, runningInstance, SimulatedAgent } from './simulated-agent.ts'
 
 /** Agents that are opened at once. */
 const opening = 50
@@ -12,12 +12,13 @@ const sendersPerTurn = 64
 
 let agents: SimulatedAgent[] = []
 let bare: BareAgent[] = []
-let payload: Buffer = Buffer.alloc(0)
 let floods = false
+const said = { agentRun: '00000000-0000-4000-8000-000000000000', number: 1, epoch: 1 }
+const sample = reportOf('host-1' as HostId, { ...said, generation: 1 }, [runningInstance('i-1', 1)])
+const payload = packBare({ ...sample, number: undefined })
 
 async function open(request: Extract<FleetRequest, { do: 'open' }>): Promise<FleetAnswer> {
   const numbers = Array.from({ length: request.count }, (_, at) => request.first + at)
-  payload = Buffer.alloc(request.bytes, 'x')
   for (let at = 0; at < numbers.length; at += opening) {
     const some = numbers.slice(at, at + opening)
     if (request.kind === 'bare') bare.push(...(await Promise.all(some.map(() => BareAgent.open()))))
@@ -40,7 +41,7 @@ async function flood(): Promise<void> {
       if (at % sendersPerTurn === 0) await setImmediate()
     }
     for (const [at, agent] of bare.entries()) {
-      await agent.send(payload)
+      await agent.send(payload as Buffer)
       if (at % sendersPerTurn === 0) await setImmediate()
     }
     await setImmediate()

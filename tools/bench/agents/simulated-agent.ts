@@ -57,27 +57,8 @@ export class SimulatedAgent implements AsyncDisposable {
   report(): void {
     this.#number += 1
     const { epoch, generation } = this.#order
-    const report: Report = {
-      type: 'report',
-      host: this.peer.host,
-      hostname: 'simulated',
-      agentVersion: '0.0.0',
-      bootId: 'simulated',
-      agentRun: this.#run,
-      number: this.#number,
-      epoch,
-      generation,
-      settledGeneration: generation,
-      memoryFreeMib: 1_024,
-      images: [],
-      pools: [],
-      networks: [],
-      volumes: [],
-      instances: this.#instances,
-      foreign: [],
-      notices: []
-    }
-    this.#mesh.send(report)
+    const said = { agentRun: this.#run, number: this.#number, epoch, generation }
+    this.#mesh.send(reportOf(this.peer.host, said, this.#instances))
   }
 
   async #hear(): Promise<void> {
@@ -94,15 +75,7 @@ export class SimulatedAgent implements AsyncDisposable {
   #obey(order: Order): void {
     this.orders += 1
     this.#order = order
-    this.#instances = order.instances.map(({ id, generation }) => ({
-      id,
-      generation,
-      power: 'running',
-      reason: 'running',
-      message: 'runs',
-      startCount: 1,
-      restartNeeded: false
-    }))
+    this.#instances = order.instances.map(({ id, generation }) => runningInstance(id, generation))
   }
 
   #answer({ number }: Question): void {
@@ -115,5 +88,39 @@ export class SimulatedAgent implements AsyncDisposable {
     await this.#hearing
   }
 }
+
+/** A report of a host with these instances. */
+export const reportOf = (
+  host: HostId,
+  said: Pick<Report, 'agentRun' | 'number' | 'epoch' | 'generation'>,
+  instances: readonly ReportInstance[]
+): Report => ({
+  type: 'report',
+  host,
+  hostname: 'simulated',
+  agentVersion: '0.0.0',
+  bootId: 'simulated',
+  ...said,
+  settledGeneration: said.generation,
+  memoryFreeMib: 1_024,
+  images: [],
+  pools: [],
+  networks: [],
+  volumes: [],
+  instances,
+  foreign: [],
+  notices: []
+})
+
+/** The same instance as in the orders of the bench, running. */
+export const runningInstance = (id: string, generation: number): ReportInstance => ({
+  id,
+  generation,
+  power: 'running',
+  reason: 'running',
+  message: 'runs',
+  startCount: 1,
+  restartNeeded: false
+})
 
 const answerBytes = Buffer.alloc(128, 'x')
