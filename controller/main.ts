@@ -24,6 +24,8 @@ import { ControllerMesh } from './io/mesh.ts'
 
 /** Tells whoever supervises this program to start it again, as a candidate. */
 const restartCode = 75
+/** Tells them not to: it would take the journal back from whoever has taken it (EX_CONFIG). */
+const rivalCode = 78
 /** How long the end may take. Unit: ms. */
 const lastMsMax = 1_000
 
@@ -125,8 +127,16 @@ async function serveAlone(base: Base, stop: AbortSignal): Promise<void> {
   await becomeReady(base, { port: started.port, door, service: started.service })
   const { view } = started.service.reign
   const hosts = () => hostsToBeat(view)
-  await sendHeartbeats({ mesh, clock, values: { epoch, hosts } }, stop)
+  const beating = sendHeartbeats({ mesh, clock, values: { epoch, hosts } }, stop)
+  const deposed = await Promise.race([beating, started.deposed])
   await rm(readyFileOf(base), { force: true })
+  if (deposed) {
+    log.error('ended', {
+      because: `${sentence(deposed)}: another controller uses the same journal, and took it over`,
+      next: ['let only one controller use a database', 'or run several with --ensemble']
+    })
+    process.exit(rivalCode)
+  }
 }
 
 /** One of several candidates, until it is told to stop or has to start again. */

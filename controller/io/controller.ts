@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
+import type { Fault } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import type { Doorkeeper, Election, Journal, Mesh } from '../core/ports.ts'
 import { soloCluster } from './api/cluster-status.ts'
@@ -37,6 +38,8 @@ export type Running = AsyncDisposable & {
   readonly port: number
   /** How others reach its API. */
   readonly url: string
+  /** Resolves when somebody else has taken the journal: nothing can be recorded here any more. */
+  readonly deposed: Promise<Fault>
 }
 
 /** Starts a controller; resolves once it leads and answers. */
@@ -49,7 +52,9 @@ export async function startController(
   const ending = new AbortController()
   const signal = AbortSignal.any([stop, ending.signal])
   const cluster = soloCluster(config, { service: () => assembly.service, url: () => listening.url })
-  const assembly = await assemble(config, { mesh, election, clock, log, cluster }, signal)
+  const deposed = Promise.withResolvers<Fault>()
+  const given = { mesh, election, clock, log, cluster, onDeposed: deposed.resolve }
+  const assembly = await assemble(config, given, signal)
   const { service, announcer } = assembly
   const { ledger, feed } = service
   const keeper = new Keeper({ journal, view: ledger.view, log })
@@ -74,6 +79,7 @@ export async function startController(
     }),
     port: listening.port,
     url: listening.url,
+    deposed: deposed.promise,
     [Symbol.asyncDispose]: async () => {
       await listening.close()
       ending.abort()

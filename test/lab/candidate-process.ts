@@ -77,6 +77,7 @@ export class CandidateProcess implements AsyncDisposable {
     child.once('exit', (code, signal) => {
       file.end()
       this.ends.push(code ?? signal ?? '')
+      if (code === rivalCode) return
       if (this.#isKept) setTimeout(() => this.#isKept && this.#run(), 200)
     })
   }
@@ -114,6 +115,9 @@ export class CandidateProcess implements AsyncDisposable {
     await rm(this.state, { recursive: true, force: true })
   }
 }
+
+/** Of one that must not be started again; see docs/operations.md. */
+export const rivalCode = 78
 
 export type ClusterSaid = {
   readonly name: string

@@ -5,7 +5,7 @@ import { openPostgresJournal } from '../../controller/io/journal/postgres.ts'
 import { openPostgres } from '../../controller/io/journal/postgres-connection.ts'
 import { read } from '../world/numbered-commits.ts'
 import { until } from '../world/world-candidates.ts'
-import { CandidateProcess } from './candidate-process.ts'
+import { CandidateProcess, rivalCode } from './candidate-process.ts'
 import { PostgresServer, postgresPassword as password } from './postgres.ts'
 import { startEnsemble } from './zookeeper-ensemble.ts'
 
@@ -129,6 +129,8 @@ test.serial(
     t.log(`the first one: ${refused?.status} ${refused?.text}, ends ${first.ends}`)
     t.log(first.log.slice(-3).join('\n'))
     t.not(refused?.status, 201)
+    await until(async () => first.ends.includes(rivalCode))
+    t.true(first.log.some(line => line.includes('another controller uses the same journal')))
     await write('second', [second])
     await judge(t, postgres, ['first', 'killed', 'second'])
   }
