@@ -1,4 +1,4 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { until } from '../world/world-candidates.ts'
 import { CandidateProcess } from './candidate-process.ts'
 import { startEnsemble } from './zookeeper-ensemble.ts'
@@ -51,17 +51,7 @@ test('on a real ensemble what is written outlives kills, pauses and hand-overs',
   await write('first')
   await settled()
 
-  const follower = await until(async () => {
-    for (const one of all) if ((await one.cluster())?.state === 'follows') return one
-    return undefined
-  })
-  for (let number = 0; number < 20; number += 1) {
-    const name = `passed-on-${number}`
-    t.is((await follower.ask(create(name)))?.status, 201)
-    written.push(name)
-    const read = await follower.ask({ path: `/v1/tenants/${name}` })
-    t.is(read?.status, 200, 'who writes through a candidate reads there what they wrote')
-  }
+  written.push(...(await writeThroughFollower(t, all)))
 
   const killed = await leader()
   killed.signal('SIGKILL')
@@ -101,3 +91,20 @@ test('on a real ensemble what is written outlives kills, pauses and hand-overs',
     }
   }
 })
+
+/** Writes through one that follows; who does reads there what they wrote. Gives what was written. */
+async function writeThroughFollower(
+  t: ExecutionContext,
+  all: readonly CandidateProcess[]
+): Promise<readonly string[]> {
+  const follower = await until(async () => {
+    for (const one of all) if ((await one.cluster())?.state === 'follows') return one
+    return undefined
+  })
+  const names = Array.from({ length: 20 }, (_, number) => `passed-on-${number}`)
+  for (const name of names) {
+    t.is((await follower.ask(create(name)))?.status, 201)
+    t.is((await follower.ask({ path: `/v1/tenants/${name}` }))?.status, 200, name)
+  }
+  return names
+}
