@@ -92,7 +92,7 @@ test('on a real ensemble what is written outlives kills, pauses and hand-overs',
   }
 })
 
-/** Writes through one that follows; who does reads there what they wrote. Gives what was written. */
+/** Writes through one that follows, and reads there what was written; gives the names of it. */
 async function writeThroughFollower(
   t: ExecutionContext,
   all: readonly CandidateProcess[]
