@@ -60,6 +60,7 @@ const faults: Readonly<Record<string, Fault>> = {
     // No ensemble ends a session before its time; only who holds no lease may see it so.
     if (session && session.leaseUntil() === undefined) cloud.ensemble.expire(session)
   },
+  'candidacy removed': async cloud => cloud.rob(nameOf(cloud)),
   'quorum lost': async (cloud, whileMs) => {
     if (!cloud.ensemble.runs) return
     cloud.ensemble.stop()

@@ -43,7 +43,9 @@ export class Invariants {
   #checkLeaders(): void {
     const { leaders, clock } = this.#cloud
     const now = clock.monotonic()
-    const holders = [...this.#cloud.programs.values()].filter(one => one.election?.holds(now))
+    const holders = [...this.#cloud.programs.values()].filter(
+      one => !one.isRobbed && one.election?.holds(now)
+    )
     if (holders.length > 1) this.#once(`${holders.map(({ name }) => name)} hold the lease`)
     for (const leader of leaders) {
       const { epoch } = leader.candidate.service.ledger

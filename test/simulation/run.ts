@@ -5,6 +5,7 @@ import type { Entry } from '../../controller/core/ports.ts'
 import { strike } from './faults.ts'
 import { Invariants } from './invariants.ts'
 import { mutants } from './mutants.ts'
+import { OwnTurns } from './own-turns.ts'
 import { chanceOf, seedRandomness } from './randomness.ts'
 import { type Counts, SimulatedCloud } from './simulated-cloud.ts'
 import { Writers } from './writers.ts'
@@ -37,7 +38,9 @@ export async function runSeed(wish: Wish): Promise<Finding> {
   const chance = chanceOf(wish.seed)
   const mutant = wish.mutant === undefined ? undefined : mutants[wish.mutant]
   const mutation = mutant?.mutation
-  const cloud = new SimulatedCloud({ chance, ...(mutation && { mutation }) })
+  using turns = new OwnTurns()
+  const rest = (): Promise<void> => turns.rest()
+  const cloud = new SimulatedCloud({ chance, rest, ...(mutation && { mutation }) })
   using _ = seedRandomness(wish.seed, () => Math.floor(cloud.clock.wall()))
   using _undo = mutant?.begin?.(cloud)
   const onRejection = (thrown: unknown): void => cloud.problem(`unhandled: ${stackOf(thrown)}`)

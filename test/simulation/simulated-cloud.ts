@@ -2,8 +2,10 @@
  * A whole cloud in virtual time whose candidates are elected and keep their journal on a fake
  * ensemble, with their own code for both. A run that is over is just left: nothing of it is real.
  */
+import type { Clock } from '#shared/clock.ts'
 import { isFault } from '#shared/fault.ts'
 import { silentLog } from '#shared/log.ts'
+import type { ZooKeeperSession } from '#shared/zookeeper/session.ts'
 import { firstCommit } from '../../controller/core/first-commit.ts'
 import type { Entry, SharedElection, SharedJournal } from '../../controller/core/ports.ts'
 import { Candidate } from '../../controller/io/candidate.ts'
@@ -23,12 +25,19 @@ import type { FakeSession } from '../world/fake-zookeeper-session.ts'
 import { Freezer } from '../world/frozen.ts'
 import { MemoryStores } from '../world/memory-store.ts'
 import { WholeCloud, type WorldHost } from '../world/whole-cloud.ts'
+import { anybody, candidacies, witness } from './witness.ts'
 
 /** A mistake that is put in on purpose, to see that it is found. */
 export type Mutation = {
   readonly journal?: (journal: SharedJournal) => SharedJournal
   readonly election?: (election: SharedElection) => SharedElection
   readonly candidate?: (candidate: Candidate) => void
+  /** What the journal stands on. */
+  readonly session?: (session: ZooKeeperSession) => ZooKeeperSession
+  /** The epoch is raised by whoever likes. */
+  readonly needsNoProof?: true
+  /** What a candidate takes for the time. */
+  readonly clock?: (clock: Clock) => Clock
 }
 
 /** One run of one candidate. */
@@ -39,10 +48,14 @@ export type Program = {
   readonly mesh: FakeControllerMesh
   session: FakeSession | undefined
   election: SharedElection | undefined
+  /** Somebody has removed its candidacy: others are elected although its lease still lasts. */
+  isRobbed: boolean
 }
 
 /** What happened, for the oracle. */
 export type Counts = Record<string, number>
+
+const same = <Thing>(thing: Thing): Thing => thing
 
 /** A supervisor starts an ended program again after so long. Unit: ms. */
 const restartMs = 1_000
@@ -64,12 +77,21 @@ export class SimulatedCloud extends WholeCloud {
   readonly #mutation: Mutation
   readonly #stores = new MemoryStores()
 
-  constructor(given: { readonly chance: () => number; readonly mutation?: Mutation }) {
-    super(() => {}, new FakeClock({ now: 0, turns: 3 }))
+  constructor(given: {
+    readonly chance: () => number
+    /** Resolves once all that needs no time is done. */
+    readonly rest: () => Promise<void>
+    readonly mutation?: Mutation
+  }) {
+    super(() => {}, new FakeClock({ now: 0, rest: given.rest }))
     const { chance } = given
     this.chance = chance
     this.#mutation = given.mutation ?? {}
-    this.ensemble = new FakeZooKeeper({ clock: this.clock, latencyMs: () => 1 + 3 * chance() })
+    this.ensemble = new FakeZooKeeper({
+      clock: this.clock,
+      latencyMs: () => 1 + 3 * chance(),
+      onChange: (changes, actor) => witness(this, changes, actor)
+    })
   }
 
   count(what: string, by = 1): void {
@@ -99,7 +121,7 @@ export class SimulatedCloud extends WholeCloud {
 
   /** Position of the head as the ensemble has it. */
   headNow(): number {
-    const node = this.ensemble.tree.read(headPath, { session: 0n, secret: 'fake:secret' })
+    const node = this.ensemble.tree.read(headPath, anybody)
     return node ? decodeLink(headPath, node.bytes).position : 0
   }
 
@@ -120,7 +142,7 @@ export class SimulatedCloud extends WholeCloud {
     const parts = {
       connect: () => this.#connect(program),
       mesh: freezer.mesh(mesh),
-      clock: freezer.clock(this.clock),
+      clock: (this.#mutation.clock ?? same)(freezer.clock(this.clock)),
       log: silentLog,
       meshKey: name.padEnd(40, 'k'),
       door: () => ({ endpoint: `tcp://${name}:1`, publicKey: 'd'.repeat(40) }),
@@ -131,7 +153,7 @@ export class SimulatedCloud extends WholeCloud {
       }
     }
     candidate = new Candidate(configOf(name), parts, new AbortController().signal)
-    const nothing = { session: undefined, election: undefined }
+    const nothing = { session: undefined, election: undefined, isRobbed: false }
     const program: Program = { name, candidate, freezer, mesh, ...nothing }
     this.programs.set(name, program)
     await candidate.open()
@@ -147,9 +169,10 @@ export class SimulatedCloud extends WholeCloud {
     if (this.shutOut.has(name)) this.ensemble.cut(session)
     program.session = session
     let election: ZooKeeperElection | undefined
-    const journal = await openZooKeeperJournal(session, {
+    const { needsNoProof, session: mutated = same } = this.#mutation
+    const journal = await openZooKeeperJournal(mutated(session), {
       log: silentLog,
-      proof: () => election?.proof()
+      ...(!needsNoProof && { proof: () => election?.proof() })
     })
     return {
       journal: this.#mutation.journal?.(journal) ?? freezer.journal(journal),
@@ -211,6 +234,16 @@ export class SimulatedCloud extends WholeCloud {
     if (this.programs.get(name) !== program) return
     freezer.thaw()
     if (session) this.ensemble.resume(session)
+  }
+
+  /** Removes the candidacy of one behind its back, as an operator might who tidies up. */
+  rob(name: string): void {
+    const program = this.programs.get(name)
+    const owner = program?.session && BigInt(`0x${program.session.id}`)
+    const path = candidacies(this.ensemble.tree).find(one => one.owner === owner)?.path
+    if (!program || path === undefined) return
+    program.isRobbed = true
+    this.ensemble.meddle([{ op: 'remove', path, version: 'any' }], anybody)
   }
 
   /** Keeps what comes into the journal, as one who only reads it. */

@@ -14,6 +14,7 @@
 import type { Clock } from '#shared/clock.ts'
 import { Fault } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
+import type { Operation } from '#shared/zookeeper/session.ts'
 import { FakeSession } from './fake-zookeeper-session.ts'
 import { type Actor, type Change, ZnodeTree } from './znode-tree.ts'
 
@@ -47,13 +48,20 @@ export class FakeZooKeeper implements AsyncDisposable {
   readonly clock: Clock
   readonly tree = new ZnodeTree()
   readonly #latencyMs: () => Ms
+  readonly #onChange: (changes: readonly Change[], actor: Actor) => void
   readonly #registrations: Registration[] = []
   readonly #disposed = new AbortController()
   #runs = true
   #count = 0x100n
 
-  constructor(given: { readonly clock: Clock; readonly latencyMs?: () => Ms }) {
+  constructor(given: {
+    readonly clock: Clock
+    readonly latencyMs?: () => Ms
+    /** Told of what a session has changed, at once. */
+    readonly onChange?: (changes: readonly Change[], actor: Actor) => void
+  }) {
     this.clock = given.clock
+    this.#onChange = given.onChange ?? (() => {})
     this.#latencyMs = given.latencyMs ?? (() => 0)
   }
 
@@ -134,6 +142,10 @@ export class FakeZooKeeper implements AsyncDisposable {
     const registration = this.#registrations.find(({ client }) => client === session)
     if (registration?.lives) this.#end(registration)
   }
+  /** Changes znodes from outside, as an operator may. */
+  meddle(operations: readonly Operation[], actor: Actor): void {
+    this.#tell(this.tree.transact(operations, actor).changes)
+  }
   /** Takes the quorum away: no request is carried out, no session ends. */
   stop(): void {
     this.#runs = false
@@ -174,7 +186,10 @@ export class FakeZooKeeper implements AsyncDisposable {
   ): Result {
     registration.heardAt = this.clock.monotonic()
     const { result, changes } = work(this.tree, registration.actor)
-    this.#tell(changes ?? [])
+    if (changes && changes.length > 0) {
+      this.#onChange(changes, registration.actor)
+      this.#tell(changes)
+    }
     return result
   }
 
