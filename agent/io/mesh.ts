@@ -15,14 +15,7 @@ import { Fault, isFault } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
 import { Arrivals } from '#shared/wire/arrivals.ts'
-import {
-  encodeBody,
-  type Header,
-  makeReader,
-  readHeader,
-  Sealer,
-  type Sender
-} from '#shared/wire/frame.ts'
+import { type Header, makeReader, readHeader, Sealer, type Sender } from '#shared/wire/frame.ts'
 import type { CurveKeys } from '#shared/wire/keys.ts'
 import { type Refusal, type ToAgent, type ToController, toAgent } from '#shared/wire/messages.ts'
 import {
@@ -34,7 +27,7 @@ import {
   queueBounds,
   stateTypes
 } from '#shared/wire/queues.ts'
-import { type Received, WireSocket } from '#shared/wire/socket.ts'
+import { type Sent, WireSocket } from '#shared/wire/socket.ts'
 import { UnreadableFault } from '#shared/wire/unreadable.ts'
 import { Domain, type Knock } from '#shared/wire/zap.ts'
 import type { AgentMesh } from '../core/ports.ts'
@@ -181,13 +174,13 @@ export class AgentSocket implements AgentMesh {
   }
 
   send(message: ToController): void {
-    const body = encodeBody(message)
+    const bytes = this.#sealer.envelop(message)
     if (this.#speaker === undefined && message.type !== 'report') {
       this.#counters.add('dropped')
       if (stateTypes.includes(message.type)) return
       throw cannotSend(message, 'no controller is connected')
     }
-    const put = this.#outbox.put({ type: message.type, body })
+    const put = this.#outbox.put({ type: message.type, bytes })
     if (put === 'replaced') this.#counters.add('replaced')
     if (put === 'full') {
       this.#counters.add('dropped')
@@ -204,19 +197,19 @@ export class AgentSocket implements AgentMesh {
     return this.#counters.all()
   }
 
-  async #read(socket: WireSocket): Promise<void> {
-    for await (const received of socket.messages()) {
+  #read(socket: WireSocket): Promise<void> {
+    return socket.deliver((line, frames) => {
       try {
-        this.#take(received)
+        this.#take(line, frames)
       } catch (thrown) {
         if (!(thrown instanceof UnreadableFault)) throw thrown
         this.#counters.add(thrown.counted)
         this.#warn('refused a message', { because: thrown.message })
       }
-    }
+    })
   }
 
-  #take({ line, frames }: Received): void {
+  #take(line: string, frames: readonly Uint8Array[]): void {
     const now = this.#options.clock.monotonic()
     const header = readHeader(frames)
     const arrival = this.#arrivals.judge(header, now)
@@ -234,11 +227,8 @@ export class AgentSocket implements AgentMesh {
     this.#heardAt = now
     this.#listenTo(line)
     const key = stateTypes.includes(message.type) ? message.type : undefined
-    const put = this.#inbox.put(message, {
-      from: 'controller',
-      bytes: frames[1]?.length ?? 0,
-      ...(key !== undefined && { key })
-    })
+    const bytes = frames[0]?.length ?? 0
+    const put = this.#inbox.put(message, { from: 'controller', bytes, key })
     if (put !== 'queued') this.#counters.add(put === 'full' ? 'unread' : 'replacedUnread')
   }
 
@@ -265,7 +255,7 @@ export class AgentSocket implements AgentMesh {
       because: `cannot listen to epoch ${header.epoch}: epoch ${this.#epochSeen} has been seen`
     }
     this.#warn('refused a controller that was deposed', { because: refusal.because })
-    this.#refusals.set(line, { type: refusal.type, body: encodeBody(refusal) })
+    this.#refusals.set(line, { type: refusal.type, bytes: this.#sealer.envelop(refusal) })
     this.#bell.ring()
   }
 
@@ -313,8 +303,9 @@ export class AgentSocket implements AgentMesh {
     return false
   }
 
-  #hand(line: string, { type, body }: Outgoing) {
-    return this.#socket.send(line, this.#sealer.seal(type, body, this.#options.clock.monotonic()))
+  #hand(line: string, { bytes }: Outgoing): Promise<Sent> {
+    const frame = this.#sealer.stamp(bytes, this.#options.clock.monotonic())
+    return this.#socket.send(line, [frame])
   }
 
   #warn(message: string, fields: Readonly<Record<string, unknown>>): void {

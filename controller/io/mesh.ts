@@ -14,22 +14,20 @@
  * Nothing here waits for a peer: what cannot be sent now stays in that peer's own queue. Whether a
  * host that is silent lives is judged elsewhere; the mesh says only what it hears.
  */
-import { isIPv4 } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '#shared/clock.ts'
 import { Fault } from '#shared/fault.ts'
 import type { HostId } from '#shared/ids.ts'
 import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
-import { Arrivals } from '#shared/wire/arrivals.ts'
-import { encodeBody, makeReader, readHeader, Sealer, type Sender } from '#shared/wire/frame.ts'
+import { makeReader, readHeader, Sealer, type Sender } from '#shared/wire/frame.ts'
 import type { CurveKeys } from '#shared/wire/keys.ts'
 import { type ToAgent, type ToController, toController } from '#shared/wire/messages.ts'
-import { Bell, Counters, Inbox, Outbox, stateTypes } from '#shared/wire/queues.ts'
-import { type SocketEvent, WireSocket } from '#shared/wire/socket.ts'
+import { Bell, Counters, Inbox, type Outgoing, stateTypes } from '#shared/wire/queues.ts'
+import { addressOf, type Sent, type SocketEvent, WireSocket } from '#shared/wire/socket.ts'
 import { UnreadableFault } from '#shared/wire/unreadable.ts'
-import { isKey } from '#shared/wire/z85.ts'
 import type { Mesh, MeshMessage, Peer } from '../core/ports.ts'
+import { type Line, newLine, objectionTo } from './mesh-line.ts'
 
 /** First wait before a lost line is dialled anew; doubles with each failure. Unit: ms. */
 export const redialMsMin = 50
@@ -56,20 +54,6 @@ export type MeshOptions = {
   readonly mayAct?: () => boolean
   readonly clock: Clock
   readonly log: Log
-}
-
-type Line = {
-  readonly peer: Peer
-  readonly outbox: Outbox
-  readonly arrivals: Arrivals
-  /** `unused`: it could not be dialled as it is; see the drawing for the others. */
-  state: 'unused' | 'dialling' | 'connected' | 'waiting'
-  /** Name of the line at the socket; another one at each dial. */
-  name: string
-  failures: number
-  dialAt: Ms
-  /** What was last told of why it is not connected. */
-  told: string
 }
 
 const read = makeReader<ToController>(toController)
@@ -160,6 +144,7 @@ export class ControllerMesh implements Mesh {
     line.state = 'dialling'
     this.#dialling.set(line, this.#options.clock.monotonic() + callMsMax)
     line.name = `line-${++this.#dials}`
+    line.address = addressOf(line.name)
     this.#byName.set(line.name, line)
     this.#counters.add('dials')
     const { endpoint, publicKey } = line.peer
@@ -198,14 +183,14 @@ export class ControllerMesh implements Mesh {
   send(host: HostId, message: ToAgent): void {
     const line = this.#byHost.get(host)
     if (line === undefined) throw cannotSend(host, message, 'it is not a peer')
-    const body = encodeBody(message)
+    const bytes = this.#sealer.envelop(message)
     const isState = stateTypes.includes(message.type)
     if (line.state !== 'connected' && message.type !== 'order') {
       this.#counters.add('dropped')
       if (isState) return
       throw cannotSend(host, message, 'it is not connected')
     }
-    const put = line.outbox.put({ type: message.type, body })
+    const put = line.outbox.put({ type: message.type, bytes })
     if (put === 'replaced') this.#counters.add('replaced')
     if (put === 'full') {
       this.#counters.add('dropped')
@@ -223,12 +208,12 @@ export class ControllerMesh implements Mesh {
     return this.#counters.all()
   }
 
-  async #read(): Promise<void> {
-    for await (const { line: name, frames } of this.#socket.messages()) {
+  #read(): Promise<void> {
+    return this.#socket.deliver((name, frames) => {
       const line = this.#byName.get(name)
       if (line === undefined) this.#counters.add('oldLine')
       else this.#take(line, frames)
-    }
+    })
   }
 
   #take(line: Line, frames: readonly Uint8Array[]): void {
@@ -244,7 +229,7 @@ export class ControllerMesh implements Mesh {
       line.failures = 0
       this.#counters.add('received')
       const key = stateTypes.includes(message.type) ? message.type : undefined
-      this.#put(host, { type: 'message', host, message }, frames[1]?.length ?? 0, key)
+      this.#put(host, { type: 'message', host, message }, frames[0]?.length ?? 0, key)
     } catch (thrown) {
       if (!(thrown instanceof UnreadableFault)) throw thrown
       this.#counters.add(thrown.counted)
@@ -253,7 +238,7 @@ export class ControllerMesh implements Mesh {
   }
 
   #put(host: HostId, message: MeshMessage, bytes: number, key: string | undefined): void {
-    const put = this.#inbox.put(message, { from: host, bytes, ...(key !== undefined && { key }) })
+    const put = this.#inbox.put(message, { from: host, bytes, key })
     if (put === 'queued') return
     this.#counters.add(put === 'full' ? 'unread' : 'replacedUnread')
   }
@@ -261,11 +246,11 @@ export class ControllerMesh implements Mesh {
   async #watch(): Promise<void> {
     for await (const event of this.#socket.events()) {
       const line = this.#byEndpoint.get(event.endpoint)
-      if (line !== undefined) this.#note(line, event)
+      if (line !== undefined) this.#heed(line, event)
     }
   }
 
-  #note(line: Line, event: SocketEvent): void {
+  #heed(line: Line, event: SocketEvent): void {
     if (line.state === 'waiting') return
     if (event.type === 'reached') {
       const until = this.#options.clock.monotonic() + handshakeMsMax
@@ -301,27 +286,30 @@ export class ControllerMesh implements Mesh {
     while (!this.#closing.signal.aborted) {
       await this.#bell.heard()
       for (const line of this.#ready) {
-        if (this.#closing.signal.aborted) return
         this.#ready.delete(line)
-        await this.#writeOne(line)
+        const message = this.#nextOf(line)
+        if (message === undefined) continue
+        const frame = this.#sealer.stamp(message.bytes, this.#options.clock.monotonic())
+        this.#settle(line, message, await this.#socket.send(line.address, [frame]))
         if (++inThisTurn % messagesPerTurn === 0) await setImmediate()
+        if (this.#closing.signal.aborted) return
       }
     }
   }
 
-  /** Sends one message and queues up again, so that all lines take turns. */
-  async #writeOne(line: Line): Promise<void> {
-    const message = line.outbox.first()
-    if (message === undefined || line.state !== 'connected') return
-    const { type, body } = message
-    if (this.#options.mayAct?.() === false) {
+  /** What is to be sent to a line now; what may not be sent any more is dropped. */
+  #nextOf(line: Line): Outgoing | undefined {
+    if (line.state !== 'connected') return undefined
+    for (;;) {
+      const message = line.outbox.first()
+      if (message === undefined || this.#options.mayAct?.() !== false) return message
       line.outbox.remove(message)
       this.#counters.add('leaderNoMore')
-      this.#ready.add(line)
-      return
     }
-    const frames = this.#sealer.seal(type, body, this.#options.clock.monotonic())
-    const sent = await this.#socket.send(line.name, frames)
+  }
+
+  /** Lines that were sent something queue up again, so that all take turns. */
+  #settle(line: Line, message: Outgoing, sent: Sent): void {
     this.#counters.add(sent)
     switch (sent) {
       case 'sent':
@@ -370,28 +358,6 @@ export class ControllerMesh implements Mesh {
     this.#bell.ring()
     await this.#loops
   }
-}
-
-const newLine = (peer: Peer): Line => ({
-  peer,
-  outbox: new Outbox(),
-  arrivals: new Arrivals(),
-  state: 'unused',
-  name: '',
-  failures: 0,
-  dialAt: 0,
-  told: ''
-})
-
-/** An address, no name: the library would look it up, and then tell of it by its address. */
-const endpointPattern = /^tcp:\/\/([\d.]+):([1-9]\d{0,4})$/
-
-function objectionTo({ endpoint, publicKey }: Peer): string | undefined {
-  const [, address, port] = endpointPattern.exec(endpoint) ?? []
-  if (address === undefined || !isIPv4(address) || Number(port) > 65_535) {
-    return `cannot dial ${endpoint}: an endpoint is such as tcp://10.0.0.7:7411`
-  }
-  return isKey(publicKey) ? undefined : `cannot dial ${endpoint}: its key is no CURVE key`
 }
 
 const cannotSend = (host: HostId, message: ToAgent, because: string): Fault =>

@@ -38,6 +38,8 @@ export type Arrival = 'fresh' | 'repeated' | 'late'
 /** Remembers what has arrived from each run of each sender. */
 export class Arrivals {
   readonly #runs = new Map<string, Run>()
+  /** The run that was heard last. */
+  #latest = ''
 
   /** Judges a message by its header, and remembers it. `now` is our monotonic clock. */
   judge(header: Header, now: Ms): Arrival {
@@ -65,6 +67,8 @@ export class Arrivals {
   }
 
   #remember(name: string, run: Run): void {
+    if (name === this.#latest) return
+    this.#latest = name
     this.#runs.delete(name)
     this.#runs.set(name, run)
     if (this.#runs.size <= runsMax) return

@@ -4,7 +4,7 @@
  * Records, the library's shorter form for maps with the same keys, are not used: whoever reads them
  * makes a function out of the sender's keys.
  */
-import { Packr } from 'msgpackr'
+import { Packr, RESERVE_START_SPACE } from 'msgpackr'
 import { sentence } from '../fault.ts'
 import { objectionToBytes } from './scan.ts'
 import { UnreadableFault } from './unreadable.ts'
@@ -21,9 +21,15 @@ const options = {
 } as const
 const packr = new Packr(options)
 
-/** Writes a plain value; fields that are undefined are left out. */
-export function encode(value: unknown): Uint8Array {
-  return packr.pack(value)
+/** No more can be left free before a value. Unit: bytes. */
+export const headroomMax = 255
+
+/**
+ * Writes a plain value; fields that are undefined are left out. So many bytes before it are part of
+ * what is given and hold anything: whoever asked for them writes into them.
+ */
+export function encode(value: unknown, headroom = 0): Uint8Array {
+  return headroom === 0 ? packr.pack(value) : packr.pack(value, RESERVE_START_SPACE | headroom)
 }
 
 /**

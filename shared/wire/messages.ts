@@ -9,7 +9,7 @@ import { SignedBootstrap } from './bootstrap.ts'
 import { Order, Report } from './order.ts'
 
 /** Raised when a message changes so that an older peer would misread it. */
-export const protocolVersion = 1
+export const protocolVersion = 2
 /** No message is longer; a longer one is refused on both sides. Unit: bytes. */
 export const messageBytesMax = 4 * 1024 * 1024
 

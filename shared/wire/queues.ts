@@ -22,7 +22,7 @@ export const stateTypes: readonly string[] = [
 ]
 
 /** A message that waits to be sent. */
-export type Outgoing = { readonly type: string; readonly body: Uint8Array }
+export type Outgoing = { readonly type: string; readonly bytes: Uint8Array }
 
 /** What waits to be sent to one peer: first the latest states, then the others in order. */
 export class Outbox {
@@ -43,7 +43,7 @@ export class Outbox {
       return replaced ? 'replaced' : 'queued'
     }
     const { entriesMax, bytesMax } = this.#bounds
-    const bytes = this.#bytes + message.body.length
+    const bytes = this.#bytes + message.bytes.length
     if (this.#others.length >= entriesMax || bytes > bytesMax) return 'full'
     this.#bytes = bytes
     this.#others.push(message)
@@ -52,6 +52,7 @@ export class Outbox {
 
   /** The message that is to be sent next. */
   first(): Outgoing | undefined {
+    if (this.#states.size === 0) return this.#others[0]
     for (const type of stateTypes) {
       const state = this.#states.get(type)
       if (state !== undefined) return state
@@ -64,7 +65,7 @@ export class Outbox {
     if (this.#states.get(message.type) === message) this.#states.delete(message.type)
     else if (this.#others[0] === message) {
       this.#others.shift()
-      this.#bytes -= message.body.length
+      this.#bytes -= message.bytes.length
     }
   }
 
@@ -85,17 +86,25 @@ export type Arrived = {
   readonly from: string
   readonly bytes: number
   /** An unread one with the same key, from the same sender, is replaced. */
-  readonly key?: string
+  readonly key?: string | undefined
 }
 
-type Waiting<T> = { readonly value: T; readonly from: string; readonly bytes: number }
+/** What waits to be read; a state is of no weight, since there is but one of each. */
+type Waiting<T> = Arrived & { readonly value: T }
+
+/** What waits of one sender. */
+type Waits<T> = {
+  readonly states: Map<string, Waiting<T>>
+  entries: number
+  bytes: number
+}
 
 /** What has come in from all peers and waits to be read by the one reader, in order. */
 export class Inbox<T> {
-  readonly #waiting = new Map<string | number, Waiting<T>>()
-  readonly #used = new Map<string, { entries: number; bytes: number }>()
+  readonly #waiting = new Set<Waiting<T>>()
+  /** Those of whom something waits. */
+  readonly #senders = new Map<string, Waits<T>>()
   readonly #bounds: Bounds
-  #number = 0
   #closed = false
   #reading = false
   #wake: () => void = () => {}
@@ -107,49 +116,87 @@ export class Inbox<T> {
   /** Takes what came in; says that there is no room for more of this sender. */
   put(value: T, { from, bytes, key }: Arrived): 'queued' | 'replaced' | 'full' {
     if (this.#closed) return 'full'
-    const replaced = key !== undefined && this.#waiting.delete(`${from}/${key}`)
-    if (key === undefined && !this.#reserve(from, bytes)) return 'full'
-    const place = key === undefined ? ++this.#number : `${from}/${key}`
-    this.#waiting.set(place, { value, from, bytes })
-    this.#wake()
-    return replaced ? 'replaced' : 'queued'
-  }
-
-  #reserve(from: string, bytes: number): boolean {
-    const used = this.#used.get(from) ?? { entries: 0, bytes: 0 }
+    const sender = this.#senders.get(from)
+    const waiting = { value, from, bytes, key }
+    if (key !== undefined) return this.#putState(sender, waiting, key)
     const { entriesMax, bytesMax } = this.#bounds
-    if (used.entries >= entriesMax || used.bytes + bytes > bytesMax) return false
-    this.#used.set(from, { entries: used.entries + 1, bytes: used.bytes + bytes })
-    return true
+    if (bytes > bytesMax) return 'full'
+    if (sender && (sender.entries >= entriesMax || sender.bytes + bytes > bytesMax)) return 'full'
+    const known = sender ?? this.#newSender(from)
+    known.entries++
+    known.bytes += bytes
+    return this.#add(waiting)
   }
 
-  #release(place: string | number, { from, bytes }: Waiting<T>): void {
-    const used = this.#used.get(from)
-    if (typeof place === 'string' || used === undefined) return
-    if (used.entries === 1) this.#used.delete(from)
-    else this.#used.set(from, { entries: used.entries - 1, bytes: used.bytes - bytes })
+  #putState(sender: Waits<T> | undefined, state: Waiting<T>, key: string): 'queued' | 'replaced' {
+    const known = sender ?? this.#newSender(state.from)
+    const before = known.states.get(key)
+    if (before !== undefined) this.#waiting.delete(before)
+    known.states.set(key, state)
+    this.#add(state)
+    return before === undefined ? 'queued' : 'replaced'
   }
 
-  /** Gives what comes in until the signal aborts or the inbox is closed. One reader at a time. */
-  async *read(signal: AbortSignal): AsyncGenerator<T, void, void> {
-    assert(!this.#reading, 'an inbox has one reader')
-    this.#reading = true
+  #newSender(from: string): Waits<T> {
+    const sender = { states: new Map<string, Waiting<T>>(), entries: 0, bytes: 0 }
+    this.#senders.set(from, sender)
+    return sender
+  }
+
+  #add(waiting: Waiting<T>): 'queued' {
+    this.#waiting.add(waiting)
+    this.#wake()
+    return 'queued'
+  }
+
+  #take(waiting: Waiting<T>): T {
+    this.#waiting.delete(waiting)
+    const { from, bytes, key, value } = waiting
+    const sender = this.#senders.get(from)
+    if (sender === undefined) return value
+    if (key !== undefined) sender.states.delete(key)
+    else {
+      sender.entries--
+      sender.bytes -= bytes
+    }
+    if (sender.entries === 0 && sender.states.size === 0) this.#senders.delete(from)
+    return value
+  }
+
+  /**
+   * Gives what comes in until the signal aborts or the inbox is closed. One reader at a time.
+   *
+   * It is written out and no generator, which would take three turns for each message.
+   */
+  read(signal: AbortSignal): AsyncIterableIterator<T, void, void> {
+    let state: 'new' | 'reading' | 'ended' = 'new'
     const wake = () => this.#wake()
-    signal.addEventListener('abort', wake)
-    try {
-      while (!signal.aborted) {
-        for (const [place, waiting] of this.#waiting) {
-          this.#waiting.delete(place)
-          this.#release(place, waiting)
-          yield waiting.value
-          if (signal.aborted) return
-        }
-        if (this.#closed) return
-        await this.#next(signal)
-      }
-    } finally {
+    const begin = (): void => {
+      assert(!this.#reading, 'an inbox has one reader')
+      this.#reading = true
+      state = 'reading'
+      signal.addEventListener('abort', wake)
+    }
+    const end = (): { done: true; value: undefined } => {
+      if (state === 'reading') this.#reading = false
+      state = 'ended'
       signal.removeEventListener('abort', wake)
-      this.#reading = false
+      return { done: true, value: undefined }
+    }
+    return {
+      next: async () => {
+        if (state === 'new') begin()
+        while (state === 'reading' && !signal.aborted) {
+          for (const waiting of this.#waiting) return { done: false, value: this.#take(waiting) }
+          if (this.#closed) break
+          await this.#next(signal)
+        }
+        return end()
+      },
+      return: async () => end(),
+      [Symbol.asyncIterator]() {
+        return this
+      }
     }
   }
 

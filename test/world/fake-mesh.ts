@@ -7,16 +7,15 @@
  */
 import { Fault } from '#shared/fault.ts'
 import type { HostId } from '#shared/ids.ts'
-import { encodeBody, makeReader } from '#shared/wire/frame.ts'
+import { encodeBody, makeBodyReader } from '#shared/wire/frame.ts'
 import { type ToAgent, type ToController, toAgent, toController } from '#shared/wire/messages.ts'
 import { Counters, Inbox, Outbox, stateTypes } from '#shared/wire/queues.ts'
 import type { AgentMesh } from '../../agent/core/ports.ts'
 import type { Mesh, MeshMessage, Peer } from '../../controller/core/ports.ts'
 import type { MeshRig, Seat } from '../contracts/mesh.ts'
 
-const readToAgent = makeReader<ToAgent>(toAgent)
-const readToController = makeReader<ToController>(toController)
-const noHeader = new Uint8Array()
+const readToAgent = makeBodyReader<ToAgent>(toAgent)
+const readToController = makeBodyReader<ToController>(toController)
 
 /** What lies between the controllers and one host. */
 type Way = {
@@ -222,14 +221,14 @@ export class FakeControllerMesh implements Mesh {
 
   #flush(line: Line): void {
     for (let next = line.outbox.first(); next !== undefined; next = line.outbox.first()) {
-      const { body } = next
+      const { bytes } = next
       line.outbox.remove(next)
       if (!this.#mayAct()) {
         this.#counters.add('leaderNoMore')
         continue
       }
       const epoch = this.epoch()
-      this.#net.pass(line.peer.host, () => line.agent?.take(line, epoch, body))
+      this.#net.pass(line.peer.host, () => line.agent?.take(line, epoch, bytes))
     }
   }
 
@@ -251,13 +250,13 @@ export class FakeControllerMesh implements Mesh {
   send(host: HostId, message: ToAgent): void {
     const line = this.#lines.get(host)
     if (line === undefined) throw cannotSend(host, message, 'it is not a peer')
-    const body = encodeBody(message)
+    const bytes = encodeBody(message)
     if (line.agent === undefined && message.type !== 'order') {
       this.#counters.add('dropped')
       if (stateTypes.includes(message.type)) return
       throw cannotSend(host, message, 'it is not connected')
     }
-    line.outbox.put({ type: message.type, body })
+    line.outbox.put({ type: message.type, bytes })
     if (line.agent !== undefined) this.#flush(line)
   }
 
@@ -265,7 +264,7 @@ export class FakeControllerMesh implements Mesh {
   take(line: Line, body: Uint8Array): void {
     const { host } = line.peer
     if (this.#lines.get(host) !== line || this.#isCutOff) return
-    const message = readToController([noHeader, body])
+    const message = readToController(body, 0)
     this.#counters.add('received')
     this.#put({ type: 'message', host, message }, keyOf(message.type).key, body.length)
   }
@@ -305,7 +304,7 @@ export class FakeAgentMesh implements AgentMesh {
   }
 
   send(message: ToController): void {
-    const body = encodeBody(message)
+    const bytes = encodeBody(message)
     if (this.#speaker === undefined && message.type !== 'report') {
       this.#counters.add('dropped')
       if (stateTypes.includes(message.type)) return
@@ -314,7 +313,7 @@ export class FakeAgentMesh implements AgentMesh {
         `cannot send ${message.type} to the controller: no controller is connected`
       )
     }
-    this.#outbox.put({ type: message.type, body })
+    this.#outbox.put({ type: message.type, bytes })
     this.#flush()
   }
 
@@ -322,9 +321,9 @@ export class FakeAgentMesh implements AgentMesh {
     const line = this.#speaker
     if (line === undefined) return
     for (let next = this.#outbox.first(); next !== undefined; next = this.#outbox.first()) {
-      const { body } = next
+      const { bytes } = next
       this.#outbox.remove(next)
-      this.#net.pass(this.host, () => line.mesh.take(line, body))
+      this.#net.pass(this.host, () => line.mesh.take(line, bytes))
     }
   }
 
@@ -337,7 +336,7 @@ export class FakeAgentMesh implements AgentMesh {
       this.#net.pass(this.host, () => line.mesh.take(line, encodeBody(refusal)))
       return
     }
-    const message = readToAgent([noHeader, body])
+    const message = readToAgent(body, 0)
     this.#counters.add('received')
     this.#epochSeen = epoch
     if (this.#speaker !== line) this.#outbox.clear(['report'])

@@ -141,23 +141,29 @@ const sealed = (message: ToAgent | ToController, sealer: Sealer) =>
   sealer.seal(message.type, encodeBody(message), performance.now())
 const cutShort = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, bytes.length - 1)
 
+/** How a message looked in version 1: two frames, both MessagePack. */
+const asInVersion1 = (message: ToAgent): readonly Uint8Array[] => {
+  const times = { number: 1, epoch: 1, sentAtMs: 1, validMs: 1_000 }
+  return [encode({ version: 1, bootId: 'boot', run: 'run', ...times }), encodeBody(message)]
+}
+
 /** What a peer may say that is refused, by the counter under which it is found. */
-function nonsense(good: readonly [Uint8Array, Uint8Array], sealer: Sealer) {
-  const header = () => sealed(heartbeat, sealer)[0]
+function nonsense(good: readonly [Uint8Array], sealer: Sealer) {
+  const seal = (body: Uint8Array) => sealer.seal('heartbeat', body, performance.now())
   const huge = encode({ type: 'order', text: 'x'.repeat(messageBytesMax) })
   return {
     garbage: [
       [new Uint8Array()],
       [new Uint8Array(), new Uint8Array()],
       [crypto.getRandomValues(new Uint8Array(64)), crypto.getRandomValues(new Uint8Array(64))],
-      [cutShort(good[0]), good[1]],
-      [header(), cutShort(good[1])],
-      [header(), encode({ ...heartbeat, extra: 1 })],
+      [good[0].subarray(0, 20)],
+      [cutShort(sealed(heartbeat, sealer)[0])],
+      seal(encode({ ...heartbeat, extra: 1 })),
       [...sealed(heartbeat, sealer), encode(1)]
     ],
-    oversized: [[header(), huge]],
+    oversized: [seal(huge)],
     repeated: [good, good],
-    otherVersion: [[encode({ version: 99 }), good[1]]]
+    otherVersion: [asInVersion1(heartbeat), [good[0].with(3, 99)]]
   } as const
 }
 

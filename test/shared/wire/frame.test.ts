@@ -6,6 +6,7 @@ import { encodeBody, makeReader, readHeader, Sealer } from '#shared/wire/frame.t
 import {
   channelWindowBytes,
   messageBytesMax,
+  protocolVersion,
   type ToAgent,
   toAgent
 } from '#shared/wire/messages.ts'
@@ -22,19 +23,40 @@ const heartbeat: ToAgent = {
   generation: 40
 }
 const header = {
-  version: 1,
+  version: protocolVersion,
   bootId: 'boot-1',
   run: 'run-1',
   number: 1,
   epoch: 3,
-  sentAtMs: 5,
-  validMs: 10
+  sentAtMs: 1_234.5,
+  validMs: 3_000
 }
 
 test('a sealed message is read again, with the sender, the epoch and when it was sent', t => {
   const frames = sealer().seal('heartbeat', encodeBody(heartbeat), 1_234.5)
-  t.deepEqual(readHeader(frames), { ...header, sentAtMs: 1_234.5, validMs: 3_000 })
+  t.deepEqual(readHeader(frames), header)
   t.deepEqual(read(frames), heartbeat)
+})
+
+test('a message is written with room for its header and stamped each time it is sent', t => {
+  let epoch = 3
+  const seals = new Sealer(sender, () => epoch)
+  const envelope = seals.envelop(heartbeat)
+  const first = readHeader([seals.stamp(envelope, 1_234.5)])
+  epoch = 4
+  const frames = [seals.stamp(envelope, 2_000)]
+  t.deepEqual(
+    [first, readHeader(frames)],
+    [header, { ...header, number: 2, epoch: 4, sentAtMs: 2_000 }]
+  )
+  t.deepEqual(read(frames), heartbeat)
+})
+
+test('a header is written as it is drawn', t => {
+  const [frame] = new Sealer({ bootId: 'ab', run: 'c' }, () => 2).seal('order', encode(7), 0.5)
+  const drawn =
+    '526d 0002 00007530 3ff0000000000000 4000000000000000 3fe0000000000000 02 01 6162 63 07'
+  t.is(Buffer.from(frame).toString('hex'), drawn.replaceAll(' ', ''))
 })
 
 test('each message of a sender has the next number', t => {
@@ -43,39 +65,58 @@ test('each message of a sender has the next number', t => {
   t.deepEqual(numbers, [1, 2, 3])
 })
 
+test('names of a sender that are too long for a header are a bug', t => {
+  const long = 'x'.repeat(65)
+  for (const names of [{ bootId: long }, { run: long }, { run: '' }]) {
+    t.throws(() => new Sealer({ ...sender, ...names }, () => 1))
+  }
+})
+
+/** A good message with other bytes at some place of its header. */
+const altered = (at: number, hex: string): Uint8Array[] => {
+  const [frame] = sealer().seal('heartbeat', encodeBody(heartbeat), 5)
+  frame.set(Buffer.from(hex.replaceAll(' ', ''), 'hex'), at)
+  return [frame]
+}
+const [good] = altered(0, '')
+const asInVersion1 = [encode({ version: 1, bootId: 'b', run: 'r', number: 1 }), encode(heartbeat)]
+
 for (const [what, frames, counted, message] of [
-  ['one frame', [encode(header)], 'garbage', 'cannot read a message of 1 frames: it has two'],
-  ['three frames', [encode(header), encode(1), encode(2)], 'garbage', /of 3 frames/],
-  ['a header that is no map', [encode(7), encode(1)], 'garbage', /it must be an object, not 7/],
+  ['nothing', [], 'garbage', 'cannot read a message: it is empty'],
+  ['an empty frame', [new Uint8Array()], 'garbage', /does not begin as our messages do/],
+  ['two frames', [good!, encode(1)], 'garbage', 'cannot read a message: it has 2 frames, not one'],
+  ['another protocol', altered(0, '00'), 'garbage', /does not begin as our messages do/],
   [
-    'a header without a run',
-    [encode({ ...header, run: undefined }), encode(1)],
+    'a header that is cut short',
+    [good!.subarray(0, 33)],
     'garbage',
-    /"run" is missing/
+    'cannot read a header: it has 33 bytes, at least 34 are needed'
   ],
   [
-    'a header with an infinite moment',
-    [encode({ ...header, sentAtMs: Infinity }), encode(1)],
+    'a header that is cut short in its names',
+    [good!.subarray(0, 40)],
     'garbage',
-    /\/sentAtMs must be a number/
+    'cannot read a header: it ends 5 bytes too early'
   ],
+  ['a long boot id', altered(32, '41'), 'garbage', /its boot id has 65 characters/],
+  ['a header without a run', altered(33, '00'), 'garbage', /its run has 0 characters/],
+  ['a negative number', altered(8, 'bff0 0000 0000 0000'), 'garbage', /its number is -1/],
+  ['a broken number', altered(8, '3fe0 0000 0000 0000'), 'garbage', /its number is 0.5/],
+  ['an endless epoch', altered(16, '7ff0 0000 0000 0000'), 'garbage', /its epoch is Infinity/],
+  ['no moment', altered(24, '7ff8 0000 0000 0000'), 'garbage', /it was sent at NaN ms/],
+  ['a moment before all', altered(24, 'bff0 0000 0000 0000'), 'garbage', /sent at -1 ms/],
+  ['an infinite moment', altered(24, '7ff0 0000 0000 0000'), 'garbage', /sent at Infinity ms/],
   [
-    'a header with a further field',
-    [encode({ ...header, x: 1 }), encode(1)],
-    'garbage',
-    /unknown field "x"/
-  ],
-  [
-    'another protocol version',
-    [encode({ version: 2, later: true }), encode(1)],
+    'a later protocol version',
+    [...altered(2, '0063'), encode(1)],
     'otherVersion',
-    'cannot read a message of protocol version 2: version 1 is spoken'
+    'cannot read a message of protocol version 99: version 2 is spoken'
   ],
   [
-    'a long header',
-    [encode({ ...header, bootId: 'x'.repeat(600) }), encode(1)],
-    'oversized',
-    /cannot read a header: it has \d+ bytes, at most 512 are taken/
+    'the first protocol version',
+    asInVersion1,
+    'otherVersion',
+    'cannot read a message of protocol version 1: version 2 is spoken'
   ]
 ] as const) {
   test(`${what} is refused as ${counted}`, t => {
@@ -83,6 +124,8 @@ for (const [what, frames, counted, message] of [
     t.is(fault.counted, counted)
   })
 }
+
+const framed = (value: unknown) => sealer().seal('any', encode(value), 5)
 
 for (const [what, value, message] of [
   ['no object', 7, /its type is none of order, heartbeat,/],
@@ -112,7 +155,7 @@ for (const [what, value, message] of [
   ]
 ] as const) {
   test(`${what} is refused as a message to an agent`, t => {
-    const frames = [encode(header), encode(value)]
+    const frames = framed(value)
     const fault = t.throws<UnreadableFault>(() => read(frames), { code: 'protocol', message })
     t.is(fault.counted, 'garbage')
   })
@@ -130,7 +173,7 @@ test('a message that is too long is sent by none and taken by none', t => {
     code: 'invalid',
     message: /^cannot send a message of type order: it has \d+ bytes, at most 4194304 are sent$/
   })
-  const frames = [encode(header), encode({ type: 'order', text })]
+  const frames = framed({ type: 'order', text })
   const fault = t.throws<UnreadableFault>(() => read(frames), { code: 'protocol' })
   t.is(fault.counted, 'oversized')
 })
@@ -142,7 +185,8 @@ test('whatever the frames, reading them gives a message or a Fault protocol', t 
     fc.record({ type: fc.constantFrom('order', 'heartbeat'), epoch: fc.jsonValue() }).map(encode)
   )
   fc.assert(
-    fc.property(fc.array(frame, { maxLength: 3 }), frames => {
+    fc.property(fc.array(frame, { maxLength: 3 }), fc.boolean(), (some, isSealed) => {
+      const frames = isSealed ? some.flatMap(body => sealer().seal('any', body, 1)) : some
       for (const attempt of [() => readHeader(frames), () => read(frames)]) {
         try {
           attempt()

@@ -2,7 +2,7 @@ import test from 'ava'
 import { Bell, Counters, Inbox, Outbox } from '#shared/wire/queues.ts'
 
 const bounds = { entriesMax: 3, bytesMax: 100 }
-const message = (type: string, length = 1) => ({ type, body: new Uint8Array(length) })
+const message = (type: string, length = 1) => ({ type, bytes: new Uint8Array(length) })
 
 function drained(outbox: Outbox): string[] {
   const types: string[] = []
@@ -23,7 +23,7 @@ test('an unsent state is replaced by a newer one', t => {
   const outbox = new Outbox(bounds)
   t.is(outbox.put(message('order', 1)), 'queued')
   t.is(outbox.put(message('order', 2)), 'replaced')
-  t.is(outbox.first()?.body.length, 2)
+  t.is(outbox.first()?.bytes.length, 2)
   t.deepEqual(drained(outbox), ['order'])
 })
 
@@ -33,7 +33,7 @@ test('a state that was replaced while it was being sent is sent anew', t => {
   const sending = outbox.first()!
   outbox.put(message('order', 2))
   outbox.remove(sending)
-  t.is(outbox.first()?.body.length, 2)
+  t.is(outbox.first()?.bytes.length, 2)
 })
 
 test('others are refused at the bound of entries, and of bytes; states never', t => {
