@@ -17,6 +17,7 @@ import { type Running, startController } from './io/controller.ts'
 import { Door } from './io/door.ts'
 import { makeJoinToken } from './io/doorkeeper.ts'
 import { soloElection } from './io/election/solo.ts'
+import { ensembleLook } from './io/ensemble-look.ts'
 import { hostsToBeat, sendHeartbeats } from './io/heartbeats.ts'
 import { openLevelJournal } from './io/journal/level.ts'
 import type { Ending } from './io/leadership.ts'
@@ -157,6 +158,7 @@ async function serveAmongOthers(base: Base, stop: AbortSignal): Promise<Ending> 
   )
   const parts = {
     connect: connectionsOf(config, { log, clock }),
+    ensemble: ensembleLook(config, clock),
     mesh,
     clock,
     log,

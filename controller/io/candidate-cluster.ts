@@ -193,7 +193,8 @@ export class CandidateCluster implements Cluster {
 
   async #images(own: boolean): Promise<ImageCopies> {
     const here = await imagesHere(this.#options.service())
-    if (own || here.wanted === 0) return here
+    // Out of touch with the ensemble, none of the others could be asked.
+    if (own || here.wanted === 0 || !this.#election) return here
     const others = this.others().filter(({ name }) => this.#stands(name))
     const lacking = await Promise.all(others.map(other => this.#options.lacks(other)))
     const few: string[] = []

@@ -11,7 +11,7 @@ import { type ClientRequest, type IncomingMessage, request, type ServerResponse 
 import { request as tlsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '#shared/clock.ts'
-import { Fault, sentence } from '#shared/fault.ts'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import { validator } from '#shared/model/validate.ts'
 import type { App } from './api/app.ts'
@@ -23,6 +23,7 @@ import type { Service } from './api/service.ts'
 import { BroughtJoin, joinPath, parsed, textOf } from './candidate-door.ts'
 import type { ControllerConfig } from './config.ts'
 import type { Judge } from './doorkeeper.ts'
+import { type EnsembleSeen, nobodyLeads } from './ensemble-look.ts'
 import { type Front, setPosition } from './front.ts'
 import type { Leadership } from './leadership.ts'
 import {
@@ -32,14 +33,19 @@ import {
   copied,
   headersTo,
   headText,
+  isCandidate,
   isLive,
+  isOfState,
+  isPassedOn,
   join,
+  leadsNot,
+  nothingRead,
   outcomeUnknown,
   problemText,
   responseHeaders,
-  unreached
+  unreached,
+  whatOf
 } from './passing.ts'
-import { sealHeader } from './peer-seal.ts'
 import { positionIn } from './position.ts'
 import { Vouchers } from './vouchers.ts'
 
@@ -68,6 +74,8 @@ export type CandidateFrontOptions = {
   readonly leadership: Leadership
   /** Judges who knocks while this candidate leads. */
   readonly judge: Judge
+  /** Looks which servers of the ensemble answer. */
+  readonly ensemble?: (() => Promise<EnsembleSeen>) | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -102,7 +110,12 @@ export class CandidateFront implements Front, AsyncDisposable {
   }
 
   callerOf(asked: IncomingMessage): Caller | undefined {
-    return this.#vouchers.read(asked)
+    try {
+      return this.#vouchers.read(asked)
+    } catch (thrown) {
+      if (isFault(thrown)) return undefined
+      throw thrown
+    }
   }
 
   /** Cuts what was passed on to somebody who leads no more: its answer may never come. */
@@ -161,7 +174,7 @@ export class CandidateFront implements Front, AsyncDisposable {
     }
   ): Promise<void> {
     const { asked, answer, trusted } = request
-    const { service, cluster, clock, leadership } = this.#options
+    const { service, cluster, clock, leadership, config } = this.#options
     const leader = this.#leaderFor(asked)
     if (leader) {
       const passed = await this.#pass({ ...request, leader })
@@ -170,18 +183,23 @@ export class CandidateFront implements Front, AsyncDisposable {
     setPosition(answer, service, cluster)
     if (asked.url === joinPath) return await this.#judgeJoin(asked, answer)
     const isRead = asked.method === 'GET' || asked.method === 'HEAD'
-    if (!isRead && !leadership.holds(clock.monotonic())) throw this.#nobodyLeads(asked)
-    app.listener(this.#vouchers.read(asked) ?? trusted)(asked, answer)
+    const caller = this.#vouchers.read(asked)
+    if (!leadership.holds(clock.monotonic())) {
+      // Who has passed it on took this one for the controller, and can read as well itself.
+      const isForLeader = isPassedOn(asked) && !isCandidate(caller)
+      if (!isRead || isForLeader) throw await this.#refusal(asked)
+      if (!service.ledger.view.cloud && isOfState(asked)) throw nothingRead(asked, config.name)
+    }
+    app.listener(caller ?? trusted)(asked, answer)
   }
 
   /** Judges who has knocked at the door of another candidate. */
   async #judgeJoin(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     const { leadership, clock } = this.#options
-    const by = this.#vouchers.read(asked)
-    if (!by?.name.startsWith('candidate-')) {
+    if (!isCandidate(this.#vouchers.read(asked))) {
       throw new Fault('forbidden', 'cannot judge who knocks: no candidate has brought it')
     }
-    if (!leadership.holds(clock.monotonic())) throw this.#nobodyLeads(asked)
+    if (!leadership.holds(clock.monotonic())) throw await this.#refusal(asked)
     const said = parsed(await textOf(asked, joinBytesMax))
     if (problemsOfJoin(said).length > 0) throw new Fault('invalid', 'cannot read who knocks')
     const brought = said as BroughtJoin
@@ -194,9 +212,7 @@ export class CandidateFront implements Front, AsyncDisposable {
   #leaderFor(asked: IncomingMessage): Leader | undefined {
     const { leadership, clock, cluster } = this.#options
     if (leadership.holds(clock.monotonic())) return undefined
-    if (asked.headers[sealHeader] !== undefined || asked.headers['remuda-passed'] !== undefined) {
-      return undefined
-    }
+    if (isPassedOn(asked)) return undefined
     if (!isLive(asked.method ?? 'GET', asked.url ?? '/')) return undefined
     const leader = cluster.leader()
     const isRead = asked.method === 'GET' || asked.method === 'HEAD'
@@ -249,6 +265,11 @@ export class CandidateFront implements Front, AsyncDisposable {
       const answering = answerTo(sent, msMax)
       asked.pipe(sent)
       const said = await answering
+      if (isRead && said.statusCode === 503) {
+        said.resume()
+        this.#fellSilent(leader)
+        return false
+      }
       if (!isRead) await this.#caughtUp(positionIn(said.headers))
       answer.writeHead(said.statusCode ?? 502, {
         ...responseHeaders(said.headers),
@@ -349,19 +370,11 @@ export class CandidateFront implements Front, AsyncDisposable {
     return this.#authority
   }
 
-  #nobodyLeads(asked: IncomingMessage): Fault {
-    const { cluster, config } = this.#options
+  async #refusal(asked: IncomingMessage): Promise<Fault> {
+    const { cluster, config, ensemble } = this.#options
     const leader = cluster.leader()
-    const what = `cannot ${asked.method} ${asked.url?.split('?')[0]}`
-    return leader
-      ? new Fault('unavailable', `${what}: ${config.name} does not lead`, {
-          reasons: [`${leader.name} leads or is about to, at ${leader.apiUrl}`],
-          next: [`ask ${leader.apiUrl}`, 'try again in a moment']
-        })
-      : new Fault('unavailable', `${what}: nobody leads at the moment`, {
-          reasons: ['a controller is elected as soon as most servers of the ensemble answer'],
-          next: ['remuda cluster status', 'try again in a moment']
-        })
+    if (leader && leader.name !== config.name) return leadsNot(asked, config.name, leader)
+    return nobodyLeads(whatOf(asked), await ensemble?.())
   }
 
   #refuse(answer: ServerResponse, asked: IncomingMessage, thrown: unknown): void {

@@ -3,6 +3,7 @@ import type { Clock } from '#shared/clock.ts'
 import type { Log } from '#shared/log.ts'
 import type { Mesh, SharedElection, SharedJournal } from '../core/ports.ts'
 import type { StandIns } from './assembly.ts'
+import type { EnsembleSeen } from './ensemble-look.ts'
 
 /** A way to the ensemble: it ends with its session, and another one is opened then. */
 export type Connection = AsyncDisposable & {
@@ -19,6 +20,8 @@ export type CandidateParts = {
   readonly mesh: Mesh
   readonly clock: Clock
   readonly log: Log
+  /** Looks which servers of the ensemble answer; left out: nobody is asked. */
+  readonly ensemble?: () => Promise<EnsembleSeen>
   /** Public CURVE key of its mesh. */
   readonly meshKey: string
   /** Where hosts knock, once that is open. */

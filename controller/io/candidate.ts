@@ -125,7 +125,8 @@ export class Candidate implements AsyncDisposable {
     const config = this.#config
     this.#front = new CandidateFront({
       ...{ config, service, cluster, leadership, log, clock },
-      judge: own
+      judge: own,
+      ensemble: this.#parts.ensemble
     })
     this.#doorkeeper = candidateDoorkeeper(service, {
       ...{ own, cluster },

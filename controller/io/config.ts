@@ -8,6 +8,7 @@ import { Strict, Words } from '#shared/model/resource.ts'
 import type { DeepReadonly } from '#shared/model/types.ts'
 import { stateDefault } from '#shared/state-folder.ts'
 import { doorPort } from '#shared/wire/door.ts'
+import type { TlsFiles } from '#shared/zookeeper/tls-files.ts'
 
 const Port = (value: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65_535, default: value, description })
@@ -168,4 +169,12 @@ async function objectionToSecret(path: string): Promise<string | undefined> {
   const mode = found.mode & 0o777
   if ((mode & 0o077) === 0) return undefined
   return `its mode is ${mode.toString(8).padStart(4, '0')}, others could read it: chmod 600 ${path}`
+}
+
+/** The files of TLS to the ensemble; undefined: it is spoken to in clear. */
+export function tlsOf(config: ControllerConfig): TlsFiles | undefined {
+  const { ensembleAuthority: ca, ensembleCertificate: certificate, ensembleKey: key } = config
+  return ca === undefined
+    ? undefined
+    : { ca, ...(certificate && { certificate }), ...(key && { key }) }
 }

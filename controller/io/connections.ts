@@ -7,7 +7,7 @@ import { connectZooKeeper } from '#shared/zookeeper/connect.ts'
 import type { ZooKeeperSession } from '#shared/zookeeper/session.ts'
 import type { SharedJournal } from '../core/ports.ts'
 import type { Connection } from './candidate-parts.ts'
-import { type ControllerConfig, serversOf } from './config.ts'
+import { type ControllerConfig, serversOf, tlsOf } from './config.ts'
 import { type ZooKeeperElection, zooKeeperElection } from './election/zookeeper.ts'
 import { leased } from './journal/leased.ts'
 import { openPostgresJournal } from './journal/postgres.ts'
@@ -45,8 +45,7 @@ async function openSession(
   parts: { readonly log: Log; readonly clock: Clock; readonly but?: string | undefined }
 ): Promise<ZooKeeperSession> {
   const { log, clock, but } = parts
-  const { ensembleAuthority: ca, ensembleCertificate: certificate, ensembleKey: key } = config
-  const tls = ca !== undefined && { ca, ...(certificate && { certificate }), ...(key && { key }) }
+  const tls = tlsOf(config)
   return await connectZooKeeper({
     servers: serversOf(config.ensemble).filter(server => server !== but),
     sessionMs: config.sessionMs,

@@ -28,6 +28,8 @@ const againMs: Ms = 500
 const linksMax = 4_096
 /** So often a journal may end before what was followed; after that it was put back. */
 const behindMax = 10
+/** Without a journal a candidate knows what is in its replica alone: it is never much older. */
+const replicaEveryMs: Ms = 15_000
 /** The replica is written so many times more often than the journal's checkpoint. */
 const replicaPace = 2
 
@@ -89,7 +91,8 @@ export class Follower implements AsyncDisposable {
         view: ledger.view,
         log,
         changed: taps.open(),
-        pace: replicaPace
+        pace: replicaPace,
+        everyMs: replicaEveryMs
       })
       const { link } = follower.#replica
       await follower.#keeper.load()

@@ -6,6 +6,7 @@
 import { hash as digest } from 'node:crypto'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Log } from '#shared/log.ts'
+import type { Ms } from '#shared/units.ts'
 import {
   type Chunk,
   type ChunkIndex,
@@ -51,6 +52,8 @@ export type KeeperOptions = {
   readonly changed?: KeyTap
   /** Writes so many times more often than every `commitsPerCheckpoint` commits; 1 if left out. */
   readonly pace?: number
+  /** Writes at least so long after a commit, however few there were; left out: it waits. */
+  readonly everyMs?: Ms
   /** How many entries before the checkpoint stay, as a share of what is due; 0 if left out. */
   readonly dueKept?: number
 }
@@ -62,6 +65,7 @@ export class Keeper {
   readonly #log: Log
   readonly #changed: KeyTap
   readonly #pace: number
+  readonly #everyMs: Ms
   readonly #dueKept: number
   #index: ChunkIndex = emptyChunkIndex()
   /** What the place holds of others: a chunk that would be the same is not written. */
@@ -69,15 +73,18 @@ export class Keeper {
   #written: Position = 0
   /** The next checkpoint is due whatever has been committed since. */
   #isDueSoon = false
+  /** Since when something is not in the checkpoint; undefined: all is. */
+  #behindSince: Ms | undefined
   #writing: Promise<void> | undefined
 
   constructor(options: KeeperOptions) {
-    const { journal, view, log, changed, pace, dueKept } = options
+    const { journal, view, log, changed, pace, everyMs, dueKept } = options
     this.#journal = journal
     this.#view = view
     this.#log = log
     this.#changed = changed ?? (() => view.takeDirty())
     this.#pace = pace ?? 1
+    this.#everyMs = everyMs ?? Number.POSITIVE_INFINITY
     this.#dueKept = dueKept ?? 0
   }
 
@@ -131,10 +138,13 @@ export class Keeper {
     return this.#view.position - this.#written
   }
 
-  /** Writes a checkpoint when it is due and none is being written. */
-  writeIfDue(durable: () => Promise<void>): void {
-    const isDue = this.#isDueSoon || this.behind >= this.#due() / this.#pace
+  /** Writes a checkpoint when it is due and none is being written; `now` is monotonic. */
+  writeIfDue(now: Ms, durable: () => Promise<void>): void {
+    this.#behindSince = this.behind === 0 ? undefined : (this.#behindSince ?? now)
+    const isOld = now - (this.#behindSince ?? now) >= this.#everyMs
+    const isDue = this.#isDueSoon || isOld || this.behind >= this.#due() / this.#pace
     if (this.#writing || !isDue) return
+    this.#behindSince = undefined
     this.#writing = this.write(durable)
       .catch(thrown => this.#log.warn('cannot write a checkpoint', { because: String(thrown) }))
       .finally(() => {

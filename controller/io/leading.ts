@@ -39,7 +39,7 @@ export async function keepCheckpoints(
 ): Promise<void> {
   const { ledger, clock } = service
   while (!signal.aborted) {
-    for (const keeper of keepers) keeper.writeIfDue(() => ledger.durable())
+    for (const keeper of keepers) keeper.writeIfDue(clock.monotonic(), () => ledger.durable())
     await clock.sleep(checkpointMs, signal).catch(() => undefined)
   }
   for (const keeper of keepers) await keeper.idle()

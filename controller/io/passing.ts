@@ -4,6 +4,8 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Fault, sentence } from '#shared/fault.ts'
 import { notLeading, type problemOf } from './api/problem.ts'
+import type { Caller } from './api/route.ts'
+import { sealHeader } from './peer-seal.ts'
 
 /** A connection to the controller must stand after so long. Unit: ms. */
 const connectMsMax = 2_000
@@ -69,6 +71,41 @@ export function isLive(method: string, url: string): boolean {
   const [, version, kind = ''] = path.split('/')
   return version === 'v1' && (liveKinds.has(kind) || path === '/v1/events')
 }
+
+/** Whether another candidate has passed it on, or asks in its own name. */
+export const isPassedOn = ({ headers }: IncomingMessage): boolean =>
+  headers[sealHeader] !== undefined || headers['remuda-passed'] !== undefined
+
+/** Another candidate that asks in its own name. */
+export const isCandidate = (caller: Caller | undefined): boolean =>
+  caller?.name.startsWith('candidate-') ?? false
+
+/** Whether the answer is made of what is recorded. */
+export function isOfState({ url = '/' }: IncomingMessage): boolean {
+  const [path = ''] = url.split('?')
+  return path.startsWith('/v1/') && path !== '/v1/cluster'
+}
+
+/** What was asked for, in words of HTTP. */
+export const whatOf = ({ method, url }: IncomingMessage): string =>
+  `${method} ${url?.split('?')[0]}`
+
+/** The Fault of a request that only the controller can answer, and another one is that. */
+export const leadsNot = (
+  asked: IncomingMessage,
+  name: string,
+  leader: { readonly name: string; readonly apiUrl: string }
+): Fault =>
+  notLeading(`cannot ${whatOf(asked)}: ${name} does not lead`, {
+    reasons: [`${leader.name} leads or is about to, at ${leader.apiUrl}`],
+    next: [`ask ${leader.apiUrl}`, 'try again in a moment']
+  })
+
+/** The Fault of a candidate that knows nothing yet: that would look like an empty cloud. */
+export const nothingRead = (asked: IncomingMessage, name: string): Fault =>
+  notLeading(`cannot ${whatOf(asked)}: ${name} has not read the journal yet`, {
+    next: ['ask another candidate', 'remuda cluster status']
+  })
 
 /** The Fault of a write of which nobody knows whether it was done. */
 export const outcomeUnknown = (

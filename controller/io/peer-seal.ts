@@ -7,6 +7,7 @@
  * short while and once, so that nobody who has seen it can use it again.
  */
 import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { Fault } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
 import type { View } from '../core/view.ts'
 import type { Caller } from './api/route.ts'
@@ -50,12 +51,15 @@ const sign = (key: Buffer, text: string, method: string, url: string): string =>
 export class SealReader {
   readonly #used = new Map<string, Ms>()
 
-  /** Says who asked, or why that cannot be believed. */
+  /**
+   * Says who asked, or why that cannot be believed. A Fault: it is of this cloud, and only its
+   * clock stands in the way, of which whoever has asked should be told.
+   */
   read(
     key: Buffer,
     text: string,
     { method, url, now }: Sealed
-  ): { readonly caller: Caller; readonly by: string } | string {
+  ): { readonly caller: Caller; readonly by: string } | Fault | string {
     const parts = text.split(';')
     const signature = parts.pop() ?? ''
     const [kind, by, name, role, at, once] = parts.map(decoded)
@@ -66,9 +70,7 @@ export class SealReader {
       return 'its seal is not of this cloud'
     }
     const ageMs = now - Number(at)
-    if (!(Math.abs(ageMs) <= goodMs)) {
-      return `its clock and ours differ by ${Math.round(ageMs / 1000)} s, ${goodMs / 1000} s may be`
-    }
+    if (!(Math.abs(ageMs) <= goodMs)) return clocksDiffer(by!, ageMs)
     if (role !== 'admin' && role !== 'reader') return 'it names no role'
     this.#forget(now)
     if (this.#used.has(once!)) return 'it was used before'
@@ -85,6 +87,14 @@ export class SealReader {
     }
   }
 }
+
+const clocksDiffer = (by: string, ms: Ms): Fault =>
+  new Fault(
+    'unavailable',
+    `cannot take what ${by} passes on: ` +
+      `its clock and ours differ by ${Math.round(ms / 1000)} s, ${goodMs / 1000} s may be`,
+    { next: [`set the clock of ${by}, or ours`, 'ask another candidate meanwhile'] }
+  )
 
 function decoded(part: string): string {
   try {

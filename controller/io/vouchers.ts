@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '#shared/clock.ts'
+import { Fault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import type { Caller } from './api/route.ts'
 import type { Service } from './api/service.ts'
@@ -47,7 +48,10 @@ export class Vouchers {
     return { [sealHeader]: seal(key, config.name, caller, { ...wanted, now: clock.wall() }) }
   }
 
-  /** For whom another candidate vouches; undefined: for nobody, or it cannot be believed. */
+  /**
+   * For whom another candidate vouches; undefined: for nobody, or it cannot be believed. Fault
+   * `unavailable` where it is one of ours, and its clock is too far off.
+   */
   read(asked: IncomingMessage): Caller | undefined {
     const known = this.#read.get(asked)
     if (known) return known
@@ -57,11 +61,11 @@ export class Vouchers {
     const key = sealKeyOf(service.ledger.view)
     const sealed = { method: asked.method ?? 'GET', url: asked.url ?? '/', now: clock.wall() }
     const read = key ? this.#seals.read(key, text, sealed) : 'this cloud has no key yet'
-    if (typeof read === 'string') {
-      log.warn('cannot believe a request that was passed on', {
-        because: read,
-        from: asked.socket.remoteAddress
-      })
+    if (typeof read === 'string' || read instanceof Fault) {
+      const because = typeof read === 'string' ? read : sentence(read)
+      const from = asked.socket.remoteAddress
+      log.warn('cannot believe a request that was passed on', { because, from })
+      if (read instanceof Fault) throw read
       return undefined
     }
     this.#read.set(asked, read.caller)

@@ -78,6 +78,33 @@ test('where nobody leads, reads are answered and writes are refused with the rea
   t.like(JSON.parse(cluster.text), { name: 'b', state: 'follows' })
 })
 
+test('a candidate that has read nothing yet does not look like an empty cloud', async t => {
+  await using world = new WorldCandidates()
+  const stuck = world.elections.stand('somebody who never leads')
+  t.teardown(() => stuck.expire())
+  const b = await world.start('b')
+  const read = await b.ask({ path: '/v1/tenants' })
+  t.is(read.status, 503)
+  t.is(read.problem.detail, 'cannot GET /v1/tenants: b has not read the journal yet')
+  t.is(read.problem.type, 'urn:remuda:not-leading')
+  t.is((await b.ask({ path: '/v1/cluster' })).status, 200)
+})
+
+test('what was passed on to a candidate that does not lead is given back', async t => {
+  await using world = new WorldCandidates()
+  const a = await world.start('a')
+  await world.leader()
+  const b = await world.start('b')
+  await caughtUp(b, a)
+  const token = (await readFile(join(a.state, 'admin.token'), 'utf8')).trim()
+  const headers = { authorization: `Bearer ${token}`, 'remuda-passed': '1' }
+  await until(async () => (await headersOf(b, '/v1')).controller)
+  const passed = await b.askTcp({ path: '/v1/instances', headers })
+  t.is(passed.status, 503)
+  t.is(passed.problem.detail, 'cannot GET /v1/instances: b does not lead')
+  t.is(passed.problem.type, 'urn:remuda:not-leading')
+})
+
 test('who steps down ends to start again, and the next one has all that was written', async t => {
   await using world = new WorldCandidates()
   const a = await world.start('a')

@@ -224,9 +224,28 @@ test('a place that holds nothing yet, and no entries either, is written to at on
     await journal.append(commitOf(1, [put(1, 1)]), { epoch })
     const keeper = new Keeper({ journal, view: source.view, log: silentLog })
     await keeper.adopt({ soon })
-    keeper.writeIfDue(allDurable)
+    keeper.writeIfDue(0, allDurable)
     await keeper.idle()
     t.is((await journal.readCheckpoint())?.position, soon ? 1 : undefined)
+  }
+})
+
+test('what is to be written at least so often is, however little it was', async t => {
+  const source = await startOn(new FakeJournalDisk().open())
+  await source.commit(commitOf(1, [put(1, 1)]))
+  const journal = new FakeJournalDisk().open()
+  const epoch = await journal.raiseEpoch()
+  await journal.append(commitOf(1, [put(1, 1)]), { epoch })
+  const keeper = new Keeper({ journal, view: source.view, log: silentLog, everyMs: 1_000 })
+  await keeper.adopt()
+  for (const [now, position] of [
+    [5_000, undefined],
+    [5_999, undefined],
+    [6_000, 1]
+  ] as const) {
+    keeper.writeIfDue(now, allDurable)
+    await keeper.idle()
+    t.is((await journal.readCheckpoint())?.position, position)
   }
 })
 
