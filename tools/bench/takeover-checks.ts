@@ -8,17 +8,30 @@ import { say } from './takeover-writers.ts'
 /** Nothing that is waited for takes nearly as long. Unit: ms. */
 const waitMsMax = 120_000
 
+/** When a line of a log was written by the kernel's clock, where the host's own was moved. */
+export type TrueTime = (given: {
+  readonly host: string
+  readonly daemon: 'controller' | 'agent'
+  /** Where the line begins. Unit: bytes. */
+  readonly offset: number
+  /** As the line says. Unit: ms. */
+  readonly time: number
+}) => number
+
 type Line = {
-  readonly time: string
+  readonly time: number
   readonly message: string
   readonly epoch?: number
   readonly generation?: number
+  readonly position?: number
 }
 type Status = {
   readonly state: string
+  readonly because: string
   readonly epoch: number
   readonly position: number
   readonly leader?: { readonly name: string }
+  readonly session?: { readonly server?: string }
   readonly candidates: readonly { readonly name: string; readonly stands: boolean }[]
 }
 
@@ -99,27 +112,46 @@ export async function livesOf(
 }
 
 /** What is wrong in the order of epochs, by the logs of controllers and agents; empty: nothing. */
-export async function disorder(lab: Lab): Promise<readonly string[]> {
+export async function disorder(
+  lab: Lab,
+  trueTime: TrueTime = ({ time }) => time
+): Promise<readonly string[]> {
   const wrong: string[] = []
   const led: Line[] = []
   const taken: Line[] = []
   for (const { name } of lab.plan.hosts) {
-    led.push(...(await linesOf(lab.logOf(name, 'controller'), 'leading')))
-    const orders = await linesOf(lab.logOf(name, 'agent'), 'order taken on')
+    led.push(...(await linesOf(lab, { host: name, daemon: 'controller', trueTime })))
+    const orders = await linesOf(lab, { host: name, daemon: 'agent', trueTime })
     wrong.push(...backwards(orders).map(text => `agent of ${name}: ${text}`))
     taken.push(...orders)
   }
-  const byTime = (a: Line, b: Line): number => Date.parse(a.time) - Date.parse(b.time)
+  const byTime = (a: Line, b: Line): number => a.time - b.time
   const reigns = led.toSorted(byTime).map(({ epoch = 0 }) => epoch)
   for (const [at, epoch] of reigns.entries()) {
     if (at > 0 && epoch <= reigns[at - 1]!) wrong.push(`epoch ${epoch} after ${reigns[at - 1]}`)
   }
   let highest = 0
   for (const { time, epoch = 0 } of taken.toSorted(byTime)) {
-    if (epoch < highest) wrong.push(`order of epoch ${epoch} taken on at ${time}, after ${highest}`)
+    const at = new Date(time).toISOString()
+    if (epoch < highest) wrong.push(`order of epoch ${epoch} taken on at ${at}, after ${highest}`)
     highest = Math.max(highest, epoch)
   }
   return wrong
+}
+
+/** In which epoch each controller has led, and after which entry of the journal that began. */
+export async function reignsOf(
+  lab: Lab
+): Promise<
+  readonly { readonly host: string; readonly epoch: number; readonly position: number }[]
+> {
+  const all = await Promise.all(
+    lab.plan.hosts.map(async ({ name: host }) => {
+      const lines = await linesOf(lab, { host, daemon: 'controller' })
+      return lines.map(({ epoch = 0, position = 0 }) => ({ host, epoch, position }))
+    })
+  )
+  return all.flat().sort((a, b) => a.epoch - b.epoch)
 }
 
 /** How many orders all agents have taken on, and in how many epochs there was a controller. */
@@ -127,9 +159,9 @@ export async function counts(
   lab: Lab
 ): Promise<{ readonly orders: number; readonly epochs: number }> {
   let [orders, epochs] = [0, 0]
-  for (const { name } of lab.plan.hosts) {
-    orders += (await linesOf(lab.logOf(name, 'agent'), 'order taken on')).length
-    epochs += (await linesOf(lab.logOf(name, 'controller'), 'leading')).length
+  for (const { name: host } of lab.plan.hosts) {
+    orders += (await linesOf(lab, { host, daemon: 'agent' })).length
+    epochs += (await linesOf(lab, { host, daemon: 'controller' })).length
   }
   return { orders, epochs }
 }
@@ -144,15 +176,38 @@ function backwards(lines: readonly Line[]): readonly string[] {
   })
 }
 
-async function linesOf(path: string, message: string): Promise<readonly Line[]> {
-  const text = await readFile(path, 'utf8').catch(() => '')
-  return text.split('\n').flatMap(line => {
-    if (!line.includes(message)) return []
-    try {
-      const read = JSON.parse(line) as Line
-      return read.message === message ? [read] : []
-    } catch {
-      return [] // a power cut ended it half-way
+/** What is looked for in the log of each daemon. */
+const messages = { controller: 'leading', agent: 'order taken on' } as const
+
+async function linesOf(
+  lab: Lab,
+  given: {
+    readonly host: string
+    readonly daemon: 'controller' | 'agent'
+    readonly trueTime?: TrueTime
+  }
+): Promise<readonly Line[]> {
+  const { host, daemon, trueTime = ({ time }) => time } = given
+  const message = messages[daemon]
+  const text = await readFile(lab.logOf(host, daemon), 'utf8').catch(() => '')
+  const lines: Line[] = []
+  let offset = 0
+  for (const line of text.split('\n')) {
+    const read = line.includes(message) ? parsed(line) : undefined
+    if (read?.message === message) {
+      const time = trueTime({ host, daemon, offset, time: Date.parse(read.time) })
+      lines.push({ ...read, time })
     }
-  })
+    offset += Buffer.byteLength(line) + 1
+  }
+  return lines
+}
+
+/** Undefined: a power cut ended it half-way. */
+function parsed(line: string): (Omit<Line, 'time'> & { readonly time: string }) | undefined {
+  try {
+    return JSON.parse(line) as Omit<Line, 'time'> & { readonly time: string }
+  } catch {
+    return undefined
+  }
 }

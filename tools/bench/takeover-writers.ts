@@ -24,6 +24,8 @@ export type Acknowledged = {
   /** Of the controller that did it. */
   readonly epoch: number
   readonly position: number
+  /** When that was asked for which was acknowledged; by `performance.now()`. Unit: ms. */
+  readonly begunAt: number
 }
 
 type Wish = { readonly method: 'POST' | 'PATCH'; readonly path: string; readonly body: object }
@@ -38,19 +40,24 @@ export class Writers implements AsyncDisposable {
   readonly #tenants: string[] = []
   readonly #labels = new Map<string, number>()
   readonly #waiting = new Set<() => void>()
+  readonly #restMs: number
   #isStopped = false
   #last: Acknowledged | undefined
   #count = 0
   #failure: unknown
+  /** All that was acknowledged, in that order. */
+  readonly told: Acknowledged[] = []
   /** What was refused last, in words. */
   refusal = ''
 
-  /** `instance`: the name of one whose labels are raised. */
+  /** `instance`: the name of one whose labels are raised. `restMs`: each rests between writes. */
   constructor(
     lab: Lab,
-    { writers, instance }: { readonly writers: number; readonly instance: string }
+    given: { readonly writers: number; readonly instance: string; readonly restMs?: number }
   ) {
+    const { writers, instance, restMs = 0 } = given
     this.#instance = instance
+    this.#restMs = restMs
     const candidates = lab.plan.hosts.filter(({ isCandidate }) => isCandidate)
     this.#sockets = candidates.map(({ name }) => lab.adminSocket(name))
     const all = Array.from({ length: writers }, (_, index) => this.#write(index))
@@ -120,6 +127,7 @@ export class Writers implements AsyncDisposable {
   async #write(index: number): Promise<void> {
     const label = `writer-${this.#run}-${index}`
     for (let number = 1; !this.#isStopped; number += 1) {
+      if (this.#restMs > 0) await sleep(this.#restMs)
       if (number % 2 === 0) {
         const path = `/v1/instances/${this.#instance}`
         const body = { labels: { [label]: String(number) } }
@@ -138,11 +146,13 @@ export class Writers implements AsyncDisposable {
   async #insist(wish: Wish, first: number): Promise<boolean> {
     const key = randomUUID()
     for (let at = first; !this.#isStopped; at += 1) {
+      const begunAt = performance.now()
       const said = await say(this.#sockets[at % this.#sockets.length]!, { ...wish, key })
       const isRepeated = at > first && said?.status === 409
       if (said && (said.status < 300 || isRepeated)) {
         const [epoch = 0, position = 0] = said.position.split('.').map(Number)
-        this.#last = { at: performance.now(), epoch, position }
+        this.#last = { at: performance.now(), epoch, position, begunAt }
+        this.told.push(this.#last)
         this.#count += 1
         this.#wake()
         return true

@@ -18,6 +18,10 @@ const runs: Readonly<Record<string, Entry>> = {
   journal: {
     says: 'journal and election: --minutes 10 --seed N --session MS --journal zookeeper|postgres',
     load: async () => (await import('./journal.ts')).journalChaos
+  },
+  lab: {
+    says: 'three real hosts, their controller and their ensemble: --minutes 10 --seed N',
+    load: async () => (await import('./lab.ts')).labChaos
   }
 }
 
