@@ -2,6 +2,8 @@ import type { Clock } from './clock.ts'
 import { Fault } from './fault.ts'
 import type { Ms } from './units.ts'
 
+const settled = 'it is settled'
+
 /**
  * Waits for a promise no longer than a deadline. Fault `deadline` with the given sentence when it
  * takes longer; the signal's reason when that aborts first. The promise itself goes on.
@@ -16,9 +18,13 @@ export async function within<Result>(
   }
 ): Promise<Result> {
   const { clock, deadlineMs, signal, late } = options
-  const settled = new AbortController()
+  const over = new AbortController()
+  const stop = (): void => over.abort(signal.reason)
+  if (signal.aborted) stop()
+  // Not a joint signal: those are made for waits that are few, and a deadline is for any.
+  else signal.addEventListener('abort', stop, { once: true })
   const timer = clock
-    .sleep(deadlineMs, AbortSignal.any([signal, settled.signal]))
+    .sleep(deadlineMs, over.signal)
     .then(() => Promise.reject(new Fault('deadline', late)))
   timer.catch(() => {})
   try {
@@ -27,6 +33,7 @@ export async function within<Result>(
     signal.throwIfAborted()
     throw thrown
   } finally {
-    settled.abort()
+    signal.removeEventListener('abort', stop)
+    over.abort(settled)
   }
 }

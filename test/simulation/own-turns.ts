@@ -7,6 +7,9 @@
  *
  * Node lets everything go on that needs no turn between two of its own immediates; so many of them
  * are asked for in advance. The loop's lateness, which programs measure, is none in virtual time.
+ *
+ * Joint signals are replaced too: Node keeps its own alive for ever as long as none of those that
+ * they are made of aborts, and with them all of a run that was just left.
  */
 import { syncBuiltinESMExports } from 'node:module'
 import perfHooks from 'node:perf_hooks'
@@ -17,6 +20,21 @@ import timersPromises from 'node:timers/promises'
 const turnsAtOnce = 256
 
 const neverLate = { count: 0, max: 0, reset() {}, enable: () => true, disable: () => true }
+
+function any(signals: Iterable<AbortSignal>): AbortSignal {
+  const joint = new AbortController()
+  const all = [...signals]
+  const aborted = all.find(signal => signal.aborted)
+  if (aborted) joint.abort(aborted.reason)
+  else {
+    const stop = ({ target }: Event): void => {
+      for (const signal of all) signal.removeEventListener('abort', stop)
+      joint.abort((target as AbortSignal).reason)
+    }
+    for (const signal of all) signal.addEventListener('abort', stop)
+  }
+  return joint.signal
+}
 
 /** Takes the place of Node's own for the whole process, until it is disposed of. */
 export class OwnTurns implements Disposable {
@@ -31,6 +49,7 @@ export class OwnTurns implements Disposable {
     const { setImmediate } = timers
     const promised = timersPromises.setImmediate
     const { monitorEventLoopDelay } = perfHooks
+    const anyOfNode = AbortSignal.any
     const putOff = (work: (...given: unknown[]) => void, ...given: unknown[]): object => {
       this.#putOff(() => work(...given))
       return {}
@@ -42,12 +61,14 @@ export class OwnTurns implements Disposable {
       Object.assign(globalThis, { setImmediate })
       Object.assign(timersPromises, { setImmediate: promised })
       Object.assign(perfHooks, { monitorEventLoopDelay })
+      Object.assign(AbortSignal, { any: anyOfNode })
       syncBuiltinESMExports()
     }
     Object.assign(timers, { setImmediate: putOff })
     Object.assign(globalThis, { setImmediate: putOff })
     Object.assign(timersPromises, { setImmediate: next })
     Object.assign(perfHooks, { monitorEventLoopDelay: () => neverLate })
+    Object.assign(AbortSignal, { any })
     syncBuiltinESMExports()
   }
 

@@ -60,7 +60,7 @@ export class ZnodeTree {
     const node = this.#nodes.get(path)
     if (node === undefined) return undefined
     permit(node, actor, path)
-    return { bytes: Uint8Array.from(node.bytes), stat: statOf(node) }
+    return { bytes: new Uint8Array(node.bytes), stat: statOf(node) }
   }
 
   children(path: string, actor: Actor): readonly string[] | undefined {
@@ -112,7 +112,7 @@ export class ZnodeTree {
         return {}
       case 'set': {
         const version = node.version + 1
-        const bytes = Uint8Array.from(operation.bytes)
+        const bytes = new Uint8Array(operation.bytes)
         this.#put(path, { ...node, bytes, version, modified: this.#transaction })
         step.changes.push({ path, what: 'self' })
         return { version }
@@ -145,7 +145,7 @@ export class ZnodeTree {
       throw refusedPart(step.part, 'invalid', `cannot create ${path}: ${why}`)
     }
     this.#put(path, {
-      bytes: Uint8Array.from(operation.bytes),
+      bytes: new Uint8Array(operation.bytes),
       created: this.#transaction,
       modified: this.#transaction,
       version: 0,
