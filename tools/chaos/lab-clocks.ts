@@ -10,7 +10,7 @@ import type { Lab } from '../lab/lab.ts'
 
 const daemons = ['controller', 'agent'] as const
 /** A program goes by the new clock after so long. Unit: ms. */
-const settleMs = 2_500
+const settleMsDefault = 2_500
 /** What the moments of a jump may be off. Unit: ms. */
 const marginMs = 1_000
 
@@ -27,11 +27,13 @@ type Jump = {
 
 /** Moves clocks, one at a time and for less than it moves them. */
 export class LabClocks {
-  readonly #lab: Lab
+  readonly #lab: Pick<Lab, 'logOf' | 'moveClock'>
+  readonly #settleMs: number
   readonly #jumps: Jump[] = []
 
-  constructor(lab: Lab) {
+  constructor(lab: Pick<Lab, 'logOf' | 'moveClock'>, settleMs = settleMsDefault) {
     this.#lab = lab
+    this.#settleMs = settleMs
   }
 
   /** Lets a host's clock jump while something happens, and then back. Unit: ms. */
@@ -40,12 +42,12 @@ export class LabClocks {
     const begunAt = Date.now()
     await this.#lab.moveClock(host, byMs)
     try {
-      await sleep(settleMs)
+      await sleep(this.#settleMs)
       await meanwhile()
     } finally {
       await this.#lab.moveClock(host, -byMs)
     }
-    await sleep(settleMs)
+    await sleep(this.#settleMs)
     const to = await this.#sizes(host)
     this.#jumps.push({ host, byMs, begunAt, endedAt: Date.now(), from, to })
   }

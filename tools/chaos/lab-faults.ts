@@ -60,9 +60,10 @@ export const labFaults: Readonly<Record<string, LabFault>> = {
   },
   'server of the controller silent': async ({ lab, leader, writers }) => {
     const server = hostOf(lab, (await statusAt(lab, leader))?.session?.server)
+    const also = (await zooKeeperLeader(lab)) === server ? ', which led the ensemble' : ''
     const tookMs = await anybody(writers, () => lab.pause(server, 'zookeeper'))
     await lab.resume(server, 'zookeeper')
-    return { whom: `${server}, of ${leader}`, tookMs }
+    return { whom: `${server}, of ${leader}${also}`, tookMs }
   },
   'leading server silent': async ({ lab, writers }) => {
     const server = (await zooKeeperLeader(lab))!
