@@ -15,6 +15,8 @@ import { Fault } from './fault.ts'
 export type RunOptions = {
   /** What it reads on its standard input; nothing when left out. */
   readonly input?: string | Uint8Array
+  /** Variables beside the few that each program gets; only root and its own user can see them. */
+  readonly environment?: Readonly<Record<string, string>>
   /** When this long has passed, its process group is killed. */
   readonly deadlineMs: number
   readonly signal?: AbortSignal | undefined
@@ -29,8 +31,8 @@ export type Output = { readonly stdout: string; readonly stderr: string }
 
 /**
  * Runs a program to its end. Faults: `command` (not installed, exit code that is a failure, too
- * much output), `deadline`, `aborted`. Secrets belong into `input`: arguments are visible to all
- * and stand in the Fault's sentence.
+ * much output), `deadline`, `aborted`. Secrets belong into `input` or `environment`: arguments are
+ * visible to all and stand in the Fault's sentence.
  */
 export async function run(
   command: string,
@@ -39,7 +41,7 @@ export async function run(
 ): Promise<Output> {
   const what = describe(command, args)
   if (options.signal?.aborted) throw aborted(what, options.signal)
-  const child = startBound(programPath(command), args)
+  const child = startBound(programPath(command), args, options.environment)
   const ended = new Promise<Ending>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code, signal) => resolve({ code, signal }))
@@ -170,11 +172,15 @@ const environment = { PATH: directories.join(':'), LC_ALL: 'C' } as const
 /** Has the kernel kill the program when the thread that started it ends. */
 const binder = '/usr/bin/setpriv'
 
-function startBound(path: string, args: readonly string[]): ChildProcess {
+function startBound(
+  path: string,
+  args: readonly string[],
+  added: Readonly<Record<string, string>> = {}
+): ChildProcess {
   const bound = existsSync(binder)
   return spawn(bound ? binder : path, bound ? ['--pdeathsig', 'KILL', path, ...args] : args, {
     cwd: '/',
-    env: environment,
+    env: { ...environment, ...added },
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe']
   })

@@ -209,7 +209,7 @@ function proveLevel(
 ): FenceStep {
   const { level, devices } = tried
   const { goal } = plan
-  const names = devices.map(({ name, reads }) => `${name} (${reads} readings)`).join(' and ')
+  const names = devices.map(nameOf).join(' and ')
   const took = formatMs(now - devices[0]!.startedAt)
   const told = tell(plan, `${place(plan, level)}: ${names} read ${goal} twice, after ${took}`)
   if (goal === 'on' && level > 0) {
@@ -228,7 +228,8 @@ function proveLevel(
 function giveUp(plan: FencePlan, now: Ms): FenceStep {
   const { retryMsMin, retryMsMax } = plan.settings
   const waitMs = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(plan.attempt - 1, 20))
-  const said = `${plan.host} is not proven ${plan.goal} after ${plan.attempt} attempts; next in ${formatMs(waitMs)}: ${plan.story.at(-1)}`
+  const tried = `after ${plan.attempt} attempts; next in ${formatMs(waitMs)}: ${plan.story.at(-1)}`
+  const said = `${plan.host} is not proven ${plan.goal} ${tried}`
   const found: Finding = { verdict: 'unknown', at: now, because: said.slice(0, storyCharsMax) }
   return {
     plan: { ...plan, stage: { phase: 'waiting', until: now + waitMs }, found },
@@ -241,6 +242,10 @@ const abandon = (devices: readonly Switch[]): readonly FenceEffect[] =>
     const call = awaitedCall(device)
     return call === undefined ? [] : [{ type: 'abandon' as const, call }]
   })
+
+/** A refusal is part of the story even where the readings are as wanted: something may be amiss. */
+const nameOf = ({ name, reads, refusal }: Switch): string =>
+  `${name} (${reads} readings${refusal === undefined ? '' : `; it had refused: ${refusal}`})`
 
 const place = ({ attempt, levels }: FencePlan, level: number): string =>
   `attempt ${attempt}, level ${level + 1} of ${levels.length}`

@@ -108,8 +108,10 @@ const refusedParameters = [
   ...['password', 'passwd', 'snmp_priv_passwd', 'community', 'passphrase', 'token', 'secret_key'],
   ...['secret', 'private_key', 'apikey', 'api_key']
 ] as const
-const parameterPattern = `^(?!(?:${refusedParameters.join('|')})$)(?!.*_(?:path|script)$)[a-z][a-z0-9_]{0,62}$`
-const secretParameterPattern = `^(?!(?:action|option|method|debug|debug_file)$)(?!.*_(?:path|script)$)[a-z][a-z0-9_]{0,62}$`
+const namedOtherThan = (refused: readonly string[]): string =>
+  `^(?!(?:${refused.join('|')})$)(?!.*_(?:path|script)$)[a-z][a-z0-9_]{0,62}$`
+const parameterPattern = namedOtherThan(refusedParameters)
+const secretParameterPattern = namedOtherThan(['action', 'option', 'method', 'debug', 'debug_file'])
 
 const agentFields = {
   agent: Type.String({
@@ -218,7 +220,8 @@ export function deviceName(device: FenceDevice): string {
 export function outletName({ agent, parameters }: Outlet): string {
   const place = parameters['ip'] ?? parameters['ipaddr']
   const plug = parameters['plug'] ?? parameters['port']
-  return `${agent}${place === undefined ? '' : ` at ${place}`}${plug === undefined ? '' : ` plug ${plug}`}`
+  const at = place === undefined ? '' : ` at ${place}`
+  return `${agent}${at}${plug === undefined ? '' : ` plug ${plug}`}`
 }
 
 /** Names of all secrets that devices of these levels need, each once. */

@@ -25,7 +25,7 @@ export type FenceWant = (typeof fenceWants)[number]
 
 /** What a device may read. */
 export const powers = ['on', 'off', 'unknown'] as const
-/** What a device reads; a host between on and off, or one of which it says nothing, is `unknown`. */
+/** What a device reads; `unknown`: between on and off, or it does not say. */
 export type Power = (typeof powers)[number]
 
 /** What is wanted of one host. */

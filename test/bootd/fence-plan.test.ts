@@ -82,7 +82,7 @@ const rows: readonly Row[] = [
     'a device that refuses because the host is off already proves it too',
     [[{ told: ['!already off'], reads: ['off'] }]],
     'off-confirmed',
-    /d11 \(2 readings\) read off twice/
+    /d11 \(2 readings; it had refused: already off\) read off twice/
   ],
   [
     'a device that takes its time proves it once it reads off twice in a row',
@@ -163,7 +163,7 @@ test('a level that works is not followed by another', t => {
   t.regex(plan.found!.because, /^h2 is off: attempt 1, level 1 of 2: d11/)
 })
 
-test('to bring a host on, levels are gone through from the last, and the first says whether it is', t => {
+test('to bring a host on, levels are gone through from the last to the first, which decides', t => {
   const on: Script = { told: ['done'], reads: ['on'] }
   const { calls, plan } = play('on', [[on], [silent], [on]])
   t.deepEqual(calls, [
@@ -228,7 +228,7 @@ const chances = fc.array(fc.array(chance, { minLength: 1, maxLength: 3 }), {
 
 type Running = { readonly effect: Call; readonly at: number }
 
-test('whatever devices say, a verdict has two readings of each behind it, and nothing gets stuck', t => {
+test('whatever devices say, a verdict has two readings behind it, and nothing gets stuck', t => {
   fc.assert(
     fc.property(chances, fc.constantFrom<FenceGoal>('off', 'on'), (levels, goal) => {
       const names = levels.map((level, at) => level.map((_, each) => `d${at}${each}`))

@@ -1,0 +1,310 @@
+/**
+ * One host: carries out what its plan asks for, and looks at its devices now and then. What is
+ * believed is decided in the core; this makes the calls and hands over the answers.
+ */
+import type { Clock } from '#shared/clock.ts'
+import { isFault, sentence } from '#shared/fault.ts'
+import type { Log } from '#shared/log.ts'
+import { deviceName, type FenceDevice as Model } from '#shared/model/fence.ts'
+import type { Ms } from '#shared/units.ts'
+import type { FenceDeviceState, FenceOrder, FenceState } from '#shared/wire/fence.ts'
+import { isOtherwise, type Look, lookedAt, placeInRound, unasked } from '../core/device-watch.ts'
+import {
+  beginFence,
+  type DevicePlace,
+  type FenceEffect,
+  type FencePlan,
+  type FenceStep,
+  type Finding,
+  nextTickAt,
+  stepFence,
+  withdrawFence
+} from '../core/fence-plan.ts'
+import type { Answer, FenceSettings } from '../core/fence-switch.ts'
+import type { FenceDevice } from '../core/ports.ts'
+import type { OpenDevice } from './fence/open.ts'
+
+/** The first look at a new host's devices is within so long. Unit: ms. */
+const firstLookMsMax: Ms = 10_000
+
+/** What all hosts are fenced with. */
+export type FencingMeans = {
+  readonly clock: Clock
+  readonly log: Log
+  readonly settings: FenceSettings
+  /** Between two looks at the devices of a host. Unit: ms. */
+  readonly lookEveryMs: Ms
+  readonly open: (model: Model, secrets: FenceOrder['secrets']) => OpenDevice
+  /** Told whenever `state` says something else. */
+  readonly onChanged: () => void
+}
+
+/** Works on one host until it is disposed of, which withdraws what was wanted. */
+export class FencedHost implements AsyncDisposable {
+  readonly #means: FencingMeans
+  #order: FenceOrder
+  #devices: readonly (readonly OpenDevice[])[] = []
+  #seen: readonly (readonly FenceDeviceState[])[] = []
+  #plan: FencePlan | undefined
+  #phaseSince: string
+  #verdict: FenceState['verdict']
+  /** Calls of the plan whose answers are awaited. */
+  readonly #calls = new Map<number, AbortController>()
+  #tick = new AbortController()
+  #watch = new AbortController()
+  /** All that still has to end before we may be called closed. */
+  readonly #ending = new Set<Promise<unknown>>()
+
+  constructor(order: FenceOrder, means: FencingMeans) {
+    this.#means = means
+    this.#order = order
+    this.#phaseSince = this.#now()
+  }
+
+  /** Begins to work on the order that it was made with. */
+  start(): void {
+    this.#openDevices()
+    this.#begin()
+  }
+
+  /** Takes on another order for the same host. What does not change by it goes on. */
+  take(order: FenceOrder): void {
+    const before = this.#order
+    this.#order = order
+    const areOthers = printOf(before) !== printOf(order)
+    if (areOthers) {
+      this.#closeDevices()
+      this.#openDevices()
+    }
+    const isSameWish = before.want === order.want && before.fence === order.fence
+    const isOver = this.#plan?.stage.phase === 'proven'
+    if (isSameWish && (isOver || !areOthers)) return
+    this.#withdraw()
+    this.#begin()
+  }
+
+  /** Asks all devices now, one after another; what a fence is busy with is left to it. */
+  async look(signal: AbortSignal): Promise<void> {
+    for (const [level, devices] of this.#devices.entries()) {
+      for (const [device, { watch }] of devices.entries()) {
+        if (signal.aborted || this.#plan?.stage.phase === 'working') return
+        await this.#lookAt({ level, device }, watch, signal)
+      }
+    }
+  }
+
+  /** How it stands, without any secret. */
+  get state(): FenceState {
+    const { host, name, want, fence, epoch } = this.#order
+    const plan = this.#plan
+    const stage = plan?.stage
+    return {
+      ...{ host, name, want, epoch },
+      ...(fence !== undefined && { fence }),
+      phase: stage?.phase ?? 'idle',
+      since: this.#phaseSince,
+      attempt: plan?.attempt ?? 0,
+      level: stage === undefined || stage.phase === 'waiting' ? 0 : stage.level + 1,
+      ...(this.#verdict !== undefined && { verdict: this.#verdict }),
+      story: plan?.story ?? [],
+      devices: this.#seen.flat()
+    }
+  }
+
+  #begin(): void {
+    const { want, name: host } = this.#order
+    if (want === 'watch') return
+    const levels = this.#devices.map(level => level.map(({ fence }) => fence.name))
+    const { settings, clock, log } = this.#means
+    log.info('fence begins', { host, want, fence: this.#order.fence, epoch: this.#order.epoch })
+    this.#apply(beginFence({ goal: want, host, levels, settings }, clock.monotonic()))
+  }
+
+  #withdraw(): void {
+    const { name: host } = this.#order
+    if (this.#plan !== undefined) {
+      for (const effect of withdrawFence(this.#plan)) this.#do(effect)
+      const { phase } = this.#plan.stage
+      this.#means.log.info('fence is no longer wanted', { host, phase })
+    }
+    this.#tick.abort()
+    this.#plan = undefined
+    this.#verdict = undefined
+    this.#phaseSince = this.#now()
+    this.#means.onChanged()
+  }
+
+  #apply({ plan, effects }: FenceStep): void {
+    const before = this.#plan
+    this.#plan = plan
+    for (const said of plan.story.slice(plan.story.indexOf(before?.story.at(-1) ?? '') + 1)) {
+      this.#means.log.info('fence', { host: plan.host, said })
+    }
+    if (phasePrint(before) !== phasePrint(plan)) {
+      this.#phaseSince = this.#now()
+      this.#means.onChanged()
+    }
+    for (const effect of effects) this.#do(effect)
+    this.#setTick()
+  }
+
+  #do(effect: FenceEffect): void {
+    switch (effect.type) {
+      case 'switch':
+      case 'read':
+        this.#call(effect)
+        return
+      case 'abandon':
+        this.#calls.get(effect.call)?.abort()
+        this.#calls.delete(effect.call)
+        return
+      case 'found':
+        this.#find(effect.finding)
+        return
+      default:
+        throw new TypeError(`no such effect: ${JSON.stringify(effect satisfies never)}`)
+    }
+  }
+
+  #find({ verdict, at, because }: Finding): void {
+    const { fence, epoch, name: host } = this.#order
+    const tookMs = Math.round(at - this.#plan!.startedAt)
+    this.#verdict = {
+      ...{ verdict, epoch, at: this.#now(), tookMs, because },
+      ...(fence !== undefined && { fence })
+    }
+    const say = verdict === 'unknown' ? this.#means.log.warn : this.#means.log.info
+    say('fence verdict', { host, verdict, fence, epoch, tookMs, because })
+    this.#means.onChanged()
+  }
+
+  #call(effect: Extract<FenceEffect, { readonly type: 'switch' | 'read' }>): void {
+    const { call, at, type } = effect
+    const { fence } = this.#devices[at.level]![at.device]!
+    const stop = new AbortController()
+    this.#calls.set(call, stop)
+    const made = type === 'read' ? reading(fence, stop.signal) : this.#switching(fence, stop.signal)
+    this.#keep(
+      made.then(answer => {
+        // An answer that nobody waits for any more says nothing of the devices of today either.
+        if (this.#calls.get(call) !== stop) return
+        this.#calls.delete(call)
+        if (type === 'read' && !('done' in answer)) this.#note(at, answer)
+        const now = this.#means.clock.monotonic()
+        this.#apply(stepFence(this.#plan!, { type: 'answer', call, answer }, now))
+      })
+    )
+  }
+
+  async #switching(device: FenceDevice, signal: AbortSignal): Promise<Answer> {
+    try {
+      await (this.#plan!.goal === 'off' ? device.off(signal) : device.on(signal))
+      return { done: true }
+    } catch (thrown) {
+      return { failure: sentence(thrown) }
+    }
+  }
+
+  #setTick(): void {
+    this.#tick.abort()
+    const at = this.#plan && nextTickAt(this.#plan)
+    if (at === undefined) return
+    const stop = new AbortController()
+    this.#tick = stop
+    const { clock } = this.#means
+    const waitMs = Math.max(0, at - clock.monotonic())
+    const due = () => {
+      if (stop.signal.aborted || this.#plan === undefined) return
+      this.#apply(stepFence(this.#plan, { type: 'tick' }, clock.monotonic()))
+    }
+    this.#keep(clock.sleep(waitMs, stop.signal).then(due, () => {}))
+  }
+
+  #openDevices(): void {
+    const { levels, secrets, host } = this.#order
+    this.#devices = levels.map(({ devices }) =>
+      devices.map(model => this.#means.open(model, secrets))
+    )
+    this.#seen = levels.map(({ devices }, level) =>
+      devices.map(model => unasked(level + 1, deviceName(model)))
+    )
+    this.#watch = new AbortController()
+    this.#keep(this.#lookAgainAndAgain(placeInRound(host), this.#watch.signal))
+    this.#means.onChanged()
+  }
+
+  #closeDevices(): void {
+    this.#watch.abort()
+    for (const device of this.#devices.flat()) this.#keep(closed(device))
+    this.#devices = []
+  }
+
+  /** Each host has its own place in the round, so that not all are asked at once. */
+  async #lookAgainAndAgain(place: number, signal: AbortSignal): Promise<void> {
+    const { clock, lookEveryMs } = this.#means
+    const first = [place * Math.min(firstLookMsMax, lookEveryMs), place * lookEveryMs]
+    for (let round = 0; !signal.aborted; round++) {
+      await clock.sleep(first[round] ?? lookEveryMs, signal).catch(() => {})
+      await this.look(signal)
+    }
+  }
+
+  async #lookAt(at: DevicePlace, device: FenceDevice, signal: AbortSignal): Promise<void> {
+    let look: Look
+    try {
+      look = { power: await device.power(signal) }
+    } catch (thrown) {
+      // Not asked at all: it had to give way, or there was no room. That says nothing of it.
+      if (['aborted', 'capacity', 'closed'].some(code => isFault(thrown, code as 'aborted'))) return
+      look = { failure: sentence(thrown) }
+    }
+    if (!signal.aborted) this.#note(at, look)
+  }
+
+  #note({ level, device }: DevicePlace, look: Look): void {
+    const before = this.#seen[level]![device]!
+    const after = lookedAt(before, look, this.#now())
+    this.#seen = this.#seen.map((each, index) =>
+      index === level ? each.with(device, after) : each
+    )
+    if (!isOtherwise(before, after)) return
+    const { name: host } = this.#order
+    const { name, power, reachable, because } = after
+    const say = reachable ? this.#means.log.info : this.#means.log.warn
+    say('fence device', { host, device: name, power, reachable, because })
+    this.#means.onChanged()
+  }
+
+  #keep(promise: Promise<unknown>): void {
+    this.#ending.add(promise)
+    void promise.finally(() => this.#ending.delete(promise))
+  }
+
+  readonly #now = (): string => new Date(this.#means.clock.wall()).toISOString()
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#plan !== undefined) this.#withdraw()
+    for (const stop of this.#calls.values()) stop.abort()
+    this.#calls.clear()
+    this.#closeDevices()
+    while (this.#ending.size > 0) await Promise.all(this.#ending)
+  }
+}
+
+async function reading(device: FenceDevice, signal: AbortSignal): Promise<Answer> {
+  try {
+    return { power: await device.power(signal) }
+  } catch (thrown) {
+    return { failure: sentence(thrown) }
+  }
+}
+
+const closed = async (device: OpenDevice): Promise<void> => await device[Symbol.asyncDispose]()
+
+const printOf = ({ levels, secrets }: FenceOrder): string => JSON.stringify([levels, secrets])
+
+const phasePrint = (plan: FencePlan | undefined): string => {
+  if (plan === undefined) return ''
+  const { stage, attempt } = plan
+  return `${stage.phase} ${attempt} ${stage.phase === 'working' ? stage.level : ''}`
+}

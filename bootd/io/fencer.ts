@@ -1,0 +1,181 @@
+/**
+ * Cuts the power of hosts on the controller's behalf, and says what is proven.
+ *
+ * It is told all that is wanted, again and again, and holds nothing of its own: after a restart it
+ * begins anew, which does no harm, since what is off is only read. The one thing that it keeps is
+ * the highest epoch that it has seen: a controller that was deposed must not switch anything, also
+ * when we have only just started and know nobody else yet. It is on disk before the first call.
+ */
+import type { Clock } from '#shared/clock.ts'
+import { Fault } from '#shared/fault.ts'
+import type { Epoch } from '#shared/ids.ts'
+import type { Log } from '#shared/log.ts'
+import { readPrivateFile, writePrivateFile } from '#shared/private-file.ts'
+import type { Ms } from '#shared/units.ts'
+import { type FenceOrder, type FenceState, fenceHostsMax } from '#shared/wire/fence.ts'
+import { type FenceSettings, fenceSettings } from '../core/fence-switch.ts'
+import { FenceExecutor } from './fence/executor.ts'
+import { type Deadlines, deadlines, type OpenDevice, openDevice } from './fence/open.ts'
+import { FencedHost, type FencingMeans } from './fenced-host.ts'
+
+/** Between two looks at the devices of a host. Unit: ms. */
+const lookEveryMsDefault: Ms = 60_000
+
+/** What a fencer needs, and what may be said otherwise. */
+export type FencerOptions = {
+  /** Where the highest epoch is kept. */
+  readonly epochFile: string
+  readonly clock: Clock
+  readonly log: Log
+  /** Told whenever `reports` says something else; it must not call back at once. */
+  readonly onChanged: () => void
+  readonly lookEveryMs?: Ms
+  readonly settings?: FenceSettings
+  readonly deadlines?: Deadlines
+  /** Makes a device; the real ones when left out. */
+  readonly open?: FencingMeans['open']
+}
+
+/** Fences hosts until it is disposed of. */
+export class Fencer implements AsyncDisposable {
+  readonly #epochFile: string
+  readonly #log: Log
+  readonly #executor: FenceExecutor
+  readonly #means: FencingMeans
+  readonly #hosts = new Map<string, FencedHost>()
+  readonly #ending = new Set<Promise<void>>()
+  readonly #closing = new AbortController()
+  #epoch: Epoch
+  #turn: Promise<unknown> = Promise.resolve()
+
+  private constructor(options: FencerOptions, epoch: Epoch) {
+    const executor = new FenceExecutor({ clock: options.clock })
+    const openings = { executor, deadlines: options.deadlines ?? deadlines }
+    this.#epochFile = options.epochFile
+    this.#log = options.log
+    this.#executor = executor
+    this.#epoch = epoch
+    this.#means = {
+      clock: options.clock,
+      log: options.log,
+      settings: options.settings ?? fenceSettings,
+      lookEveryMs: options.lookEveryMs ?? lookEveryMsDefault,
+      open: options.open ?? ((model, secrets): OpenDevice => openDevice(model, secrets, openings)),
+      onChanged: options.onChanged
+    }
+  }
+
+  /** Reads what an earlier run has kept. Faults: `corrupt`, `forbidden`: it cannot be used. */
+  static async open(options: FencerOptions): Promise<Fencer> {
+    return new Fencer(options, await readEpoch(options.epochFile))
+  }
+
+  /** The highest epoch that was seen; 0: none yet. */
+  get epoch(): Epoch {
+    return this.#epoch
+  }
+
+  /**
+   * Takes on all that is wanted; a host that is not named is left alone from now on, and what was
+   * begun for it is ended. `epoch` is that of who wants it, needed where the list is empty. Faults:
+   * `stale`: of a lower epoch than one seen; `invalid`; `storage`: the epoch cannot be kept. After
+   * a Fault, what was wanted before goes on.
+   */
+  async want(orders: readonly FenceOrder[], epoch?: Epoch): Promise<void> {
+    const turn = this.#turn.then(() => this.#take(orders, epoch))
+    this.#turn = turn.catch(() => {})
+    await turn
+  }
+
+  /** How each host stands, in the order in which they were wanted; no secret is in it. */
+  reports(): readonly FenceState[] {
+    return [...this.#hosts.values()].map(({ state }) => state)
+  }
+
+  /** Asks the devices of a host now, and gives how it stands then. Fault `not-found`. */
+  async look(host: string, signal: AbortSignal): Promise<FenceState> {
+    const fenced = this.#hosts.get(host)
+    if (fenced === undefined) {
+      throw new Fault('not-found', `cannot look at host ${host}: its devices are not known here`)
+    }
+    await fenced.look(AbortSignal.any([signal, this.#closing.signal]))
+    return fenced.state
+  }
+
+  async #take(orders: readonly FenceOrder[], epoch: Epoch | undefined): Promise<void> {
+    if (this.#closing.signal.aborted) throw new Fault('closed', 'cannot fence: fencing ends')
+    const epochs = [...orders.map(order => order.epoch), ...(epoch === undefined ? [] : [epoch])]
+    this.#check(orders, epochs)
+    const highest = Math.max(...epochs)
+    if (highest > this.#epoch) {
+      await writePrivateFile(this.#epochFile, `${JSON.stringify({ version: 1, epoch: highest })}\n`)
+      this.#log.info('fencing follows another controller', { from: this.#epoch, to: highest })
+      this.#epoch = highest
+    }
+    const wanted = new Map(orders.map(order => [order.host, order]))
+    for (const [host, fenced] of this.#hosts) {
+      if (!wanted.has(host)) this.#leave(host, fenced)
+    }
+    for (const order of orders) this.#takeOne(order)
+    this.#means.onChanged()
+  }
+
+  #check(orders: readonly FenceOrder[], epochs: readonly number[]): void {
+    const refuse = (because: string) => new Fault('invalid', `cannot take fence orders: ${because}`)
+    if (epochs.length === 0) throw refuse('there are none, and no epoch either')
+    if (orders.length > fenceHostsMax) {
+      throw refuse(`${orders.length} hosts, ${fenceHostsMax} are allowed`)
+    }
+    if (new Set(orders.map(({ host }) => host)).size < orders.length) {
+      throw refuse('a host is named twice')
+    }
+    const lowest = Math.min(...epochs)
+    if (lowest >= this.#epoch) return
+    this.#log.warn('fence orders refused', { epoch: lowest, seen: this.#epoch })
+    throw new Fault(
+      'stale',
+      `cannot take fence orders of epoch ${lowest}: epoch ${this.#epoch} was seen already`
+    )
+  }
+
+  #takeOne(order: FenceOrder): void {
+    const fenced = this.#hosts.get(order.host)
+    if (fenced !== undefined) {
+      fenced.take(order)
+      return
+    }
+    const made = new FencedHost(order, this.#means)
+    this.#hosts.set(order.host, made)
+    made.start()
+  }
+
+  #leave(host: string, fenced: FencedHost): void {
+    this.#hosts.delete(host)
+    const ended = fenced[Symbol.asyncDispose]()
+    this.#ending.add(ended)
+    void ended.finally(() => this.#ending.delete(ended))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new Fault('closed', 'cannot go on: fencing ends'))
+    await this.#turn
+    for (const [host, fenced] of this.#hosts) this.#leave(host, fenced)
+    await Promise.all(this.#ending)
+    await this.#executor[Symbol.asyncDispose]()
+  }
+}
+
+async function readEpoch(path: string): Promise<Epoch> {
+  const text = await readPrivateFile(path)
+  if (text === undefined) return 0
+  let epoch: unknown
+  try {
+    epoch = (JSON.parse(text) as { readonly epoch?: unknown } | null)?.epoch
+  } catch {
+    // said below
+  }
+  if (Number.isSafeInteger(epoch) && (epoch as number) > 0) return epoch as Epoch
+  throw new Fault('corrupt', `cannot read the epoch in ${path}`, {
+    next: [`where the controllers of the cloud are as they should be: rm ${path}`]
+  })
+}

@@ -1,0 +1,317 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import Type from 'typebox'
+import { isFault } from '#shared/fault.ts'
+import type { Log } from '#shared/log.ts'
+import { makeLog } from '#shared/log.ts'
+import { deviceName } from '#shared/model/fence.ts'
+import { validator } from '#shared/model/validate.ts'
+import { FenceOrder, FenceState } from '#shared/wire/fence.ts'
+import { FenceExecutor } from '../../bootd/io/fence/executor.ts'
+import { queuedDevice } from '../../bootd/io/fence/queued.ts'
+import { Fencer } from '../../bootd/io/fencer.ts'
+import { fenceDeviceSuite } from '../contracts/fence-device.ts'
+import { FakeBmc } from '../world/fake-bmc.ts'
+import { FakeClock } from '../world/fake-clock.ts'
+
+fenceDeviceSuite('fake', async () => {
+  const device = new FakeBmc()
+  const silent = new FakeBmc()
+  silent.faults.silent = true
+  return {
+    device,
+    isRunning: () => device.isRunning,
+    stranger: { device: FakeBmc.withWrongPassword(), password: 'sesame' },
+    silent,
+    [Symbol.asyncDispose]: async () => {}
+  }
+})
+
+const checkOrder = validator(FenceOrder)
+const checkStates = validator(Type.Array(FenceState))
+
+/** A fencer whose devices are fakes, one for each lab host that an order names. */
+class Bed implements AsyncDisposable {
+  readonly clock = new FakeClock()
+  readonly lines: string[] = []
+  readonly bmcs = new Map<string, FakeBmc>()
+  readonly epochFile: string
+  fencer!: Fencer
+  changes = 0
+  readonly #folder: string
+  readonly #t: ExecutionContext
+  readonly #executors: FenceExecutor[] = []
+
+  private constructor(t: ExecutionContext, folder: string) {
+    this.#t = t
+    this.#folder = folder
+    this.epochFile = join(folder, 'fence', 'epoch.json')
+  }
+
+  static async open(t: ExecutionContext): Promise<Bed> {
+    const bed = new Bed(t, await mkdtemp(join(tmpdir(), 'remuda-fencer-')))
+    await bed.start()
+    return bed
+  }
+
+  /** Starts the fencer, once more if need be. */
+  async start(): Promise<void> {
+    const { clock, epochFile } = this
+    const executor = new FenceExecutor({ clock })
+    this.#executors.push(executor)
+    const log: Log = makeLog('bootd', { write: line => void this.lines.push(line) })
+    const open = (model: Parameters<typeof deviceName>[0], secrets: FenceOrder['secrets']) => {
+      const device = this.bmc(deviceName(model).replace('lab switch of ', ''))
+      const face = (urgency: 'fence' | 'watch') =>
+        queuedDevice(device, {
+          ...{ executor, key: device.name, urgency, deadlineMs: 8_000 },
+          hidden: Object.values(secrets)
+        })
+      const fence = face('fence')
+      return { fence, watch: face('watch'), [Symbol.asyncDispose]: fence[Symbol.asyncDispose] }
+    }
+    const onChanged = () => void this.changes++
+    this.fencer = await Fencer.open({ epochFile, clock, log, onChanged, open })
+  }
+
+  bmc(name: string): FakeBmc {
+    const known = this.bmcs.get(name) ?? new FakeBmc(name)
+    this.bmcs.set(name, known)
+    return known
+  }
+
+  /** An order for one host with devices in levels, each a name of a fake. */
+  order(want: FenceOrder['want'], more: Partial<FenceOrder> = {}, levels = [['a1']]): FenceOrder {
+    const device = (host: string) => ({ type: 'lab' as const, socket: '/run/lab.sock', host })
+    const order: FenceOrder = {
+      ...{ host: 'uuid-2', name: 'h2', want, epoch: 3, secrets: { bmc: 'sesame' } },
+      levels: levels.map(names => ({ devices: names.map(device) })),
+      ...(want !== 'watch' && { fence: 'f-1' }),
+      ...more
+    }
+    this.#t.deepEqual(checkOrder(order), [])
+    return order
+  }
+
+  /** How the only host stands, which must be as the wire wants it. */
+  get state(): FenceState {
+    const reports = this.fencer.reports()
+    this.#t.deepEqual(checkStates(reports), [])
+    return reports[0]!
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.fencer[Symbol.asyncDispose]()
+    for (const executor of this.#executors) await executor[Symbol.asyncDispose]()
+    await rm(this.#folder, { recursive: true, force: true })
+    this.#t.notRegex(this.lines.join(''), /sesame/)
+  }
+}
+
+test('a fence ends with a proof that names its epoch and itself', async t => {
+  await using bed = await Bed.open(t)
+  await bed.fencer.want([bed.order('off')])
+  t.is(bed.state.phase, 'working')
+  t.is(bed.state.level, 1)
+  await bed.clock.passUntil(() => bed.state.phase === 'proven', 5_000)
+  const { verdict, devices } = bed.state
+  t.false(bed.bmc('a1').isRunning)
+  t.is(verdict?.verdict, 'off-confirmed')
+  t.is(verdict?.fence, 'f-1')
+  t.is(verdict?.epoch, 3)
+  t.is(verdict?.tookMs, 250)
+  t.regex(verdict!.because, /^h2 is off: attempt 1, level 1 of 1: .*\(2 readings\) read off twice/)
+  t.like(devices[0], { level: 1, power: 'off', reachable: true })
+  t.deepEqual(bed.bmc('a1').calls, ['off', 'power', 'power'])
+})
+
+test('the same order again does nothing, and another fence begins anew', async t => {
+  await using bed = await Bed.open(t)
+  await bed.fencer.want([bed.order('off')])
+  await bed.clock.passUntil(() => bed.state.phase === 'proven', 5_000)
+  const count = bed.bmc('a1').calls.filter(call => call === 'off').length
+  await bed.fencer.want([bed.order('off')])
+  await bed.fencer.want([bed.order('off', { epoch: 4 })])
+  await bed.clock.pass(3_000)
+  t.is(bed.bmc('a1').calls.filter(call => call === 'off').length, count)
+  t.is(bed.state.verdict?.epoch, 3)
+  t.is(bed.state.epoch, 4)
+  await bed.fencer.want([bed.order('off', { epoch: 4, fence: 'f-2' })])
+  t.is(bed.state.verdict, undefined)
+  await bed.clock.passUntil(() => bed.state.phase === 'proven', 5_000)
+  t.like(bed.state.verdict, { epoch: 4, fence: 'f-2' })
+})
+
+test('a fence under way goes on under a new controller, whose epoch the verdict names', async t => {
+  await using bed = await Bed.open(t)
+  await bed.fencer.want([bed.order('off')])
+  await bed.fencer.want([bed.order('off', { epoch: 4 })])
+  await bed.clock.passUntil(() => bed.state.phase === 'proven', 5_000)
+  t.is(bed.state.verdict?.epoch, 4)
+  t.deepEqual(bed.bmc('a1').calls, ['off', 'power', 'power'])
+})
+
+test('a liar proves nothing, the next level does, and the story tells both', async t => {
+  await using bed = await Bed.open(t)
+  bed.bmc('a1').faults.lying = true
+  await bed.fencer.want([bed.order('off', {}, [['a1'], ['b1', 'b2']])])
+  await bed.clock.passUntil(() => bed.state.phase === 'proven', 60_000)
+  const [first, second] = bed.state.story
+  t.regex(first!, /^attempt 1, level 1 of 2: a1 says that it is off, but still reads on after 15/)
+  t.regex(second!, /^attempt 1, level 2 of 2: b1 \(\d+ readings\) and b2 \(\d+ readings\) read off/)
+  t.deepEqual(
+    bed.state.devices.map(({ level, name, power }) => [level, name, power]),
+    [
+      [1, 'lab switch of a1', 'on'],
+      [2, 'lab switch of b1', 'off'],
+      [2, 'lab switch of b2', 'off']
+    ]
+  )
+})
+
+test('without proof it is tried for ever, and proven once a device answers again', async t => {
+  await using bed = await Bed.open(t)
+  bed.bmc('a1').faults.silent = true
+  await bed.fencer.want([bed.order('off')])
+  await bed.clock.passUntil(() => bed.state.phase === 'waiting', 60_000)
+  t.is(bed.state.verdict?.verdict, 'unknown')
+  t.like(bed.state.devices[0], { reachable: false, power: 'unknown' })
+  t.regex(bed.state.devices[0]!.because!, /cannot read the power from a1: not done in 8000 ms/)
+  await bed.clock.passUntil(() => bed.state.attempt === 5, 600_000)
+  bed.bmc('a1').faults.silent = false
+  await bed.clock.passUntil(() => bed.state.phase === 'proven', 120_000)
+  t.is(bed.state.verdict?.verdict, 'off-confirmed')
+})
+
+test('a host is given its power again once that is wanted', async t => {
+  await using bed = await Bed.open(t)
+  bed.bmc('a1').isRunning = false
+  await bed.fencer.want([bed.order('on', { fence: 'r-1' })])
+  await bed.clock.passUntil(() => bed.state.phase === 'proven', 5_000)
+  t.true(bed.bmc('a1').isRunning)
+  t.like(bed.state.verdict, { verdict: 'on-confirmed', fence: 'r-1' })
+})
+
+test('what is no longer wanted is stopped', async t => {
+  await using bed = await Bed.open(t)
+  bed.bmc('a1').faults.silent = true
+  await bed.fencer.want([bed.order('off')])
+  await bed.clock.settle()
+  t.is(bed.bmc('a1').inFlight, 1)
+  await bed.fencer.want([bed.order('watch')])
+  await bed.clock.settle()
+  t.is(bed.bmc('a1').inFlight, 0)
+  t.like(bed.state, { phase: 'idle', want: 'watch', story: [], attempt: 0 })
+  t.is(bed.state.verdict, undefined)
+  await bed.fencer.want([], 3)
+  await bed.clock.settle()
+  t.deepEqual(bed.fencer.reports(), [])
+  t.true(bed.bmc('a1').isDisposed)
+})
+
+test('orders of a controller that was deposed are refused, also after a restart', async t => {
+  await using bed = await Bed.open(t)
+  await bed.fencer.want([], 7)
+  t.is((await stat(bed.epochFile)).mode & 0o777, 0o600)
+  t.deepEqual(JSON.parse(await readFile(bed.epochFile, 'utf8')), { version: 1, epoch: 7 })
+  for (let restarts = 0; restarts < 2; restarts++) {
+    const fault = await t.throwsAsync(bed.fencer.want([bed.order('off', { epoch: 6 })]))
+    t.true(isFault(fault, 'stale'))
+    t.is(fault?.message, 'cannot take fence orders of epoch 6: epoch 7 was seen already')
+    await bed.clock.pass(1_000)
+    t.deepEqual(bed.bmcs.size, 0)
+    await bed.fencer[Symbol.asyncDispose]()
+    await bed.start()
+    t.is(bed.fencer.epoch, 7)
+  }
+})
+
+test('a deposed controller cannot withdraw what is wanted', async t => {
+  await using bed = await Bed.open(t)
+  bed.bmc('a1').faults.silent = true
+  await bed.fencer.want([bed.order('off', { epoch: 7 })])
+  t.true(isFault(await t.throwsAsync(bed.fencer.want([], 6)), 'stale'))
+  t.true(isFault(await t.throwsAsync(bed.fencer.want([])), 'invalid'))
+  t.is(bed.state.phase, 'working')
+})
+
+test('a host that is named twice is refused', async t => {
+  await using bed = await Bed.open(t)
+  const fault = await t.throwsAsync(bed.fencer.want([bed.order('off'), bed.order('on')]))
+  t.is(fault?.message, 'cannot take fence orders: a host is named twice')
+})
+
+test('a kept epoch that cannot be read is said, not forgotten', async t => {
+  await using bed = await Bed.open(t)
+  await bed.fencer.want([], 7)
+  await writeFile(bed.epochFile, '{"version":1}', { mode: 0o600 })
+  t.true(isFault(await t.throwsAsync(bed.start()), 'corrupt'))
+})
+
+test('watched devices are looked at again and again, and a dead one is told at once', async t => {
+  await using bed = await Bed.open(t)
+  await bed.fencer.want([bed.order('watch', {}, [['a1'], ['b1']])])
+  t.like(bed.state.devices[0], { level: 1, power: 'unknown', reachable: undefined })
+  await bed.clock.pass(130_000)
+  t.like(bed.state.devices[0], { power: 'on', reachable: true })
+  const looks = bed.bmc('a1').calls.length
+  t.true(looks >= 2 && looks <= 5, `${looks} looks`)
+  t.false(bed.bmc('a1').calls.includes('off'))
+  const changes = bed.changes
+  await bed.clock.pass(120_000)
+  t.is(bed.changes, changes)
+  bed.bmc('b1').faults.wrongPassword = true
+  await bed.clock.pass(61_000)
+  t.is(bed.changes, changes + 1)
+  const { since, because } = bed.state.devices[1]!
+  t.is(because, 'cannot log in: the password is wrong')
+  await bed.clock.pass(120_000)
+  t.is(bed.state.devices[1]!.since, since)
+  t.true(bed.lines.some(line => line.includes('"fence device"') && line.includes('"b1"') === false))
+})
+
+test('devices may be looked at now', async t => {
+  await using bed = await Bed.open(t)
+  const never = new AbortController().signal
+  t.true(isFault(await t.throwsAsync(bed.fencer.look('uuid-2', never)), 'not-found'))
+  await bed.fencer.want([bed.order('watch')])
+  const { devices } = await bed.fencer.look('uuid-2', never)
+  t.like(devices[0], { power: 'on', reachable: true })
+})
+
+test('a fence does not wait for a look at the same device', async t => {
+  await using bed = await Bed.open(t)
+  bed.bmc('a1').faults.silent = true
+  await bed.fencer.want([bed.order('watch')])
+  await bed.clock.passUntil(() => bed.bmc('a1').inFlight === 1, 20_000)
+  bed.bmc('a1').faults.silent = false
+  await bed.fencer.want([bed.order('off')])
+  await bed.clock.passUntil(() => bed.state.phase === 'proven', 1_000)
+  t.is(bed.state.verdict?.tookMs, 250)
+  t.is(bed.bmc('a1').inFlightMost, 1)
+})
+
+test('a fence goes on with other devices when those are changed', async t => {
+  await using bed = await Bed.open(t)
+  bed.bmc('a1').faults.silent = true
+  await bed.fencer.want([bed.order('off')])
+  await bed.clock.settle()
+  await bed.fencer.want([bed.order('off', {}, [['b1']])])
+  await bed.clock.passUntil(() => bed.state.phase === 'proven', 5_000)
+  t.true(bed.bmc('a1').isDisposed)
+  t.false(bed.bmc('b1').isRunning)
+})
+
+test('a whole rack is fenced, eight at a time', async t => {
+  await using bed = await Bed.open(t)
+  const hosts = Array.from({ length: 40 }, (_, index) => `h${index}`)
+  const orders = hosts.map(name =>
+    bed.order('off', { name, host: `uuid-${name}`, fence: `f-${name}` }, [[name]])
+  )
+  await bed.fencer.want(orders)
+  const isDone = () => bed.fencer.reports().every(({ phase }) => phase === 'proven')
+  await bed.clock.passUntil(isDone, 60_000)
+  for (const name of hosts) t.false(bed.bmc(name).isRunning)
+})
