@@ -7,11 +7,14 @@ import {
   disorder,
   leaderOf,
   livesOf,
+  reignsOf,
   settle,
   statusAt,
   untilWhole
 } from '../../../tools/bench/takeover-checks.ts'
 import { say, Writers } from '../../../tools/bench/takeover-writers.ts'
+import { judgeJournal } from '../../../tools/chaos/lab-checker.ts'
+import { LabJournal } from '../../../tools/chaos/lab-journal.ts'
 import type { Lab } from '../../../tools/lab/lab.ts'
 import { openLab } from '../../../tools/lab/open.ts'
 import type { DaemonStatus } from '../../../tools/lab/protocol.ts'
@@ -20,6 +23,7 @@ import { eventually } from '../cloud/waiting.ts'
 const test = anyTest.serial as TestFn
 let lab: Lab
 let writers: Writers
+let journal: LabJournal
 
 test.before('a lab of three candidates comes up, and clients write', async t => {
   t.timeout(180_000)
@@ -27,12 +31,14 @@ test.before('a lab of three candidates comes up, and clients write', async t => 
   const ranges = { subnet: '10.95.0.0/24', instances: '10.96.0.0/16' }
   lab = await openLab({ folder, hosts: 3, outside: false, isBound: true, ...ranges })
   await settle(lab)
+  journal = await LabJournal.open(lab)
   writers = new Writers(lab, { writers: 3, instance: 'on-h1' })
 })
 
 test.after.always('the lab is taken away', async t => {
   t.timeout(60_000)
   await writers?.[Symbol.asyncDispose]()
+  await journal?.[Symbol.asyncDispose]()
   if (lab === undefined) return
   await lab[Symbol.asyncDispose]()
   await rm(lab.folder, { recursive: true, force: true })
@@ -75,12 +81,17 @@ test('with two of three servers gone all is read, nothing written, and nothing l
   await untilWhole(lab)
   await nextWrite()
   for (const host of ['h1', 'h2']) await lab.pause(host, 'zookeeper')
-  const refused = await eventually('a write is refused', async () => {
+  const refused = await eventually('a write is refused for want of servers', async () => {
     const wish = { method: 'POST', path: '/v1/tenants', body: { name: 'too-late', spec: {} } }
     const said = await say(lab.adminSocket('h3'), { ...wish, key: 'too-late' })
-    return said?.status === 503 ? said.text : undefined
+    return said?.status === 503 && said.text.includes(' must') ? said.text : undefined
   })
-  t.regex(refused, /"detail":"cannot [^"]+"/)
+  const { detail, reasons, next } = JSON.parse(refused) as Record<string, unknown>
+  const nobody = 'cannot POST /v1/tenants: nobody leads at the moment'
+  t.is(detail, `${nobody}: 1 of 3 servers of the ensemble answer, 2 must`)
+  const [one, other] = ['h1', 'h2'].map(host => `cannot ask ${serverOf(host)}: no answer within`)
+  t.deepEqual(reasons, [`${one} 500 ms`, `${other} 500 ms`])
+  t.deepEqual((next as string[])[0], 'start the servers that are down')
   for (const { name } of lab.plan.hosts) {
     await eventually(`${name} answers reads`, async () => {
       const said = await say(lab.adminSocket(name), { method: 'GET', path: '/v1/tenants' })
@@ -94,6 +105,7 @@ test('with two of three servers gone all is read, nothing written, and nothing l
 
 test('a controller that stood still for longer than its session gets nothing through', async t => {
   t.timeout(150_000)
+  const known = (await reignsOf(lab)).length
   let before: DaemonStatus | undefined
   const leader = await takenFrom(t, async host => {
     before = await controllerOf(host)
@@ -105,6 +117,12 @@ test('a controller that stood still for longer than its session gets nothing thr
     return now.starts > before!.starts && now.state === 'running' ? now : undefined
   })
   t.is(after.lastCode, 75)
+  const reigns = await reignsOf(lab)
+  t.true(reigns.length > known)
+  const told = [...writers.told]
+  await journal.reaches(Math.max(...told.map(({ position }) => position)))
+  const { entries } = journal
+  t.deepEqual(judgeJournal({ entries, reigns, told, ofServers: new Map() }), [])
 })
 
 test('after all of it nothing is lost, and nobody followed two controllers at once', async t => {
@@ -113,6 +131,11 @@ test('after all of it nothing is lost, and nobody followed two controllers at on
   await writers[Symbol.asyncDispose]()
   t.deepEqual(await writers.missing(), [])
   t.deepEqual(await disorder(lab), [])
+  const ofServers = await journal.lastOfServers()
+  await journal.reaches(Math.max(...[...ofServers.values()].map(all => all.at(-1)?.position ?? 0)))
+  const reigns = await reignsOf(lab)
+  const { entries } = journal
+  t.deepEqual(judgeJournal({ entries, reigns, told: writers.told, ofServers }), [])
 })
 
 /** Takes the lead from the controller in some way, sees that another one writes, and mends it. */
@@ -133,6 +156,10 @@ async function takenFrom(
   })
   return leader
 }
+
+/** Where the server of a host listens. */
+const serverOf = (host: string): string =>
+  `${lab.plan.hosts.find(({ name }) => name === host)!.address}:2181`
 
 async function nextWrite() {
   const { count } = writers
