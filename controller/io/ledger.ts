@@ -167,7 +167,9 @@ export class Ledger {
       because: sentence(failure),
       commits: lost.length
     })
-    if (!this.#isDeposed(fault)) this.#recovery = this.#recover()
+    // What we believe of the journal is not so: no recovery mends that, only the next to begin.
+    if (failure instanceof AssertionError) this.#recovery = Promise.reject(failure)
+    else if (!this.#isDeposed(fault)) this.#recovery = this.#recover()
     return fault
   }
 

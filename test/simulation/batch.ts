@@ -11,7 +11,7 @@ import type { Counts } from './simulated-cloud.ts'
 export type Batch = {
   readonly first: number
   readonly count: number
-  /** Processes at once; with one, all is done in this very process. */
+  /** Processes at once; with one, all is done in this very process unless a mistake is put in. */
   readonly jobs: number
   readonly wish: Omit<Wish, 'seed'>
 }
@@ -38,10 +38,16 @@ export async function runBatch(
       tell(finding)
     }
   }
-  if (jobs > 1) await Promise.all(Array.from({ length: jobs }, () => runInProcesses(seeds)))
+  if (jobs > 1 || wish.mutant)
+    await Promise.all(Array.from({ length: jobs }, () => runInProcesses(seeds)))
   else await runHere(seeds)
   return { sum, failed }
 }
+
+/** The command that runs one seed again. */
+export const replayOf = ({ seed, hosts, candidates, seconds, mutant }: Wish): string =>
+  `node test/simulation/main.ts --seed ${seed} --seeds 1 --hosts ${hosts} ` +
+  `--candidates ${candidates} --seconds ${seconds}${mutant ? ` --mutant ${mutant}` : ''}`
 
 /** The seeds of a batch, which whoever is free takes one by one. */
 type Seeds = {
@@ -57,7 +63,7 @@ async function runHere({ next, done }: Seeds): Promise<void> {
 async function runInProcesses({ next, done }: Seeds): Promise<void> {
   let wish = next()
   while (wish) {
-    const child = fork(new URL('./seed-process.ts', import.meta.url))
+    const child = fork(new URL('./seed-process.ts', import.meta.url), [wish.mutant ?? ''])
     const isAlive = (): boolean => child.exitCode === null && child.signalCode === null
     for (let count = 0; wish && count < seedsPerProcess && isAlive(); count++) {
       done(await runIn(child, wish))

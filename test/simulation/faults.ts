@@ -1,7 +1,8 @@
 /** Faults that are drawn from the seed, each of which ends by itself after a while. */
+import { Fault } from '#shared/fault.ts'
 import type { SimulatedCloud } from './simulated-cloud.ts'
 
-type Fault = (cloud: SimulatedCloud, whileMs: number) => Promise<void>
+type Strike = (cloud: SimulatedCloud, whileMs: number) => Promise<void>
 
 /** One of them; who leads is hit more often than others. */
 const nameOf = ({ programs, leaders, chance }: SimulatedCloud): string => {
@@ -22,7 +23,7 @@ async function alone(thing: object, work: () => Promise<void>): Promise<void> {
   await work().finally(() => busy.delete(thing))
 }
 
-const faults: Readonly<Record<string, Fault>> = {
+const faults: Readonly<Record<string, Strike>> = {
   'candidate killed': (cloud, whileMs) => cloud.kill(nameOf(cloud), whileMs),
   'candidate paused': (cloud, whileMs) => cloud.pause(nameOf(cloud), 2 * whileMs),
   'ensemble out of reach': async (cloud, whileMs) => {
@@ -113,6 +114,48 @@ const faults: Readonly<Record<string, Fault>> = {
       await cloud.clock.sleep(whileMs)
       await host.start(cloud)
     })
+  },
+  'libvirt refuses': async cloud => {
+    const { hypervisor } = hostOf(cloud)
+    const methods = ['create', 'destroy', 'shutdown', 'migrate', 'suspend', 'resume'] as const
+    const method = methods[Math.floor(cloud.chance() * methods.length)]!
+    hypervisor.failNext(method, new Fault('hypervisor', `cannot ${method}: chance has it so`))
+  },
+  'libvirt silent': async cloud => {
+    const { hypervisor } = hostOf(cloud)
+    const fault = new Fault('unavailable', 'cannot list domains: libvirt does not answer')
+    for (let count = 1 + 5 * cloud.chance(); count > 0; count--) {
+      hypervisor.failNext('domains', fault)
+    }
+  },
+  'migration uncertain': async cloud => hostOf(cloud).hypervisor.loseNextReply(),
+  'guest crashed': async cloud => {
+    const { hypervisor } = hostOf(cloud)
+    const running = hypervisor.all.filter(({ state }) => state === 'running')
+    const domain = running[Math.floor(cloud.chance() * running.length)]
+    if (!domain) return
+    cloud.disturbed.add(domain.uuid)
+    hypervisor.kill(domain, { silently: cloud.chance() < 0.5 })
+  },
+  'guest deaf': async (cloud, whileMs) => {
+    const { hypervisor } = hostOf(cloud)
+    const deaf = hypervisor.all
+    for (const domain of deaf) hypervisor.setObeys(domain, false)
+    await cloud.clock.sleep(whileMs)
+    const here = new Set(hypervisor.all.map(({ uuid }) => uuid))
+    for (const domain of deaf) if (here.has(domain.uuid)) hypervisor.setObeys(domain, true)
+  },
+  'storage fails': async cloud => {
+    const { storage } = hostOf(cloud)
+    const methods = ['createVolume', 'removeVolume', 'openPool', 'writeSeed'] as const
+    const method = methods[Math.floor(cloud.chance() * methods.length)]!
+    storage.failNext(method, new Fault('unavailable', `cannot do ${method}: chance has it so`))
+  },
+  'disk of the agent full': async (cloud, whileMs) => {
+    const { keeper } = hostOf(cloud)
+    keeper.fails = true
+    await cloud.clock.sleep(whileMs)
+    keeper.fails = false
   },
   'clock jumped': async cloud => {
     cloud.clock.jump((cloud.chance() - 0.5) * 7_200_000)

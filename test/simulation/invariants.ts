@@ -20,24 +20,30 @@ export class Invariants {
   readonly #cloud: SimulatedCloud
   readonly #writers: Writers
   readonly #reigns = new Map<number, Program>()
-  readonly #running = new Map<string, { readonly cuts: number; readonly uuids: Set<string> }>()
+  readonly #running = new Map<
+    string,
+    { readonly cuts: number; readonly uuids: ReadonlySet<string> }
+  >()
+  /** Instances that are recorded as gone. */
+  readonly #removed = new Set<string>()
   readonly #told = new Set<string>()
   readonly #ordersSeen = new Map<string, number>()
   #entriesSeen = 0
   #acknowledgedSeen = 0
   #lastLeader: Program | undefined
+  #lastEpoch = 0
 
   constructor(cloud: SimulatedCloud, writers: Writers) {
     this.#cloud = cloud
     this.#writers = writers
   }
 
-  async check(): Promise<void> {
+  check(): void {
     this.#checkLeaders()
     this.#checkJournal()
     this.#checkAcknowledged()
     this.#checkOrders()
-    await this.#checkCopies()
+    this.#checkCopies()
   }
 
   #checkLeaders(): void {
@@ -51,19 +57,27 @@ export class Invariants {
       const { epoch } = leader.candidate.service.ledger
       const other = this.#reigns.get(epoch)
       if (other && other !== leader) this.#once(`epoch ${epoch} is that of two reigns`)
+      if (!other && this.#reigns.size > 0) this.#cloud.count('epochs raised')
       this.#reigns.set(epoch, leader)
-      if (this.#lastLeader && this.#lastLeader !== leader) this.#cloud.count('take-overs')
+      if (this.#lastLeader === leader || epoch <= this.#lastEpoch) continue
+      if (this.#lastLeader) this.#cloud.count('take-overs')
       this.#lastLeader = leader
+      this.#lastEpoch = epoch
     }
   }
 
   #checkJournal(): void {
     const { entries } = this.#cloud
     for (; this.#entriesSeen < entries.length; this.#entriesSeen++) {
-      const { position, epoch } = entries[this.#entriesSeen]!
+      const { position, epoch, commit } = entries[this.#entriesSeen]!
       if (position !== this.#entriesSeen + 1) this.#once(`entry ${position} is out of place`)
       const before = entries[this.#entriesSeen - 1]?.epoch ?? 0
       if (epoch < before) this.#once(`the epoch falls at ${position}`)
+      for (const change of commit.changes) {
+        if (change.op === 'remove' && change.kind === 'instance') {
+          this.#removed.add(uuidOf(change.id))
+        }
+      }
     }
   }
 
@@ -71,7 +85,7 @@ export class Invariants {
     const { acknowledged } = this.#writers
     for (; this.#acknowledgedSeen < acknowledged.length; this.#acknowledgedSeen++) {
       const { position, commit } = acknowledged[this.#acknowledgedSeen]!
-      if (position > this.#cloud.headNow()) this.#once(`entry ${position} is not in the journal`)
+      if (position > this.#cloud.head) this.#once(`entry ${position} is not in the journal`)
       const entry = this.#cloud.entries[position - 1]
       if (!entry) return
       if (JSON.stringify(entry.commit) !== JSON.stringify(commit)) {
@@ -81,7 +95,7 @@ export class Invariants {
   }
 
   #checkOrders(): void {
-    const head = this.#cloud.headNow()
+    const { head } = this.#cloud
     for (const { name, applied } of this.#cloud.hosts.values()) {
       const from = this.#ordersSeen.get(name) ?? 0
       for (let at = from; at < applied.length; at++) {
@@ -94,33 +108,32 @@ export class Invariants {
     }
   }
 
-  async #checkCopies(): Promise<void> {
+  #checkCopies(): void {
     const copies = new Map<string, string>()
     for (const { name, hypervisor } of this.#cloud.hosts.values()) {
-      const all = await hypervisor.domains()
-      const running = all.filter(({ state }) => state === 'running')
-      for (const { uuid, name: domain } of running) {
+      const uuids = new Set<string>()
+      for (const { uuid, state, name: domain } of hypervisor.all) {
+        uuids.add(uuid)
+        if (state !== 'running') continue
         const other = copies.get(uuid)
         if (other) this.#once(`${domain} runs on ${other} and ${name}`)
         copies.set(uuid, name)
+        if (this.#removed.has(uuid))
+          this.#once(`${domain} runs on ${name}, and is recorded as gone`)
       }
-      this.#checkRemains(
-        name,
-        all.map(({ uuid }) => uuid)
-      )
+      this.#checkRemains(name, uuids)
     }
   }
 
   /** What nobody wanted stopped, moved or deleted goes on, as long as its host has power. */
-  #checkRemains(host: string, all: readonly string[]): void {
+  #checkRemains(host: string, uuids: ReadonlySet<string>): void {
     const cuts = this.#cloud.powerCuts.get(host) ?? 0
     const before = this.#running.get(host)
-    const uuids = new Set(all)
     this.#running.set(host, { cuts, uuids })
     if (!before || before.cuts !== cuts) return
     for (const uuid of before.uuids) {
-      const isWanted = ![...this.#writers.disturbed].some(id => uuidOf(id) === uuid)
-      if (!uuids.has(uuid) && isWanted) this.#once(`${uuid} on ${host} ended without an order`)
+      if (uuids.has(uuid) || this.#cloud.disturbed.has(uuid)) continue
+      this.#once(`${uuid} on ${host} ended without an order`)
     }
   }
 
@@ -131,13 +144,13 @@ export class Invariants {
   }
 
   /** Why it is not at rest; undefined: one leads, all wishes are met, and all views are equal. */
-  async unrest(): Promise<string | undefined> {
+  unrest(): string | undefined {
     const { leaders, programs, entries, clock } = this.#cloud
     const [leader] = leaders
     if (!leader || programs.size < this.#cloud.size)
       return `${programs.size} run, ${leader?.name} leads`
     const { view } = leader.candidate.service.ledger
-    const wrong = await this.#unmet(view)
+    const wrong = this.#unmet(view)
     if (wrong !== undefined) return wrong
     const truth = new View()
     for (const { position, commit } of entries) {
@@ -149,11 +162,11 @@ export class Invariants {
       if (own.position !== truth.position) return `${name} is at ${own.position}`
       if (hashOf(own) !== wanted) return `the view of ${name} is another one`
     }
-    if (truth.position !== this.#cloud.headNow()) return `it goes on at ${clock.monotonic()}`
+    if (truth.position !== this.#cloud.head) return `it goes on at ${clock.monotonic()}`
     return undefined
   }
 
-  async #unmet(view: View): Promise<string | undefined> {
+  #unmet(view: View): string | undefined {
     const wished = new Map<string, string>()
     for (const { id, name, spec, decided } of view.all('instance').values()) {
       if (decided.deletedAt) return `${name} is still being deleted`
@@ -163,7 +176,7 @@ export class Invariants {
     }
     let count = 0
     for (const { name, hypervisor } of this.#cloud.hosts.values()) {
-      for (const { uuid, state, name: domain } of await hypervisor.domains()) {
+      for (const { uuid, state, name: domain } of hypervisor.all) {
         count += 1
         if (state !== 'running' || wished.get(uuid) !== name)
           return `${domain} is on ${name}, ${state}`

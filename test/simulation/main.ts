@@ -1,7 +1,7 @@
 /** Runs seeds, as many at once as there are processors: `npm run simulate -- --seeds 100`. */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { runBatch } from './batch.ts'
+import { replayOf, runBatch } from './batch.ts'
 import { sometimes } from './oracle.ts'
 
 const { values } = parseArgs({
@@ -10,23 +10,26 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '100' },
     hosts: { type: 'string', default: '3' },
     candidates: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '25' },
     jobs: { type: 'string', default: String(availableParallelism()) },
     mutant: { type: 'string' }
   }
 })
 const { mutant } = values
 const [first, count] = [Number(values.seed), Number(values.seeds)]
-const [hosts, candidates] = [Number(values.hosts), Number(values.candidates)]
+const wish = {
+  hosts: Number(values.hosts),
+  candidates: Number(values.candidates),
+  seconds: Number(values.seconds),
+  mutant
+}
 const startedAt = performance.now()
 const { sum, failed } = await runBatch(
-  { first, count, jobs: Math.min(count, Number(values.jobs)), wish: { hosts, candidates, mutant } },
+  { first, count, jobs: Math.min(count, Number(values.jobs)), wish },
   ({ seed, problems, digest }) => {
     if (count === 1) console.log(`digest ${digest}`)
     if (problems.length === 0) return
-    console.log(
-      `seed ${seed} failed: node test/simulation/main.ts --seed ${seed} --seeds 1 ` +
-        `--hosts ${hosts} --candidates ${candidates}${mutant ? ` --mutant ${mutant}` : ''}`
-    )
+    console.log(`seed ${seed} failed: ${replayOf({ seed, ...wish })}`)
     for (const problem of problems) console.log(`  ${problem}`)
   }
 )

@@ -1,6 +1,8 @@
 /** Mistakes that are put in on purpose, each of which some seed must find. */
+import type { Operation, ZooKeeperSession } from '#shared/zookeeper/session.ts'
 import { AgentLoop } from '../../agent/io/loop.ts'
 import type { SharedElection, SharedJournal } from '../../controller/core/ports.ts'
+import { epochPath, headPath } from '../../controller/io/journal/zookeeper-znodes.ts'
 import type { Mutation, SimulatedCloud } from './simulated-cloud.ts'
 
 /** A mistake, and the seed that finds it. */
@@ -88,6 +90,31 @@ const epochKept = (journal: SharedJournal): SharedJournal => {
   })
 }
 
+const recoversWithoutReading = (journal: SharedJournal): SharedJournal => {
+  let hasRecovered = false
+  return but(journal, {
+    recover: () => {
+      hasRecovered = true
+      return journal.recover()
+    },
+    entries: async function* (after) {
+      if (!hasRecovered) yield* journal.entries(after)
+    }
+  })
+}
+
+/** Entries are written without a look at the version of the epoch. */
+const uncheckedWrites = (session: ZooKeeperSession): ZooKeeperSession =>
+  but(session, {
+    transact: async operations => {
+      const isWrite = operations.some(({ path }) => path === headPath)
+      const unchecked = ({ op, path }: Operation): boolean => op === 'check' && path === epochPath
+      return isWrite
+        ? await session.transact(operations.filter(operation => !unchecked(operation)))
+        : await session.transact(operations)
+    }
+  })
+
 /** Replaces a method for as long as a run lasts. */
 function replace<Name extends string>(
   of: Record<Name, unknown>,
@@ -122,6 +149,31 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     says: 'a new reign acts in the epoch of the one before',
     seed: 1,
     mutation: { journal: epochKept }
+  },
+  'recovers-without-reading': {
+    says: 'after an unknown outcome the journal is not read back',
+    seed: 1,
+    mutation: { journal: recoversWithoutReading }
+  },
+  'raised-without-proof': {
+    says: 'the epoch is raised by who cannot prove that it was elected',
+    seed: 1,
+    mutation: { needsNoProof: true }
+  },
+  'appended-unchecked': {
+    says: 'entries are written whatever version the epoch has',
+    seed: 1,
+    mutation: { session: uncheckedWrites }
+  },
+  'wall-clock-trusted': {
+    says: 'the lease is measured by the wall clock',
+    seed: 1,
+    mutation: {
+      clock: clock => {
+        const begunAt = clock.wall() - clock.monotonic()
+        return { ...clock, monotonic: () => clock.wall() - begunAt }
+      }
+    }
   },
   'orders-before-durable': {
     says: 'orders leave before what they are made of is recorded',

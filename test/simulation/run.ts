@@ -10,8 +10,7 @@ import { chanceOf, seedRandomness } from './randomness.ts'
 import { type Counts, SimulatedCloud } from './simulated-cloud.ts'
 import { Writers } from './writers.ts'
 
-/** How long faults go on, how often is looked, and when all must be at rest. Unit: ms. */
-const faultsMs = 25_000
+/** How often it is looked, and when all must be at rest. Unit: ms. */
 const stepMs = 20
 const restMsMax = 120_000
 
@@ -20,7 +19,9 @@ export type Wish = {
   readonly seed: number
   readonly hosts: number
   readonly candidates: number
-  /** A mistake that is put in on purpose. */
+  /** How long faults go on, in virtual time. */
+  readonly seconds: number
+  /** A mistake that is put in on purpose; one of the text, when the process began. */
   readonly mutant?: string | undefined
 }
 
@@ -74,12 +75,12 @@ async function live(cloud: SimulatedCloud, wish: Wish): Promise<void> {
   const writers = new Writers(cloud)
   const invariants = new Invariants(cloud, writers)
   for (const writer of [1, 2, 3]) void writers.write(writer)
-  const until = clock.monotonic() + faultsMs
+  const until = clock.monotonic() + 1_000 * wish.seconds
   let nextFault = clock.monotonic() + 2_000
   let underWay = 0
   const step = async (): Promise<void> => {
     await clock.pass(stepMs)
-    await invariants.check()
+    invariants.check()
   }
   while (clock.monotonic() < until && cloud.problems.length === 0) {
     await step()
@@ -112,7 +113,7 @@ async function rest(
   let because: string | undefined = 'it was not looked at'
   while (because !== undefined && cloud.problems.length === 0) {
     for (let count = 0; count < 25; count++) await given.step()
-    because = await given.invariants.unrest()
+    because = given.invariants.unrest()
     if (because !== undefined && cloud.clock.monotonic() >= given.restBy) {
       cloud.problem(`it does not come to rest: ${because}`)
     }

@@ -15,7 +15,6 @@ import {
   zooKeeperElection
 } from '../../controller/io/election/zookeeper.ts'
 import { openZooKeeperJournal } from '../../controller/io/journal/zookeeper.ts'
-import { decodeLink, headPath } from '../../controller/io/journal/zookeeper-znodes.ts'
 import type { Reign } from '../../controller/io/reign.ts'
 import { configOf, imagesOf, worldSessionMs } from '../world/candidate-cloud.ts'
 import { FakeClock } from '../world/fake-clock.ts'
@@ -70,6 +69,10 @@ export class SimulatedCloud extends WholeCloud {
   readonly counts: Counts = {}
   /** How many candidates there should be. */
   size = 3
+  /** Domains, by their UUID, that somebody has ever wanted stopped, moved or deleted, or killed. */
+  readonly disturbed = new Set<string>()
+  /** Position of the head as the ensemble has it. */
+  head = 0
   /** How often each host has lost its power. */
   readonly powerCuts = new Map<string, number>()
   /** Who cannot open a session at the moment. */
@@ -86,6 +89,7 @@ export class SimulatedCloud extends WholeCloud {
     super(() => {}, new FakeClock({ now: 0, rest: given.rest }))
     const { chance } = given
     this.chance = chance
+    this.pace = () => this.clock.sleep(chance() < 0.5 ? 0 : 400 * chance())
     this.#mutation = given.mutation ?? {}
     this.ensemble = new FakeZooKeeper({
       clock: this.clock,
@@ -117,12 +121,6 @@ export class SimulatedCloud extends WholeCloud {
   refusalsOf({ id: host }: WorldHost): number {
     const seat = this.net.seatOf({ host, endpoint: `fake://${host}`, publicKey: '' })
     return seat?.counters()['deposed'] ?? 0
-  }
-
-  /** Position of the head as the ensemble has it. */
-  headNow(): number {
-    const node = this.ensemble.tree.read(headPath, anybody)
-    return node ? decodeLink(headPath, node.bytes).position : 0
   }
 
   override async startController(names: readonly string[] = ['c1', 'c2', 'c3']): Promise<void> {

@@ -1,5 +1,6 @@
 /** A few seeds of the simulation; `npm run simulate` runs as many as one likes. */
 import test from 'ava'
+import { replayOf } from './batch.ts'
 import { mutants } from './mutants.ts'
 import { runSeed } from './run.ts'
 import type { Counts } from './simulated-cloud.ts'
@@ -16,15 +17,14 @@ const sometimes = [
   'verb move'
 ]
 
-const replay = (seed: number): string =>
-  `node test/simulation/main.ts --seed ${seed} --seeds 1 --hosts 3 --candidates 3`
+const wish = { hosts: 3, candidates: 3, seconds: 25 }
 
 for (const seed of seeds) {
   test.serial(`a cloud keeps its promises under the faults of seed ${seed}`, async t => {
     t.timeout(170_000)
-    const { problems, counts } = await runSeed({ seed, hosts: 3, candidates: 3 })
+    const { problems, counts } = await runSeed({ seed, ...wish })
     for (const [what, by] of Object.entries(counts)) sum[what] = (sum[what] ?? 0) + by
-    t.deepEqual(problems, [], replay(seed))
+    t.deepEqual(problems, [], replayOf({ seed, ...wish }))
   })
 }
 
@@ -40,7 +40,7 @@ for (const [mutant, { says, seed, isQuick }] of Object.entries(mutants)) {
   if (!isQuick) continue
   test.serial(`seed ${seed} finds it when ${says}`, async t => {
     t.timeout(170_000)
-    const { problems } = await runSeed({ seed, hosts: 3, candidates: 3, mutant })
+    const { problems } = await runSeed({ seed, ...wish, mutant })
     t.true(problems.length > 0)
   })
 }

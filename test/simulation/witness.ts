@@ -30,25 +30,25 @@ export function candidacies(
 export type Witnessed = {
   readonly ensemble: { readonly tree: ZnodeTree }
   readonly problem: (because: string) => void
+  head: number
 }
 
 /** Looks at what a session has just changed. */
-export function witness(
-  { ensemble: { tree }, problem }: Witnessed,
-  changes: readonly Change[],
-  actor: Actor
-): void {
+export function witness(cloud: Witnessed, changes: readonly Change[], actor: Actor): void {
+  const { tree } = cloud.ensemble
   for (const { path, what } of changes) {
     if (what !== 'self') continue
     if (path === epochPath) {
       const [first] = candidacies(tree)
       // Who founds the cloud does so before anybody stands.
       if (!first || first.owner === actor.session) continue
-      problem(`session ${actor.session} changed the epoch, but ${first.path} is first`)
+      cloud.problem(`session ${actor.session} changed the epoch, but ${first.path} is first`)
     } else if (path === headPath) {
       const { position, epoch } = decodeLink(headPath, tree.read(headPath, anybody)!.bytes)
+      cloud.head = position
       const now = decodeEpoch(tree.read(epochPath, anybody)!.bytes).epoch
-      if (epoch !== now) problem(`entry ${position} was written in epoch ${epoch}, it is ${now}`)
+      if (epoch === now) continue
+      cloud.problem(`entry ${position} was written in epoch ${epoch}, it is ${now}`)
     }
   }
 }

@@ -1,5 +1,6 @@
 /** Writers that want something all the time, and remember what was acknowledged. */
 import { Fault } from '#shared/fault.ts'
+import { uuidOf } from '#shared/ids.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import type { Intent } from '../../controller/core/admission/admit.ts'
 import type { Commit } from '../../controller/core/commit.ts'
@@ -12,8 +13,6 @@ const namesEach = 2
 export class Writers {
   readonly #cloud: SimulatedCloud
   readonly acknowledged: { readonly position: number; readonly commit: Commit }[] = []
-  /** Ids of instances that somebody has ever wanted stopped, moved or deleted. */
-  readonly disturbed = new Set<string>()
   #number = 0
   isOver = false
 
@@ -67,16 +66,17 @@ export class Writers {
       const full = this.#cloud.specOf('instance', spec)
       return { verb: 'create', kind: 'instance', name, labels, spec: full }
     }
-    const { id, spec } = instance
+    const { id, spec, decided } = instance
+    if (decided.moving && chance() < 0.3) return { verb: 'cancel-move', id }
     const kind = chance()
-    if (kind < 0.4 || instance.labels['steady'] === 'true') {
+    if (kind < 0.2 || instance.labels['steady'] === 'true') {
       this.#number += 1
       const labels = { ...instance.labels, n: String(this.#number) }
       return { verb: 'change', kind: 'instance', id, spec, labels }
     }
-    this.disturbed.add(id)
-    if (kind < 0.55) return { verb: 'power', id, power: 'stopped' }
-    if (kind < 0.75) return { verb: 'power', id, power: 'running' }
+    this.#cloud.disturbed.add(uuidOf(id))
+    if (kind < 0.3) return { verb: 'power', id, power: 'stopped' }
+    if (kind < 0.5) return { verb: 'power', id, power: 'running' }
     if (kind < 0.9) return { verb: 'move', id, live: chance() < 0.5 }
     return { verb: 'delete', kind: 'instance', id }
   }

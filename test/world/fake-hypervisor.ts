@@ -75,6 +75,11 @@ export class FakeHypervisor implements Hypervisor {
     return this.#calls
   }
 
+  /** What is there, seen by who needs not ask. */
+  get all(): readonly Domain[] {
+    return Array.from(this.#domains.values(), ({ domain }) => domain)
+  }
+
   // What a test makes happen.
 
   /** Lets the next call of a method fail; several wait in a row. */
