@@ -14,6 +14,8 @@ export type Batch = {
   /** Processes at once; with one, all is done in this very process unless a mistake is put in. */
   readonly jobs: number
   readonly wish: Omit<Wish, 'seed'>
+  /** Ends with the first seed that fails. */
+  readonly untilFailed?: boolean
 }
 
 /** A process ends after so many seeds: what runs have left behind goes with it. */
@@ -31,7 +33,10 @@ export async function runBatch(
   let failed = 0
   let next = first
   const seeds: Seeds = {
-    next: () => (next < first + count ? { seed: next++, ...wish } : undefined),
+    next: () => {
+      const isOver = next >= first + count || (batch.untilFailed === true && failed > 0)
+      return isOver ? undefined : { seed: next++, ...wish }
+    },
     done: finding => {
       for (const [what, by] of Object.entries(finding.counts)) sum[what] = (sum[what] ?? 0) + by
       if (finding.problems.length > 0) failed += 1

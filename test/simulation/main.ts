@@ -12,10 +12,11 @@ const { values } = parseArgs({
     candidates: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '25' },
     jobs: { type: 'string', default: String(availableParallelism()) },
-    mutant: { type: 'string' }
+    mutant: { type: 'string' },
+    'until-failed': { type: 'boolean', default: false }
   }
 })
-const { mutant } = values
+const { mutant, 'until-failed': untilFailed } = values
 const [first, count] = [Number(values.seed), Number(values.seeds)]
 const wish = {
   hosts: Number(values.hosts),
@@ -25,7 +26,7 @@ const wish = {
 }
 const startedAt = performance.now()
 const { sum, failed } = await runBatch(
-  { first, count, jobs: Math.min(count, Number(values.jobs)), wish },
+  { first, count, jobs: Math.min(count, Number(values.jobs)), wish, untilFailed },
   ({ seed, problems, digest }) => {
     if (count === 1) console.log(`digest ${digest}`)
     if (problems.length === 0) return

@@ -6,7 +6,7 @@ import { FakeClock } from '../../world/fake-clock.ts'
 import { FakeJournalDisk } from '../../world/fake-journal.ts'
 import { numbered } from '../../world/numbered-commits.ts'
 
-test('a journal that is not where the view is ends the program, which could record no more', async t => {
+test('a journal that is not where the view is ends the program', async t => {
   const journal = new FakeJournalDisk().open()
   const signal = new AbortController().signal
   const clock = new FakeClock()
