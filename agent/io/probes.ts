@@ -7,6 +7,7 @@
  * be read, replayed or forged; and the socket for it is apart from that of the controllers, whose
  * keys are not let in here, nor the peers' there.
  */
+import { connect } from 'node:net'
 import type { Clock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
@@ -21,9 +22,12 @@ import { Domain } from '#shared/wire/zap.ts'
 /** Where agents let themselves be looked for. */
 export const probePort = 7413
 /** How often each peer is looked for. Unit: ms. */
-export const probeEveryMs: Ms = 1_500
+export const probeEveryMs: Ms = 1_000
 /** Who has not answered by then is not reached. Unit: ms. */
-export const probeMsMax: Ms = 1_500
+export const probeMsMax: Ms = 1_000
+/** Of who has not answered after so long the machine is called besides, for so long. Unit: ms. */
+const callAfterMs: Ms = 300
+const callMsMax: Ms = 600
 /** Nothing is said on these sockets; what is said all the same is dropped. Unit: bytes. */
 const bytesMax = 1_024
 
@@ -38,7 +42,7 @@ export type ProbeOptions = {
   readonly onChanged: () => void
 }
 
-type Seen = { readonly reached: boolean; readonly at: Ms }
+type Seen = { readonly reached: boolean; readonly sign?: PeerSeen['sign']; readonly at: Ms }
 
 /** Lets itself be looked for, and looks for others. Made by `open`; `run` does the looking. */
 export class Probes implements AsyncDisposable {
@@ -117,21 +121,27 @@ export class Probes implements AsyncDisposable {
   /** What was found of each peer when it was last looked for. */
   results(): readonly PeerSeen[] {
     const now = this.#options.clock.monotonic()
-    return [...this.#seen].map(([host, { reached, at }]) => ({
+    return [...this.#seen].map(([host, { reached, sign, at }]) => ({
       host,
       reached,
+      ...(sign && { sign }),
       ageMs: Math.max(0, Math.round(now - at))
     }))
   }
 
-  /** Looks for all peers again and again until the signal aborts. */
+  /** Looks for all peers again and again until the signal aborts; none waits for another one. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options
+    const looking = new Map<string, Promise<void>>()
     while (!signal.aborted) {
-      const { probe } = this.#peers
-      await Promise.all(probe.map(peer => this.#probe(peer, signal)))
+      for (const peer of this.#peers.probe) {
+        if (looking.has(peer.endpoint)) continue
+        const look = this.#probe(peer, signal).finally(() => looking.delete(peer.endpoint))
+        looking.set(peer.endpoint, look)
+      }
       await clock.sleep(probeEveryMs, signal).catch(() => {})
     }
+    await Promise.all(looking.values())
   }
 
   async #probe(peer: Peers['probe'][number], signal: AbortSignal): Promise<void> {
@@ -140,22 +150,30 @@ export class Probes implements AsyncDisposable {
     if (this.#waiting.has(endpoint)) return
     const answer = Promise.withResolvers<boolean>()
     const late = new AbortController()
+    let isReached = false
     this.#waiting.set(endpoint, answer.resolve)
     this.#dialling.dial({ endpoint, publicKey, line: `probe-${++this.#dials}` })
     const deadline = clock.sleep(probeMsMax, AbortSignal.any([signal, late.signal])).then(
       () => answer.resolve(false),
       () => answer.resolve(false)
     )
+    // Most answer at once, and need not be called besides.
+    const calling = clock
+      .sleep(callAfterMs, late.signal)
+      .catch(() => {})
+      .then(() => (signal.aborted || isReached ? undefined : callTo(endpoint, callMsMax)))
     const reached = await answer.promise
+    isReached = reached
     late.abort()
     await deadline
+    const sign = await calling
     this.#waiting.delete(endpoint)
     this.#dialling.hangUp(endpoint)
     this.#counters.add(reached ? 'reached' : 'notReached')
     if (signal.aborted || !this.#peers.probe.includes(peer)) return
-    const before = this.#seen.get(host)?.reached
-    this.#seen.set(host, { reached, at: clock.monotonic() })
-    if (before !== reached) onChanged()
+    const before = this.#seen.get(host)
+    this.#seen.set(host, { reached, ...(sign && { sign }), at: clock.monotonic() })
+    if (before?.reached !== reached || before.sign !== sign) onChanged()
   }
 
   #admits(publicKey: string): boolean {
@@ -183,4 +201,19 @@ export class Probes implements AsyncDisposable {
     await this.#loops
     await this.#domain[Symbol.asyncDispose]()
   }
+}
+
+/** Calls a machine without a word: a kernel answers also where no agent does. */
+async function callTo(endpoint: string, msMax: Ms): Promise<NonNullable<PeerSeen['sign']>> {
+  const [, host = '', port = ''] = /^tcp:\/\/(.+):(\d+)$/.exec(endpoint) ?? []
+  const { promise, resolve } = Promise.withResolvers<NonNullable<PeerSeen['sign']>>()
+  const socket = connect({ host, port: Number(port) })
+  socket.setTimeout(msMax, () => resolve('silent'))
+  socket.on('connect', () => resolve('accepts'))
+  socket.on('error', thrown => {
+    resolve('code' in thrown && thrown.code === 'ECONNREFUSED' ? 'refuses' : 'silent')
+  })
+  const sign = await promise
+  socket.destroy()
+  return sign
 }

@@ -30,6 +30,8 @@ export type Change =
   | { readonly op: 'join-token-put'; readonly token: JoinToken }
   | { readonly op: 'join-token-remove'; readonly id: string }
   | { readonly op: 'cloud-put'; readonly cloud: Cloud }
+  | { readonly op: 'secret-put'; readonly secret: StoredSecret }
+  | { readonly op: 'secret-remove'; readonly name: string }
   | { readonly op: 'reply-put'; readonly reply: KeptReply }
   | { readonly op: 'reply-remove'; readonly key: string }
   | {
@@ -49,8 +51,28 @@ export type Cloud = {
   readonly bootstrap?: SignedBootstrap
   /** Candidates that an operator took out: neither their name nor their key comes in again. */
   readonly candidatesOut?: readonly CandidateOut[]
+  /** How the cloud heals itself; left out: by the defaults. */
+  readonly healing?: Healing
   /** Hosts that were removed: even with a token they wait for an operator. Newest last. */
   readonly hostsOut?: readonly HostOut[]
+}
+
+/** What operators have set of how the cloud heals itself. */
+export type Healing = {
+  /** Set while no host may be fenced, such as during work on the network. */
+  readonly disarmed?: { readonly at: string; readonly by: string; readonly because: string }
+  /** Losses of hosts that admission keeps room for. Unit: count. */
+  readonly reserveHosts?: number
+  /** Label of hosts, such as rack, of which any one value may be lost as a whole. */
+  readonly reserveDomain?: string
+}
+
+/** A password that fence devices need; nobody is ever shown it. */
+export type StoredSecret = {
+  readonly name: string
+  readonly value: string
+  readonly changedAt: string
+  readonly by: string
 }
 
 /** A candidate that is trusted no longer. */

@@ -13,6 +13,8 @@ import { onHost, placedDecision } from './admission/instance-create.ts'
 import { demandOf, placeInstance } from './admission/instance-place.ts'
 import { staleJoinTokens } from './admission/join-token.ts'
 import type { Because, Change, Commit } from './commit.ts'
+import { evacuations } from './evacuation.ts'
+import { fencings } from './fencing.ts'
 import { moves } from './moves.ts'
 import { notification } from './notification.ts'
 import type { Demand } from './placement/pipeline.ts'
@@ -44,7 +46,9 @@ export function* decide(
 ): Iterable<Commit | undefined> {
   let commits = 0
   // Notices before departures: the last words of what has ended belong into its own history.
-  const all = [...(places ? [placements] : []), moves, noticesOf, departures, forgotten]
+  const healing = [fencings, evacuations]
+  const rest = [moves, noticesOf, departures, forgotten]
+  const all = [...healing, ...(places ? [placements] : []), ...rest]
   for (const some of all) {
     for (const commit of some(view, context)) {
       yield commit

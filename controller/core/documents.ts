@@ -4,29 +4,18 @@
  */
 
 import { formatIpv4 } from '#shared/cidr.ts'
-import type { Host } from '#shared/model/host.ts'
 import type { Image } from '#shared/model/image.ts'
-import type { Condition, Resource, ResourceDocument } from '#shared/model/index.ts'
+import type { Resource, ResourceDocument } from '#shared/model/index.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import type { Network, Subnet } from '#shared/model/network.ts'
 import type { Pool } from '#shared/model/pool.ts'
 import type { Volume } from '#shared/model/volume.ts'
-import { formatMs, type Ms } from '#shared/units.ts'
-import type { Report } from '#shared/wire/order.ts'
 import { rangeOf, sizeOf } from './addresses.ts'
-import { capacityOf } from './capacity.ts'
+import { showHost } from './host-document.ts'
 import { instanceState, wayOf } from './instance-state.ts'
-import { phaseOf } from './liveness.ts'
 import { reportedIn } from './reported.ts'
-import { silenceOf } from './silence.ts'
+import { condition, type Shown } from './shown.ts'
 import type { Moment, View } from './view.ts'
-import { isFresh, reachSentence } from './witnesses.ts'
-
-type Shown = {
-  readonly status: Readonly<Record<string, unknown>>
-  readonly conditions?: readonly Condition[]
-  readonly observedGeneration?: number
-}
 
 /** The document of a resource at a moment. */
 export function documentOf(view: View, resource: Resource, now: Moment): ResourceDocument {
@@ -80,13 +69,6 @@ function show(view: View, resource: Resource, now: Moment): Shown {
   }
 }
 
-/** Puts a condition together; what is said has a word for programs and a sentence for people. */
-export const condition = (
-  type: string,
-  status: Condition['status'] | boolean,
-  said: { readonly reason: string; readonly message: string }
-): Condition => ({ type, status: String(status) as Condition['status'], ...said })
-
 function showInstance(view: View, instance: Instance, now: Moment): Shown {
   const { host, vcpus, memoryMib, volumes, ports, moving } = instance.decided
   const state = instanceState(view, instance, now)
@@ -115,97 +97,6 @@ function showInstance(view: View, instance: Instance, now: Moment): Shown {
     conditions: state.conditions,
     observedGeneration: seen?.generation ?? 0
   }
-}
-
-function showHost(view: View, host: Host, now: Moment): Shown {
-  const heard = view.heard(host.name)
-  const phase = phaseOf(host, heard, now.monotonic)
-  const capacity = capacityOf(view, host)
-  const { report } = heard
-  return {
-    status: {
-      phase,
-      ...(heard.heardAtWall !== undefined && {
-        lastHeardAt: new Date(heard.heardAtWall).toISOString()
-      }),
-      ...(report && { bootId: report.bootId, agentVersion: report.agentVersion }),
-      instances: view.indexes.promised(host.name).count,
-      foreign: report?.foreign.length ?? 0,
-      memoryMib: capacity?.memoryMib ?? 0,
-      memoryPromisedMib: capacity?.memoryPromisedMib ?? 0,
-      vcpus: capacity?.vcpus ?? 0,
-      vcpusPromised: capacity?.vcpusPromised ?? 0,
-      ...(report?.facts && { facts: report.facts }),
-      ...(report?.migration && { migration: migrationOf(report.migration) })
-    },
-    conditions: [
-      hostReady(view, { host, phase, heardAt: heard.heardAt, now: now.monotonic }),
-      ...peersReach(view, host, now.monotonic),
-      ...libvirtAnswers(view, host),
-      ...kvmWorks(view, host)
-    ],
-    observedGeneration: report ? host.generation : 0
-  }
-}
-
-const migrationOf = ({ uri, fault }: NonNullable<Report['migration']>) => ({
-  uri,
-  ...(fault !== undefined && { fault })
-})
-
-function hostReady(
-  view: View,
-  seen: {
-    readonly host: Host
-    readonly phase: string
-    readonly heardAt: Ms | undefined
-    readonly now: Ms
-  }
-): Condition {
-  const { host, phase, heardAt, now } = seen
-  if (phase === 'pending') {
-    const message = `waits to be let in: remuda host approve ${host.name}`
-    return condition('ready', false, { reason: 'pending', message })
-  }
-  if (!view.watches) {
-    const message = 'hosts are heard by the controller alone; this candidate follows the journal'
-    return condition('ready', 'unknown', { reason: 'not-watched', message })
-  }
-  if (heardAt === undefined) {
-    const message = `not heard since this controller leads; dialling ${host.decided.endpoint}`
-    return condition('ready', 'unknown', { reason: 'not-heard', message })
-  }
-  const silence = formatMs(now - heardAt)
-  if (phase === 'online') {
-    return condition('ready', true, { reason: 'online', message: `heard ${silence} ago` })
-  }
-  const peers = phase === 'silent' ? silenceOf(view, host, now) : ''
-  return condition('ready', false, { reason: phase, message: `not heard for ${silence}${peers}` })
-}
-
-function peersReach(view: View, host: Host, now: Ms): readonly Condition[] {
-  const words = view.witnesses.of(host.decided.uuid).filter(word => isFresh(word, now))
-  if (words.length === 0) return []
-  const message = reachSentence(words, now)
-  const reached = words.filter(word => word.reached).length
-  const reason = reached === words.length ? 'by-all' : reached > 0 ? 'by-some' : 'by-none'
-  return [condition('reached-by-peers', reached > 0, { reason, message })]
-}
-
-function libvirtAnswers(view: View, host: Host): readonly Condition[] {
-  const { report } = view.heard(host.name)
-  if (!report) return []
-  const silence = report.libvirtSilence
-  return silence === undefined
-    ? [condition('libvirt', true, { reason: 'answers', message: 'libvirt answers' })]
-    : [condition('libvirt', false, { reason: 'silent', message: silence })]
-}
-
-function kvmWorks(view: View, host: Host): readonly Condition[] {
-  const kvm = view.heard(host.name).report?.facts?.kvm
-  if (!kvm) return []
-  const reason = kvm.works ? 'tried' : 'does-not-work'
-  return [condition('kvm', kvm.works, { reason, message: kvm.because })]
 }
 
 function showVolume(view: View, volume: Volume): Shown {

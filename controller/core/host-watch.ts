@@ -9,6 +9,7 @@ import { type HostPhase, phaseOf } from './liveness.ts'
 import { notification } from './notification.ts'
 import { silenceOf } from './silence.ts'
 import { subjectOf } from './subject.ts'
+import { type Hold, type Suspicion, suspicionOf } from './suspicion.ts'
 import type { View } from './view.ts'
 
 /** How a host was seen last. */
@@ -16,6 +17,8 @@ export type HostSeen = {
   readonly phase: HostPhase
   /** Why its libvirt does not answer; undefined: it does, or nothing is known of it. */
   readonly libvirtSilence: string | undefined
+  /** What keeps a suspect from being fenced; undefined: nothing, or it is no suspect. */
+  readonly hold: Hold | undefined
 }
 
 /** What is to be told, and how hosts are seen now. */
@@ -45,14 +48,16 @@ export function watchHosts(
     const heard = view.heard(host.name)
     const phase = phaseOf(host, heard, context.now.monotonic)
     const libvirtSilence = heard.report?.libvirtSilence
-    seen.set(host.name, { phase, libvirtSilence })
+    const held = heldIn(view, host, context)
+    seen.set(host.name, { phase, libvirtSilence, hold: held?.hold })
     const before = last.get(host.name)
     if (!before) continue
     const phaseWords =
       before.phase === phase ? undefined : wordsOfPhase(view, host, before, context)
     const libvirtWords = wordsOfLibvirt(before.libvirtSilence, libvirtSilence)
-    if (before.phase !== phase || libvirtWords) changed.push(host)
-    for (const words of [phaseWords, libvirtWords]) {
+    const heldWords = held && before.hold !== held.hold ? wordsOfHold(held) : undefined
+    if (before.phase !== phase || libvirtWords || heldWords) changed.push(host)
+    for (const words of [phaseWords, libvirtWords, heldWords]) {
       if (words) commits.push(commitOf(view, host, words, context))
     }
   }
@@ -83,6 +88,19 @@ function wordsOfPhase(
   const message = `was ${before.phase}, its agent has not been heard for ${silenceMs} ms${peers}`
   return { reason, message, severity: phase === 'silent' ? 'alarm' : 'notice' }
 }
+
+type Held = Extract<Suspicion, { readonly verdict: 'held' }>
+
+function heldIn(view: View, host: Host, context: Context): Held | undefined {
+  const suspicion = suspicionOf(view, host, context.now.monotonic)
+  return suspicion.verdict === 'held' ? suspicion : undefined
+}
+
+const wordsOfHold = ({ hold, because, next }: Held): Words => ({
+  reason: `fence-held-${hold}`,
+  message: `would be taken for dead, but is not fenced: ${because}; ${next}`,
+  severity: 'alarm'
+})
 
 function wordsOfLibvirt(before: string | undefined, now: string | undefined): Words | undefined {
   if ((before === undefined) === (now === undefined)) return undefined

@@ -7,6 +7,7 @@ import type { Instance, InstanceMove, InstancePhase } from '#shared/model/instan
 import { formatMs } from '#shared/units.ts'
 import type { ReportInstance, ReportMove } from '#shared/wire/order.ts'
 import { placeInstance } from './admission/instance-place.ts'
+import { whyItStays } from './evacuation.ts'
 import { phaseOf } from './liveness.ts'
 import { wordsOf } from './moves.ts'
 import { isRefusal } from './refusal.ts'
@@ -53,6 +54,8 @@ function onItsHost(view: View, instance: Instance, now: Moment): InstanceState {
   if (host === undefined) return unplaced(view, instance, now)
   const heard = view.heard(host)
   const placed = said('placed', 'true', 'placed', `on ${host}`)
+  const lost = onLostHost(view, instance, placed)
+  if (lost) return lost
   const seen = heard.report && reportedIn(heard.report.instances, instance.id)
   const resource = view.named('host', host)
   const phase = resource ? phaseOf(resource, heard, now.monotonic) : 'unknown'
@@ -89,6 +92,28 @@ function onItsHost(view: View, instance: Instance, now: Moment): InstanceState {
     }
   }
   return { phase: seen.power, conditions: [placed, ...judged(instance, seen)], seen }
+}
+
+/** On a host that is taken for dead or proven off nothing is as its host last said. */
+function onLostHost(view: View, instance: Instance, placed: Condition): InstanceState | undefined {
+  const host = view.named('host', instance.decided.host ?? '')
+  const { recovery } = host?.decided ?? {}
+  if (!host || !recovery) return undefined
+  const deleting = instance.decided.deletedAt !== undefined
+  if (recovery.phase === 'fencing') {
+    const { since, because } = recovery
+    const message = `its host ${host.name} is being fenced since ${since}: ${because}`
+    const ready = said('ready', 'unknown', 'host-fencing', message)
+    return {
+      phase: deleting ? 'deleting' : 'unknown',
+      conditions: [placed, ready],
+      seen: undefined
+    }
+  }
+  const why = whyItStays(view, instance) ?? 'it is about to be placed elsewhere'
+  const message = `its host ${host.name} is off (${recovery.proof?.because}): ${why}`
+  const ready = said('ready', 'false', 'host-off', message)
+  return { phase: deleting ? 'deleting' : 'stopped', conditions: [placed, ready], seen: undefined }
 }
 
 function judged(instance: Instance, seen: ReportInstance): readonly Condition[] {

@@ -25,8 +25,8 @@
  *   sends, and nobody will.
  * - "It is not there" counts only in `asking`, which begins once the source has said that it does
  *   not send any more: what has not arrived by then never will.
- * - A host that says nothing leaves the move where it is. Its word is waited for, or that it was
- *   proven off.
+ * - A host that says nothing leaves the move where it is. Its word is waited for, or the proof
+ *   that it is off: then it has nothing, sends nothing and will not.
  *
  * One thing is left to the hypervisor: when the two libvirts lose each other while the target lets
  * the instance go on, the source may do so too. There the locks that QEMU holds on the volumes
@@ -40,6 +40,7 @@ import type { ReportMove } from '#shared/wire/order.ts'
 import { type Context, decision } from './admission/context.ts'
 import { onHost } from './admission/instance-create.ts'
 import type { Change, Commit } from './commit.ts'
+import { isOff } from './fencing.ts'
 import { notification } from './notification.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
@@ -59,12 +60,22 @@ export type NextOfMove =
       readonly because: string
     }
 
-/** Judges what comes next of what both hosts say. */
+/** Which of the two hosts is proven off: nothing runs there, and it says no more. */
+export type Off = { readonly source: boolean; readonly target: boolean }
+
+const bothOn: Off = { source: false, target: false }
+
+/** Judges what comes next of what both hosts say, or of what is proven of one that is off. */
 export function nextOfMove(
   move: Pick<InstanceMove, 'phase' | 'step' | 'live' | 'because'>,
-  words: Words
+  words: Words,
+  off: Off = bothOn
 ): NextOfMove | undefined {
   const { source, target } = words
+  if (off.source || off.target) {
+    const next = nextWithoutOne(move, words, off)
+    if (next) return next
+  }
   const now = (word: ReportMove | undefined) => (word?.step === move.step ? word : undefined)
   const hasLeft = source?.stand === 'gone' && move.phase !== 'preparing'
   if (hasLeft && target?.stand === 'here') {
@@ -87,6 +98,42 @@ export function nextOfMove(
       const because = `${move.because ?? 'it was lost on the way'}; ${target!.message}`
       return { next: 'stays', because }
     }
+    default:
+      return move.phase satisfies never
+  }
+}
+
+/**
+ * A source that is off sends nothing any more, so the target is asked at once; what has not arrived
+ * is started anew. A target that is off has nothing: the instance stays where it was, once the
+ * source has said that it does not send.
+ */
+function nextWithoutOne(
+  move: Pick<InstanceMove, 'phase' | 'step' | 'live'>,
+  { source, target }: Words,
+  off: Off
+): NextOfMove | undefined {
+  const sourceOff = 'the host that it was on is proven off'
+  const targetOff = 'the host that it was to go to is proven off'
+  const hasLeft = off.source || source?.stand === 'gone'
+  if (hasLeft && target?.stand === 'here' && move.phase !== 'preparing') {
+    return { next: 'moved', because: off.source ? sourceOff : target.message }
+  }
+  switch (move.phase) {
+    case 'preparing':
+      return { next: 'stays', because: off.source ? sourceOff : targetOff }
+    case 'sending':
+      if (off.source) {
+        return { next: move.live && !off.target ? 'asking' : 'stays', because: sourceOff }
+      }
+      return source?.step === move.step && source.stand === 'gone'
+        ? { next: 'asking', because: targetOff }
+        : { next: 'withdrawing', because: targetOff }
+    case 'withdrawing':
+      if (!off.source) return undefined
+      return { next: off.target ? 'stays' : 'asking', because: sourceOff }
+    case 'asking':
+      return off.target ? { next: 'stays', because: targetOff } : undefined
     default:
       return move.phase satisfies never
   }
@@ -142,7 +189,8 @@ export function* moves(view: View, context: Context): Iterable<Commit> {
     const move = instance?.decided.moving
     if (!instance || !move) continue
     const words = wordsOf(view, instance, move)
-    const next = nextOfMove(move, words)
+    const off = { source: isOff(view, instance.decided.host), target: isOff(view, move.to) }
+    const next = nextOfMove(move, words, off)
     if (next === undefined) continue
     switch (next.next) {
       case 'moved':

@@ -15,6 +15,7 @@ import assert from 'node:assert/strict'
 import type { Kind, Resource, ResourceOf } from '#shared/model/index.ts'
 import { kindNames } from '#shared/model/index.ts'
 import type { Ms } from '#shared/units.ts'
+import type { FenceState } from '#shared/wire/fence.ts'
 import type { Report } from '#shared/wire/order.ts'
 import type {
   Change,
@@ -23,11 +24,13 @@ import type {
   JoinToken,
   KeptReply,
   NoticesKept,
+  StoredSecret,
   StoredToken
 } from './commit.ts'
 import { type Ended, Histories, type Recorded } from './histories.ts'
 import { Indexes } from './indexes.ts'
 import type { Position } from './ports.ts'
+import { Records } from './records.ts'
 import { subjectOf } from './subject.ts'
 import { Witnesses } from './witnesses.ts'
 
@@ -58,6 +61,11 @@ export type Fact =
       readonly connected: boolean
       readonly because: string
     }
+  | { readonly type: 'fences'; readonly states: readonly FenceState[]; readonly at: Moment }
+  | { readonly type: 'turn'; readonly at: Moment }
+
+/** A gap between two turns that is longer is a time in which nobody was listened to. Unit: ms. */
+const inattentiveMs: Ms = 1_500
 
 /** One moment on both clocks. */
 export type Moment = { readonly monotonic: Ms; readonly wall: Ms }
@@ -80,19 +88,18 @@ export type Undo = { readonly changes: readonly Change[]; readonly commit: Commi
  */
 export class View {
   #position: Position = 0
-  #cloud: Cloud | undefined
   readonly #resources = new Map<Kind, Map<string, Resource>>(
     kindNames.map(kind => [kind, new Map()])
   )
-  readonly #tokens = new Map<string, StoredToken>()
-  readonly #joinTokens = new Map<string, JoinToken>()
-  readonly #replies = new Map<string, KeptReply>()
-  readonly #noticesKept = new Map<string, NoticesKept>()
+  readonly #records = new Records(key => this.#dirty.add(key))
   readonly #histories = new Histories({
     exists: subject => this.indexes.has(subject),
     changed: key => this.#dirty.add(key)
   })
   readonly #heard = new Map<string, HostHeard>()
+  readonly #fences = new Map<string, FenceState>()
+  #turnAt: Ms = Number.NEGATIVE_INFINITY
+  #listeningSince: Ms = Number.NEGATIVE_INFINITY
   readonly #dirty = new Set<string>()
   /** What hosts say of their peers. */
   readonly witnesses = new Witnesses()
@@ -104,7 +111,7 @@ export class View {
     return this.#position
   }
   get cloud(): Cloud | undefined {
-    return this.#cloud
+    return this.#records.cloud
   }
 
   get<K extends Kind>(kind: K, id: string): ResourceOf[K] | undefined {
@@ -122,16 +129,28 @@ export class View {
   }
 
   tokens(): ReadonlyMap<string, StoredToken> {
-    return this.#tokens
+    return this.#records.all('token')
   }
   joinTokens(): ReadonlyMap<string, JoinToken> {
-    return this.#joinTokens
+    return this.#records.all('join-token')
+  }
+  /** Passwords of fence devices, by name. */
+  secrets(): ReadonlyMap<string, StoredSecret> {
+    return this.#records.all('secret')
+  }
+  /** What bootd last said of a host's fence, by the name of the host. */
+  fence(host: string): FenceState | undefined {
+    return this.#fences.get(host)
+  }
+  /** Since when this controller has listened without a pause; before that, silence says nothing. */
+  get listeningSince(): Ms {
+    return this.#listeningSince
   }
   replies(): ReadonlyMap<string, KeptReply> {
-    return this.#replies
+    return this.#records.all('reply')
   }
   noticesKept(host: string): NoticesKept | undefined {
-    return this.#noticesKept.get(host)
+    return this.#records.all('notices').get(host)
   }
   history(subject: string): readonly Recorded[] {
     return this.#histories.get(subject) ?? []
@@ -167,6 +186,15 @@ export class View {
           connected: fact.connected,
           because: fact.because
         })
+        return undefined
+      }
+      case 'fences':
+        for (const state of fact.states) this.#foldFence(state)
+        return undefined
+      case 'turn': {
+        const { monotonic } = fact.at
+        if (monotonic - this.#turnAt > inattentiveMs) this.#listeningSince = monotonic
+        this.#turnAt = monotonic
         return undefined
       }
       default:
@@ -218,6 +246,13 @@ export class View {
     this.indexes.reported(host)
   }
 
+  /** What an earlier reign asked for is answered by a lower epoch: it comes too late. */
+  #foldFence(state: FenceState): void {
+    const before = this.#fences.get(state.name)
+    if (before && before.epoch > state.epoch) return
+    this.#fences.set(state.name, state)
+  }
+
   /** Makes one change and gives what would undo it; a step back has no position. */
   #apply(change: Change, position?: Position): readonly Change[] {
     switch (change.op) {
@@ -225,57 +260,11 @@ export class View {
         return this.#put(change.resource)
       case 'remove':
         return this.#remove(change.kind, change.id, position)
-      case 'token-put': {
-        this.#dirty.add(`token/${change.token.id}`)
-        this.#tokens.set(change.token.id, change.token)
-        return [{ op: 'token-remove', id: change.token.id }]
-      }
-      case 'token-remove': {
-        const token = this.#tokens.get(change.id)
-        this.#dirty.add(`token/${change.id}`)
-        this.#tokens.delete(change.id)
-        return token ? [{ op: 'token-put', token }] : []
-      }
-      case 'join-token-put': {
-        const { id } = change.token
-        const before = this.#joinTokens.get(id)
-        this.#dirty.add(`join-token/${id}`)
-        this.#joinTokens.set(id, change.token)
-        return [before ? { ...change, token: before } : { op: 'join-token-remove', id }]
-      }
-      case 'join-token-remove': {
-        const token = this.#joinTokens.get(change.id)
-        this.#dirty.add(`join-token/${change.id}`)
-        this.#joinTokens.delete(change.id)
-        return token ? [{ op: 'join-token-put', token }] : []
-      }
-      case 'cloud-put': {
-        const before = this.#cloud
-        this.#dirty.add('cloud/cloud')
-        this.#cloud = change.cloud
-        return before ? [{ op: 'cloud-put', cloud: before }] : []
-      }
-      case 'reply-put':
-        this.#dirty.add(`reply/${change.reply.key}`)
-        this.#replies.set(change.reply.key, change.reply)
-        return [{ op: 'reply-remove', key: change.reply.key }]
-      case 'reply-remove': {
-        const reply = this.#replies.get(change.key)
-        this.#dirty.add(`reply/${change.key}`)
-        this.#replies.delete(change.key)
-        return reply ? [{ op: 'reply-put', reply }] : []
-      }
-      case 'notices-kept': {
-        const kept = this.#noticesKept.get(change.host)
-        this.#dirty.add(`notices/${change.host}`)
-        if (change.kept) this.#noticesKept.set(change.host, change.kept)
-        else this.#noticesKept.delete(change.host)
+      case 'notices-kept':
         this.indexes.touch(change.host)
-        return [{ ...change, kept }]
-      }
+        return this.#records.apply(change)
       default:
-        change satisfies never
-        return []
+        return this.#records.apply(change)
     }
   }
 
@@ -309,6 +298,7 @@ export class View {
     // Another host may get this name: nothing that was heard of this one is true of that.
     if (kind === 'host') {
       this.#heard.delete(before.name)
+      this.#fences.delete(before.name)
       this.witnesses.forget(before.name)
     }
     this.#dirty.add(`${kind}/${id}`)
@@ -331,39 +321,27 @@ export class View {
   valueOf(key: string): unknown {
     const slash = key.indexOf('/')
     const [group, rest] = [key.slice(0, slash), key.slice(slash + 1)]
-    if (group === 'token') return this.#tokens.get(rest)
-    if (group === 'join-token') return this.#joinTokens.get(rest)
-    if (group === 'reply') return this.#replies.get(rest)
-    if (group === 'notices') return this.#noticesKept.get(rest)
     if (group === 'history') return this.#histories.get(rest)
     if (group === 'ended') return this.#histories.ended(rest)
-    if (group === 'cloud') return this.#cloud
+    if (this.#records.holds(group)) return this.#records.valueOf(group, rest)
     return this.#resources.get(group as Kind)?.get(rest)
   }
 
   /** Every key that has a value. */
   *keys(): Iterable<string> {
     for (const [kind, all] of this.#resources) for (const id of all.keys()) yield `${kind}/${id}`
-    for (const id of this.#tokens.keys()) yield `token/${id}`
-    for (const id of this.#joinTokens.keys()) yield `join-token/${id}`
-    for (const key of this.#replies.keys()) yield `reply/${key}`
-    for (const host of this.#noticesKept.keys()) yield `notices/${host}`
+    yield* this.#records.keys()
     for (const subject of this.#histories.subjects()) yield `history/${subject}`
     for (const id of this.#histories.endedIds()) yield `ended/${id}`
-    if (this.#cloud) yield 'cloud/cloud'
   }
 
   /** Takes one stored value back in, at start; gives what is kept of it. */
   load(key: string, value: unknown): unknown {
     const slash = key.indexOf('/')
     const [group, rest] = [key.slice(0, slash), key.slice(slash + 1)]
-    if (group === 'token') this.#tokens.set(rest, value as StoredToken)
-    else if (group === 'join-token') this.#joinTokens.set(rest, value as JoinToken)
-    else if (group === 'reply') this.#replies.set(rest, value as KeptReply)
-    else if (group === 'notices') this.#noticesKept.set(rest, value as NoticesKept)
-    else if (group === 'history') this.#histories.load(rest, value as Recorded[])
+    if (group === 'history') this.#histories.load(rest, value as Recorded[])
     else if (group === 'ended') this.#histories.loadEnded(rest, value as Ended)
-    else if (group === 'cloud') this.#cloud = value as Cloud
+    else if (this.#records.holds(group)) this.#records.load(group, rest, value)
     else {
       const resource = this.indexes.shared(value as Resource)
       this.#resources.get(resource.kind)!.set(resource.id, resource)
@@ -377,10 +355,7 @@ export class View {
   loaded(position: Position): void {
     this.#position = position
     this.#histories.loaded()
-    // The oldest first, as they came; a checkpoint holds them in any order.
-    const replies = [...this.#replies.values()].sort((a, b) => (a.at < b.at ? -1 : 1))
-    this.#replies.clear()
-    for (const reply of replies) this.#replies.set(reply.key, reply)
+    this.#records.loaded()
     this.#dirty.clear()
   }
 }

@@ -17,8 +17,13 @@ export type Testimony = {
   /** Name of the host that looked. */
   readonly by: string
   readonly reached: boolean
+  /** What its machine showed when its agent did not answer; left out: nothing is known of that. */
+  readonly sign?: MachineSign
   readonly at: Ms
 }
+
+/** Its kernel takes calls that nobody answers, or says that nobody listens. */
+export type MachineSign = 'accepts' | 'refuses' | 'silent'
 
 /** What peers have said, by the UUID of whom they looked for. Only the view changes it. */
 export class Witnesses {
@@ -28,9 +33,9 @@ export class Witnesses {
   /** A host has reported what it found of its peers; what it said before is forgotten. */
   tell(by: string, peers: readonly PeerSeen[], now: Ms): void {
     this.forget(by)
-    for (const { host, reached, ageMs } of peers) {
+    for (const { host, reached, sign, ageMs } of peers) {
       const words = this.#words.get(host) ?? new Map<string, Testimony>()
-      words.set(by, { by, reached, at: now - ageMs })
+      words.set(by, { by, reached, ...(sign && { sign }), at: now - ageMs })
       this.#words.set(host, words)
     }
     this.#subjects.set(
@@ -64,6 +69,8 @@ export type Corroboration = {
   readonly verdict: 'agreed' | 'one-sided' | 'unknown'
   readonly reached: readonly string[]
   readonly missed: readonly string[]
+  /** What its machine shows to those who miss it: a sign of life counts more than none. */
+  readonly sign: MachineSign
 }
 
 /** Judges whether peers corroborate the silence of a host. */
@@ -85,15 +92,18 @@ export function corroborate(
     valid.filter(word => word.reached === reached).map(({ by }) => by)
   const [reached, missed] = [names(true), names(false)]
   const verdict = reached.length > 0 ? 'one-sided' : missed.length > 0 ? 'agreed' : 'unknown'
-  return { verdict, reached, missed }
+  const signs = valid.filter(word => !word.reached).map(({ sign }) => sign ?? 'silent')
+  const sign = signs.find(one => one === 'refuses') ?? signs.find(one => one === 'accepts')
+  return { verdict, reached, missed, sign: sign ?? 'silent' }
 }
 
 /** What a judgement says, to follow "h2 is silent for 6 s". */
-export function corroborationSentence({ verdict, reached, missed }: Corroboration): string {
+export function corroborationSentence(found: Corroboration): string {
+  const { verdict, reached, missed, sign } = found
   switch (verdict) {
     case 'agreed': {
       const [peers, verb] = missed.length === 1 ? ['peer', 'does'] : ['peers', 'do']
-      return `its ${peers} ${listOf(missed)} ${verb} not reach it either`
+      return `its ${peers} ${listOf(missed)} ${verb} not reach it either${signWords[sign]}`
     }
     case 'one-sided':
       return `but ${listOf(reached)} reach${reached.length === 1 ? 'es' : ''} it`
@@ -102,6 +112,12 @@ export function corroborationSentence({ verdict, reached, missed }: Corroboratio
     default:
       return verdict satisfies never
   }
+}
+
+const signWords: Readonly<Record<MachineSign, string>> = {
+  silent: '',
+  accepts: ', though its machine takes calls: it may be starved or stopped',
+  refuses: ', but its machine says that no agent listens: what runs there runs on'
 }
 
 /** Whether a word still says something. */

@@ -26,6 +26,8 @@ export class Grace {
     const hosts = [...view.all('host').values()]
     const silent = hosts
       .filter(({ decided }) => decided.approval === 'approved')
+      // One that is proven off has nothing to say.
+      .filter(({ decided }) => decided.recovery?.phase !== 'fenced')
       .map(({ name }) => name)
       .filter(name => view.heard(name).report === undefined)
     this.#isOver = silent.length === 0 || clock.monotonic() - this.#begunAt >= graceMs

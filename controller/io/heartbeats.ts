@@ -15,13 +15,13 @@ export type HeartbeatValues = {
   readonly hosts: () => Iterable<{ readonly host: HostId; readonly generation: number }>
 }
 
-/** Every host that is let in. */
+/** Every host that is let in, but for those that are taken for dead. */
 export function* hostsToBeat(view: View): Generator<{
   readonly host: HostId
   readonly generation: number
 }> {
   for (const { name, decided } of view.all('host').values()) {
-    if (decided.approval !== 'approved') continue
+    if (decided.approval !== 'approved' || decided.recovery) continue
     yield { host: decided.uuid as HostId, generation: view.indexes.hostGeneration(name) }
   }
 }

@@ -196,6 +196,7 @@ export class Reign {
     this.#woken = false
     const { election, clock, ledger } = this.#options
     if (!election.holds(clock.monotonic()) || ledger.broken) return
+    this.view.fold({ type: 'turn', at: this.now() })
     // Either the journal is an older copy, or we are deposed: then it does not let us raise it.
     if (this.#epochSeen >= ledger.epoch) await ledger.raiseAbove(this.#epochSeen)
     this.#dial()
@@ -275,6 +276,8 @@ export class Reign {
     const orders = names
       .flatMap(name => this.view.named('host', name) ?? [])
       .filter(host => this.view.heard(host.name).report !== undefined)
+      // Nothing new may begin on a host that is taken for dead, should it live after all.
+      .filter(host => host.decided.recovery === undefined)
       .map(host => ({ host, order: orderFor(this.view, host, context) }))
     if (orders.length === 0) return
     await ledger.durable()

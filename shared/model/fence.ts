@@ -172,13 +172,10 @@ export const LabDevice = Strict({
 export type LabDevice = DeepReadonly<Type.Static<typeof LabDevice>>
 
 /** Whatever can cut a host's power. */
-export const FenceDevice = Type.Union([
-  IpmiDevice,
-  RedfishDevice,
-  AgentDevice,
-  PduDevice,
-  LabDevice
-])
+export const FenceDevice = Type.Union(
+  [IpmiDevice, RedfishDevice, AgentDevice, PduDevice, LabDevice],
+  { description: 'A device by its type: ipmi, redfish, agent, pdu or lab.' }
+)
 export type FenceDevice = DeepReadonly<Type.Static<typeof FenceDevice>>
 
 /**

@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { FenceLevels } from './fence.ts'
 import { HostFacts } from './host-facts.ts'
 import { type KindDefinition, mib, type Stored, Strict, Timestamp, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
@@ -15,7 +16,13 @@ export const HostSpec = Strict({
     maximum: 64,
     default: 4,
     description: 'Virtual processors that one hardware thread may carry. Unit: ratio.'
-  })
+  }),
+  fence: Type.Optional(FenceLevels),
+  afterFence: Type.Optional(
+    Words(['on', 'off'], {
+      description: 'Whether it is switched on again once its instances are safe; left out: on.'
+    })
+  )
 })
 export type HostSpec = DeepReadonly<Type.Static<typeof HostSpec>>
 
@@ -29,13 +36,76 @@ export type HostDecided = {
   /** Where its agent listens, such as tcp://10.0.0.7:7411. */
   readonly endpoint: string
   readonly deletedAt?: string
+  /** Kernel's boot id when it was last heard: another one is another life. */
+  readonly bootId?: string
+  /** Set from the moment in which it is taken for dead until it is back. */
+  readonly recovery?: HostRecovery
+  /** Set while an operator has it emptied, or out of service. */
+  readonly duty?: HostDuty
+}
+
+/** `fencing`: it must be off before anything starts elsewhere; `fenced`: that is proven. */
+export const recoveryPhases = ['fencing', 'fenced'] as const
+
+/**
+ * What proves that nothing of a host runs any more: a device that is not the host has read *off*
+ * twice; its own hardware watchdog must have fired; an operator has looked; it says itself that it
+ * was booted anew.
+ */
+export const proofVerdicts = ['off-confirmed', 'expired', 'operator', 'rebooted'] as const
+
+/** From the suspicion that a host is dead to its return; see controller/core/fencing.ts. */
+export type HostRecovery = {
+  /** Names this fence: what is said of another one proves nothing here. */
+  readonly id: string
+  readonly phase: (typeof recoveryPhases)[number]
+  /** RFC 3339. */
+  readonly since: string
+  /** Why it was taken for dead, with numbers. */
+  readonly because: string
+  /** The boot that is over once it is fenced; left out: none was ever heard of. */
+  readonly bootId?: string
+  readonly proof?: {
+    readonly verdict: (typeof proofVerdicts)[number]
+    readonly because: string
+    /** RFC 3339. */
+    readonly at: string
+  }
+}
+
+/** Out of service by an operator's wish. */
+export type HostDuty = {
+  /** `draining`: its instances are on their way to others; `maintenance`: nothing starts there. */
+  readonly state: 'draining' | 'maintenance'
+  /** RFC 3339. */
+  readonly since: string
+  readonly by: string
+  /** Most instances that are on their way at once. */
+  readonly parallel: number
+  /** Whether what cannot go while it runs is shut down for the move. */
+  readonly cold: boolean
+  /** Instances that were here when it began, by id: they come back if that is wished. */
+  readonly had?: readonly string[]
 }
 
 /** A host in the journal; its name is made of the hostname that it first knocked with. */
 export type Host = Stored<'host', HostSpec, HostDecided>
 
-/** `pending`: not let in yet; `unknown`: not heard since this controller leads; see liveness. */
-export const hostPhases = ['pending', 'online', 'late', 'silent', 'unknown'] as const
+/** How a host stands; what each means is told in controller/core/standing.ts. */
+export const hostPhases = [
+  'pending',
+  'online',
+  'late',
+  'silent',
+  'suspect',
+  'unknown',
+  'fencing',
+  'fenced',
+  'recovering',
+  'draining',
+  'maintenance',
+  'gone'
+] as const
 
 /** How a host stands, with the facts that its agent last reported. */
 export const HostStatus = Strict({
@@ -57,6 +127,32 @@ export const HostStatus = Strict({
         fault: Type.Optional(Type.String({ description: 'Why none can come; left out: they can.' }))
       },
       { description: 'Whether running instances of other hosts can come here.' }
+    )
+  ),
+  fence: Type.Optional(
+    Strict(
+      {
+        want: Words(['watch', 'off', 'on'], { description: 'What is wanted of its power.' }),
+        phase: Words(['idle', 'working', 'waiting', 'proven'], {
+          description: 'How far bootd is with that.'
+        }),
+        attempt: Type.Integer({ description: 'How often all levels were begun. Unit: count.' }),
+        verdict: Type.Optional(Type.String({ description: 'What was found.' })),
+        story: Type.Optional(
+          Type.Array(Type.String(), { description: 'What was tried, the oldest first.' })
+        ),
+        devices: Type.Array(
+          Strict({
+            level: Type.Integer({ description: 'The level that it is of, from 1. Unit: count.' }),
+            name: Type.String({ description: 'What it is, and where.' }),
+            power: Words(['on', 'off', 'unknown'], { description: 'What it read last.' }),
+            reachable: Type.Optional(Type.Boolean({ description: 'Whether it answers.' })),
+            because: Type.Optional(Type.String({ description: 'Why it is not reachable.' }))
+          }),
+          { description: 'Its fence devices, as they were found last.' }
+        )
+      },
+      { description: 'How the devices are that would fence it.' }
     )
   )
 })

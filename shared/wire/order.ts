@@ -241,6 +241,8 @@ export const PeerSeen = Strict({
   /** UUID of the peer. */
   host: Text(64),
   reached: Type.Boolean(),
+  /** Where it was not: whether its kernel takes calls, says that nobody listens, or is silent. */
+  sign: Type.Optional(Words(['accepts', 'refuses', 'silent'], { description: 'What it shows.' })),
   /** How long ago it was looked for last. Unit: ms. */
   ageMs: Type.Number({ minimum: 0 })
 })

@@ -75,6 +75,9 @@ export function sampleCloud(
     }
     done({ verb: 'join', wish })
     report(name, { facts: sampleFacts(name, memoryMib) })
+    const { decided, ...rest } = host(name)
+    const known: Host = { ...rest, decided: { ...decided, bootId: 'boot' } }
+    commit({ changes: [{ op: 'put', resource: known }], decisions: [] })
   }
   for (const [name, type] of [
     ['tiny', 'vm'],

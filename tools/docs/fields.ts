@@ -49,14 +49,18 @@ type Node = {
   readonly maximum?: number
   readonly minLength?: number
   readonly maxLength?: number
+  readonly minItems?: number
   readonly maxItems?: number
   readonly pattern?: string
   readonly format?: string
+  /** One of several forms: what is in them is said by the API's description alone. */
+  readonly anyOf?: readonly Node[]
 }
 /** All of them: one that is used and not known here would silently be left out. */
 const known = [
   ...['type', 'description', 'default', 'enum', 'properties', 'required', 'additionalProperties'],
-  ...['items', 'minimum', 'maximum', 'minLength', 'maxLength', 'maxItems', 'pattern', 'format']
+  ...['items', 'minimum', 'maximum', 'minLength', 'maxLength', 'maxItems', 'pattern', 'format'],
+  ...['minItems', 'anyOf']
 ]
 
 type Named = readonly [path: string, field: Field]
@@ -108,7 +112,8 @@ const types: Readonly<Record<string, Field['type']>> = {
   object: 'object'
 }
 
-function typeOf({ type, pattern, enum: words }: Node): Field['type'] {
+function typeOf({ type, pattern, enum: words, anyOf }: Node): Field['type'] {
+  if (anyOf !== undefined) return 'object'
   if (pattern === namePattern) return 'name'
   const found = words === undefined ? types[type ?? ''] : 'text'
   assert(found !== undefined, `a field is of the type "${type}": teach the generator`)

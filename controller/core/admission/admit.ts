@@ -10,6 +10,7 @@ import { isRefusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
 import { type Context, reference, type Verdict } from './context.ts'
 import { approveHost, type HostWish, joinHost } from './host.ts'
+import { confirmOff } from './host-off.ts'
 import { removeHost } from './host-remove.ts'
 import { failImage, fillImage, type ImageContent } from './image.ts'
 import { changeInstance, powerInstance, restartInstance } from './instance-change.ts'
@@ -58,6 +59,7 @@ export type Intent =
   | { readonly verb: 'cancel-move'; readonly id: string }
   | { readonly verb: 'join'; readonly wish: HostWish }
   | { readonly verb: 'approve'; readonly id: string }
+  | { readonly verb: 'confirm-off'; readonly id: string }
   | { readonly verb: 'fill-image'; readonly id: string; readonly content: ImageContent }
   | { readonly verb: 'fail-image'; readonly id: string; readonly failure: string }
 
@@ -92,6 +94,8 @@ export function admit(view: View, intent: Intent, context: Context): Verdict {
       return joinHost(view, intent.wish, context)
     case 'approve':
       return on(view, 'host', intent.id, (host: Host) => approveHost(view, host, context))
+    case 'confirm-off':
+      return on(view, 'host', intent.id, (host: Host) => confirmOff(view, host, context))
     case 'fill-image':
       return on(view, 'image', intent.id, (image: Image) =>
         fillImage(image, intent.content, context)

@@ -27,6 +27,22 @@ export const host = {
       default: 4,
       minimum: 0.1,
       maximum: 64
+    },
+    fence: { doc: 'Levels, in the order in which they are tried.', type: 'list', itemsMax: 4 },
+    'fence[].devices': {
+      doc: 'Devices that must all confirm.',
+      type: 'list',
+      required: true,
+      itemsMax: 4
+    },
+    'fence[].devices[]': {
+      doc: 'A device by its type: ipmi, redfish, agent, pdu or lab.',
+      type: 'object'
+    },
+    afterFence: {
+      doc: 'Whether it is switched on again once its instances are safe; left out: on.',
+      type: 'text',
+      words: ['on', 'off']
     }
   }
 } as const

@@ -1,0 +1,34 @@
+import type { Host } from '#shared/model/host.ts'
+import { formatMs } from '#shared/units.ts'
+import { fenced, recoveryOf } from '../fencing.ts'
+import { phaseOf } from '../liveness.ts'
+import { refuse } from '../refusal.ts'
+import type { View } from '../view.ts'
+import { type Context, unchanged, type Verdict } from './context.ts'
+
+/**
+ * Judges an operator's word that a host is off. It is as good as proof: what ran there starts
+ * elsewhere. So it is not taken of a host that speaks.
+ */
+export function confirmOff(view: View, host: Host, context: Context): Verdict {
+  const { name, decided } = host
+  if (decided.recovery?.phase === 'fenced') return unchanged(host)
+  const heard = view.heard(name)
+  const phase = phaseOf(host, heard, context.now.monotonic)
+  if (phase === 'pending') {
+    return refuse('conflict', `cannot take host ${name} for off: it was never let in`, {
+      next: [`remuda host delete ${name}`]
+    })
+  }
+  if (phase === 'online' || phase === 'late') {
+    const ago = formatMs(context.now.monotonic - (heard.heardAt ?? 0))
+    return refuse('conflict', `cannot take host ${name} for off: it speaks`, {
+      reasons: [`its agent was heard ${ago} ago, at ${decided.endpoint}`],
+      next: [`to empty it: remuda host drain ${name}`, 'or switch it off first']
+    })
+  }
+  const because = `${context.by} has seen that it is off`
+  const recovery = decided.recovery ?? recoveryOf(host, because, context)
+  const commit = fenced(view, { host, recovery }, { verdict: 'operator', because }, context)
+  return { commit, resource: { ...host, decided: { ...decided, recovery } } }
+}

@@ -1,0 +1,138 @@
+/**
+ * What becomes of the instances of a host that is proven off. Those that can, lose their host and
+ * are placed anew like any that wait for one: by priority, all together, and again whenever
+ * anything changes. What only that host holds waits for its return, and `why` says so.
+ */
+import type { Host } from '#shared/model/host.ts'
+import type { Resource } from '#shared/model/index.ts'
+import type { Instance } from '#shared/model/instance.ts'
+import type { Volume } from '#shared/model/volume.ts'
+import { type Context, decision, isoOf } from './admission/context.ts'
+import type { Change, Commit } from './commit.ts'
+import { notification } from './notification.ts'
+import { listed } from './refusal.ts'
+import { subjectOf } from './subject.ts'
+import type { View } from './view.ts'
+
+/** Instances that leave in one commit, so that none is long. */
+const perCommit = 64
+
+/** Frees what may start elsewhere from hosts that are proven off. */
+export function* evacuations(view: View, context: Context): Iterable<Commit> {
+  for (const host of [...view.all('host').values()]) {
+    const { recovery } = host.decided
+    if (recovery?.phase !== 'fenced') continue
+    const { leaving, staying } = splitOf(view, host)
+    for (let at = 0; at < leaving.length; at += perCommit) {
+      const some = leaving.slice(at, at + perCommit)
+      const isFirst = at === 0
+      yield evacuation(
+        view,
+        { host, some, told: isFirst ? { leaving, staying } : undefined },
+        context
+      )
+    }
+    const volumes = freeVolumesOf(view, host)
+    if (volumes.length > 0) {
+      const because = `${host.name} is proven off, and other hosts see their pools`
+      yield {
+        changes: volumes.map(volume => ({ op: 'put', resource: unboundVolume(volume) })),
+        decisions: [decision(context, 'evacuated', because, ...volumes.map(subjectOf))]
+      }
+    }
+  }
+}
+
+type Split = {
+  readonly leaving: readonly Instance[]
+  /** With why. */
+  readonly staying: readonly { readonly instance: Instance; readonly because: string }[]
+}
+
+/** Who leaves a dead host, the most important first, and who stays, and why. */
+export function splitOf(view: View, host: Host): Split {
+  const leaving: Instance[] = []
+  const staying: { instance: Instance; because: string }[] = []
+  for (const id of view.indexes.of('host-instances', host.name)) {
+    const instance = view.get('instance', id)
+    if (!instance || instance.decided.moving) continue
+    const because = whyItStays(view, instance)
+    if (because === undefined) leaving.push(instance)
+    else staying.push({ instance, because })
+  }
+  leaving.sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
+  return { leaving, staying }
+}
+
+/** Why an instance waits for its own host, also when that is proven off; undefined: it does not. */
+export function whyItStays(view: View, instance: Instance): string | undefined {
+  const { spec, decided } = instance
+  if (decided.deletedAt !== undefined) return 'it is being deleted'
+  if (!spec.highlyAvailable) return 'it is not highly available (highlyAvailable: false)'
+  if (spec.host !== undefined) return `it may run on ${spec.host} alone (spec.host)`
+  const local = decided.volumes
+    .flatMap(id => view.get('volume', id) ?? [])
+    .find(volume => !isShared(view, volume))
+  if (!local) return undefined
+  return `its volume ${local.name} is in pool ${local.spec.pool}, which only that host sees`
+}
+
+const isShared = (view: View, volume: Volume): boolean =>
+  view.named('pool', volume.spec.pool)?.spec.shared === true
+
+/** Volumes without a user that other hosts could use as well. */
+const freeVolumesOf = (view: View, host: Host): readonly Volume[] =>
+  [...view.indexes.of('host-volumes', host.name)]
+    .flatMap(id => view.get('volume', id) ?? [])
+    .filter(volume => volume.decided.deletedAt === undefined && isShared(view, volume))
+    .filter(volume => view.indexes.of('volume-user', volume.id).size === 0)
+
+const unboundVolume = (volume: Volume): Volume => {
+  const { host: _, ...decided } = volume.decided
+  return { ...volume, decided }
+}
+
+function evacuation(
+  view: View,
+  given: {
+    readonly host: Host
+    readonly some: readonly Instance[]
+    /** What is told of the whole, with the first commit. */
+    readonly told: Split | undefined
+  },
+  context: Context
+): Commit {
+  const { host, some, told } = given
+  const freed = some.map((instance): Instance => {
+    const { host: _, ...decided } = instance.decided
+    return { ...instance, decided }
+  })
+  const volumes = some
+    .flatMap(({ decided }) => decided.volumes)
+    .flatMap(id => view.get('volume', id) ?? [])
+    .map(unboundVolume)
+  const { proof } = host.decided.recovery!
+  const because = `${host.name} is off: ${proof?.because ?? 'proven'}`
+  const event = told && eventOf(view, { host, ...told }, context)
+  const resources: Resource[] = [...freed, ...volumes, ...(event ? [event] : [])]
+  return {
+    changes: resources.map((resource): Change => ({ op: 'put', resource })),
+    decisions: [
+      decision(context, 'evacuated', because, ...some.map(subjectOf)),
+      ...(event ? [decision(context, 'evacuated', event.spec.message, subjectOf(host))] : [])
+    ]
+  }
+}
+
+function eventOf(
+  view: View,
+  { host, leaving, staying }: Split & { readonly host: Host },
+  context: Context
+) {
+  const some = staying.map(({ instance, because }) => `${instance.name} (${because})`)
+  const rest = some.length === 0 ? '' : `; ${some.length} wait for its return: ${listed(some)}`
+  const message = `${leaving.length} instances start elsewhere${rest}`
+  const at = isoOf(context)
+  const seen = { subject: subjectOf(host), reason: 'evacuated', message, at }
+  return notification(view, { ...seen, severity: 'warning', source: 'controller' }, context)
+}

@@ -1,0 +1,35 @@
+/** What bootd should do about the power of each host, worked out of what is recorded. */
+import { secretsOf } from '#shared/model/fence.ts'
+import type { Host } from '#shared/model/host.ts'
+import type { FenceOrder } from '#shared/wire/fence.ts'
+import { splitOf } from './evacuation.ts'
+import type { View } from './view.ts'
+
+/** An order for each host that has a fence device: all of them, at each moment. */
+export const fenceOrdersOf = (view: View, epoch: number): readonly FenceOrder[] =>
+  [...view.all('host').values()].flatMap(host => fenceOrderOf(view, host, epoch) ?? [])
+
+function fenceOrderOf(view: View, host: Host, epoch: number): FenceOrder | undefined {
+  const levels = host.spec.fence ?? []
+  const { approval, uuid, deletedAt } = host.decided
+  if (levels.length === 0 || approval !== 'approved' || deletedAt !== undefined) return undefined
+  const known = secretsOf(levels).flatMap(name => view.secrets().get(name) ?? [])
+  return {
+    host: uuid,
+    name: host.name,
+    levels,
+    secrets: Object.fromEntries(known.map(({ name, value }) => [name, value])),
+    ...wantOf(view, host),
+    epoch
+  }
+}
+
+/** A host is switched on again only when nothing of it is left to be started elsewhere. */
+function wantOf(view: View, host: Host): Pick<FenceOrder, 'want' | 'fence'> {
+  const { recovery } = host.decided
+  if (!recovery) return { want: 'watch' }
+  if (recovery.phase === 'fencing') return { want: 'off', fence: recovery.id }
+  const isWanted = host.spec.afterFence !== 'off' && host.decided.duty === undefined
+  if (!isWanted || splitOf(view, host).leaving.length > 0) return { want: 'watch' }
+  return { want: 'on', fence: `${recovery.id}-on` }
+}

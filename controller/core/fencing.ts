@@ -1,0 +1,190 @@
+/**
+ * Fence before move: how a host that is taken for dead is proven off, and how it comes back.
+ *
+ *              suspected                    proof
+ *   (in use) ────────────► fencing ─────────────────────► fenced ──► its instances start elsewhere
+ *      ▲                      │                             │
+ *      │  it speaks, and is   │                             │ it is heard with another boot
+ *      ├──── the same boot ───┘                             │
+ *      └────────────────────────────────────────────────────┘
+ *
+ * Proof is what bootd says of this very fence: a device that is not the host has read *off* twice.
+ * Or an operator's word, or the host's own: a boot that is another one than that which was lost.
+ * Nothing else is proof: no return code, no silence however long, no reset.
+ *
+ * From `fencing` on the host gets neither orders nor heartbeats, so nothing new can begin there.
+ * Only that a fence is wanted is recorded, not how far it is: whoever leads next asks bootd anew.
+ */
+import type { Host, HostRecovery } from '#shared/model/host.ts'
+import type { Resource } from '#shared/model/index.ts'
+import { formatMs } from '#shared/units.ts'
+import type { FenceState } from '#shared/wire/fence.ts'
+import { type Context, decision, isoOf } from './admission/context.ts'
+import type { Change, Commit } from './commit.ts'
+import { notification } from './notification.ts'
+import { subjectOf } from './subject.ts'
+import { suspicionOf } from './suspicion.ts'
+import type { HostHeard, View } from './view.ts'
+
+/** A host that speaks so long after it was proven off is not off. Unit: ms. */
+const lyingMs = 3_000
+
+/** Decides what comes next of hosts that are dead, were dead, or may be. */
+export function* fencings(view: View, context: Context): Iterable<Commit> {
+  for (const host of [...view.all('host').values()]) {
+    const { recovery } = host.decided
+    const commit = recovery
+      ? nextOfRecovery(view, { host, recovery }, context)
+      : (beginning(view, host, context) ?? booted(view, host, context))
+    if (commit) yield commit
+  }
+}
+
+function beginning(view: View, host: Host, context: Context): Commit | undefined {
+  const suspicion = suspicionOf(view, host, context.now.monotonic)
+  if (suspicion.verdict !== 'suspect') return undefined
+  const { because } = suspicion
+  const recovery = recoveryOf(host, because, context)
+  const message = `taken for dead: ${because}; must be off before anything starts elsewhere`
+  return change(view, { ...host, decided: { ...host.decided, recovery } }, context, {
+    verb: 'fencing',
+    message,
+    severity: 'alarm'
+  })
+}
+
+/** The beginning of a recovery. */
+export function recoveryOf(host: Host, because: string, context: Context): HostRecovery {
+  const { bootId } = host.decided
+  return {
+    id: context.newId('fe'),
+    phase: 'fencing',
+    since: isoOf(context),
+    because,
+    ...(bootId !== undefined && { bootId })
+  }
+}
+
+/** Remembers each boot: what was believed of an earlier one is void. */
+function booted(view: View, host: Host, context: Context): Commit | undefined {
+  const { report } = view.heard(host.name)
+  if (!report || report.bootId === host.decided.bootId) return undefined
+  const before = host.decided.bootId
+  const after: Host = { ...host, decided: { ...host.decided, bootId: report.bootId } }
+  if (before === undefined) return { changes: [{ op: 'put', resource: after }], decisions: [] }
+  const message = `booted anew: boot ${report.bootId}, was ${before}`
+  return change(view, after, context, { verb: 'host-booted', message, severity: 'notice' })
+}
+
+type Lost = { readonly host: Host; readonly recovery: HostRecovery }
+
+function nextOfRecovery(view: View, lost: Lost, context: Context): Commit | undefined {
+  return lost.recovery.phase === 'fencing'
+    ? nextOfFencing(view, lost, context)
+    : nextOfFenced(view, lost, context)
+}
+
+function nextOfFencing(view: View, lost: Lost, context: Context): Commit | undefined {
+  const { host, recovery } = lost
+  const state = view.fence(host.name)
+  const verdict = proofIn(state, recovery)
+  if (verdict) {
+    const took = formatMs(Math.max(0, context.now.wall - Date.parse(recovery.since)))
+    const because = `${verdict.because} (${took} after it was taken for dead)`
+    return fenced(view, lost, { verdict: 'off-confirmed', because }, context)
+  }
+  const heard = view.heard(host.name)
+  if (!isHeardSince(heard, recovery.since)) return undefined
+  const { report } = heard
+  if (!report) return undefined
+  const isSame = report.bootId === recovery.bootId
+  const message = isSame
+    ? 'heard again before it was proven off: the fence is withdrawn, nothing has moved'
+    : `back by itself with boot ${report.bootId}: what ran there has ended, and starts there again`
+  return back(view, host, context, { verb: 'fence-withdrawn', message, severity: 'warning' })
+}
+
+/** What bootd says counts for the fence that it was asked for, and for no other one. */
+const proofIn = (
+  state: FenceState | undefined,
+  { id }: HostRecovery
+): { readonly because: string } | undefined =>
+  state?.verdict?.verdict === 'off-confirmed' && state.verdict.fence === id
+    ? state.verdict
+    : undefined
+
+/** Records a proof, from which on its instances may start elsewhere. */
+export function fenced(
+  view: View,
+  { host, recovery }: Lost,
+  proof: Omit<NonNullable<HostRecovery['proof']>, 'at'>,
+  context: Context
+): Commit {
+  const after: HostRecovery = {
+    ...recovery,
+    phase: 'fenced',
+    proof: { ...proof, at: isoOf(context) }
+  }
+  const message = `proven off (${proof.verdict}): ${proof.because}`
+  return change(view, { ...host, decided: { ...host.decided, recovery: after } }, context, {
+    verb: 'fenced',
+    message,
+    severity: 'alarm'
+  })
+}
+
+function nextOfFenced(view: View, { host, recovery }: Lost, context: Context): Commit | undefined {
+  const heard = view.heard(host.name)
+  const { proof, bootId } = recovery
+  if (!proof || !heard.report || !isHeardSince(heard, proof.at)) return undefined
+  const offFor = formatMs(Math.max(0, context.now.wall - Date.parse(proof.at)))
+  if (bootId === undefined || heard.report.bootId !== bootId) {
+    const message = `back with boot ${heard.report.bootId}, ${offFor} after it was proven off`
+    return back(view, host, context, { verb: 'host-back', message, severity: 'notice' })
+  }
+  if ((heard.heardAtWall ?? 0) - Date.parse(proof.at) < lyingMs) return undefined
+  const message =
+    `heard in the same boot ${bootId}, ${offFor} after it was "proven" off (${proof.because}): ` +
+    'the proof was wrong; what has moved away is ended there at once, and nothing new comes'
+  const duty = {
+    state: 'maintenance' as const,
+    since: isoOf(context),
+    by: 'controller',
+    parallel: 1,
+    cold: false
+  }
+  const held = { ...host, decided: { ...host.decided, duty } }
+  return back(view, held, context, { verb: 'fence-lied', message, severity: 'alarm' })
+}
+
+/** By people's clock, since the next controller has another monotonic one. */
+const isHeardSince = ({ heardAtWall, connected }: HostHeard, since: string): boolean =>
+  connected && heardAtWall !== undefined && heardAtWall > Date.parse(since)
+
+function back(view: View, host: Host, context: Context, words: Words): Commit {
+  const { recovery: _, ...decided } = host.decided
+  const bootId = view.heard(host.name).report?.bootId ?? decided.bootId
+  const after: Host = { ...host, decided: { ...decided, ...(bootId && { bootId }) } }
+  return change(view, after, context, words)
+}
+
+type Words = {
+  readonly verb: string
+  readonly message: string
+  readonly severity: 'notice' | 'warning' | 'alarm'
+}
+
+function change(view: View, host: Host, context: Context, words: Words): Commit {
+  const { verb, message, severity } = words
+  const subject = subjectOf(host)
+  const seen = { subject, reason: verb, message, severity, source: 'controller' }
+  const event = notification(view, { ...seen, at: isoOf(context) }, context)
+  return {
+    changes: [host, event].map((resource: Resource): Change => ({ op: 'put', resource })),
+    decisions: [decision(context, verb, message, subject)]
+  }
+}
+
+/** Whether a host is proven off, so that nothing of it runs. */
+export const isOff = (view: View, host: string | undefined): boolean =>
+  host !== undefined && view.named('host', host)?.decided.recovery?.phase === 'fenced'

@@ -1,0 +1,181 @@
+/**
+ * What the API shows of a host: how it stands and why, what its agent last said, and how the
+ * devices are that would fence it.
+ */
+import type { Host } from '#shared/model/host.ts'
+import type { Condition } from '#shared/model/index.ts'
+import { formatMs, type Ms } from '#shared/units.ts'
+import type { FenceState } from '#shared/wire/fence.ts'
+import type { Report } from '#shared/wire/order.ts'
+import { capacityOf } from './capacity.ts'
+import { phaseOf } from './liveness.ts'
+import { condition, type Shown } from './shown.ts'
+import { silenceOf } from './silence.ts'
+import { type Standing, standingOf } from './standing.ts'
+import { suspicionOf } from './suspicion.ts'
+import type { Moment, View } from './view.ts'
+import { isFresh, reachSentence } from './witnesses.ts'
+
+/** What is shown of a host. */
+export function showHost(view: View, host: Host, now: Moment): Shown {
+  const heard = view.heard(host.name)
+  const phase = view.watches
+    ? standingOf(view, host, now.monotonic)
+    : (host.decided.recovery?.phase ?? phaseOf(host, heard, now.monotonic))
+  const fence = view.fence(host.name)
+  const capacity = capacityOf(view, host)
+  const { report } = heard
+  return {
+    status: {
+      phase,
+      ...(heard.heardAtWall !== undefined && {
+        lastHeardAt: new Date(heard.heardAtWall).toISOString()
+      }),
+      ...(report && { bootId: report.bootId, agentVersion: report.agentVersion }),
+      instances: view.indexes.promised(host.name).count,
+      foreign: report?.foreign.length ?? 0,
+      memoryMib: capacity?.memoryMib ?? 0,
+      memoryPromisedMib: capacity?.memoryPromisedMib ?? 0,
+      vcpus: capacity?.vcpus ?? 0,
+      vcpusPromised: capacity?.vcpusPromised ?? 0,
+      ...(report?.facts && { facts: report.facts }),
+      ...(report?.migration && { migration: migrationOf(report.migration) }),
+      ...(fence && { fence: fenceShown(fence) })
+    },
+    conditions: [
+      hostReady(view, { host, phase, heardAt: heard.heardAt, now: now.monotonic }),
+      ...peersReach(view, host, now.monotonic),
+      ...libvirtAnswers(view, host),
+      ...kvmWorks(view, host),
+      ...canBeFenced(view, host)
+    ],
+    observedGeneration: report ? host.generation : 0
+  }
+}
+
+const migrationOf = ({ uri, fault }: NonNullable<Report['migration']>) => ({
+  uri,
+  ...(fault !== undefined && { fault })
+})
+
+function hostReady(
+  view: View,
+  seen: {
+    readonly host: Host
+    readonly phase: Standing
+    readonly heardAt: Ms | undefined
+    readonly now: Ms
+  }
+): Condition {
+  const { host, phase, heardAt, now } = seen
+  if (phase === 'pending') {
+    const message = `waits to be let in: remuda host approve ${host.name}`
+    return condition('ready', false, { reason: 'pending', message })
+  }
+  const { recovery, duty } = host.decided
+  if (recovery) {
+    const { proof, because, since } = recovery
+    const message = proof
+      ? `off since ${proof.at} (${proof.verdict}): ${proof.because}`
+      : `taken for dead since ${since}: ${because}; ${fenceWords(view, host)}`
+    return condition('ready', false, { reason: phase, message })
+  }
+  if (phase === 'maintenance') {
+    const next = `remuda host resume ${host.name}`
+    const message = `out of service since ${duty?.since} by ${duty?.by}: ${next}`
+    return condition('ready', false, { reason: 'maintenance', message })
+  }
+  if (!view.watches) {
+    const message = 'hosts are heard by the controller alone; this candidate follows the journal'
+    return condition('ready', 'unknown', { reason: 'not-watched', message })
+  }
+  if (heardAt === undefined) {
+    const message = `not heard since this controller leads; dialling ${host.decided.endpoint}`
+    return condition('ready', 'unknown', { reason: 'not-heard', message })
+  }
+  const suspicion = suspicionOf(view, host, now)
+  if (suspicion.verdict === 'held') {
+    const message = `${suspicion.because}; ${suspicion.next}`
+    return condition('ready', false, { reason: suspicion.hold, message })
+  }
+  const silence = formatMs(now - heardAt)
+  if (phase === 'online') {
+    return condition('ready', true, { reason: 'online', message: `heard ${silence} ago` })
+  }
+  const peers = phase === 'silent' ? silenceOf(view, host, now) : ''
+  return condition('ready', false, { reason: phase, message: `not heard for ${silence}${peers}` })
+}
+
+function peersReach(view: View, host: Host, now: Ms): readonly Condition[] {
+  const words = view.witnesses.of(host.decided.uuid).filter(word => isFresh(word, now))
+  if (words.length === 0) return []
+  const message = reachSentence(words, now)
+  const reached = words.filter(word => word.reached).length
+  const reason = reached === words.length ? 'by-all' : reached > 0 ? 'by-some' : 'by-none'
+  return [condition('reached-by-peers', reached > 0, { reason, message })]
+}
+
+function libvirtAnswers(view: View, host: Host): readonly Condition[] {
+  const { report } = view.heard(host.name)
+  if (!report) return []
+  const silence = report.libvirtSilence
+  return silence === undefined
+    ? [condition('libvirt', true, { reason: 'answers', message: 'libvirt answers' })]
+    : [condition('libvirt', false, { reason: 'silent', message: silence })]
+}
+
+function kvmWorks(view: View, host: Host): readonly Condition[] {
+  const kvm = view.heard(host.name).report?.facts?.kvm
+  if (!kvm) return []
+  const reason = kvm.works ? 'tried' : 'does-not-work'
+  return [condition('kvm', kvm.works, { reason, message: kvm.because })]
+}
+
+/** How far a fence is, by what bootd said last. */
+export function fenceWords(view: View, host: Host): string {
+  if ((host.spec.fence ?? []).length === 0) {
+    return `it has no fence device; if it is off: remuda host confirm-off ${host.name}`
+  }
+  const state = view.fence(host.name)
+  if (!state || state.fence !== host.decided.recovery?.id)
+    return 'waits for bootd to take the fence'
+  const last = state.story.at(-1)
+  const tries = state.attempt > 1 ? `, attempt ${state.attempt}` : ''
+  return `bootd: ${last ?? `level ${state.level} is tried`}${tries}`
+}
+
+const fenceShown = ({ want, phase, verdict, attempt, story, devices }: FenceState) => ({
+  want,
+  phase,
+  attempt,
+  ...(verdict && { verdict: verdict.verdict }),
+  ...(story.length > 0 && { story: [...story] }),
+  devices: devices.map(({ level, name, power, reachable, because }) => ({
+    level,
+    name,
+    power,
+    ...(reachable !== undefined && { reachable }),
+    ...(because !== undefined && { because })
+  }))
+})
+
+/** A device that is dead is to be known before it is needed. */
+function canBeFenced(view: View, host: Host): readonly Condition[] {
+  if (host.decided.approval !== 'approved') return []
+  if ((host.spec.fence ?? []).length === 0) {
+    const message = 'it has no fence device: if it dies, an operator must say that it is off'
+    return [condition('fence', false, { reason: 'no-device', message })]
+  }
+  const state = view.fence(host.name)
+  if (!state) {
+    const message = 'no bootd has said anything of its devices yet'
+    return [condition('fence', 'unknown', { reason: 'not-asked', message })]
+  }
+  const dead = state.devices.filter(({ reachable }) => reachable === false)
+  if (dead.length > 0) {
+    const message = dead.map(({ name, because }) => `${name}: ${because ?? 'no answer'}`).join('; ')
+    return [condition('fence', false, { reason: 'device-silent', message })]
+  }
+  const names = state.devices.map(({ name, power }) => `${name} reads ${power}`).join(', ')
+  return [condition('fence', true, { reason: 'devices-answer', message: names })]
+}

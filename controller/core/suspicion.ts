@@ -1,0 +1,159 @@
+/**
+ * Whether a silent host is to be taken for dead. Silence alone says little: it may be our own
+ * fault, a busy host, an agent that crashed on a machine that lives. So three things must agree: we
+ * have listened all the time and heard nothing, peers that we hear have looked for it since and
+ * found nothing, and too few others are missing for the fault to be the network's or ours.
+ *
+ *   what peers find at its address          it is suspected after
+ *   nothing answers                         `suspectMs` of silence
+ *   its kernel takes calls, no agent talks  `hungMs`: it may be starved, or stopped for a moment
+ *   its kernel says that nobody listens     never: the agent has ended, what runs there runs on
+ *   it answers                              never: the fault is ours, or between us
+ *   nobody could look                       `unwitnessedMs`
+ */
+import type { Host } from '#shared/model/host.ts'
+import { formatMs, type Ms } from '#shared/units.ts'
+import { corroborationOf } from './silence.ts'
+import type { View } from './view.ts'
+import { corroborationSentence } from './witnesses.ts'
+
+/** Five heartbeats. */
+export const suspectMs: Ms = 2_500
+/** A machine that takes calls may only be slow. */
+export const hungMs: Ms = 15_000
+/** One that this controller has never heard gets the time to be dialled. */
+export const newcomerMs: Ms = 4_000
+/** Nobody could look for it, though others are heard. */
+export const unwitnessedMs: Ms = 20_000
+/** Losses within this time count together. */
+export const brakeWindowMs: Ms = 60_000
+/** More than this share of all hosts at once is no accident of hosts. */
+export const brakeShare = 1 / 3
+/** So many may always be lost at once. */
+export const brakeHostsMin = 1
+
+/** Why somebody who would be suspected is not fenced. */
+export type Hold = 'disarmed' | 'brake' | 'rack' | 'no-device'
+
+/** What is thought of a host. */
+export type Suspicion =
+  /** Heard, or not silent for long enough to say anything. */
+  | { readonly verdict: 'none' }
+  /** Silent, but something speaks against its death. */
+  | { readonly verdict: 'waits'; readonly because: string }
+  /** It would be fenced if nothing held. */
+  | {
+      readonly verdict: 'held'
+      readonly hold: Hold
+      readonly because: string
+      readonly next: string
+    }
+  | { readonly verdict: 'suspect'; readonly because: string }
+
+/** Judges one host. */
+export function suspicionOf(view: View, host: Host, now: Ms): Suspicion {
+  const { approval, duty, recovery, deletedAt } = host.decided
+  if (approval !== 'approved' || deletedAt !== undefined || recovery) return { verdict: 'none' }
+  if (duty?.state === 'maintenance') return { verdict: 'none' }
+  const silence = silenceOfHost(view, host, now)
+  if (silence === undefined) return { verdict: 'none' }
+  const { sinceMs, isNew } = silence
+  const since = isNew
+    ? `not heard by this controller in ${formatMs(sinceMs)}`
+    : `not heard for ${formatMs(sinceMs)}`
+  const found = corroborationOf(view, host, now)
+  const because = `${since}; ${corroborationSentence(found)}`
+  const waitMs = waitMsOf(found)
+  if (waitMs === undefined || sinceMs < waitMs) return { verdict: 'waits', because }
+  return heldBy(view, host, { because, now }) ?? { verdict: 'suspect', because }
+}
+
+/** How long a host is silent, of the time in which we have listened; undefined: it is not. */
+function silenceOfHost(
+  view: View,
+  host: Host,
+  now: Ms
+): { readonly sinceMs: Ms; readonly isNew: boolean } | undefined {
+  const { heardAt } = view.heard(host.name)
+  const isNew = heardAt === undefined
+  const sinceMs = now - Math.max(heardAt ?? Number.NEGATIVE_INFINITY, view.listeningSince)
+  if (!Number.isFinite(sinceMs)) return undefined
+  return sinceMs >= (isNew ? newcomerMs : suspectMs) ? { sinceMs, isNew } : undefined
+}
+
+function waitMsOf(found: ReturnType<typeof corroborationOf>): Ms | undefined {
+  switch (found.verdict) {
+    case 'one-sided':
+      return undefined
+    case 'unknown':
+      return unwitnessedMs
+    case 'agreed':
+      if (found.sign === 'refuses') return undefined
+      return found.sign === 'accepts' ? hungMs : suspectMs
+    default:
+      return found.verdict satisfies never
+  }
+}
+
+function heldBy(
+  view: View,
+  host: Host,
+  { because, now }: { readonly because: string; readonly now: Ms }
+): Suspicion | undefined {
+  const held = (hold: Hold, why: string, next: string): Suspicion => ({
+    verdict: 'held',
+    hold,
+    because: `${because}; ${why}`,
+    next
+  })
+  const confirm = `if it is off: remuda host confirm-off ${host.name}`
+  const disarmed = view.cloud?.healing?.disarmed
+  if (disarmed) {
+    const why = `fencing is disarmed since ${disarmed.at} by ${disarmed.by}: ${disarmed.because}`
+    return held('disarmed', why, 'remuda ha arm')
+  }
+  if ((host.spec.fence ?? []).length === 0) {
+    return held('no-device', 'it has no fence device, so nothing can prove that it is off', confirm)
+  }
+  const { missing, total } = missingHosts(view, now)
+  if (missing.length > brakeHostsMin && missing.length > total * brakeShare) {
+    const percent = Math.round(brakeShare * 100)
+    const why =
+      `${missing.length} of ${total} hosts are missing at once, more than ${percent} %: ` +
+      `the fault may be the network's or ours (${missing.slice(0, 5).join(', ')})`
+    return held('brake', why, confirm)
+  }
+  const rack = host.labels['rack']
+  const other = rack === undefined ? undefined : beingFenced(view, rack)
+  if (other === undefined) return undefined
+  return held('rack', `${other} of the same rack ${rack} is being fenced`, confirm)
+}
+
+const beingFenced = (view: View, rack: string): string | undefined =>
+  [...view.all('host').values()].find(
+    ({ labels, decided }) => labels['rack'] === rack && decided.recovery?.phase === 'fencing'
+  )?.name
+
+/** Names of the hosts that have gone missing together, and how many hosts there are in service. */
+export function missingHosts(
+  view: View,
+  now: Ms
+): { readonly missing: readonly string[]; readonly total: number } {
+  const missing: string[] = []
+  let total = 0
+  for (const host of view.all('host').values()) {
+    const { approval, duty, recovery } = host.decided
+    if (approval !== 'approved' || duty?.state === 'maintenance') continue
+    total += 1
+    const isLost = recovery ? isRecent(view, host, now) : silenceOfHost(view, host, now)
+    if (isLost) missing.push(host.name)
+  }
+  return { missing, total }
+}
+
+/** One that was fenced long ago is no part of what happens now. */
+function isRecent(view: View, host: Host, now: Ms): boolean {
+  const { heardAt } = view.heard(host.name)
+  if (host.decided.recovery?.phase === 'fencing') return true
+  return heardAt !== undefined && now - heardAt < brakeWindowMs
+}
