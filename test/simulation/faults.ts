@@ -61,7 +61,12 @@ const faults: Readonly<Record<string, Strike>> = {
     // No ensemble ends a session before its time; only who holds no lease may see it so.
     if (session && session.leaseUntil() === undefined) cloud.ensemble.expire(session)
   },
-  'candidacy removed': async cloud => cloud.rob(nameOf(cloud)),
+  'candidacy removed': async cloud => cloud.rob(),
+  'candidacy removed when just elected': async (cloud, whileMs) => {
+    await cloud.anotherFirst(2 * whileMs)
+    await cloud.clock.sleep(40 * cloud.chance())
+    cloud.rob()
+  },
   'quorum lost': async (cloud, whileMs) => {
     if (!cloud.ensemble.runs) return
     cloud.ensemble.stop()

@@ -73,6 +73,7 @@ export class SimulatedCloud extends WholeCloud {
   readonly disturbed = new Set<string>()
   /** Position of the head as the ensemble has it. */
   head = 0
+  onFirst: ((path: string) => void) | undefined
   /** How often each host has lost its power. */
   readonly powerCuts = new Map<string, number>()
   /** Who cannot open a session at the moment. */
@@ -234,14 +235,23 @@ export class SimulatedCloud extends WholeCloud {
     if (session) this.ensemble.resume(session)
   }
 
-  /** Removes the candidacy of one behind its back, as an operator might who tidies up. */
-  rob(name: string): void {
-    const program = this.programs.get(name)
-    const owner = program?.session && BigInt(`0x${program.session.id}`)
-    const path = candidacies(this.ensemble.tree).find(one => one.owner === owner)?.path
-    if (!program || path === undefined) return
-    program.isRobbed = true
-    this.ensemble.meddle([{ op: 'remove', path, version: 'any' }], anybody)
+  /** Removes the candidacy of who is first behind its back, as an operator might who tidies up. */
+  rob(): void {
+    const [first] = candidacies(this.ensemble.tree)
+    for (const program of this.programs.values()) {
+      if (!first || program.session?.id !== first.owner.toString(16)) continue
+      program.isRobbed = true
+      this.ensemble.meddle([{ op: 'remove', path: first.path, version: 'any' }], anybody)
+    }
+  }
+
+  /** Resolves once another one is first among the candidates, or after so long. */
+  async anotherFirst(atMostMs: number): Promise<void> {
+    const before = candidacies(this.ensemble.tree)[0]?.path
+    const over = new AbortController()
+    this.onFirst = path => path !== before && over.abort()
+    await this.clock.sleep(atMostMs, over.signal).catch(() => {})
+    this.onFirst = undefined
   }
 
   /** Keeps what comes into the journal, as one who only reads it. */

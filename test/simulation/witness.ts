@@ -31,13 +31,19 @@ export type Witnessed = {
   readonly ensemble: { readonly tree: ZnodeTree }
   readonly problem: (because: string) => void
   head: number
+  /** Called when somebody has become first, with the path of the candidacy. */
+  onFirst: ((path: string) => void) | undefined
 }
 
 /** Looks at what a session has just changed. */
 export function witness(cloud: Witnessed, changes: readonly Change[], actor: Actor): void {
   const { tree } = cloud.ensemble
   for (const { path, what } of changes) {
-    if (what !== 'self') continue
+    if (what === 'children') {
+      const [first] = cloud.onFirst && path === candidatesPath ? candidacies(tree) : []
+      if (first) cloud.onFirst?.(first.path)
+      continue
+    }
     if (path === epochPath) {
       const [first] = candidacies(tree)
       // Who founds the cloud does so before anybody stands.

@@ -57,7 +57,7 @@ export class FakeZooKeeper implements AsyncDisposable {
   constructor(given: {
     readonly clock: Clock
     readonly latencyMs?: () => Ms
-    /** Told of what a session has changed, at once. */
+    /** Told at once of what a session has changed, or of what its end has. */
     readonly onChange?: (changes: readonly Change[], actor: Actor) => void
   }) {
     this.clock = given.clock
@@ -144,7 +144,7 @@ export class FakeZooKeeper implements AsyncDisposable {
   }
   /** Changes znodes from outside, as an operator may. */
   meddle(operations: readonly Operation[], actor: Actor): void {
-    this.#tell(this.tree.transact(operations, actor).changes)
+    this.#tell(this.tree.transact(operations, actor).changes, actor)
   }
   /** Takes the quorum away: no request is carried out, no session ends. */
   stop(): void {
@@ -186,10 +186,7 @@ export class FakeZooKeeper implements AsyncDisposable {
   ): Result {
     registration.heardAt = this.clock.monotonic()
     const { result, changes } = work(this.tree, registration.actor)
-    if (changes && changes.length > 0) {
-      this.#onChange(changes, registration.actor)
-      this.#tell(changes)
-    }
+    this.#tell(changes ?? [], registration.actor)
     return result
   }
 
@@ -220,12 +217,13 @@ export class FakeZooKeeper implements AsyncDisposable {
     registration.lives = false
     registration.gone.abort(new Fault('closed', 'the session is gone'))
     this.#registrations.splice(this.#registrations.indexOf(registration), 1)
-    this.#tell(this.tree.end(registration.id))
+    this.#tell(this.tree.end(registration.id), registration.actor)
     registration.client.wasExpired()
   }
 
-  #tell(changes: readonly Change[]): void {
+  #tell(changes: readonly Change[], actor: Actor): void {
     if (changes.length === 0) return
+    this.#onChange(changes, actor)
     for (const { client } of [...this.#registrations]) client.changed(changes)
   }
 }
