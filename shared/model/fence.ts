@@ -171,6 +171,15 @@ export const LabDevice = Strict({
 })
 export type LabDevice = DeepReadonly<Type.Static<typeof LabDevice>>
 
+/** The schema of each type: who checks a device by its own one can say which field is wrong. */
+export const deviceSchemas = {
+  ipmi: IpmiDevice,
+  redfish: RedfishDevice,
+  agent: AgentDevice,
+  pdu: PduDevice,
+  lab: LabDevice
+} as const
+
 /** Whatever can cut a host's power. */
 export const FenceDevice = Type.Union(
   [IpmiDevice, RedfishDevice, AgentDevice, PduDevice, LabDevice],

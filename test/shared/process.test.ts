@@ -41,6 +41,12 @@ test('a program gets a minimal environment in the C locale', async t => {
   t.true(stdout.includes('LC_ALL=C\n'))
 })
 
+test('a program gets the variables that are added to those few', async t => {
+  const environment = { IPMI_PASSWORD: 'sesame' }
+  const { stdout } = await run('printenv', ['IPMI_PASSWORD', 'LC_ALL'], { ...quick, environment })
+  t.is(stdout, 'sesame\nC\n')
+})
+
 test('a failure says the exit code and the last lines of what it complained of', async t => {
   const failing = run('sh', ['-c', 'for n in 1 2 3 4 5; do echo line $n >&2; done; exit 7'], quick)
   const fault = await t.throwsAsync(failing, { instanceOf: Fault })

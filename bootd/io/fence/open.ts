@@ -20,7 +20,7 @@ export type Deadlines = {
 }
 
 /** An agent starts Python and logs in; a lab host needs some seconds to come up. */
-export const deadlines: Deadlines = { ipmi: 8_000, redfish: 10_000, agent: 20_000, lab: 30_000 }
+export const deadlines: Deadlines = { ipmi: 7_000, redfish: 10_000, agent: 20_000, lab: 30_000 }
 
 /** One device under its two faces: the calls of a fence, and those that only watch. */
 export type OpenDevice = AsyncDisposable & {
