@@ -50,3 +50,7 @@ export function hostFolderOf(folder: string, host: string) {
     clock: join(own, 'clock')
   }
 }
+
+/** The administrator's socket of the controller on a host, as the machine sees it. */
+export const adminSocketOf = (folder: string, host: string): string =>
+  join(hostFolderOf(folder, host).state, 'run/admin.sock')

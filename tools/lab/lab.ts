@@ -7,7 +7,7 @@ import type { ResourceDocument } from '#shared/model/index.ts'
 import { Api } from '../cli/api/client.ts'
 import { listResources } from '../cli/api/resources.ts'
 import { askKeeper, statusOf } from './client.ts'
-import { hostFolderOf } from './folder.ts'
+import { adminSocketOf, hostFolderOf } from './folder.ts'
 import { enter, environmentOf } from './place.ts'
 import type { LabPlan } from './plan.ts'
 import type { Cut, DaemonName, LabStatus, Service } from './protocol.ts'
@@ -51,7 +51,7 @@ export class Lab implements AsyncDisposable {
 
   /** The administrator's socket of the controller on a host, as the machine sees it. */
   adminSocket(host: string): string {
-    return join(this.stateOf(host), 'run/admin.sock')
+    return adminSocketOf(this.folder, host)
   }
 
   /** A host's state folder, as the machine sees it. */

@@ -4,7 +4,7 @@ import type { Colour, Paint } from '../cli/terminal.ts'
 import type { Seen } from './look.ts'
 import type { Cut, DaemonStatus, HostStatus } from './protocol.ts'
 
-const columns = ['HOST', 'ADDRESS', 'POWER', 'DAEMONS', 'LEADS', 'CLOUD', 'INSTANCES', 'LINKS']
+const columns = ['HOST', 'ADDRESS', 'POWER', 'DAEMONS', 'CANDIDATE', 'CLOUD', 'INSTANCES', 'LINKS']
 
 /** Writes what was seen of a lab. */
 export function describeStatus(
@@ -20,11 +20,22 @@ export function describeStatus(
   const cuts = seen.status.cuts.map(cut => `cut: ${writeCut(cut)}\n`).join('')
   const cloud =
     seen.cloudFault === undefined ? '' : `the cloud does not answer: ${seen.cloudFault}\n`
-  return `${table}${cuts}${cloud}`
+  return `${table}${cuts}${election(seen)}${cloud}`
 }
 
-function rowOf(host: HostStatus, { leader, phases, instances }: Seen): readonly Cell[] {
+/** Between two controllers: who is there to become the next one. */
+function election({ leader, candidates }: Seen): string {
+  if (leader !== undefined) return ''
+  const each = Object.entries(candidates).map(
+    ([name, { state, because }]) =>
+      `  ${name} ${state === 'silent' ? '' : `${state}: `}${because}\n`
+  )
+  return `no controller leads at the moment; the candidates are\n${each.join('')}`
+}
+
+function rowOf(host: HostStatus, { candidates, phases, instances }: Seen): readonly Cell[] {
   const phase = phases[host.name] ?? '-'
+  const stands = candidates[host.name]?.state
   const power = host.isPaused ? 'paused' : host.power
   const colours: Readonly<Record<string, Colour>> = { on: 'green', off: 'red', paused: 'yellow' }
   return [
@@ -32,7 +43,7 @@ function rowOf(host: HostStatus, { leader, phases, instances }: Seen): readonly 
     { text: host.address },
     { text: power, colour: colours[power]! },
     { text: host.daemons.map(writeDaemon).join(' ') },
-    { text: host.name === leader ? 'leads' : host.isCandidate ? 'candidate' : '' },
+    { text: stands ?? '', ...(stands === 'leads' && { colour: 'green' as const }) },
     { text: phase, ...(phase === 'online' && { colour: 'green' as const }) },
     { text: String(instances[host.name] ?? 0) },
     { text: host.slow ? `+${host.slow.delayMs} ms, ${host.slow.loss * 100} % lost` : '' }
