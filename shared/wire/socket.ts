@@ -24,20 +24,29 @@ const frameBytesSlack = 64 * 1024
 
 /** What every socket is set to. Unit of times: ms; of high-water marks: messages for each line. */
 export const socketSettings = {
-  /** Low, so that what waits stays in our own queues, where new replaces old. */
-  sendHighWaterMark: 8,
-  receiveHighWaterMark: 16,
+  /**
+   * Low, so that what waits stays in our own queues, where new replaces old; but not so low that
+   * the library's two threads wake each other up at every other message.
+   */
+  sendHighWaterMark: 32,
+  receiveHighWaterMark: 64,
   linger: 0,
   sendTimeout: 0,
-  /** Tidies up connections whose other end vanished; who is alive is judged by messages. */
-  heartbeatInterval: 1_000,
-  heartbeatTimeout: 3_000,
   handshakeInterval: 5_000,
   connectTimeout: 5_000,
   reconnectInterval: 100,
   reconnectMaxInterval: 1_000,
   backlog: 4_096,
   immediate: false
+} as const
+/**
+ * Tidies up connections whose other end vanished; who is alive is judged by messages. The one who
+ * dials asks, and the other end takes it for gone when it is asked no more. Unit: ms.
+ */
+export const keepalive = {
+  heartbeatInterval: 2_000,
+  heartbeatTimeout: 3_000,
+  heartbeatTimeToLive: 6_000
 } as const
 const socketsMax = 65_536
 /** After so many messages in a row the event loop gets its turn. */
@@ -86,7 +95,7 @@ export class WireSocket {
 
   /** Makes a socket that dials with these keys. */
   static dialling(keys: CurveKeys, options: { readonly bytesMax?: number } = {}): WireSocket {
-    const router = makeRouter(options.bytesMax)
+    const router = Object.assign(makeRouter(options.bytesMax), keepalive)
     router.curvePublicKey = keys.publicKey
     router.curveSecretKey = keys.secretKey
     return new WireSocket(router)

@@ -1,6 +1,7 @@
 /**
- * ZeroMQ under CURVE and MessagePack with nothing of ours around them: to measure against. What
- * comes in is decoded, since nobody can do anything with it before; it is not looked through.
+ * ZeroMQ under CURVE and MessagePack with nothing of ours around them: to measure against. Each end
+ * may unpack what comes in, since nobody can do anything with it before, or leave it as it is: that
+ * is what the library alone can do. Nothing is looked through or checked.
  */
 import { Packr } from 'msgpackr'
 import * as zmq from 'zeromq'
@@ -9,6 +10,9 @@ import { type CurveKeys, makeKeys } from '#shared/wire/keys.ts'
 const context = new zmq.Context({ blocky: false, ioThreads: 1, maxSockets: 65_536 })
 
 const packr = new Packr({ useRecords: false })
+
+/** What each end makes of the bytes that come in. */
+export type Taking = 'unpacked' | 'raw'
 
 /** Packs what is sent. */
 export const packBare = (value: unknown): Uint8Array => packr.pack(value)
@@ -22,6 +26,7 @@ export class BareAgent {
   readonly #dealer: zmq.Dealer
   received = 0
   echoes = false
+  taking: Taking = 'unpacked'
 
   private constructor(dealer: zmq.Dealer, publicKey: string) {
     this.#dealer = dealer
@@ -38,14 +43,16 @@ export class BareAgent {
   }
 
   async #read(): Promise<void> {
-    for await (const frames of this.#dealer) {
+    for await (const [bytes = Buffer.alloc(0)] of this.#dealer) {
       this.received += 1
-      if (this.echoes) await this.send(frames[0] ?? '')
+      if (this.taking === 'unpacked') packr.unpack(bytes)
+      if (this.echoes) await this.send(bytes)
     }
   }
 
   /** Hands a message over; false: there is no room. */
   async send(bytes: zmq.MessageLike): Promise<boolean> {
+    if (!this.#dealer.writable) return false
     try {
       await this.#dealer.send(bytes)
       return true
@@ -63,8 +70,10 @@ export class BareAgent {
 export class BareRouter {
   readonly #router: zmq.Router
   readonly onMessage: (value: unknown) => void
+  taking: Taking = 'unpacked'
   connected = 0
 
+  /** Calls `onMessage` with what comes in, which is nothing where it is left as it is. */
   constructor(keys: CurveKeys, onMessage: (value: unknown) => void) {
     this.onMessage = onMessage
     const { publicKey: curvePublicKey, secretKey: curveSecretKey } = keys
@@ -91,8 +100,8 @@ export class BareRouter {
   }
 
   async #read(): Promise<void> {
-    for await (const [, bytes] of this.#router) {
-      this.onMessage(packr.unpack(bytes ?? Buffer.alloc(0)))
+    for await (const [, bytes = Buffer.alloc(0)] of this.#router) {
+      this.onMessage(this.taking === 'unpacked' ? packr.unpack(bytes) : undefined)
     }
   }
 

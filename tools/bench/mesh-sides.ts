@@ -13,10 +13,15 @@ import { Fleet } from './agents/fleet-handle.ts'
 /** Longest that anything may take. Unit: ms. */
 const patienceMs = 120_000
 
-/** One end of a mesh with agents at the other, and what can be measured of it. */
-export type Side = AsyncDisposable & {
-  readonly kind: 'ours' | 'bare'
+/**
+ * One end of a mesh with agents at the other, and what can be measured of it. `bare` packs and
+ * unpacks messages, `raw` sends the same bytes to all and leaves what comes in as it is.
+ */
+export type Side = {
+  readonly kind: 'ours' | 'bare' | 'raw'
   readonly fleet: Fleet
+  /** To be called before each measurement: two sides may share their agents. */
+  readonly begin: () => Promise<unknown>
   readonly agents: number
   /** From the first dial until all have shaken hands. Unit: ms. */
   readonly connectMs: number
@@ -113,8 +118,11 @@ export class OurEnd implements AsyncDisposable {
   }
 }
 
+/** Sides that have agents of their own; disposing of them ends all. */
+export type Sides = AsyncDisposable & { readonly sides: readonly Side[] }
+
 /** Our own mesh with so many agents. */
-export async function openOurs(count: number): Promise<Side> {
+export async function openOurs(count: number): Promise<Sides> {
   const keys = makeKeys()
   const wish = { kind: 'ours', count, admitted: [keys.publicKey] } as const
   await using stack = new AsyncDisposableStack()
@@ -129,9 +137,10 @@ export async function openOurs(count: number): Promise<Side> {
   await until(() => end.heard.size === count)
   const bytesPerPeer = (memory() - before) / count
   const all = stack.move()
-  return {
+  const side: Side = {
     kind: 'ours',
     fleet,
+    begin: async () => {},
     agents: count,
     connectMs,
     bytesPerPeer,
@@ -143,9 +152,9 @@ export async function openOurs(count: number): Promise<Side> {
     },
     set onAnswer(tell: (number: number) => void) {
       end.onAnswer = tell
-    },
-    [Symbol.asyncDispose]: () => all.disposeAsync()
+    }
   }
+  return { sides: [side], [Symbol.asyncDispose]: () => all.disposeAsync() }
 }
 
 const subject = 'x'.repeat(200)
@@ -156,20 +165,19 @@ async function orderAll(end: OurEnd, peers: readonly Peer[], round: number): Pro
   while (end.count('sent') - before < peers.length) await setImmediate()
 }
 
-/** A bare ROUTER with so many bare agents. */
-export async function openBare(count: number): Promise<Side> {
+/** A bare ROUTER with so many bare agents: as `bare` and as `raw`. */
+export async function openBare(count: number): Promise<Sides> {
   const wish = { kind: 'bare', count, admitted: [] } as const
   await using stack = new AsyncDisposableStack()
   const { fleet, peers } = await Fleet.open(wish)
   stack.use(fleet)
   const before = memory()
-  let received = 0
-  let onAnswer: (number: number) => void = () => {}
+  const heard = { messages: 0, tell: (_: number) => {} }
   const startedAt = performance.now()
   const router = new BareRouter(makeKeys(), value => {
-    received += 1
-    const { number } = value as { readonly number?: number }
-    if (number !== undefined) onAnswer(number)
+    heard.messages += 1
+    const number = (value as { readonly number?: number } | undefined)?.number
+    if (number !== undefined) heard.tell(number)
   })
   stack.defer(() => router.close())
   router.dial(peers)
@@ -177,26 +185,40 @@ export async function openBare(count: number): Promise<Side> {
   const connectMs = performance.now() - startedAt
   const bytesPerPeer = (memory() - before) / count
   const all = stack.move()
-  const payload = packBare(anOrder('host' as HostId, 1))
-  return {
-    kind: 'bare',
+  const sideAs = (kind: 'bare' | 'raw'): Side => ({
+    kind,
     fleet,
+    begin: () => {
+      router.taking = kind === 'raw' ? 'raw' : 'unpacked'
+      return fleet.tell({ do: 'take', as: router.taking })
+    },
     agents: count,
     connectMs,
     bytesPerPeer,
-    received: () => received,
-    toAll: async () => {
-      for (let line = 0; line < count; line += 1) {
-        while (!(await router.send(`line-${line}`, payload))) await setImmediate()
-      }
-    },
+    received: () => heard.messages,
+    toAll: round => sendAll(router, kind, { peers, round }),
     ask: async (agent, number) => {
       await router.send(`line-${agent}`, packBare({ type: 'question', number, subject }))
     },
     set onAnswer(tell: (number: number) => void) {
-      onAnswer = tell
-    },
+      heard.tell = tell
+    }
+  })
+  return {
+    sides: [sideAs('bare'), sideAs('raw')],
     [Symbol.asyncDispose]: () => all.disposeAsync()
+  }
+}
+
+async function sendAll(
+  router: BareRouter,
+  kind: 'bare' | 'raw',
+  { peers, round }: { readonly peers: readonly Peer[]; readonly round: number }
+): Promise<void> {
+  const same = packBare(anOrder('host-0' as HostId, round))
+  for (const [line, { host }] of peers.entries()) {
+    const bytes = kind === 'raw' ? same : packBare(anOrder(host, round))
+    while (!(await router.send(`line-${line}`, bytes))) await setImmediate()
   }
 }
 

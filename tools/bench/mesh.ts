@@ -1,82 +1,122 @@
 /**
  * Measures the mesh: order fan-out, report intake and what a slow trickle of questions costs, with
- * thousands of simulated agents in other processes, against a bare ROUTER under CURVE in the same
- * run. Then a controller that ends and another one that dials everybody anew.
+ * thousands of simulated agents in other processes. Beside it a bare ROUTER under CURVE with as
+ * many agents, by turns in the same run: once one that packs and unpacks each message, as who wants
+ * to use it must, and once one that sends and counts bytes. Then a controller that ends and another
+ * one that dials everybody anew.
  */
 import { makeKeys } from '#shared/wire/keys.ts'
 import { Fleet } from './agents/fleet-handle.ts'
 import { quantile } from './measure.ts'
-import { OurEnd, openBare, openOurs, type Side, until } from './mesh-sides.ts'
+import { OurEnd, openBare, openOurs, type Side, type Sides, until } from './mesh-sides.ts'
 
-const counts = [1_000, 5_000] as const
-const intakeMs = 4_000
+const counts = [100, 1_000, 5_000] as const
+const rounds = 3
+const intakeMs = 3_000
 const warmUpMs = 1_000
-const fanOutMessages = 20_000
+const fanOutMessages = 30_000
 const pacedPerSecond = 1_000
-const pacedMs = 5_000
+const pacedMs = 4_000
 const stormAgents = 2_000
 const stormRounds = 3
 
-/** What was measured of one side. */
+/** What was measured of one side in one round. */
 type Figures = {
   readonly intake: number
   readonly intakeCpuUs: number
   readonly fanOut: number
+  readonly fanOutCpuUs: number
   readonly p50: number
   readonly p99: number
-  readonly connectMs: number
-  readonly bytesPerPeer: number
 }
 
-/** Runs the mesh's measurements; each line is one figure, with the bare one beside it. */
+/** Runs the mesh's measurements; each line is one figure, with the bare ones beside it. */
 export const meshBench = async (print: (line: string) => void): Promise<void> => {
   const wanted = process.env['REMUDA_BENCH_AGENTS']
-  for (const count of wanted === undefined ? counts : [Number(wanted)]) {
-    const bare = await measure(() => openBare(count))
-    const ours = await measure(() => openOurs(count))
-    tell(count, { bare, ours }, print)
-  }
+  for (const count of wanted === undefined ? counts : [Number(wanted)]) await compare(count, print)
   await storm(print)
 }
 
-async function measure(open: () => Promise<Side>): Promise<Figures> {
-  await using side = await open()
-  const { connectMs, bytesPerPeer } = side
-  const paced = await trickle(side)
+async function compare(count: number, print: (line: string) => void): Promise<void> {
+  await using bare: Sides = await openBare(count)
+  await using ours: Sides = await openOurs(count)
+  const all = [...ours.sides, ...bare.sides]
+  const measured = new Map<Side['kind'], Figures[]>(all.map(({ kind }) => [kind, []]))
+  for (const side of all) await measure(side)
+  for (let round = 0; round < rounds; round += 1) {
+    for (const side of all) measured.get(side.kind)?.push(await measure(side))
+  }
+  const figure = (kind: Side['kind'], name: keyof Figures): number =>
+    quantile(measured.get(kind)?.map(figures => figures[name]) ?? [], 0.5)
+  tell(count, figure, print)
+  const [mine, their] = [ours, bare].map(({ sides: [side] }) => side)
+  const [memory, bareMemory] = [mine, their].map(side =>
+    Math.round((side?.bytesPerPeer ?? 0) / 1_024)
+  )
+  print(`mesh: ${count} agents, memory of each: ${memory} KiB, bare ${bareMemory} KiB`)
+  const [dial, bareDial] = [mine, their].map(side => seconds(side?.connectMs ?? 0))
+  print(`mesh: ${count} agents, dialled: ${dial}, bare ${bareDial}`)
+}
+
+async function measure(side: Side): Promise<Figures> {
+  await side.begin()
+  const paced = side.kind === 'raw' ? { p50: 0, p99: 0 } : await trickle(side)
   const fanOut = await fanOutOf(side)
   const intake = await intakeOf(side)
-  return { connectMs, bytesPerPeer, ...paced, fanOut, ...intake }
+  return { ...paced, ...fanOut, ...intake }
+}
+
+/** Processor time of this process from now on. Unit: µs. */
+function stopwatch(): () => number {
+  const from = process.cpuUsage()
+  return () => {
+    const { user, system } = process.cpuUsage(from)
+    return user + system
+  }
 }
 
 /** Messages that come in while all agents send as fast as they can. */
 async function intakeOf(side: Side): Promise<Pick<Figures, 'intake' | 'intakeCpuUs'>> {
   await side.fleet.tell({ do: 'flood', on: true })
   await sleep(warmUpMs)
-  const [before, cpu, startedAt] = [side.received(), process.cpuUsage(), performance.now()]
+  const [before, cpu, startedAt] = [side.received(), stopwatch(), performance.now()]
   await sleep(intakeMs)
-  const [received, used] = [side.received() - before, process.cpuUsage(cpu)]
+  const [received, usedUs] = [side.received() - before, cpu()]
   const elapsedMs = performance.now() - startedAt
   await side.fleet.tell({ do: 'flood', on: false })
-  const intakeCpuUs = (used.user + used.system) / Math.max(1, received)
-  return { intake: (received / elapsedMs) * 1_000, intakeCpuUs }
+  await quiet(side)
+  return { intake: (received / elapsedMs) * 1_000, intakeCpuUs: usedUs / Math.max(1, received) }
 }
 
+/** Waits until what was on its way has come in. */
+async function quiet(side: Side): Promise<void> {
+  let before = -1
+  while (side.received() !== before) {
+    before = side.received()
+    await sleep(100)
+  }
+}
+
+/** Counts the fan-outs of all sides, since agents keep the highest generation. */
+let generation = 0
+
 /** Messages to all agents in turn, until the last one has its last. */
-async function fanOutOf(side: Side): Promise<number> {
+async function fanOutOf(side: Side): Promise<Pick<Figures, 'fanOut' | 'fanOutCpuUs'>> {
   const { received: before } = await side.fleet.tell({ do: 'count' })
-  const startedAt = performance.now()
-  let [sent, round] = [0, 0]
+  const [cpu, startedAt] = [stopwatch(), performance.now()]
+  let sent = 0
   while (sent < fanOutMessages) {
-    round += 1
-    await side.toAll(round)
-    sent = round * side.agents
+    generation += 1
+    await side.toAll(generation)
+    sent += side.agents
   }
   await until(async () => {
     const { received, lowest } = await side.fleet.tell({ do: 'count' })
     // An order takes the place of one that the agent has not read yet: the last one counts.
-    return side.kind === 'ours' ? lowest >= round : received - before >= sent
+    return side.kind === 'ours' ? lowest >= generation : received - before >= sent
   })
-  return (sent / (performance.now() - startedAt)) * 1_000
+  const elapsedMs = performance.now() - startedAt
+  return { fanOut: (sent / elapsedMs) * 1_000, fanOutCpuUs: cpu() / sent }
 }
 
 /** A thousand questions a second to agents in turn: how long until each is answered. */
@@ -129,25 +169,35 @@ async function storm(print: (line: string) => void): Promise<void> {
 
 function tell(
   count: number,
-  { bare, ours }: { readonly bare: Figures; readonly ours: Figures },
+  figure: (kind: Side['kind'], name: keyof Figures) => number,
   print: (line: string) => void
 ): void {
-  const rate = (what: string, our: number, their: number): void => {
-    const ratio = (our / their).toFixed(2)
-    print(`mesh: ${count} agents, ${what}: ${whole(our)}/s, bare ${whole(their)}/s, ratio ${ratio}`)
+  const rate = (what: string, name: 'intake' | 'fanOut'): void => {
+    const [ours, bare, raw] = [figure('ours', name), figure('bare', name), figure('raw', name)]
+    const beside = [bare, raw].map(
+      other => `${whole(other)}/s (ratio ${(ours / other).toFixed(2)})`
+    )
+    print(
+      `mesh: ${count} agents, ${what}: ${whole(ours)}/s, bare ${beside[0]}, raw bytes ${beside[1]}`
+    )
   }
-  rate('reports taken in', ours.intake, bare.intake)
-  rate('orders sent to all', ours.fanOut, bare.fanOut)
-  const cpu = [ours, bare].map(({ intakeCpuUs }) => `${intakeCpuUs.toFixed(1)} µs`)
-  print(`mesh: ${count} agents, processor time for each report: ${cpu[0]}, bare ${cpu[1]}`)
-  const trips = [ours, bare].map(
-    ({ p50, p99 }) => `p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`
+  rate('reports taken in', 'intake')
+  rate('orders sent to all', 'fanOut')
+  for (const [what, name] of [
+    ['report', 'intakeCpuUs'],
+    ['order', 'fanOutCpuUs']
+  ] as const) {
+    const [ours, bare, raw] = (['ours', 'bare', 'raw'] as const).map(
+      kind => `${figure(kind, name).toFixed(1)} µs`
+    )
+    print(
+      `mesh: ${count} agents, processor time for each ${what}: ${ours}, bare ${bare}, raw ${raw}`
+    )
+  }
+  const [ours, bare] = (['ours', 'bare'] as const).map(
+    kind => `p50 ${figure(kind, 'p50').toFixed(2)} ms, p99 ${figure(kind, 'p99').toFixed(2)} ms`
   )
-  print(`mesh: ${count} agents, ${pacedPerSecond} questions/s: ${trips[0]}; bare ${trips[1]}`)
-  const [mine, their] = [ours, bare].map(({ bytesPerPeer }) => Math.round(bytesPerPeer / 1_024))
-  print(`mesh: ${count} agents, memory of each: ${mine} KiB, bare ${their} KiB`)
-  const [dial, bareDial] = [ours, bare].map(({ connectMs }) => seconds(connectMs))
-  print(`mesh: ${count} agents, dialled: ${dial}, bare ${bareDial}`)
+  print(`mesh: ${count} agents, ${pacedPerSecond} questions/s: ${ours}; bare ${bare}`)
 }
 
 const whole = (value: number): string => String(Math.round(value))

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
 import type { Peer } from '../../../controller/core/ports.ts'
+import type { Taking } from '../../../test/world/bare-mesh.ts'
 
 /** Agents in one process: each has some seven open files, and a process may have 20,000. */
 export const agentsPerProcess = 1_250
@@ -20,6 +21,8 @@ export type FleetRequest =
   /** Every agent sends as fast as it can, or no longer. */
   | { readonly do: 'flood'; readonly on: boolean }
   | { readonly do: 'echo'; readonly on: boolean }
+  /** What bare agents make of what comes in from now on. */
+  | { readonly do: 'take'; readonly as: Taking }
   | { readonly do: 'count' }
   | { readonly do: 'close' }
 

@@ -1,5 +1,5 @@
 /** A process full of simulated agents, told by its parent what to do; see fleet-handle.ts. */
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { HostId } from '#shared/ids.ts'
 import { BareAgent, packBare } from '../../../test/world/bare-mesh.ts'
 import type { FleetAnswer, FleetRequest } from './fleet-handle.ts'
@@ -9,6 +9,8 @@ import { reportOf, runningInstance, SimulatedAgent } from './simulated-agent.ts'
 const opening = 50
 /** Agents that send before the event loop gets its turn. */
 const sendersPerTurn = 64
+/** How long all wait when none could send. Unit: ms. */
+const restMs = 1
 
 let agents: SimulatedAgent[] = []
 let bare: BareAgent[] = []
@@ -34,17 +36,20 @@ async function open(request: Extract<FleetRequest, { do: 'open' }>): Promise<Fle
     : { peers: agents.map(({ peer }) => peer) }
 }
 
+/** All send whenever their last message has left; while none has, others have the processors. */
 async function flood(): Promise<void> {
   while (floods) {
+    let sent = 0
     for (const [at, agent] of agents.entries()) {
       agent.report()
+      sent += 1
       if (at % sendersPerTurn === 0) await setImmediate()
     }
     for (const [at, agent] of bare.entries()) {
-      await agent.send(payload as Buffer)
+      if (await agent.send(payload as Buffer)) sent += 1
       if (at % sendersPerTurn === 0) await setImmediate()
     }
-    await setImmediate()
+    await (sent === 0 ? setTimeout(restMs) : setImmediate())
   }
 }
 
@@ -68,6 +73,9 @@ async function answer(request: FleetRequest): Promise<FleetAnswer> {
       return {}
     case 'echo':
       for (const agent of bare) agent.echoes = request.on
+      return {}
+    case 'take':
+      for (const agent of bare) agent.taking = request.as
       return {}
     case 'count':
       return received()
