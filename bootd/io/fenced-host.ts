@@ -85,10 +85,11 @@ export class FencedHost implements AsyncDisposable {
 
   /** Asks all devices now, one after another; what a fence is busy with is left to it. */
   async look(signal: AbortSignal): Promise<void> {
+    const either = AbortSignal.any([signal, this.#watch.signal])
     for (const [level, devices] of this.#devices.entries()) {
       for (const [device, { watch }] of devices.entries()) {
-        if (signal.aborted || this.#plan?.stage.phase === 'working') return
-        await this.#lookAt({ level, device }, watch, signal)
+        if (either.aborted || this.#plan?.stage.phase === 'working') return
+        await this.#lookAt({ level, device }, watch, either)
       }
     }
   }

@@ -72,7 +72,7 @@ for (const [powers, power] of together) {
 
 const never = new AbortController().signal
 
-test('an outlet that comes on late is waited for, and the others need not be off again', async t => {
+test('an outlet that comes on late is waited for, and no other need be off again', async t => {
   const [first, second] = [new FakeBmc('o1'), new FakeBmc('o2')]
   first.isRunning = false
   second.isRunning = false
