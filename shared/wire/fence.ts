@@ -18,6 +18,9 @@ const Text = (maxLength = 256) => Type.String({ maxLength })
 const Count = () => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Epoch = () => Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
 
+/** Programs are told secrets a line each: one with a line break could say something else. */
+const SecretValue = Type.String({ pattern: '^[^\\x00-\\x1f\\x7f]+$', maxLength: 1024 })
+
 /** Every wish; `watch`: only see whether its devices answer. */
 export const fenceWants = ['watch', 'off', 'on'] as const
 /** What is wanted of a host's power. */
@@ -35,9 +38,7 @@ export const FenceOrder = Strict({
   name: Text(63),
   levels: FenceLevels,
   /** Secrets of the devices, by name. They are nowhere else. */
-  secrets: Type.Record(Type.String({ maxLength: 63 }), Type.String({ maxLength: 1024 }), {
-    maxProperties: 64
-  }),
+  secrets: Type.Record(Type.String({ maxLength: 63 }), SecretValue, { maxProperties: 64 }),
   want: Words(fenceWants, { description: 'What is wanted of its power.' }),
   /** Id of this fence; another id is another fence, also of the same host. */
   fence: Type.Optional(Text(64)),

@@ -237,6 +237,14 @@ test('a deposed controller cannot withdraw what is wanted', async t => {
   t.is(bed.state.phase, 'working')
 })
 
+test('a secret that could say something else to a program is refused', async t => {
+  await using bed = await Bed.open(t)
+  const order = bed.order('off')
+  for (const secret of ['', 'a\nplug=3', 'a\0', 'a\r']) {
+    t.is(checkOrder({ ...order, secrets: { bmc: secret } })[0]?.pointer, '/secrets/bmc')
+  }
+})
+
 test('a host that is named twice is refused', async t => {
   await using bed = await Bed.open(t)
   const fault = await t.throwsAsync(bed.fencer.want([bed.order('off'), bed.order('on')]))

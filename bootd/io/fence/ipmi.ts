@@ -9,9 +9,9 @@ import { run } from '#shared/process.ts'
 import type { Power } from '#shared/wire/fence.ts'
 import type { FenceDevice } from '../../core/ports.ts'
 
-/** How long it waits for an answer and how often it asks: it gives up after some 6 s. Unit: s. */
-const answerSeconds = 1
-const repeats = 2
+/** How long it waits for an answer and how often it asks: it gives up after some 4 s. Unit: s. */
+const answerSeconds = 2
+const repeats = 1
 
 /** A baseboard controller; ipmitool ends with its deadline whatever the controller does. */
 export function ipmiDevice(
