@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from 'node:net'
 import test from 'ava'
 import { isFault, sentence } from '#shared/fault.ts'
 import type { RedfishDevice as Model } from '#shared/model/fence.ts'
@@ -25,7 +26,7 @@ async function start(faults: RedfishFaults = {}, more: Partial<Model> = {}): Pro
       ...{ type: 'redfish', url, user, secret: 'bmc', auth: 'session', fingerprint },
       ...other
     }
-    const device = new RedfishDevice(model, password)
+    const device = new RedfishDevice(model, { password })
     opened.push(device)
     return device
   }
@@ -174,4 +175,17 @@ test('an authority may vouch for the certificate instead', async t => {
   const { certificate } = await serviceCertificate()
   const device = rig.open({ fingerprint: undefined as never, authority: certificate })
   t.is(await device.power(patient()), 'on')
+})
+
+test('a service that does not even shake hands is given up by itself', async t => {
+  const server = createServer(socket => void socket.on('error', () => {}).resume())
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  await using device = new RedfishDevice(
+    { type: 'redfish', url, user: 'admin', secret: 'bmc', auth: 'session' },
+    { password: 'sesame', connectMsMax: 50 }
+  )
+  const thrown = await t.throwsAsync(device.power(patient()))
+  t.regex(sentence(thrown), /no answer to POST .*Sessions \(no connection in 50 ms\)/)
 })

@@ -91,7 +91,7 @@ function deviceOf(
     case 'ipmi':
       return ipmiDevice(model, { password: values['']!, deadlineMs: given.ipmi })
     case 'redfish':
-      return new RedfishDevice(model, values['']!)
+      return new RedfishDevice(model, { password: values['']! })
     case 'agent':
       return agentDevice(model, { secrets: values, deadlineMs: given.agent })
     case 'lab':

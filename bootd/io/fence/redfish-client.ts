@@ -24,6 +24,8 @@ const busyMsMax = 5_000
 const busyMsDefault = 1_000
 /** Closing our session at the end may take so long. Unit: ms. */
 const logoutMsMax = 2_000
+/** A dead controller is known by this, long before a slow one has answered. Unit: ms. */
+const connectMsDefault = 4_000
 /** An unused connection is kept for so long. Unit: ms. */
 const idleMsMax = 10_000
 
@@ -53,11 +55,14 @@ export class RedfishClient implements AsyncDisposable {
   readonly #agent: Agent
   #session: { readonly token: string; readonly path: string | undefined } | undefined
 
-  constructor(device: RedfishDevice, password: string) {
+  constructor(
+    device: RedfishDevice,
+    given: { readonly password: string; readonly connectMsMax?: number }
+  ) {
     this.#device = device
-    this.#password = password
+    this.#password = given.password
     this.#base = new URL(device.url)
-    this.#agent = new VerifyingAgent(device)
+    this.#agent = new VerifyingAgent(device, given.connectMsMax ?? connectMsDefault)
   }
 
   /** Asks as the user. Faults: `unauthenticated`, `unavailable`, `protocol`. */
@@ -218,10 +223,14 @@ export class RedfishClient implements AsyncDisposable {
 /** Opens connections that are handed out only once the peer's certificate was found right. */
 class VerifyingAgent extends Agent {
   readonly #device: RedfishDevice
+  readonly #connectMsMax: number
+  /** Connections that were not handed out yet. */
+  readonly #connecting = new Set<TLSSocket>()
 
-  constructor(device: RedfishDevice) {
+  constructor(device: RedfishDevice, connectMsMax: number) {
     super({ keepAlive: true, maxSockets: 1, maxFreeSockets: 1, timeout: idleMsMax })
     this.#device = device
+    this.#connectMsMax = connectMsMax
   }
 
   override createConnection(
@@ -237,9 +246,18 @@ class VerifyingAgent extends Agent {
       // Where there is a fingerprint it alone decides, below.
       rejectUnauthorized: fingerprint === undefined
     })
-    const fail = (error: Error) => give?.(error, socket)
+    const fail = (error: Error) => {
+      clearTimeout(timer)
+      give?.(error, socket)
+    }
+    this.#connecting.add(socket)
+    socket.once('close', () => this.#connecting.delete(socket))
+    const late = new Error(`no connection in ${this.#connectMsMax} ms`)
+    const timer = setTimeout(() => socket.destroy(late), this.#connectMsMax)
     socket.once('error', fail)
     socket.once('secureConnect', () => {
+      clearTimeout(timer)
+      this.#connecting.delete(socket)
       socket.off('error', fail)
       const print = printOf(socket.getPeerCertificate(false).raw)
       if (fingerprint === undefined || print === plain(fingerprint)) {
@@ -250,6 +268,11 @@ class VerifyingAgent extends Agent {
       fail(new Fault('unauthenticated', `cannot trust ${host}: its certificate is ${print}`))
     })
     return undefined
+  }
+
+  override destroy(): void {
+    for (const socket of this.#connecting) socket.destroy(new Error('given up'))
+    super.destroy()
   }
 }
 

@@ -28,10 +28,13 @@ export class RedfishDevice implements FenceDevice {
   readonly #client: RedfishClient
   #systemPath: string | undefined
 
-  constructor(model: RedfishModel, password: string) {
+  constructor(
+    model: RedfishModel,
+    given: { readonly password: string; readonly connectMsMax?: number }
+  ) {
     this.name = deviceName(model)
     this.#model = model
-    this.#client = new RedfishClient(model, password)
+    this.#client = new RedfishClient(model, given)
   }
 
   async power(signal: AbortSignal): Promise<Power> {
