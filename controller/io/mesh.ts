@@ -290,7 +290,13 @@ export class ControllerMesh implements Mesh {
         const message = this.#nextOf(line)
         if (message === undefined) continue
         const frame = this.#sealer.stamp(message.bytes, this.#options.clock.monotonic())
-        this.#settle(line, message, await this.#socket.send(line.address, [frame]))
+        let sent: Sent = 'sent'
+        try {
+          await this.#socket.post(line.address, [frame])
+        } catch (thrown) {
+          sent = this.#socket.unsent(thrown)
+        }
+        this.#settle(line, message, sent)
         if (++inThisTurn % messagesPerTurn === 0) await setImmediate()
         if (this.#closing.signal.aborted) return
       }

@@ -28,7 +28,7 @@ export const headroomMax = 255
  * Writes a plain value; fields that are undefined are left out. So many bytes before it are part of
  * what is given and hold anything: whoever asked for them writes into them.
  */
-export function encode(value: unknown, headroom = 0): Uint8Array {
+export function encode(value: unknown, headroom = 0): Buffer {
   return headroom === 0 ? packr.pack(value) : packr.pack(value, RESERVE_START_SPACE | headroom)
 }
 

@@ -116,10 +116,17 @@ export class Cursor {
     const { bytes, at } = this
     const end = at + length
     this.at = end
-    let bits = 0
-    for (let index = at; index < end; index++) bits |= bytes[index]!
+    let [bits, hash] = [0, length]
+    for (let index = at; index < end; index++) {
+      const byte = bytes[index]!
+      bits |= byte
+      hash = (hash * 31 + byte) | 0
+    }
     this.isAscii = bits < 0x80
-    return this.isAscii ? bytes.toString('latin1', at, end) : unicode(bytes, at, end)
+    if (!this.isAscii) return unicode(bytes, at, end)
+    return length <= rememberedMax
+      ? remember(bytes, at, end, hash)
+      : bytes.toString('latin1', at, end)
   }
 
   /** Begins a text; gives how many bytes of it follow, which are there. */
@@ -158,6 +165,24 @@ export class Cursor {
   }
 }
 
+/** Texts that came lately, at places that their bytes add up to: most come again and again. */
+const remembered: string[] = Array(2_048).fill('')
+/** No longer ones are remembered. */
+const rememberedMax = 40
+
+function remember(bytes: Buffer, start: number, end: number, hash: number): string {
+  const slot = hash & (remembered.length - 1)
+  const known = remembered[slot]!
+  if (known.length === end - start) {
+    let index = 0
+    while (index < known.length && known.charCodeAt(index) === bytes[start + index]) index++
+    if (index === known.length) return known
+  }
+  const text = bytes.toString('latin1', start, end)
+  remembered[slot] = text
+  return text
+}
+
 /** Bytes that are no UTF-8 come out with signs of replacement, as some texts have them anyway. */
 function unicode(bytes: Buffer, start: number, end: number): string {
   const text = bytes.toString('utf8', start, end)
@@ -165,7 +190,8 @@ function unicode(bytes: Buffer, start: number, end: number): string {
   return text
 }
 
-const asBuffer = (bytes: Uint8Array): Buffer =>
+/** The same bytes as a Buffer. */
+export const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes)
     ? bytes
     : Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength)

@@ -27,7 +27,7 @@ import { Fault } from '../fault.ts'
 import { validator } from '../model/validate.ts'
 import type { Ms } from '../units.ts'
 import { decode, encode, headroomMax } from './codec.ts'
-import { unexpected } from './cursor.ts'
+import { asBuffer, unexpected } from './cursor.ts'
 import { messageBytesMax, protocolVersion } from './messages.ts'
 import { shapeReader } from './shape.ts'
 import { UnreadableFault } from './unreadable.ts'
@@ -112,25 +112,25 @@ export class Sealer {
     return this.#address(envelope, message.type)
   }
 
-  #address(envelope: Uint8Array, type: string): Envelope {
+  #address(envelope: Buffer, type: string): Envelope {
     envelope.set(this.#header)
-    viewOf(envelope).setUint32(place.validMs, validMs[type] ?? validMsElse)
+    envelope.writeUInt32BE(validMs[type] ?? validMsElse, place.validMs)
     return envelope
   }
 
   /** Gives it the next number. To be called when it is sent, in the order of sending. */
   stamp(envelope: Envelope, now: Ms): Uint8Array {
-    const view = viewOf(envelope)
+    const bytes = asBuffer(envelope)
     this.#number++
-    view.setFloat64(place.number, this.#number)
-    view.setFloat64(place.epoch, this.#epoch())
-    view.setFloat64(place.sentAtMs, now)
-    return envelope
+    bytes.writeDoubleBE(this.#number, place.number)
+    bytes.writeDoubleBE(this.#epoch(), place.epoch)
+    bytes.writeDoubleBE(now, place.sentAtMs)
+    return bytes
   }
 
   /** Puts a header before a body, as it is sent now. */
   seal(type: string, body: Uint8Array, now: Ms): readonly [Uint8Array] {
-    const envelope = new Uint8Array(this.#header.length + body.length)
+    const envelope = Buffer.alloc(this.#header.length + body.length)
     envelope.set(body, this.#header.length)
     return [this.stamp(this.#address(envelope, type), now)]
   }
@@ -147,9 +147,6 @@ function commonHeader({ bootId, run }: Sender): Buffer {
   header.set(names, place.names)
   return header
 }
-
-const viewOf = (bytes: Uint8Array): DataView =>
-  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 /** Writes a body; Fault `invalid` when it is longer than one may be. */
 export function encodeBody<Message extends { readonly type: string }>(
@@ -171,36 +168,36 @@ function refuseLong(type: string, length: number, bytesMax: number): void {
 
 /** Reads the header of what came in; an UnreadableFault when it is none of ours. */
 export function readHeader(frames: readonly Uint8Array[]): Header {
-  const [bytes] = frames
-  if (bytes === undefined) throw garbage('message', 'it is empty')
-  const view = viewOf(bytes)
-  const version = versionOf(view)
+  const [first] = frames
+  if (first === undefined) throw garbage('message', 'it is empty')
+  const bytes = asBuffer(first)
+  const version = versionOf(bytes)
   if (version !== protocolVersion) throw otherVersion(version, bytes)
   if (frames.length !== 1) throw garbage('message', `it has ${frames.length} frames, not one`)
-  const { byteLength } = view
-  if (byteLength < place.names) {
-    throw garbage('header', `it has ${byteLength} bytes, at least ${place.names} are needed`)
+  const { length } = bytes
+  if (length < place.names) {
+    throw garbage('header', `it has ${length} bytes, at least ${place.names} are needed`)
   }
-  const namesAt = place.names + view.getUint8(place.bootIdLength)
+  const namesAt = place.names + bytes.readUInt8(place.bootIdLength)
   const end = bodyStart(bytes)
   const header = {
     version,
-    bootId: latin1(bytes, place.names, namesAt),
-    run: latin1(bytes, namesAt, end),
-    number: view.getFloat64(place.number),
-    epoch: view.getFloat64(place.epoch),
-    sentAtMs: view.getFloat64(place.sentAtMs),
-    validMs: view.getUint32(place.validMs)
+    bootId: bytes.toString('latin1', place.names, namesAt),
+    run: bytes.toString('latin1', namesAt, end),
+    number: bytes.readDoubleBE(place.number),
+    epoch: bytes.readDoubleBE(place.epoch),
+    sentAtMs: bytes.readDoubleBE(place.sentAtMs),
+    validMs: bytes.readUInt32BE(place.validMs)
   }
-  const objection = objectionTo(header, byteLength - end)
+  const objection = objectionTo(header, length - end)
   if (objection !== undefined) throw garbage('header', objection)
   return header
 }
 
 /** Undefined: it is not this protocol at all. */
-const versionOf = (view: DataView): number | undefined =>
-  view.byteLength >= place.validMs && view.getUint16(place.sign) === sign
-    ? view.getUint16(place.version)
+const versionOf = (bytes: Buffer): number | undefined =>
+  bytes.length >= place.validMs && bytes.readUInt16BE(place.sign) === sign
+    ? bytes.readUInt16BE(place.version)
     : undefined
 
 const bodyStart = (bytes: Uint8Array): number =>
@@ -219,11 +216,6 @@ function objectionTo(header: Header, rest: number): string | undefined {
     ? undefined
     : `it was sent at ${sentAtMs} ms`
 }
-
-const latin1 = (bytes: Uint8Array, start: number, end: number): string =>
-  Buffer.isBuffer(bytes)
-    ? bytes.toString('latin1', start, end)
-    : Buffer.from(bytes.subarray(start, end)).toString('latin1')
 
 /** How headers of version 1 begin: a map of seven fields in MessagePack, first its version. */
 const firstVersion = encode({ version: 1 }).subarray(1)

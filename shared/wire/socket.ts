@@ -151,21 +151,26 @@ export class WireSocket {
     }
   }
 
-  /**
-   * Hands a message over without ever waiting. To be awaited before the next one. Who says much to
-   * a line keeps its address and gives that instead of its name.
-   */
-  async send(line: string | LineAddress, frames: readonly Uint8Array[]): Promise<Sent> {
-    const address = typeof line === 'string' ? addressOf(line) : line
+  /** Hands a message over without ever waiting. To be awaited before the next one. */
+  async send(line: string, frames: readonly Uint8Array[]): Promise<Sent> {
     try {
-      await this.#router.send([address, ...frames] as zmq.MessageLike[])
+      await this.post(addressOf(line), frames)
       return 'sent'
     } catch (thrown) {
-      return this.#unsent(thrown)
+      return this.unsent(thrown)
     }
   }
 
-  #unsent(thrown: unknown): Sent {
+  /**
+   * The same for those who say very much: they keep the address of each line, and when what is
+   * given rejects, `unsent` tells what that means.
+   */
+  post(address: LineAddress, frames: readonly Uint8Array[]): Promise<void> {
+    return this.#router.send([address, ...frames] as zmq.MessageLike[])
+  }
+
+  /** What has become of a message whose sending failed so; other failures are thrown again. */
+  unsent(thrown: unknown): Sent {
     const code = codeOf(thrown)
     if (code === 'EAGAIN') return 'full'
     if (code === 'EHOSTUNREACH' || this.#router.closed) return 'gone'
@@ -188,21 +193,17 @@ export class WireSocket {
   async deliver(take: (line: string, frames: readonly Uint8Array[]) => void): Promise<void> {
     const router = this.#router
     for (let inThisTurn = 1; !router.closed; inThisTurn++) {
-      const frames = await this.#receive()
-      const line = frames?.shift()
-      if (frames === undefined || line === undefined) return
-      take(line.toString('latin1'), frames)
+      let frames: Buffer[]
+      try {
+        frames = await router.receive()
+      } catch (thrown) {
+        if (router.closed && codeOf(thrown) === 'EAGAIN') return
+        throw thrown
+      }
+      const line = frames.shift()
+      if (line !== undefined) take(line.toString('latin1'), frames)
       if (inThisTurn % messagesPerTurn === 0) await setImmediate()
     }
-  }
-
-  /** Undefined: the socket was closed meanwhile. */
-  #receive(): Promise<Buffer[] | undefined> {
-    const router = this.#router
-    return router.receive().catch(thrown => {
-      if (router.closed && codeOf(thrown) === 'EAGAIN') return undefined
-      throw thrown
-    })
   }
 
   /** What happens to connections. Ends once the socket has let go of its address. */
