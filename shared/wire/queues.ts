@@ -94,7 +94,8 @@ type Waiting<T> = Arrived & { readonly value: T }
 
 /** What waits of one sender. */
 type Waits<T> = {
-  readonly states: Map<string, Waiting<T>>
+  /** At most one of each key, so very few. */
+  readonly states: Waiting<T>[]
   entries: number
   bytes: number
 }
@@ -130,15 +131,16 @@ export class Inbox<T> {
 
   #putState(sender: Waits<T> | undefined, state: Waiting<T>, key: string): 'queued' | 'replaced' {
     const known = sender ?? this.#newSender(state.from)
-    const before = known.states.get(key)
+    const place = known.states.findIndex(other => other.key === key)
+    const before = known.states[place]
     if (before !== undefined) this.#waiting.delete(before)
-    known.states.set(key, state)
+    known.states[before === undefined ? known.states.length : place] = state
     this.#add(state)
     return before === undefined ? 'queued' : 'replaced'
   }
 
   #newSender(from: string): Waits<T> {
-    const sender = { states: new Map<string, Waiting<T>>(), entries: 0, bytes: 0 }
+    const sender = { states: [], entries: 0, bytes: 0 }
     this.#senders.set(from, sender)
     return sender
   }
@@ -154,12 +156,12 @@ export class Inbox<T> {
     const { from, bytes, key, value } = waiting
     const sender = this.#senders.get(from)
     if (sender === undefined) return value
-    if (key !== undefined) sender.states.delete(key)
+    if (key !== undefined) sender.states.splice(sender.states.indexOf(waiting), 1)
     else {
       sender.entries--
       sender.bytes -= bytes
     }
-    if (sender.entries === 0 && sender.states.size === 0) this.#senders.delete(from)
+    if (sender.entries === 0 && sender.states.length === 0) this.#senders.delete(from)
     return value
   }
 
@@ -233,6 +235,7 @@ export class Bell {
   #wake: () => void = () => {}
 
   ring(): void {
+    if (this.#rung) return
     this.#rung = true
     this.#wake()
   }
