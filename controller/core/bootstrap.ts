@@ -71,16 +71,19 @@ function candidatesOf(
   cloud: Cloud,
   cards: readonly BootstrapCandidate[]
 ): readonly BootstrapCandidate[] {
-  const out = cloud.candidatesOut ?? []
-  const isOut = ({ name, meshKey }: BootstrapCandidate): boolean =>
-    out.some(one => one.name === name || one.meshKey === meshKey)
   const known = cloud.bootstrap?.bootstrap.candidates ?? []
   const byName = new Map(known.map(candidate => [candidate.name, candidate]))
   for (const { name, apiUrl, meshKey, doorEndpoint, doorKey } of cards) {
     byName.set(name, { name, apiUrl, meshKey, doorEndpoint, doorKey })
   }
-  return [...byName.values()].filter(candidate => !isOut(candidate)).slice(0, candidatesMax)
+  return [...byName.values()].filter(one => !isTakenOut(cloud, one)).slice(0, candidatesMax)
 }
+
+/** Whether an operator has taken a candidate out: then no host lets it in, whoever elects it. */
+export const isTakenOut = (
+  cloud: Cloud | undefined,
+  { name, meshKey }: Pick<BootstrapCandidate, 'name' | 'meshKey'>
+): boolean => (cloud?.candidatesOut ?? []).some(one => one.name === name || one.meshKey === meshKey)
 
 /** Instances that may start without a controller, by id. */
 function servicesOf(view: View): Bootstrap['services'] {

@@ -35,6 +35,7 @@ import { Keeper } from './keeper.ts'
 import { KeyTaps } from './key-taps.ts'
 import { type Ending, Leadership } from './leadership.ts'
 import { keepCheckpoints, keepImages, lastCheckpoint, lead } from './leading.ts'
+import { Permission } from './permission.ts'
 
 /** Waits before the ensemble is tried again, and before a journal that did not hold. Unit: ms. */
 const waits = { reconnectMs: 500, corruptMs: 5_000 } as const
@@ -70,6 +71,7 @@ export class Candidate implements AsyncDisposable {
   readonly #leadership = new Leadership()
   readonly #over = Promise.withResolvers<Ending>()
   readonly #cluster: CandidateCluster
+  readonly #permission: Permission
   #assembly!: Assembly
   #follower!: Follower
   #taps!: KeyTaps
@@ -82,6 +84,8 @@ export class Candidate implements AsyncDisposable {
     this.#config = config
     this.#parts = parts
     this.#signal = AbortSignal.any([stop, this.#ending.signal])
+    const who = { name: config.name, meshKey: parts.meshKey }
+    this.#permission = new Permission(() => this.service.ledger.view, who, parts.clock)
     const since = new Date(parts.clock.wall()).toISOString()
     this.#cluster = new CandidateCluster({
       config,
@@ -98,31 +102,28 @@ export class Candidate implements AsyncDisposable {
 
   /** Reads the replica and begins to answer; the rest goes on by itself. */
   async open(): Promise<void> {
-    const { mesh, clock, log } = this.#parts
+    const { mesh, clock, log, standIns } = this.#parts
     const onDeposed = (because: Fault): void => this.#end(true, sentence(because))
     const cluster = this.#cluster
-    const { standIns } = this.#parts
     const given = { mesh, clock, log, cluster, graceMs, onDeposed, ...(standIns && { standIns }) }
-    const election = this.#leadership
-    this.#assembly = await assemble(this.#config, { ...given, election }, this.#signal)
+    const [config, leadership] = [this.#config, this.#leadership]
+    this.#assembly = await assemble(config, { ...given, election: leadership }, this.#signal)
     const { service } = this.#assembly
     const { ledger, feed } = service
     ledger.view.watches = false
     this.#taps = new KeyTaps(ledger.view)
-    const folder = join(this.#config.state, 'controller', 'replica')
+    const folder = join(config.state, 'controller', 'replica')
     const taps = this.#taps
     const openStore = standIns?.openStore
     this.#follower = await Follower.open({
       ...{ folder, ledger, feed, taps, clock, log },
       ...(openStore && { openStore })
     })
-    const tokenFile = join(this.#config.state, 'join.token')
+    const tokenFile = join(config.state, 'join.token')
     const own = doorkeeperOf(service, {
       tokenFile,
       controllerKeys: [this.#parts.meshKey]
     })
-    const leadership = this.#leadership
-    const config = this.#config
     this.#front = new CandidateFront({
       ...{ config, service, cluster, leadership, log, clock },
       judge: own,
@@ -226,7 +227,8 @@ export class Candidate implements AsyncDisposable {
     const signal = AbortSignal.any([this.#signal, connection.ended, done.signal])
     const following = this.#follower.follow(journal, signal)
     try {
-      const ready = this.#follower.caughtUp().then(() => undefined)
+      const waits = (because: string): void => this.#cluster.failed(because)
+      const ready = this.#follower.caughtUp().then(() => this.#permission.given(signal, waits))
       const early = await Promise.race([ready, following])
       if (early) return this.#notFollowing(early)
       await using election = await connection.stand()
@@ -235,7 +237,7 @@ export class Candidate implements AsyncDisposable {
       const won = election.lead(signal).catch(thrown => {
         if (!signal.aborted) throw thrown
       })
-      const first = await Promise.race([won, following])
+      const first = await Promise.race([won, following, this.#permission.taken(signal)])
       if (!first) return 'ended'
       if ('end' in first) return this.#notFollowing(first)
       done.abort()
@@ -274,6 +276,7 @@ export class Candidate implements AsyncDisposable {
       const epoch = await journal.raiseEpoch()
       const before = ledger.durablePosition
       for await (const entry of journal.entries(before)) this.#follower.take(entry)
+      this.#permission.assert()
       await ledger.open(epoch, journal)
       ledger.view.watches = true
       feed.start(epoch)

@@ -58,8 +58,12 @@ const liveKinds: ReadonlySet<string> = new Set([
   'pools',
   'images',
   'networks',
-  'status'
+  'status',
+  'ha'
 ])
+
+/** The same, one by one. */
+const livePaths: ReadonlySet<string> = new Set(['/v1/events', '/v1/cluster/candidates'])
 
 /**
  * Whether only the controller can answer as it should: it changes something, or tells of what hosts
@@ -69,7 +73,7 @@ export function isLive(method: string, url: string): boolean {
   const [path = ''] = url.split('?')
   if (method !== 'GET' && method !== 'HEAD') return method !== 'OPTIONS'
   const [, version, kind = ''] = path.split('/')
-  return version === 'v1' && (liveKinds.has(kind) || path === '/v1/events')
+  return version === 'v1' && (liveKinds.has(kind) || livePaths.has(path))
 }
 
 /** Whether another candidate has passed it on, or asks in its own name. */

@@ -124,6 +124,29 @@ test('who steps down ends to start again, and the next one has all that was writ
   t.is((await b.ask(create('blue'))).status, 201)
 })
 
+test('who was taken out of the list does not stand until it is allowed again', async t => {
+  await using world = new WorldCandidates()
+  const a = await world.start('a')
+  await world.leader()
+  const b = await world.start('b')
+  const c = await world.start('c')
+  const standing = () => world.elections.standing.length
+  await until(() => standing() === 3)
+  const candidates = '/v1/cluster/candidates'
+  await until(async () => (await a.ask({ path: candidates })).text.includes('"name":"b"'))
+  t.is((await a.ask({ method: 'DELETE', path: `${candidates}/b` })).status, 200)
+  await until(() => standing() === 2)
+  const because = await until(async () => {
+    const said = JSON.parse((await b.ask({ path: '/v1/cluster' })).text)
+    return said.state === 'waits' && said.because
+  })
+  t.is(because, 'b was taken out of the list of candidates; remuda cluster candidate allow b')
+  t.is((await a.ask({ method: 'POST', path: '/v1/cluster/step-down' })).status, 200)
+  t.is((await world.leader()).name, 'c')
+  t.is((await c.ask({ method: 'POST', path: `${candidates}/b/allow` })).status, 200)
+  await until(() => standing() === 2)
+})
+
 test('a controller whose lease has run out writes nothing itself, and ends', async t => {
   await using world = new WorldCandidates()
   const a = await world.start('a')

@@ -77,7 +77,7 @@ test('machines and containers on two hosts reach each other, each both ways', as
   }
 })
 
-test('a machine that has moved renews its lease at its new host, and keeps its address', async t => {
+test('a machine that has moved renews its lease at its new host and keeps its address', async t => {
   t.timeout(150_000)
   const address = (await addressOf('vm1'))!
   await sayVerb(lab.api, { kind: 'instance', name: 'vm1' }, 'migrate', {
