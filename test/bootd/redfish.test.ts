@@ -1,4 +1,4 @@
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import test from 'ava'
 import { isFault, sentence } from '#shared/fault.ts'
 import type { RedfishDevice as Model } from '#shared/model/fence.ts'
@@ -181,7 +181,7 @@ test('a service that does not even shake hands is given up by itself', async t =
   const server = createServer(socket => void socket.on('error', () => {}).resume())
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
-  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const url = `https://127.0.0.1:${(server.address() as { port: number }).port}`
   await using device = new RedfishDevice(
     { type: 'redfish', url, user: 'admin', secret: 'bmc', auth: 'session' },
     { password: 'sesame', connectMsMax: 50 }

@@ -1,0 +1,84 @@
+/**
+ * The bootd daemon: executes fences for whichever controller leads. Wires its parts together and
+ * runs until it is told to stop.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { realClock } from '#shared/clock.ts'
+import { isFault, sentence } from '#shared/fault.ts'
+import { makeLog } from '#shared/log.ts'
+import { leaveWord } from '#shared/neighbours.ts'
+import { version } from '#shared/version.ts'
+import { AnsweringEnd } from '#shared/wire/answering-end.ts'
+import { loadKeys } from '#shared/wire/keys.ts'
+import { type BootdConfig, readConfig } from './io/config.ts'
+import { keepAdmitted, readAdmitted, sendHeartbeats, serveFences } from './io/controllers.ts'
+import { Fencer } from './io/fencer.ts'
+
+async function main(): Promise<void> {
+  const config = await readConfig(process.argv.slice(2), process.env)
+  const log = makeLog('bootd', { level: config.logLevel })
+  const stop = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      log.info('stopping', { because: signal })
+      stop.abort()
+    })
+  }
+  log.info('starting', { version, state: config.state, pid: process.pid })
+  const { own, sender, keys } = await prepare(config)
+  const clock = realClock
+  const { signal } = stop
+  let changed: () => void = () => {}
+  await using fencer = await Fencer.open({
+    epochFile: join(own, 'epoch.json'),
+    clock,
+    log,
+    lookEveryMs: config.lookEveryMs,
+    onChanged: () => changed()
+  })
+  await using end = await AnsweringEnd.open({
+    endpoint: `tcp://${config.address}:${config.port}`,
+    keys,
+    sender,
+    admitted: await readAdmitted(config.state),
+    seen: () => ({ epoch: fencer.epoch, generation: 0 }),
+    clock,
+    log
+  })
+  await leaveWord(config.state, 'bootd', { endpoint: end.endpoint, publicKey: keys.publicKey })
+  const readyFile = join(config.state, 'run', 'bootd.ready')
+  await writeFile(readyFile, `${process.pid}\n`)
+  log.info('ready', { endpoint: end.endpoint })
+  const served = serveFences({ end, fencer, clock, log }, signal)
+  changed = served.changed
+  await Promise.all([
+    served.over,
+    sendHeartbeats({ end, fencer, clock }, signal),
+    keepAdmitted(config.state, { end, clock, log }, signal)
+  ]).finally(() => rm(readyFile, { force: true }))
+  log.info('stopped')
+}
+
+async function prepare({ state }: BootdConfig) {
+  const own = join(state, 'bootd')
+  await mkdir(state, { recursive: true, mode: 0o711 })
+  await mkdir(own, { recursive: true, mode: 0o700 })
+  await mkdir(join(state, 'run'), { recursive: true, mode: 0o711 })
+  const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+  return {
+    own,
+    sender: { bootId, run: randomUUID() },
+    keys: await loadKeys(join(own, 'mesh.key'))
+  }
+}
+
+try {
+  await main()
+} catch (thrown) {
+  if (!isFault(thrown)) throw thrown
+  const { code, reasons, next } = thrown
+  makeLog('bootd').error('cannot go on', { code, because: sentence(thrown), reasons, next })
+  process.exitCode = 1
+}
