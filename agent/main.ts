@@ -7,6 +7,7 @@ import { type Clock, realClock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
 import { type Log, makeLog } from '#shared/log.ts'
 import { version } from '#shared/version.ts'
+import { AnsweringEnd } from '#shared/wire/answering-end.ts'
 import type { SignedBootstrap } from '#shared/wire/bootstrap.ts'
 import { type CurveKeys, loadKeys } from '#shared/wire/keys.ts'
 import type { BootstrapMessage, Peers, Question } from '#shared/wire/messages.ts'
@@ -30,7 +31,6 @@ import { tryKvm } from './io/kvm.ts'
 import { defaultSocketPaths, makeLibvirt } from './io/libvirt/hypervisor.ts'
 import { LocalSocket } from './io/local-socket.ts'
 import { AgentLoop } from './io/loop.ts'
-import { AgentSocket } from './io/mesh.ts'
 import { MigrationDoor } from './io/migration-door.ts'
 import { FlatNetworks } from './io/network/flat.ts'
 import { pagesOf } from './io/pages.ts'
@@ -100,7 +100,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     clock,
     log
   })
-  await using mesh = await AgentSocket.open({
+  await using mesh = await AnsweringEnd.open({
     endpoint: `tcp://${config.address}:${config.port}`,
     keys,
     sender,
@@ -222,7 +222,7 @@ const quietMs = 10_000
 async function joinIn(
   config: AgentConfig,
   given: Pick<Ground, 'admissionFile' | 'sender' | 'keys'> & {
-    readonly mesh: AgentSocket
+    readonly mesh: AnsweringEnd
     readonly trust: Trust
     readonly host: string
     readonly hostname: string

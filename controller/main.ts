@@ -9,7 +9,9 @@ import { version } from '#shared/version.ts'
 import type { BootstrapCandidate } from '#shared/wire/bootstrap.ts'
 import { loadKeys } from '#shared/wire/keys.ts'
 import type { Doorkeeper } from './core/ports.ts'
+import type { View } from './core/view.ts'
 import type { Service } from './io/api/service.ts'
+import { type FenceLine, OwnBootd, tellOwnBootd } from './io/bootds.ts'
 import { type Candidate, startCandidate } from './io/candidate.ts'
 import { type ControllerConfig, readConfig } from './io/config.ts'
 import { connectionsOf, openDatabaseJournal } from './io/connections.ts'
@@ -114,7 +116,9 @@ async function serveAlone(base: Base, stop: AbortSignal): Promise<void> {
   const controllerKeys = [meshKeys.publicKey]
   let card: BootstrapCandidate | undefined
   const candidates = { ensemble: [], cards: async () => (card ? [card] : []) }
-  const parts = { journal, election, mesh, clock, log, controllerKeys, candidates }
+  await using line = openFenceLine(base, { epoch, view: () => running?.service.ledger.view }, stop)
+  const { fences } = line
+  const parts = { journal, election, mesh, clock, log, controllerKeys, candidates, fences }
   await using started = await startController(config, parts, stop)
   running = started
   await using door = await openDoor(base, started.doorkeeper)
@@ -140,26 +144,54 @@ async function serveAlone(base: Base, stop: AbortSignal): Promise<void> {
   }
 }
 
+/** The line to bootds, and what this machine's own is told and tells. */
+function openFenceLine(
+  { config, log, clock, sender, meshKeys: keys }: Base,
+  given: {
+    readonly epoch: () => number
+    readonly mayAct?: () => boolean
+    readonly view: () => View | undefined
+  },
+  stop: AbortSignal
+): AsyncDisposable & { readonly fences: FenceLine } {
+  const ending = new AbortController()
+  const signal = AbortSignal.any([stop, ending.signal])
+  const { epoch, mayAct, view } = given
+  const mesh = ControllerMesh.open({ keys, sender, epoch, ...(mayAct && { mayAct }), clock, log })
+  const own = new OwnBootd()
+  const { state } = config
+  const loops = Promise.all([
+    own.watch(state, clock, signal),
+    tellOwnBootd({ state, meshKey: keys.publicKey, view, clock, log }, signal)
+  ])
+  return {
+    fences: { mesh, bootd: () => own.word },
+    [Symbol.asyncDispose]: async () => {
+      ending.abort()
+      await mesh[Symbol.asyncDispose]()
+      await loops
+    }
+  }
+}
+
 /** One of several candidates, until it is told to stop or has to start again. */
 async function serveAmongOthers(base: Base, stop: AbortSignal): Promise<Ending> {
   const { config, log, clock, sender, meshKeys, doorKeys } = base
   await using opened = new AsyncDisposableStack()
   let candidate: Candidate | undefined
   let door: Door | undefined
+  const epoch = (): number => candidate?.service.ledger.epoch ?? 0
+  const mayAct = (): boolean => candidate?.mayAct() ?? false
+  const view = (): View | undefined => candidate?.service.ledger.view
   const mesh = opened.use(
-    ControllerMesh.open({
-      keys: meshKeys,
-      sender,
-      epoch: () => candidate?.service.ledger.epoch ?? 0,
-      mayAct: () => candidate?.mayAct() ?? false,
-      clock,
-      log
-    })
+    ControllerMesh.open({ keys: meshKeys, sender, epoch, mayAct, clock, log })
   )
+  const { fences } = opened.use(openFenceLine(base, { epoch, mayAct, view }, stop))
   const parts = {
     connect: connectionsOf(config, { log, clock }),
     ensemble: ensembleLook(config, clock),
     mesh,
+    fences,
     clock,
     log,
     meshKey: meshKeys.publicKey,

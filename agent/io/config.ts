@@ -5,7 +5,7 @@ import { Fault } from '#shared/fault.ts'
 import { Strict, Words } from '#shared/model/resource.ts'
 import type { DeepReadonly } from '#shared/model/types.ts'
 import { stateDefault } from '#shared/state-folder.ts'
-import { agentPort } from './mesh.ts'
+import { agentPort } from '#shared/wire/answering-end.ts'
 import { probePort } from './probes.ts'
 
 const Path = (description: string) =>

@@ -64,6 +64,9 @@ export async function hear(
       case 'peers':
         given.briefed?.(message)
         return
+      case 'fence-orders':
+        log.warn('fence orders came here, and this is no bootd', { epoch: message.epoch })
+        return
       case 'question':
         void answer(message)
         return

@@ -2,18 +2,18 @@ import type { Clock } from '#shared/clock.ts'
 import { Fault } from '#shared/fault.ts'
 import type { HostFacts } from '#shared/model/host-facts.ts'
 import { version } from '#shared/version.ts'
+import type { AnsweringEnd } from '#shared/wire/answering-end.ts'
 import { differencesOf } from '../core/differences.ts'
 import { domainsOf } from '../core/observed.ts'
 import { stepSentence } from '../core/steps.ts'
 import type { ConsoleRelay } from './console/relay.ts'
 import type { Pages } from './local-socket.ts'
 import type { AgentLoop } from './loop.ts'
-import type { AgentSocket } from './mesh.ts'
 
 /** What the agent shows at its own socket. */
 export function pagesOf(given: {
   readonly loop: AgentLoop
-  readonly mesh: Pick<AgentSocket, 'endpoint' | 'heardAt' | 'counters'>
+  readonly mesh: Pick<AnsweringEnd, 'endpoint' | 'heardAt' | 'counters'>
   readonly relay: Pick<ConsoleRelay, 'channels'>
   readonly facts: HostFacts
   readonly sender: { readonly bootId: string; readonly run: string }

@@ -8,6 +8,7 @@ import { formatMs, type Ms } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import type { Report } from '#shared/wire/order.ts'
 import { capacityOf } from './capacity.ts'
+import { fenceReadiness } from './fence-readiness.ts'
 import { phaseOf } from './liveness.ts'
 import { condition, type Shown } from './shown.ts'
 import { silenceOf } from './silence.ts'
@@ -162,20 +163,9 @@ const fenceShown = ({ want, phase, verdict, attempt, story, devices }: FenceStat
 /** A device that is dead is to be known before it is needed. */
 function canBeFenced(view: View, host: Host): readonly Condition[] {
   if (host.decided.approval !== 'approved') return []
-  if ((host.spec.fence ?? []).length === 0) {
-    const message = 'it has no fence device: if it dies, an operator must say that it is off'
-    return [condition('fence', false, { reason: 'no-device', message })]
-  }
-  const state = view.fence(host.name)
-  if (!state) {
-    const message = 'no bootd has said anything of its devices yet'
-    return [condition('fence', 'unknown', { reason: 'not-asked', message })]
-  }
-  const dead = state.devices.filter(({ reachable }) => reachable === false)
-  if (dead.length > 0) {
-    const message = dead.map(({ name, because }) => `${name}: ${because ?? 'no answer'}`).join('; ')
-    return [condition('fence', false, { reason: 'device-silent', message })]
-  }
-  const names = state.devices.map(({ name, power }) => `${name} reads ${power}`).join(', ')
-  return [condition('fence', true, { reason: 'devices-answer', message: names })]
+  const { state, because: message } = fenceReadiness(view, host)
+  if (state === 'ready') return [condition('fence', true, { reason: 'devices-answer', message })]
+  if (state === 'not-asked') return [condition('fence', 'unknown', { reason: state, message })]
+  const reason = state === 'degraded' ? 'device-silent' : state
+  return [condition('fence', false, { reason, message })]
 }

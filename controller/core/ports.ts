@@ -111,6 +111,8 @@ export type CandidateCard = {
   readonly position: Position
   readonly epoch: Epoch
   readonly leads: boolean
+  /** The bootd on its machine, if one runs there. */
+  readonly bootd?: Pick<BootdAddress, 'endpoint' | 'publicKey'>
   /** When it began to stand, or to lead; RFC 3339, UTC. */
   readonly since: string
 }
@@ -169,6 +171,14 @@ export interface Mesh extends AsyncDisposable {
   messages(signal: AbortSignal): AsyncIterable<MeshMessage>
   /** Counters for /metrics: refused, oversized, dropped … */
   counters(): Readonly<Record<string, number>>
+}
+
+/** A bootd as the controller dials it. */
+export type BootdAddress = {
+  /** Name of the candidate on whose machine it runs. */
+  readonly name: string
+  readonly endpoint: string
+  readonly publicKey: string
 }
 
 /** Judges who knocks at the door. */

@@ -3,6 +3,7 @@ import type { Clock } from '#shared/clock.ts'
 import type { Log } from '#shared/log.ts'
 import type { Mesh, SharedElection, SharedJournal } from '../core/ports.ts'
 import type { StandIns } from './assembly.ts'
+import type { FenceLine } from './bootds.ts'
 import type { EnsembleSeen } from './ensemble-look.ts'
 
 /** A way to the ensemble: it ends with its session, and another one is opened then. */
@@ -26,6 +27,8 @@ export type CandidateParts = {
   readonly meshKey: string
   /** Where hosts knock, once that is open. */
   readonly door: () => { readonly endpoint: string; readonly publicKey: string } | undefined
+  /** Left out: nobody can be fenced from here. */
+  readonly fences?: FenceLine
   /** For tests in virtual time. */
   readonly standIns?: StandIns
 }

@@ -17,16 +17,17 @@
 import { join } from 'node:path'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
-import { version } from '#shared/version.ts'
 import type { CandidateCard, Doorkeeper, SharedElection, SharedJournal } from '../core/ports.ts'
 import type { Service } from './api/service.ts'
 import { type Assembly, assemble, type Listening } from './assembly.ts'
+import { cardOf } from './candidate-card.ts'
 import { CandidateCluster } from './candidate-cluster.ts'
 import { candidateDoorkeeper } from './candidate-door.ts'
 import { CandidateFront } from './candidate-front.ts'
 import type { CandidateParts } from './candidate-parts.ts'
 import type { ControllerConfig } from './config.ts'
 import { doorkeeperOf, isTrusted } from './doorkeeper.ts'
+import { fenceAmongOthers } from './fences.ts'
 import { Follower } from './follower.ts'
 import { found } from './founding.ts'
 import { hostsToBeat, sendHeartbeats } from './heartbeats.ts'
@@ -320,6 +321,11 @@ export class Candidate implements AsyncDisposable {
     await Promise.all([
       lead(this.#assembly, { keepers: [], candidates }, this.#signal),
       sendHeartbeats({ mesh, clock, values: { epoch, hosts } }, this.#signal),
+      fenceAmongOthers(
+        { ...this.#parts, name: this.#config.name, service: this.service },
+        { cards: () => this.#cluster.cards(), mayAct: () => this.mayAct() },
+        this.#signal
+      ),
       checkpoints,
       this.#handOverAtStop()
     ])
@@ -353,20 +359,11 @@ export class Candidate implements AsyncDisposable {
   }
 
   #card(): CandidateCard {
-    const { ledger } = this.service
-    const door = this.#parts.door()
-    return {
-      name: this.#config.name,
-      apiUrl: this.#listening.url,
-      meshKey: this.#parts.meshKey,
-      doorEndpoint: door?.endpoint ?? '',
-      doorKey: door?.publicKey ?? '',
-      version,
-      position: ledger.durablePosition,
-      epoch: ledger.epoch,
-      leads: this.mayAct(),
-      since: this.#cluster.since
-    }
+    const { fences, meshKey, door } = this.#parts
+    const { name } = this.#config
+    const { since } = this.#cluster
+    const own = { name, apiUrl: this.#listening.url, meshKey, leads: this.mayAct(), since }
+    return cardOf(own, { door: door(), bootd: fences?.bootd(), ledger: this.service.ledger })
   }
 
   async #announceAgainAndAgain(signal: AbortSignal): Promise<void> {

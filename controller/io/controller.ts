@@ -10,9 +10,11 @@ import type { Doorkeeper, Election, Journal, Mesh } from '../core/ports.ts'
 import { soloCluster } from './api/cluster-status.ts'
 import type { Service } from './api/service.ts'
 import { assemble } from './assembly.ts'
+import type { FenceLine } from './bootds.ts'
 import type { CandidateSource } from './bootstrap.ts'
 import type { ControllerConfig } from './config.ts'
 import { doorkeeperOf } from './doorkeeper.ts'
+import { keepFences } from './fences.ts'
 import { found } from './founding.ts'
 import { soloFront } from './front.ts'
 import { Keeper } from './keeper.ts'
@@ -27,6 +29,8 @@ export type Parts = {
   readonly log: Log
   /** CURVE public keys that agents shall admit. */
   readonly controllerKeys: readonly string[]
+  /** Left out: nobody can be fenced from here. */
+  readonly fences?: FenceLine
   /** Where candidates are seen, for the signed list; left out: none is kept. */
   readonly candidates?: CandidateSource
 }
@@ -69,6 +73,7 @@ export async function startController(
   const listening = await assembly.listen(soloFront(service, cluster))
   const leading = Promise.all([
     lead(assembly, { keepers: [keeper], candidates }, signal),
+    fenceAlone(config, { ...parts, service }, signal),
     keepImages(service, signal)
   ])
   return {
@@ -88,4 +93,22 @@ export async function startController(
       service.meters[Symbol.dispose]()
     }
   }
+}
+
+/** Has hosts fenced through the bootd of this machine. */
+async function fenceAlone(
+  { name: own }: ControllerConfig,
+  given: Pick<Parts, 'fences' | 'election' | 'clock' | 'log'> & { readonly service: Service },
+  signal: AbortSignal
+): Promise<void> {
+  const { fences, election, clock, log, service } = given
+  if (!fences) return
+  const { ledger, reign } = service
+  const bootds = async () => {
+    const bootd = fences.bootd()
+    return bootd ? [{ name: own, ...bootd }] : []
+  }
+  const mayAct = (): boolean => election.holds(clock.monotonic()) && !ledger.broken
+  const { mesh } = fences
+  await keepFences({ mesh, bootds, own, mayAct, ledger, reign, clock, log }, signal)
 }

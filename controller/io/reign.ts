@@ -27,6 +27,7 @@ import type { Announcer } from './announcer.ts'
 import { breathing } from './breath.ts'
 import { Grace } from './grace.ts'
 import type { Ledger } from './ledger.ts'
+import { faultOf } from './refusal-fault.ts'
 import { SentOrders } from './sent-orders.ts'
 
 /** The loop turns at least so often, and rests so long between turns. Unit: ms. */
@@ -76,6 +77,7 @@ export class Reign {
   #hostsSeen: ReadonlyMap<string, HostSeen> = new Map()
   #epochSeen = 0
   #wake: () => void = () => {}
+  #afterDecisions: () => void = () => {}
   #woken = false
 
   constructor(options: ReignOptions) {
@@ -151,6 +153,11 @@ export class Reign {
     })
   }
 
+  /** Has somebody told after each turn, when all that was decided is recorded. */
+  afterDecisions(tell: () => void): void {
+    this.#afterDecisions = tell
+  }
+
   wake(): void {
     this.#woken = true
     this.#wake()
@@ -201,6 +208,7 @@ export class Reign {
     if (this.#epochSeen >= ledger.epoch) await ledger.raiseAbove(this.#epochSeen)
     this.#dial()
     await this.#decide()
+    this.#afterDecisions()
     await this.#order()
   }
 
@@ -339,6 +347,9 @@ export class Reign {
         this.#options.log.warn('host refused an order', { host: name, because: message.because })
         this.#noteEpoch(host, message.epoch)
         return
+      case 'fence-report':
+        this.#options.log.warn('a host tells of fences, and is no bootd', { host: name })
+        return
       case 'answer':
       case 'channel-data':
       case 'channel-taken':
@@ -388,13 +399,6 @@ const faultThrown = (thrown: unknown): Fault => {
 function* slicesOf<Item>(items: readonly Item[], size: number): Iterable<readonly Item[]> {
   for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
 }
-
-/** Makes the Fault of a refusal. */
-export const faultOf = ({ refused }: Extract<Verdict, { refused: unknown }>): Fault =>
-  Object.assign(
-    new Fault(refused.code, refused.message, { reasons: refused.reasons, next: refused.next }),
-    { errors: refused.errors ?? [] }
-  )
 
 /** Makes an id for a new cloud. */
 export const newCloudId = (): string => `c-${randomUUID()}`

@@ -6,6 +6,7 @@ import Type from 'typebox'
 import { Strict, Words } from '../model/resource.ts'
 import type { DeepReadonly } from '../model/types.ts'
 import { SignedBootstrap } from './bootstrap.ts'
+import { FenceOrder, FenceState, fenceHostsMax } from './fence.ts'
 import { Order, Report } from './order.ts'
 
 /** Raised when a message changes so that an older peer would misread it. */
@@ -99,6 +100,19 @@ export const BootstrapMessage = Strict({
   cloudKey: Text(64)
 })
 
+/** All that bootd shall do about the power of hosts; whom it does not name is left alone. */
+export const FenceOrders = Strict({
+  type: Type.Literal('fence-orders'),
+  /** Of the controller that says so, also where there are no orders. */
+  epoch: Count(),
+  orders: Type.Array(FenceOrder, { maxItems: fenceHostsMax })
+})
+/** How all fences stand that bootd was told of. */
+export const FenceReport = Strict({
+  type: Type.Literal('fence-report'),
+  states: Type.Array(FenceState, { maxItems: fenceHostsMax })
+})
+
 /** Whom a host asks whether they are there, and who may ask it. */
 export const Peers = Strict({
   type: Type.Literal('peers'),
@@ -144,21 +158,23 @@ export const Joined = Strict({
   bootstrap: Type.Optional(SignedBootstrap)
 })
 
-/** All that a controller may say to an agent. */
+/** All that a controller may say to an agent, and to bootd. */
 export const toAgent = Type.Union([
   Order,
   Heartbeat,
   BootstrapMessage,
   Peers,
+  FenceOrders,
   ConsoleOpen,
   ChannelData,
   ChannelTaken,
   ChannelClose,
   Question
 ])
-/** All that an agent may say to a controller. */
+/** All that an agent may say to a controller, and bootd. */
 export const toController = Type.Union([
   Report,
+  FenceReport,
   Heartbeat,
   ChannelData,
   ChannelTaken,
@@ -171,6 +187,8 @@ export type ToAgent = DeepReadonly<Type.Static<typeof toAgent>>
 /** What an agent may say to a controller. */
 export type ToController = DeepReadonly<Type.Static<typeof toController>>
 export type BootstrapMessage = DeepReadonly<Type.Static<typeof BootstrapMessage>>
+export type FenceOrders = DeepReadonly<Type.Static<typeof FenceOrders>>
+export type FenceReport = DeepReadonly<Type.Static<typeof FenceReport>>
 export type Peers = DeepReadonly<Type.Static<typeof Peers>>
 export type Join = DeepReadonly<Type.Static<typeof Join>>
 export type Joined = DeepReadonly<Type.Static<typeof Joined>>

@@ -18,7 +18,9 @@ export const stateTypes: readonly string[] = [
   'bootstrap',
   'order',
   'report',
-  'peers'
+  'peers',
+  'fence-orders',
+  'fence-report'
 ]
 
 /** A message that waits to be sent. */

@@ -2,9 +2,9 @@
 import { realClock } from '#shared/clock.ts'
 import type { HostId } from '#shared/ids.ts'
 import { silentLog } from '#shared/log.ts'
+import { AnsweringEnd } from '#shared/wire/answering-end.ts'
 import type { Sender } from '#shared/wire/frame.ts'
 import { type CurveKeys, makeKeys } from '#shared/wire/keys.ts'
-import { AgentSocket } from '../../agent/io/mesh.ts'
 import type { Peer } from '../../controller/core/ports.ts'
 import { ControllerMesh } from '../../controller/io/mesh.ts'
 import type { MeshRig } from '../contracts/mesh.ts'
@@ -35,10 +35,10 @@ export class RealMeshRig implements MeshRig {
   agent = async (
     host: HostId,
     fields: AgentFields = {}
-  ): Promise<{ readonly mesh: AgentSocket; readonly peer: Peer }> => {
+  ): Promise<{ readonly mesh: AnsweringEnd; readonly peer: Peer }> => {
     const place = this.#places.get(host) ?? { keys: makeKeys(), endpoint: anyPort }
     const mesh = this.#stack.use(
-      await AgentSocket.open({
+      await AnsweringEnd.open({
         ...place,
         sender: this.sender(),
         admitted: [this.controllerKeys.publicKey],

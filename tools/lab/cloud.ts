@@ -34,6 +34,13 @@ export async function furnish(lab: Lab, say: Say): Promise<void> {
     const path = folderOf(plan.folder).shared
     if (!isThere) await createResource(api, pool, { spec: { path, shared: true } })
   })
+  await say.step('fence devices', async () => {
+    const socket = folderOf(plan.folder).socket
+    for (const { name } of plan.hosts) {
+      const fence = [{ devices: [{ type: 'lab', socket, host: name }] }]
+      await patchResource(api, { kind: 'host', name }, { spec: { fence } })
+    }
+  })
   await say.step('images', async tell => {
     await ensureImages(api, { ...layoutOf(plan.folder), images: imageFolder }, tell)
   })

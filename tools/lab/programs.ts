@@ -12,7 +12,11 @@ const root = join(import.meta.dirname, '../..')
 export async function buildPrograms(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true })
   await bundle(
-    { 'remuda-controller': 'controller/main.ts', 'remuda-agent': 'agent/main.ts' },
+    {
+      'remuda-controller': 'controller/main.ts',
+      'remuda-agent': 'agent/main.ts',
+      'remuda-bootd': 'bootd/main.ts'
+    },
     folder
   )
   // Packages with machine code stay where they are, and are looked for from here.

@@ -8,7 +8,14 @@
 import type { FaultCode } from '#shared/fault.ts'
 
 /** Daemons of a host, in the order in which they start. */
-export const daemonNames = ['virtlogd', 'libvirtd', 'zookeeper', 'controller', 'agent'] as const
+export const daemonNames = [
+  'virtlogd',
+  'libvirtd',
+  'zookeeper',
+  'bootd',
+  'controller',
+  'agent'
+] as const
 /** One of them. */
 export type DaemonName = (typeof daemonNames)[number]
 

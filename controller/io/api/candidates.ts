@@ -5,7 +5,7 @@ import { Strict, Timestamp } from '#shared/model/resource.ts'
 import { allowCandidate, removeCandidate } from '../../core/bootstrap.ts'
 import type { Commit } from '../../core/commit.ts'
 import { isRefusal, type Refusal } from '../../core/refusal.ts'
-import { faultOf } from '../reign.ts'
+import { faultOf } from '../refusal-fault.ts'
 import type { Call, Reply, Route } from './route.ts'
 import type { Service } from './service.ts'
 

@@ -14,7 +14,7 @@ import {
 } from '../../core/admission/join-token.ts'
 import type { JoinToken } from '../../core/commit.ts'
 import { isRefusal } from '../../core/refusal.ts'
-import { faultOf } from '../reign.ts'
+import { faultOf } from '../refusal-fault.ts'
 import type { Call, Reply, Route } from './route.ts'
 import type { Service } from './service.ts'
 import { hashOf } from './tokens.ts'

@@ -3,11 +3,11 @@ import test, { type ExecutionContext } from 'ava'
 import { realClock } from '#shared/clock.ts'
 import type { HostId } from '#shared/ids.ts'
 import { silentLog } from '#shared/log.ts'
+import { AnsweringEnd } from '#shared/wire/answering-end.ts'
 import { encodeBody, Sealer } from '#shared/wire/frame.ts'
 import { makeKeys } from '#shared/wire/keys.ts'
 import type { Knock } from '#shared/wire/zap.ts'
 import { knockOnce } from '../../../agent/io/door.ts'
-import { AgentSocket } from '../../../agent/io/mesh.ts'
 import { Door } from '../../../controller/io/door.ts'
 import { anOrder, aReport } from '../../world/messages.ts'
 import { RawSocket } from '../../world/raw-socket.ts'
@@ -48,7 +48,7 @@ behaves('a host cannot dial another as if it were a controller, and it is told',
   const knocks: Knock[] = []
   const [keys, own] = [makeKeys(), makeKeys()]
   const agent = rig.use(
-    await AgentSocket.open({
+    await AnsweringEnd.open({
       endpoint: anyPort,
       keys,
       sender: rig.sender(),

@@ -6,10 +6,10 @@ import { randomUUID } from 'node:crypto'
 import { realClock } from '#shared/clock.ts'
 import type { HostId } from '#shared/ids.ts'
 import { silentLog } from '#shared/log.ts'
+import { AnsweringEnd } from '#shared/wire/answering-end.ts'
 import { makeKeys } from '#shared/wire/keys.ts'
 import type { Question } from '#shared/wire/messages.ts'
 import type { Order, Report, ReportInstance } from '#shared/wire/order.ts'
-import { AgentSocket } from '../../../agent/io/mesh.ts'
 import type { Peer } from '../../../controller/core/ports.ts'
 
 const anyPort = 'tcp://127.0.0.1:0'
@@ -17,7 +17,7 @@ const anyPort = 'tcp://127.0.0.1:0'
 /** Takes every order on, says so, and answers every question. */
 export class SimulatedAgent implements AsyncDisposable {
   readonly peer: Peer
-  readonly #mesh: AgentSocket
+  readonly #mesh: AnsweringEnd
   readonly #run = randomUUID()
   readonly #closing = new AbortController()
   readonly #hearing: Promise<void>
@@ -28,7 +28,7 @@ export class SimulatedAgent implements AsyncDisposable {
   /** Orders that have come in. */
   orders = 0
 
-  private constructor(host: HostId, mesh: AgentSocket, publicKey: string) {
+  private constructor(host: HostId, mesh: AnsweringEnd, publicKey: string) {
     this.#mesh = mesh
     this.peer = { host, endpoint: mesh.endpoint, publicKey }
     this.#hearing = this.#hear()
@@ -37,7 +37,7 @@ export class SimulatedAgent implements AsyncDisposable {
   /** Listens on a free port for who has one of these keys. */
   static async open(host: HostId, admitted: readonly string[]): Promise<SimulatedAgent> {
     const keys = makeKeys()
-    const mesh = await AgentSocket.open({
+    const mesh = await AnsweringEnd.open({
       endpoint: anyPort,
       keys,
       sender: { bootId: 'simulated', run: randomUUID() },

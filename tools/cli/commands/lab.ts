@@ -2,7 +2,7 @@ import type { Command, Noun, Option, Positional } from '../command.ts'
 import { watchOption } from '../options.ts'
 
 const host: Positional = { name: 'HOST', doc: 'Name of a host of the lab, such as h2.' }
-const daemonWords = ['virtlogd', 'libvirtd', 'zookeeper', 'controller', 'agent']
+const daemonWords = ['virtlogd', 'libvirtd', 'zookeeper', 'bootd', 'controller', 'agent']
 const daemon: Option = {
   name: 'daemon',
   type: 'text',

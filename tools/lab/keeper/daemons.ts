@@ -28,7 +28,12 @@ export function daemonsOf(plan: LabPlan, host: HostPlan): readonly DaemonLine[] 
       after: 'libvirt/virtlogd-sock'
     },
     ...(host.server === undefined ? [] : [zookeeper(plan, host)]),
-    ...(host.isCandidate ? [{ name: 'controller' as const, command: controller(plan, host) }] : []),
+    ...(host.isCandidate
+      ? [
+          { name: 'bootd' as const, command: bootd(plan, host) },
+          { name: 'controller' as const, command: controller(plan, host) }
+        ]
+      : []),
     { name: 'agent', command: agent(plan, host), after: 'libvirt/libvirt-sock' }
   ]
 }
@@ -61,6 +66,16 @@ function controller(plan: LabPlan, host: HostPlan): readonly string[] {
     `--content-url=http://${address}:${ports.api}`,
     `--cidr=${plan.instances.cidr}`,
     ...ensemble(plan, host)
+  ]
+}
+
+function bootd(plan: LabPlan, host: HostPlan): readonly string[] {
+  return [
+    ...node(plan, host),
+    join(folderOf(plan.folder).programs, 'remuda-bootd.js'),
+    `--state=${stateDefault}`,
+    `--address=${host.address}`,
+    '--look-every-ms=5000'
   ]
 }
 

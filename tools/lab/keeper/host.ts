@@ -120,7 +120,7 @@ export class LabHost {
     const { run, state, bootId: bootIdFile, log } = this.#folder
     await rm(run, { recursive: true, force: true })
     await mkdir(join(run, 'lock'), { recursive: true })
-    for (const name of ['controller', 'agent']) {
+    for (const name of ['bootd', 'controller', 'agent']) {
       await rm(join(state, 'run', `${name}.ready`), { force: true })
     }
     const bootId = randomUUID()

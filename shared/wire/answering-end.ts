@@ -1,6 +1,6 @@
 /**
- * The agent's end of the mesh: it listens with the host's own key, and the gate lets in only the
- * controllers whose keys were admitted.
+ * The end of the mesh that is dialled, of an agent and of bootd: it listens with a key of its own,
+ * and the gate lets in only the controllers whose keys were admitted.
  *
  * Several may be connected: the one that leads, and one that was deposed and does not know it yet.
  * Each message carries its sender's epoch. The agent listens to, and answers, whoever last spoke
@@ -10,30 +10,21 @@
  * opened again at the same address: all have to come in anew.
  */
 import { setImmediate } from 'node:timers/promises'
-import type { Clock } from '#shared/clock.ts'
-import { Fault, isFault } from '#shared/fault.ts'
-import type { Log } from '#shared/log.ts'
-import type { Ms } from '#shared/units.ts'
-import { Arrivals } from '#shared/wire/arrivals.ts'
-import { type Header, makeReader, readHeader, Sealer, type Sender } from '#shared/wire/frame.ts'
-import type { CurveKeys } from '#shared/wire/keys.ts'
-import { type Refusal, type ToAgent, type ToController, toAgent } from '#shared/wire/messages.ts'
-import {
-  Bell,
-  Counters,
-  Inbox,
-  Outbox,
-  type Outgoing,
-  queueBounds,
-  stateTypes
-} from '#shared/wire/queues.ts'
-import { type Sent, WireSocket } from '#shared/wire/socket.ts'
-import { UnreadableFault } from '#shared/wire/unreadable.ts'
-import { Domain, type Knock } from '#shared/wire/zap.ts'
-import type { AgentMesh } from '../core/ports.ts'
+import type { Clock } from '../clock.ts'
+import { Fault, isFault } from '../fault.ts'
+import type { Log } from '../log.ts'
+import type { Ms } from '../units.ts'
+import { Arrivals } from './arrivals.ts'
+import { type Header, makeReader, readHeader, Sealer, type Sender } from './frame.ts'
+import type { CurveKeys } from './keys.ts'
+import { type Refusal, type ToAgent, type ToController, toAgent } from './messages.ts'
+import { Bell, Counters, Inbox, Outbox, type Outgoing, queueBounds, stateTypes } from './queues.ts'
+import { type Sent, WireSocket } from './socket.ts'
+import { UnreadableFault } from './unreadable.ts'
+import { Domain, type Knock } from './zap.ts'
 
-/** Where agents listen. */
-export const agentPort = 7411
+/** Where agents listen, and where bootds do. */
+export const [agentPort, bootdPort] = [7411, 7414] as const
 /** How often a message for which there was no room is tried again. Unit: ms. */
 export const retryMs = 50
 /** So long our address may be taken after its socket was closed; how often to look. Unit: ms. */
@@ -45,7 +36,7 @@ const refusalsMax = 16
 const messagesPerTurn = 64
 
 /** Where to listen, and to whom. */
-export type AgentMeshOptions = {
+export type AnsweringOptions = {
   /** Where to listen, such as tcp://10.0.0.7:7411; port 0 chooses a free one. */
   readonly endpoint: string
   readonly keys: CurveKeys
@@ -63,8 +54,8 @@ export type AgentMeshOptions = {
 const read = makeReader<ToAgent>(toAgent)
 
 /** Talks with the controller. Made by `open`; its loops end when it is disposed of. */
-export class AgentSocket implements AgentMesh {
-  readonly #options: AgentMeshOptions
+export class AnsweringEnd implements AsyncDisposable {
+  readonly #options: AnsweringOptions
   readonly #admitted: Set<string>
   readonly #sealer: Sealer
   readonly #inbox = new Inbox<ToAgent>()
@@ -85,7 +76,7 @@ export class AgentSocket implements AgentMesh {
   #heardAt: Ms | undefined
   #warnedAt: Ms = Number.NEGATIVE_INFINITY
 
-  private constructor(options: AgentMeshOptions) {
+  private constructor(options: AnsweringOptions) {
     this.#options = options
     this.#admitted = new Set(options.admitted)
     this.#epochSeen = options.seen().epoch
@@ -93,8 +84,8 @@ export class AgentSocket implements AgentMesh {
   }
 
   /** Listens. Fault `locked` when another program does so there, `network` when it cannot. */
-  static async open(options: AgentMeshOptions): Promise<AgentSocket> {
-    const mesh = new AgentSocket(options)
+  static async open(options: AnsweringOptions): Promise<AnsweringEnd> {
+    const mesh = new AnsweringEnd(options)
     mesh.#domain = await Domain.open('agent', knock => mesh.#admits(knock))
     try {
       await mesh.#listen(options.endpoint)

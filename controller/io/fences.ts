@@ -1,0 +1,273 @@
+/**
+ * The controller's line to bootd, which cuts the power of hosts on its behalf. Of several bootds
+ * one is used at a time: that of the controller's own machine, or another one that is heard, but
+ * never that of a host that is being fenced. What it is told is worked out of the journal, whole,
+ * and again whenever it is another; so a bootd that was away, or another one, has all at once.
+ */
+import type { Clock } from '#shared/clock.ts'
+import { isFault, sentence } from '#shared/fault.ts'
+import type { HostId } from '#shared/ids.ts'
+import type { Log } from '#shared/log.ts'
+import type { Ms } from '#shared/units.ts'
+import { heartbeatMs } from '#shared/wire/beat.ts'
+import { type FenceOrder, fenceHostsMax } from '#shared/wire/fence.ts'
+import type { ToAgent } from '#shared/wire/messages.ts'
+import { Bell } from '#shared/wire/queues.ts'
+import { fenceOrdersOf } from '../core/fence-orders.ts'
+import type { BootdAddress, CandidateCard, Mesh, MeshMessage } from '../core/ports.ts'
+import type { View } from '../core/view.ts'
+import type { Service } from './api/service.ts'
+import type { FenceLine } from './bootds.ts'
+import type { Ledger } from './ledger.ts'
+import type { Reign } from './reign.ts'
+
+/** How often it is looked which bootds there are. Unit: ms. */
+const bootdsMs: Ms = 2_000
+/** A bootd that is silent for so long is not used. Unit: ms. */
+const silentMs: Ms = 2_000
+/** Orders that only watch are worked out anew at most so often. Unit: ms. */
+const watchMs: Ms = 1_000
+/** The loop turns at least so often. Unit: ms. */
+const turnMs: Ms = 250
+
+/** What the line stands on. */
+export type FencesOptions = {
+  /** A mesh of its own, with bootds for hosts. */
+  readonly mesh: Mesh
+  readonly view: View
+  readonly epoch: () => number
+  readonly mayAct: () => boolean
+  /** Bootds that may be used; none while that is not known. */
+  readonly bootds: () => Promise<readonly BootdAddress[]>
+  /** Name of this candidate. */
+  readonly own: string
+  /** Told when bootd has said something new. */
+  readonly onNews: () => void
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Tells bootd what is wanted, and folds what it says; `run` ends when the signal aborts. */
+export class Fences {
+  readonly #options: FencesOptions
+  readonly #bell = new Bell()
+  readonly #heardAt = new Map<string, Ms>()
+  #bootds: readonly BootdAddress[] = []
+  #active: string | undefined
+  #told = ''
+  #urgent = ''
+  #watchedAt: Ms = Number.NEGATIVE_INFINITY
+  #number = 0
+
+  constructor(options: FencesOptions) {
+    this.#options = options
+  }
+
+  /** Name of the bootd in use; undefined: none is heard. */
+  get active(): string | undefined {
+    return this.#active
+  }
+
+  /** Something was decided: perhaps a host is to be fenced. */
+  ring(): void {
+    this.#bell.ring()
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = (): void => this.#bell.ring()
+    signal.addEventListener('abort', stop)
+    await Promise.all([this.#listen(signal), this.#lookForBootds(signal), this.#turns(signal)])
+    signal.removeEventListener('abort', stop)
+  }
+
+  async #lookForBootds(signal: AbortSignal): Promise<void> {
+    const { mesh, clock, log } = this.#options
+    while (!signal.aborted) {
+      try {
+        this.#bootds = await this.#options.bootds()
+        mesh.setPeers(
+          this.#bootds.map(({ name, endpoint, publicKey }) => ({
+            host: peerOf(name),
+            endpoint,
+            publicKey
+          }))
+        )
+      } catch (thrown) {
+        if (!isFault(thrown)) throw thrown
+        log.debug('cannot look for bootds', { because: sentence(thrown) })
+      }
+      await clock.sleep(bootdsMs, signal).catch(() => undefined)
+    }
+  }
+
+  async #turns(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    let beatAt: Ms = Number.NEGATIVE_INFINITY
+    const listen = () => this.#bell.heard().then(() => 'rung' as const)
+    let rung = listen()
+    while (!signal.aborted) {
+      const late = new AbortController()
+      const timer = clock.sleep(turnMs, late.signal).catch(() => undefined)
+      if ((await Promise.race([rung, timer])) === 'rung') rung = listen()
+      late.abort()
+      if (signal.aborted || !this.#options.mayAct()) continue
+      this.#choose()
+      if (clock.monotonic() - beatAt >= heartbeatMs) {
+        beatAt = clock.monotonic()
+        this.#beat()
+      }
+      this.#order()
+    }
+  }
+
+  /** Keeps to the one in use as long as it is heard and its own machine is well. */
+  #choose(): void {
+    const { own, log } = this.#options
+    const usable = this.#bootds.map(({ name }) => name).filter(name => this.#isUsable(name))
+    if (this.#active !== undefined && usable.includes(this.#active)) return
+    const before = this.#active
+    this.#active = usable.includes(own) ? own : usable[0]
+    if (this.#active === before) return
+    this.#told = ''
+    this.#urgent = ''
+    if (this.#active === undefined) {
+      log.warn('no bootd is heard: no host can be fenced', { was: before })
+    } else log.info('hosts are fenced through a bootd', { bootd: this.#active, was: before })
+  }
+
+  #isUsable(name: string): boolean {
+    const { view, clock } = this.#options
+    const heardAt = this.#heardAt.get(name)
+    if (heardAt === undefined || clock.monotonic() - heardAt > silentMs) return false
+    return view.named('host', name)?.decided.recovery === undefined
+  }
+
+  /** Heartbeats let a bootd know the epoch, and us that it is there. */
+  #beat(): void {
+    this.#number += 1
+    const beat = { type: 'heartbeat', number: this.#number, loopLagMs: 0, generation: 0 } as const
+    for (const { name } of this.#bootds) this.#send(name, { ...beat, epoch: this.#options.epoch() })
+  }
+
+  #order(): void {
+    const { view, epoch, clock } = this.#options
+    const bootd = this.#active
+    if (bootd === undefined) return
+    const now = clock.monotonic()
+    const urgent = urgentIn(view)
+    if (this.#told !== '' && urgent === this.#urgent && now - this.#watchedAt < watchMs) return
+    this.#watchedAt = now
+    this.#urgent = urgent
+    const orders = mostUrgent(fenceOrdersOf(view, epoch()))
+    const text = JSON.stringify([epoch(), orders])
+    if (text === this.#told) return
+    if (!this.#send(bootd, { type: 'fence-orders', epoch: epoch(), orders })) return
+    this.#told = text
+    for (const { name } of this.#bootds) {
+      // Whoever was used before leaves the devices alone from now on.
+      if (name !== bootd) this.#send(name, { type: 'fence-orders', epoch: epoch(), orders: [] })
+    }
+  }
+
+  #send(bootd: string, message: ToAgent): boolean {
+    try {
+      this.#options.mesh.send(peerOf(bootd), message)
+      return true
+    } catch (thrown) {
+      if (!isFault(thrown)) throw thrown
+      return false
+    }
+  }
+
+  async #listen(signal: AbortSignal): Promise<void> {
+    for await (const said of this.#options.mesh.messages(signal)) this.#hear(said)
+  }
+
+  #hear(said: MeshMessage): void {
+    const { view, clock, log } = this.#options
+    const name = nameOf(said.host)
+    if (said.type === 'connected') {
+      // It has lost what it was told, if it has started anew.
+      if (name === this.#active) this.#told = ''
+      this.#heardAt.set(name, clock.monotonic())
+      this.#bell.ring()
+      return
+    }
+    if (said.type === 'disconnected') {
+      this.#heardAt.delete(name)
+      this.#bell.ring()
+      return
+    }
+    this.#heardAt.set(name, clock.monotonic())
+    const { message } = said
+    if (message.type === 'refusal') log.warn('bootd refuses', { bootd: name, ...message })
+    if (message.type !== 'fence-report' || name !== this.#active) return
+    const at = { monotonic: clock.monotonic(), wall: clock.wall() }
+    view.fold({ type: 'fences', states: message.states, at })
+    this.#options.onNews()
+  }
+}
+
+/** Has hosts fenced as long as this controller leads: until the signal aborts. */
+export async function keepFences(
+  given: Pick<FencesOptions, 'mesh' | 'bootds' | 'own' | 'mayAct' | 'clock' | 'log'> & {
+    readonly ledger: Pick<Ledger, 'view' | 'epoch'>
+    readonly reign: Pick<Reign, 'wake' | 'afterDecisions'>
+  },
+  signal: AbortSignal
+): Promise<void> {
+  const { ledger, reign } = given
+  const fences = new Fences({
+    ...given,
+    view: ledger.view,
+    epoch: () => ledger.epoch,
+    onNews: () => reign.wake()
+  })
+  reign.afterDecisions(() => fences.ring())
+  await fences.run(signal)
+}
+
+/** The same among several candidates, through the bootds of those who stand. */
+export async function fenceAmongOthers(
+  parts: {
+    readonly fences?: FenceLine
+    readonly name: string
+    readonly service: Pick<Service, 'ledger' | 'reign'>
+    readonly clock: Clock
+    readonly log: Log
+  },
+  given: {
+    readonly cards: () => Promise<readonly Pick<CandidateCard, 'name' | 'bootd'>[]>
+    readonly mayAct: () => boolean
+  },
+  signal: AbortSignal
+): Promise<void> {
+  const { fences, name: own, service, clock, log } = parts
+  if (!fences) return
+  const { ledger, reign } = service
+  const { mesh } = fences
+  const { mayAct } = given
+  const bootds = async () =>
+    (await given.cards()).flatMap(({ name, bootd }) => (bootd ? [{ name, ...bootd }] : []))
+  await keepFences({ mesh, bootds, own, mayAct, ledger, reign, clock, log }, signal)
+}
+
+const prefix = 'bootd-'
+const peerOf = (name: string): HostId => `${prefix}${name}` as HostId
+const nameOf = (peer: HostId): string => peer.slice(prefix.length)
+
+/** Stands for all that cannot wait: it is looked at in each turn. */
+function urgentIn(view: View): string {
+  const all = [...view.all('host').values()].filter(({ decided }) => decided.recovery)
+  return JSON.stringify(
+    all.map(({ name, decided }) => [name, decided.recovery?.id, decided.recovery?.phase])
+  )
+}
+
+/** There is a bound: whoever is to be fenced comes first, and some are not watched. */
+const mostUrgent = (orders: readonly FenceOrder[]): readonly FenceOrder[] =>
+  orders.length <= fenceHostsMax
+    ? orders
+    : orders
+        .toSorted((a, b) => Number(a.want === 'watch') - Number(b.want === 'watch'))
+        .slice(0, fenceHostsMax)
