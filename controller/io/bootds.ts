@@ -1,9 +1,9 @@
-/** What this machine's controller and bootd leave for each other; see shared/neighbours.ts. */
+/** What this machine's controller and bootd leave for each other; see shared/wire/neighbours.ts. */
 import type { Clock } from '#shared/clock.ts'
 import { sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
-import { leaveWord, readWord } from '#shared/neighbours.ts'
 import type { Ms } from '#shared/units.ts'
+import { leaveWord, readWord } from '#shared/wire/neighbours.ts'
 import type { CandidateCard, Mesh } from '../core/ports.ts'
 import type { View } from '../core/view.ts'
 

@@ -1,4 +1,5 @@
 /** Founds the cloud where there is none. */
+import { randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
@@ -10,7 +11,6 @@ import { firstCommit } from '../core/first-commit.ts'
 import { hashOf, makeToken } from './api/tokens.ts'
 import type { ControllerConfig } from './config.ts'
 import type { Ledger } from './ledger.ts'
-import { newCloudId } from './reign.ts'
 
 /** Founds the cloud unless the ledger has one, and keeps its admin token in a file. */
 export async function found(
@@ -45,3 +45,5 @@ async function keptToken(
   const text = await readPrivateFile(path)
   return { ...stored, sha256: hashOf((text ?? '').trim()) }
 }
+
+const newCloudId = (): string => `c-${randomUUID()}`

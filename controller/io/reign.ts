@@ -3,7 +3,6 @@
  * wishes come in through `submit`; the loop decides at its own pace, records, and then orders.
  * Nothing is done inside the arrival of a message, and nothing leaves before it is recorded.
  */
-import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '#shared/clock.ts'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
@@ -399,6 +398,3 @@ const faultThrown = (thrown: unknown): Fault => {
 function* slicesOf<Item>(items: readonly Item[], size: number): Iterable<readonly Item[]> {
   for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
 }
-
-/** Makes an id for a new cloud. */
-export const newCloudId = (): string => `c-${randomUUID()}`

@@ -5,9 +5,9 @@
  */
 import { join } from 'node:path'
 import Type from 'typebox'
-import { Strict } from './model/resource.ts'
-import { validator } from './model/validate.ts'
-import { readPrivateFile, writePrivateFile } from './private-file.ts'
+import { Strict } from '../model/resource.ts'
+import { validator } from '../model/validate.ts'
+import { readPrivateFile, writePrivateFile } from '../private-file.ts'
 
 const Key = Type.String({ minLength: 40, maxLength: 40 })
 const Controllers = Strict({ keys: Type.Array(Key, { maxItems: 16 }) })
