@@ -3,6 +3,7 @@ import type { Command, Noun } from './command.ts'
 import { size, tenant, token } from './commands/access.ts'
 import { anyCommands } from './commands/any.ts'
 import { cluster } from './commands/cluster.ts'
+import { ha } from './commands/ha.ts'
 import { host } from './commands/host.ts'
 import { image } from './commands/image.ts'
 import { instance, shortcuts } from './commands/instance.ts'
@@ -28,7 +29,7 @@ export const sections: readonly Section[] = [
   },
   { title: 'Shortcuts', nouns: [], commands: shortcuts },
   { title: 'Any resource', nouns: [], commands: anyCommands },
-  { title: 'Cluster', nouns: [cluster], commands: [] },
+  { title: 'Cluster', nouns: [cluster, ha], commands: [] },
   { title: 'This machine', nouns: [agent, lab], commands: [] }
 ]
 

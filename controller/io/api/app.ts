@@ -15,6 +15,7 @@ import { cloudRoutes } from './cloud.ts'
 import { clusterRoutes } from './cluster.ts'
 import { components, referring } from './components.ts'
 import { eventRoutes } from './events.ts'
+import { healingRoutes } from './healing.ts'
 import { joinTokenRoutes } from './join-tokens.ts'
 import { bodyBytesMax, HttpFault, problemOf } from './problem.ts'
 import { resourceRoutes } from './resources.ts'
@@ -47,6 +48,7 @@ export const routesOf = (service: Service): readonly Route[] => [
   ...backupRoutes(service),
   ...candidateRoutes(service),
   ...joinTokenRoutes(service),
+  ...healingRoutes(service),
   ...resourceRoutes(service),
   ...verbRoutes(service),
   ...eventRoutes(service),

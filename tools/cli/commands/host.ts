@@ -1,4 +1,5 @@
 import type { Noun } from '../command.ts'
+import { dryRunOption, yesOption } from '../options.ts'
 import { deleteCommand, listCommand, nameOfOne, showCommand } from './common.ts'
 
 /** Commands of hosts. */
@@ -17,6 +18,23 @@ export const host: Noun = {
       positionals: [nameOfOne('host')],
       examples: [{ line: 'remuda host approve h2', doc: 'from now on it may carry instances' }],
       run: () => import('../run/host.ts').then(module => module.approveHost)
+    },
+    {
+      noun: 'host',
+      verb: 'confirm-off',
+      doc: 'Says that a host is off, so that its instances start elsewhere; asks for its name.',
+      details: [
+        'For a host that is dead and that no device can prove off. Look at it, or pull its plug: ' +
+          'if it still runs, its instances run twice and destroy their volumes. It is refused ' +
+          'while the host is heard.'
+      ],
+      positionals: [nameOfOne('host')],
+      options: [yesOption, dryRunOption],
+      examples: [
+        { line: 'remuda host confirm-off h2 --dry-run', doc: 'what would start elsewhere' },
+        { line: 'remuda host confirm-off h2', doc: 'asks first' }
+      ],
+      run: () => import('../run/host-off.ts').then(module => module.confirmOff)
     },
     {
       noun: 'host',

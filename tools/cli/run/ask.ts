@@ -9,7 +9,23 @@ import { canAsk, oneLine } from '../terminal.ts'
  * Asks whether something may really be done, unless --yes says so. Fault `command` when it may
  * not; a usage fault when nobody can be asked.
  */
-export async function confirm(invocation: Invocation, question: string): Promise<void> {
+export const confirm = (invocation: Invocation, question: string): Promise<void> =>
+  asked(invocation, `${question} [y/N]`, answer => /^y(es)?$/i.test(answer))
+
+/**
+ * The same for what would do harm if it were said of the wrong one: its name must be typed.
+ */
+export const confirmName = (
+  invocation: Invocation,
+  { question, name }: { readonly question: string; readonly name: string }
+): Promise<void> =>
+  asked(invocation, `${question} Type ${name} to go on:`, answer => answer === name)
+
+async function asked(
+  invocation: Invocation,
+  question: string,
+  isYes: (answer: string) => boolean
+): Promise<void> {
   const { terminal, given, signal } = invocation
   if (given.flag('yes')) return
   if (!canAsk(terminal)) {
@@ -22,10 +38,10 @@ export async function confirm(invocation: Invocation, question: string): Promise
   const closed = new AbortController()
   dialogue.once('close', () => closed.abort())
   try {
-    const answer = await dialogue.question(`${oneLine(question)} [y/N] `, {
+    const answer = await dialogue.question(`${oneLine(question)} `, {
       signal: AbortSignal.any([signal, closed.signal])
     })
-    if (/^y(es)?$/i.test(answer.trim())) return
+    if (isYes(answer.trim())) return
   } catch (error) {
     // Ctrl-C and Ctrl-D say no as well.
     if (!(error instanceof Error && error.name === 'AbortError')) throw error

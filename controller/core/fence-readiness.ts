@@ -1,0 +1,62 @@
+/**
+ * Whether a host could be proven off if it died now. A device that is dead is to be known before it
+ * is needed: many a baseboard controller is found to be silent in the night in which it counts.
+ */
+import { secretsOf } from '#shared/model/fence.ts'
+import type { Host } from '#shared/model/host.ts'
+import type { FenceState } from '#shared/wire/fence.ts'
+import type { View } from './view.ts'
+
+/**
+ * `ready`: all its devices answer; `degraded`: one is silent, and a level without it is left;
+ * `not-asked`: no bootd has said anything of them yet; all others: no device could prove it now.
+ */
+export type FenceReadiness = {
+  readonly state: 'ready' | 'degraded' | 'not-asked' | 'no-device' | 'no-secret' | 'device-silent'
+  /** Sentence part about what is the matter. */
+  readonly because: string
+  /** What an operator may do; left out: nothing need be done. */
+  readonly next?: string
+}
+
+/** Judges the devices of one host by what bootd said of them last. */
+export function fenceReadiness(view: View, host: Host): FenceReadiness {
+  const { name } = host
+  const levels = host.spec.fence ?? []
+  if (levels.length === 0) {
+    const because = 'it has no fence device: if it dies, an operator must say that it is off'
+    return { state: 'no-device', because }
+  }
+  const unknown = secretsOf(levels).filter(secret => !view.secrets().has(secret))
+  if (unknown.length > 0) {
+    const because = `its devices need a secret that is not there: ${unknown.join(', ')}`
+    return { state: 'no-secret', because }
+  }
+  const state = view.fence(name)
+  if (!state) {
+    return { state: 'not-asked', because: 'no bootd has said anything of its devices yet' }
+  }
+  const silent = state.devices.filter(({ reachable }) => reachable === false)
+  if (silent.length === 0) {
+    const isAsked = state.devices.some(({ reachable }) => reachable === true)
+    if (!isAsked) return { state: 'not-asked', because: 'its devices have not answered yet' }
+    const readings = state.devices.map(device => `${device.name} reads ${device.power}`)
+    return { state: 'ready', because: readings.join(', ') }
+  }
+  const because = silent
+    .map(device => `${device.name}: ${device.because ?? 'no answer'}`)
+    .join('; ')
+  const next = `remuda host show ${name}`
+  const left = levelLeft(state)
+  return left === undefined
+    ? { state: 'device-silent', because, next }
+    : { state: 'degraded', because: `${because}; level ${left} is left`, next }
+}
+
+/** The first level of which every device answers. */
+function levelLeft({ devices }: FenceState): number | undefined {
+  const levels = [...new Set(devices.map(({ level }) => level))].sort((a, b) => a - b)
+  return levels.find(level =>
+    devices.every(device => device.level !== level || device.reachable !== false)
+  )
+}

@@ -1,0 +1,116 @@
+/** How the cloud heals itself at a moment: what is under way, what holds, and what would not work. */
+import type { Host } from '#shared/model/host.ts'
+import { type FenceReadiness, fenceReadiness } from './fence-readiness.ts'
+import { fenceWords } from './host-document.ts'
+import { brakeHostsMin, brakeShare, missingHosts, suspicionOf } from './suspicion.ts'
+import type { Moment, View } from './view.ts'
+
+/** What operators are shown of it. */
+export type HealingStatus = {
+  readonly armed: boolean
+  /** Since when nobody is fenced, by whom, and why. */
+  readonly disarmed?: { readonly at: string; readonly by: string; readonly because: string }
+  readonly reserveHosts: number
+  readonly reserveDomain?: string
+  /** Whether hosts are heard here: who only follows knows of no suspect and no device. */
+  readonly watches: boolean
+  readonly brake: {
+    /** Hosts that have gone missing together. */
+    readonly missing: readonly string[]
+    /** Hosts in service. */
+    readonly hosts: number
+    /** So many at once are still taken for dead; with more it waits for an operator. */
+    readonly most: number
+  }
+  /** Hosts that are being fenced, or are proven off. */
+  readonly fenced: readonly FencedHost[]
+  /** Hosts that are not heard and not fenced either. */
+  readonly suspects: readonly SuspectHost[]
+  /** Hosts whose devices could not do it, or not all. */
+  readonly exposed: readonly ({ readonly host: string } & FenceReadiness)[]
+}
+
+/** A host that was taken for dead. */
+export type FencedHost = {
+  readonly host: string
+  readonly phase: 'fencing' | 'fenced'
+  readonly since: string
+  readonly because: string
+  /** How far it is, or what has proven it. */
+  readonly progress: string
+  readonly proof?: { readonly verdict: string; readonly at: string }
+}
+
+/** A host that may be dead. */
+export type SuspectHost = {
+  readonly host: string
+  /** Why it is not fenced: a word; `waits`: nothing speaks for its death clearly enough. */
+  readonly hold: string
+  readonly because: string
+  /** What an operator may do. */
+  readonly next?: string
+}
+
+/** Works it out of the view. */
+export function healingStatus(view: View, now: Moment): HealingStatus {
+  const { disarmed, reserveHosts = 0, reserveDomain } = view.cloud?.healing ?? {}
+  const hosts = [...view.all('host').values()]
+    .filter(({ decided }) => decided.approval === 'approved' && decided.deletedAt === undefined)
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+  const { missing, total } = missingHosts(view, now.monotonic)
+  return {
+    armed: disarmed === undefined,
+    ...(disarmed && { disarmed }),
+    reserveHosts,
+    ...(reserveDomain !== undefined && { reserveDomain }),
+    watches: view.watches,
+    brake: {
+      missing: view.watches ? missing : [],
+      hosts: total,
+      most: Math.max(brakeHostsMin, Math.floor(total * brakeShare))
+    },
+    fenced: hosts.flatMap(host => fencedOf(view, host) ?? []),
+    suspects: view.watches ? hosts.flatMap(host => suspectOf(view, host, now) ?? []) : [],
+    exposed: hosts.flatMap(host => exposedOf(view, host) ?? [])
+  }
+}
+
+function fencedOf(view: View, host: Host): FencedHost | undefined {
+  const { recovery } = host.decided
+  if (!recovery) return undefined
+  const { phase, since, because, proof } = recovery
+  return {
+    host: host.name,
+    phase,
+    since,
+    because,
+    progress: proof?.because ?? fenceWords(view, host),
+    ...(proof && { proof: { verdict: proof.verdict, at: proof.at } })
+  }
+}
+
+function suspectOf(view: View, host: Host, now: Moment): SuspectHost | undefined {
+  const suspicion = suspicionOf(view, host, now.monotonic)
+  const { name } = host
+  switch (suspicion.verdict) {
+    case 'none':
+      return undefined
+    case 'waits':
+      return { host: name, hold: 'waits', because: suspicion.because }
+    case 'suspect':
+      return { host: name, hold: 'none', because: suspicion.because }
+    case 'held':
+      return { host: name, hold: suspicion.hold, because: suspicion.because, next: suspicion.next }
+    default:
+      return suspicion satisfies never
+  }
+}
+
+function exposedOf(view: View, host: Host): HealingStatus['exposed'][number] | undefined {
+  if (host.decided.recovery) return undefined
+  const readiness = fenceReadiness(view, host)
+  if (readiness.state === 'ready') return undefined
+  // A candidate that follows is told by no bootd.
+  if (readiness.state === 'not-asked' && !view.watches) return undefined
+  return { host: host.name, ...readiness }
+}

@@ -1,0 +1,189 @@
+/** Routes about how the cloud heals itself: are hosts fenced, what holds, what would fail. */
+import Type, { type Static } from 'typebox'
+import { newId } from '#shared/ids.ts'
+import type { Host } from '#shared/model/host.ts'
+import { Strict } from '#shared/model/resource.ts'
+import type { Context } from '../../core/admission/context.ts'
+import {
+  arm,
+  becauseCharsMax,
+  disarm,
+  type ReserveWish,
+  reserveHostsMax,
+  setReserve
+} from '../../core/admission/healing.ts'
+import type { Commit } from '../../core/commit.ts'
+import { healingStatus } from '../../core/healing.ts'
+import { sentencesOfLoss } from '../../core/loss.ts'
+import { isRefusal, type Refusal } from '../../core/refusal.ts'
+import type { View } from '../../core/view.ts'
+import { faultOf } from '../refusal-fault.ts'
+import type { Call, Reply, Route } from './route.ts'
+import { DryRun, DryRunReply, documentSchema } from './schemas.ts'
+import type { Service } from './service.ts'
+import { found, isFlag, write } from './writes.ts'
+
+const Names = (description: string) => Type.Array(Type.String(), { description })
+const Text = (description: string) => Type.String({ description })
+
+const Disarmed = Strict({
+  at: Text('Since when, RFC 3339.'),
+  by: Text('Who did it.'),
+  because: Text('Why.')
+})
+const Fenced = Strict({
+  host: Type.String(),
+  phase: Text('fencing: it must be off before anything starts elsewhere; fenced: it is.'),
+  since: Text('Since when it is taken for dead, RFC 3339.'),
+  because: Text('Why it is taken for dead.'),
+  progress: Text('How far it is, or what has proven it.'),
+  proof: Type.Optional(
+    Strict({ verdict: Text('What has proven it.'), at: Text('When, RFC 3339.') })
+  )
+})
+const Suspect = Strict({
+  host: Type.String(),
+  hold: Text('disarmed, brake, rack, no-device; waits: not clear yet; none: it is fenced next.'),
+  because: Text('What is known of it, and what holds.'),
+  next: Type.Optional(Text('What an operator may do.'))
+})
+const Exposed = Strict({
+  host: Type.String(),
+  state: Text(
+    'degraded: a device is silent, and another level is left; not-asked: nothing is known yet; ' +
+      'no-device, no-secret, device-silent: no device could prove it off.'
+  ),
+  because: Text('What is the matter with its devices.'),
+  next: Type.Optional(Text('What an operator may do.'))
+})
+
+/** How the cloud heals itself. */
+export const HealingReply = Strict({
+  armed: Type.Boolean({ description: 'Whether hosts that are dead are fenced.' }),
+  disarmed: Type.Optional(Disarmed),
+  reserveHosts: Type.Integer({ description: 'Losses that room is kept for. Unit: count.' }),
+  reserveDomain: Type.Optional(Text('Label of which any one value may be lost as a whole.')),
+  watches: Type.Boolean({ description: 'Whether who answers hears hosts itself.' }),
+  brake: Strict({
+    missing: Names('Hosts that have gone missing together.'),
+    hosts: Type.Integer({ description: 'Hosts in service. Unit: count.' }),
+    most: Type.Integer({ description: 'So many at once are still fenced. Unit: count.' })
+  }),
+  fenced: Type.Array(Fenced, { description: 'Hosts that are being fenced, or are proven off.' }),
+  suspects: Type.Array(Suspect, { description: 'Hosts that are not heard, and not fenced.' }),
+  exposed: Type.Array(Exposed, { description: 'Hosts whose devices could not do it, or not all.' })
+})
+
+const DisarmBody = Strict({
+  because: Type.String({
+    minLength: 1,
+    maxLength: becauseCharsMax,
+    description: 'Why, for whoever comes next.'
+  })
+})
+
+const ReserveBody = Strict({
+  reserveHosts: Type.Optional(
+    Type.Union([Type.Integer({ minimum: 0, maximum: reserveHostsMax }), Type.Null()], {
+      description: 'Losses of hosts to keep room for; null or 0: none. Unit: count.'
+    })
+  ),
+  reserveDomain: Type.Optional(
+    Type.Union([Type.String({ minLength: 1, maxLength: 63 }), Type.Null()], {
+      description: 'Label of hosts, such as rack, of which any one may be lost; null: none.'
+    })
+  )
+})
+
+/** Reads are for everybody; changes are kept as one record of the cloud. */
+export const healingRoutes = (service: Service): readonly Route[] => [
+  {
+    method: 'GET',
+    path: '/v1/ha',
+    operation: 'get-healing',
+    summary: 'How the cloud heals itself: armed or not, who is fenced, what holds, who is exposed.',
+    tag: 'cloud',
+    role: 'reader',
+    replies: { 200: HealingReply },
+    answer: async () => await service.ledger.settled(() => shown(service))
+  },
+  {
+    method: 'PATCH',
+    path: '/v1/ha',
+    operation: 'change-healing',
+    summary: 'Change for how many losses of hosts room is kept.',
+    tag: 'cloud',
+    role: 'admin',
+    body: ReserveBody,
+    checked: true,
+    replies: { 200: HealingReply },
+    answer: call =>
+      record(service, call, (view, context) => setReserve(view, call.body as ReserveWish, context))
+  },
+  {
+    method: 'POST',
+    path: '/v1/ha/disarm',
+    operation: 'disarm-healing',
+    summary: 'Fence no host from now on; fences that are under way are ended first.',
+    tag: 'cloud',
+    role: 'admin',
+    body: DisarmBody,
+    checked: true,
+    replies: { 200: HealingReply },
+    answer: call =>
+      record(service, call, (view, context) =>
+        disarm(view, call.body as Static<typeof DisarmBody>, context)
+      )
+  },
+  {
+    method: 'POST',
+    path: '/v1/ha/arm',
+    operation: 'arm-healing',
+    summary: 'Fence hosts that are dead again.',
+    tag: 'cloud',
+    role: 'admin',
+    replies: { 200: HealingReply },
+    answer: call => record(service, call, arm)
+  },
+  confirmOff(service)
+]
+
+const shown = (service: Service): Reply => ({
+  body: healingStatus(service.reign.view, service.reign.now())
+})
+
+/** Judges, records if there is anything to, and answers how it is then. */
+async function record(
+  service: Service,
+  call: Call,
+  judge: (view: View, context: Context) => Commit | Refusal
+): Promise<Reply> {
+  const { reign } = service
+  const context = { by: `user/${call.caller.name}`, now: reign.now(), newId }
+  const commit = judge(reign.view, context)
+  if (isRefusal(commit)) throw faultOf(commit)
+  const changed = commit.changes.length > 0
+  if (changed) await reign.record(commit)
+  const reply = await service.ledger.settled(() => shown(service))
+  return { ...reply, headers: { 'remuda-changed': String(changed) } }
+}
+
+const confirmOff = (service: Service): Route => ({
+  method: 'POST',
+  path: '/v1/hosts/:name/confirm-off',
+  operation: 'confirm-host-off',
+  summary: "Take an operator's word that a host is off: its instances start elsewhere.",
+  tag: 'hosts',
+  role: 'admin',
+  query: Strict({ ...DryRun }),
+  replies: { 200: Type.Union([documentSchema('host'), DryRunReply(Type.Object({}))]) },
+  answer: async call => {
+    const host = found(service, call, 'host') as Host
+    const loss = sentencesOfLoss(service.reign.view, host)
+    const reply = await write(service, call, { verb: 'confirm-off', id: host.id }, 200)
+    if (!isFlag(call.query['dryRun'])) return reply
+    const body = reply.body as { readonly decision: { readonly because: readonly string[] } }
+    const because = [...body.decision.because, ...loss]
+    return { ...reply, body: { ...body, decision: { ...body.decision, because } } }
+  }
+})

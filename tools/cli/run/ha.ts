@@ -1,0 +1,177 @@
+import { readJson } from '../api/resources.ts'
+import { UsageFault } from '../failure.ts'
+import type { Invocation } from '../invocation.ts'
+import { renderRaw, renderRows } from '../output/results.ts'
+import type { Cell } from '../output/table.ts'
+import { writeAge } from '../output/values.ts'
+import { oneLine, printable } from '../terminal.ts'
+import { showLive } from './live.ts'
+
+/** What the API says of how the cloud heals itself. */
+export type HealingSaid = {
+  readonly armed: boolean
+  readonly disarmed?: { readonly at: string; readonly by: string; readonly because: string }
+  readonly reserveHosts: number
+  readonly reserveDomain?: string
+  readonly watches: boolean
+  readonly brake: {
+    readonly missing: readonly string[]
+    readonly hosts: number
+    readonly most: number
+  }
+  readonly fenced: readonly {
+    readonly host: string
+    readonly phase: string
+    readonly since: string
+    readonly because: string
+    readonly progress: string
+    readonly proof?: { readonly verdict: string; readonly at: string }
+  }[]
+  readonly suspects: readonly SaidOfHost<'hold'>[]
+  readonly exposed: readonly SaidOfHost<'state'>[]
+}
+
+type SaidOfHost<Word extends string> = { readonly [Each in Word]: string } & {
+  readonly host: string
+  readonly because: string
+  readonly next?: string
+}
+
+const path = '/v1/ha'
+const doing = 'show how the cloud heals'
+
+/** Shows all of it. */
+export async function showHealing(invocation: Invocation): Promise<void> {
+  const api = await invocation.connect()
+  await showLive(invocation, {
+    query: { kinds: 'host' },
+    look: async signal => {
+      const said = readJson(await api.ask({ method: 'GET', path, doing, signal }), doing)
+      const raw = await renderRaw(invocation, said)
+      return raw ?? describe(invocation, said as HealingSaid)
+    }
+  })
+}
+
+/** Lets no host be fenced. */
+export async function disarmHealing(invocation: Invocation): Promise<void> {
+  const body = { because: invocation.given.text('because')! }
+  const asked = { method: 'POST', path: `${path}/disarm`, body, doing: 'disarm fencing' } as const
+  await change(invocation, asked, ({ disarmed }) =>
+    disarmed
+      ? `disarmed since ${disarmed.at} by ${disarmed.by}: no host is fenced until "remuda ha arm"`
+      : 'disarmed, and armed again by somebody else'
+  )
+}
+
+/** Lets hosts be fenced again. */
+export async function armHealing(invocation: Invocation): Promise<void> {
+  const asked = { method: 'POST', path: `${path}/arm`, doing: 'arm fencing' } as const
+  await change(invocation, asked, ({ armed }) =>
+    armed ? 'armed: hosts that are dead are fenced' : 'armed, and disarmed again by somebody else'
+  )
+}
+
+/** Sets the reserve. */
+export async function setHealing(invocation: Invocation): Promise<void> {
+  const reserveHosts = invocation.given.number('reserve-hosts')
+  const domain = invocation.given.text('reserve-domain')
+  if (reserveHosts === undefined && domain === undefined) {
+    throw new UsageFault('cannot set nothing', { next: ['remuda ha set --reserve-hosts 1'] })
+  }
+  const body = {
+    ...(reserveHosts !== undefined && { reserveHosts }),
+    ...(domain !== undefined && { reserveDomain: domain === 'none' ? null : domain })
+  }
+  const asked = { method: 'PATCH', path, body, doing: 'set the reserve' } as const
+  await change(invocation, asked, said => `reserve: ${reserveOf(said)}`)
+}
+
+type Asked = {
+  readonly method: 'POST' | 'PATCH'
+  readonly path: string
+  readonly body?: object
+  readonly doing: string
+}
+
+async function change(
+  invocation: Invocation,
+  asked: Asked,
+  tell: (said: HealingSaid) => string
+): Promise<void> {
+  const api = await invocation.connect()
+  const answer = await api.ask({ ...asked, signal: invocation.signal })
+  const said = readJson(answer, asked.doing) as HealingSaid
+  const raw = await renderRaw(invocation, said)
+  const isSame = answer.headers['remuda-changed'] === 'false'
+  invocation.write(raw ?? `${isSame ? 'unchanged: ' : ''}${oneLine(tell(said))}\n`)
+}
+
+function describe(invocation: Invocation, said: HealingSaid): string {
+  const { paint } = invocation
+  const { brake, watches } = said
+  const braked = brake.missing.length > brake.most
+  const count = `${brake.missing.length} of ${brake.hosts}`
+  const names = brake.missing.length > 0 ? `: ${brake.missing.join(', ')}` : ''
+  const atOnce = `${brake.most} at once ${brake.most === 1 ? 'is' : 'are'} fenced, more are not`
+  const rows: readonly (readonly [string, string])[] = [
+    ['fencing', armedWords(said, invocation)],
+    ['missing', `${braked ? paint('red', `${count}${names}`) : `${count}${names}`}; ${atOnce}`],
+    ['reserve', reserveOf(said)]
+  ]
+  const head = rows.map(([name, text]) => `${paint('dim', name.padEnd(10))}${printable(text)}\n`)
+  const follows = watches ? [] : ['\nthis candidate hears no host: ask the controller\n']
+  return [...head, ...follows, ...tablesOf(invocation, said)].join('')
+}
+
+function armedWords({ disarmed }: HealingSaid, { paint }: Invocation): string {
+  if (!disarmed) return paint('green', 'armed')
+  const { at, by, because } = disarmed
+  const since = `disarmed since ${at} (${writeAge(at, Date.now())} ago) by ${by}: ${because}`
+  return `${paint('red', since)}; remuda ha arm`
+}
+
+/** The reserve in words. */
+export function reserveOf({ reserveHosts, reserveDomain }: HealingSaid): string {
+  const parts = [
+    ...(reserveHosts > 0 ? [`any ${reserveHosts} host${reserveHosts === 1 ? '' : 's'}`] : []),
+    ...(reserveDomain === undefined ? [] : [`any one ${reserveDomain}`])
+  ]
+  return parts.length === 0
+    ? 'none: instances may be admitted that no other host has room for'
+    : `room is kept for the loss of ${parts.join(', or of ')}`
+}
+
+function tablesOf(invocation: Invocation, said: HealingSaid): readonly string[] {
+  const now = Date.now()
+  const fenced = said.fenced.map(({ host, phase, since, because, progress }) => [
+    { text: host },
+    { text: phase, colour: phase === 'fenced' ? 'yellow' : 'red' } as Cell,
+    { text: `${writeAge(since, now)} ago` },
+    { text: progress },
+    { text: because }
+  ])
+  const suspects = said.suspects.map(({ host, hold, because, next }) => [
+    { text: host },
+    { text: hold, colour: 'red' } as Cell,
+    { text: because },
+    { text: next ?? '' }
+  ])
+  const exposed = said.exposed.map(({ host, state, because, next }) => [
+    { text: host },
+    { text: state, colour: 'yellow' } as Cell,
+    { text: because },
+    { text: next ?? '' }
+  ])
+  return [
+    ...table(invocation, ['FENCED', 'PHASE', 'SINCE', 'PROGRESS', 'BECAUSE'], fenced),
+    ...table(invocation, ['NOT HEARD', 'HELD BY', 'BECAUSE', 'NEXT'], suspects),
+    ...table(invocation, ['EXPOSED', 'STATE', 'BECAUSE', 'NEXT'], exposed)
+  ]
+}
+
+const table = (
+  invocation: Invocation,
+  heads: readonly string[],
+  rows: readonly (readonly Cell[])[]
+): readonly string[] => (rows.length === 0 ? [] : [`\n${renderRows(invocation, heads, rows)}`])
