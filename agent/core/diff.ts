@@ -143,7 +143,7 @@ function withoutSight(verdict: InstanceVerdict, situation: Situation): InstanceV
       'by now; it waits for a controller'
     return { ...verdict, power: 'stopped', reason: 'order-old', message, settled: false }
   }
-  return verdict
+  return situation.isUnkept ? { ...verdict, move: undefined } : verdict
 }
 
 /**
@@ -159,7 +159,6 @@ function isAllowed(step: Step, situation: Situation): boolean {
     case 'destroy':
     case 'suspend':
     case 'resume':
-    case 'migrate-domain':
     case 'abort-migration':
     case 'prepare-arrival':
     // Whether somebody uses a volume or a seed is only known while domains are seen.
@@ -168,6 +167,8 @@ function isAllowed(step: Step, situation: Situation): boolean {
     case 'forget-instance':
     case 'remove-remains':
       return observed.domains.state === 'fresh'
+    case 'migrate-domain':
+      return observed.domains.state === 'fresh' && !situation.isUnkept
     case 'open-pool':
     case 'fetch-image':
     case 'keep-images':

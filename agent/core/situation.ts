@@ -34,6 +34,11 @@ export const mayStartAlone = ({ origin, services }: Situation, instance: string)
 export type Situation = {
   readonly order: Order
   readonly origin: OrderOrigin
+  /**
+   * The order could not be kept: the next run of the agent will not know of it. It is carried out,
+   * but nothing is said or sent on which another host would build.
+   */
+  readonly isUnkept?: boolean
   /** Instances, by id, that this host may start before any controller is there. */
   readonly services: ReadonlySet<string>
   readonly observed: Observed

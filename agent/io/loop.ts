@@ -27,7 +27,7 @@ import { domainsOf, nothingObserved, type Observed, withResult } from '../core/o
 import { isHeld, sortDomains } from '../core/own-domains.ts'
 import type { DomainEvent, Hardware } from '../core/ports.ts'
 import type { Beside, Reporter } from '../core/report.ts'
-import { mayAct, type OrderOrigin, type Situation } from '../core/situation.ts'
+import { mayAct, type Situation } from '../core/situation.ts'
 import { type Step, type StepType, stepSentence } from '../core/steps.ts'
 import { act, classOf, type Hands } from './act.ts'
 import { Bell } from './bell.ts'
@@ -47,6 +47,8 @@ const roundApartMs: Ms = 10
 const changesStorage: ReadonlySet<StepType> = new Set(['fetch-image', 'forget-instance'])
 /** How long the end of steps is waited for when the agent ends. Unit: ms. */
 const stopMsMax: Ms = 8_000
+
+type Desired = Pick<Situation, 'order' | 'origin' | 'isUnkept'>
 
 /** What the loop stands on. */
 export type LoopOptions = {
@@ -79,7 +81,7 @@ export class AgentLoop {
   readonly #host: HostKnowledge
   readonly #standings: Standings
   #seen: Seen = nothingSeen
-  #order: { readonly order: Order; readonly origin: OrderOrigin } | undefined
+  #order: Desired | undefined
   #incoming: Order | undefined
   #observed: Observed = nothingObserved
   #memory: fold.Memory = fold.freshMemory
@@ -121,7 +123,7 @@ export class AgentLoop {
   }
 
   /** The order that it goes by, and where that is from. */
-  get desired(): { readonly order: Order; readonly origin: OrderOrigin } | undefined {
+  get desired(): Desired | undefined {
     return this.#order
   }
 
@@ -244,13 +246,13 @@ export class AgentLoop {
   }
 
   /**
-   * The order that the report speaks of. One that is only for looking at counts as none; and so
-   * does any while our domains have never been seen: what a report does not list would be taken for
-   * gone.
+   * The order that the report speaks of. One that is only for looking at counts as none, so does
+   * one that could not be kept, and any while our domains have never been seen: what a report does
+   * not list would be taken for gone.
    */
   #actedOn(): Pick<Seen, 'epoch' | 'generation'> {
     const isSeen = this.#observed.domains.state !== 'unknown'
-    return this.#order !== undefined && mayAct(this.#order.origin) && isSeen
+    return this.#order && !this.#order.isUnkept && mayAct(this.#order.origin) && isSeen
       ? this.#order.order
       : { epoch: this.#seen.epoch, generation: 0 }
   }
@@ -275,16 +277,19 @@ export class AgentLoop {
 
   /**
    * An order is kept before it is acted on, so that the agent never goes back behind it. On a full
-   * disk it is acted on all the same: it may be the very order that makes room.
+   * disk it is acted on all the same: it may be the very order that makes room. But the report does
+   * not speak of it, so that nobody builds on it, and the controller sends it again and again.
    */
   async #takeIncoming(): Promise<void> {
     const { kept, log } = this.#options
     const order = this.#incoming
     if (order === undefined) return
     this.#incoming = undefined
+    let isUnkept = false
     try {
       await kept.keepOrder(order)
     } catch (thrown) {
+      isUnkept = true
       log.error('order not kept', { generation: order.generation, because: sentence(thrown) })
     }
     const { epoch, generation } = order
@@ -294,7 +299,7 @@ export class AgentLoop {
     }
     // What another host has made may be here since, and is waited for there.
     if (order.volumes.some(({ elsewhere }) => elsewhere === true)) this.#storage.lookSoon()
-    this.#order = { order, origin: 'fresh' }
+    this.#order = { order, origin: 'fresh', isUnkept }
     this.#memory = fold.rememberOrder(this.#memory, order)
   }
 
@@ -328,10 +333,7 @@ export class AgentLoop {
     return plan
   }
 
-  #situation(
-    desired: { readonly order: Order; readonly origin: OrderOrigin },
-    now: Moment
-  ): Situation {
+  #situation(desired: Desired, now: Moment): Situation {
     const { consoleFolder } = this.#options
     const { facts, abilities } = this.#host
     const { hostname, kvm } = facts

@@ -3,7 +3,7 @@
  * contract), and controls for what a test wants to happen to a host.
  */
 import { randomUUID } from 'node:crypto'
-import { Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { Fault, sentence } from '#shared/fault.ts'
 import type {
   Arrival,
@@ -20,6 +20,7 @@ import type {
 import { describeDomain } from '../../agent/io/libvirt/description.ts'
 import { EventQueue, lookAgain } from '../../agent/io/libvirt/event-queue.ts'
 import { childOf, parseXml } from '../../agent/io/xml.ts'
+import { makeEcho } from './echo.ts'
 
 type Method = Exclude<keyof Hypervisor, typeof Symbol.asyncDispose | 'events'>
 
@@ -388,17 +389,3 @@ function readDomain(driver: Driver, xml: string): Domain {
     throw new Fault('hypervisor', message, { cause: thrown })
   }
 }
-
-/** A console that gives back what it is sent, until either side ends it. */
-const makeEcho = (): Duplex =>
-  new Duplex({
-    read: () => {},
-    write(chunk, _encoding, done) {
-      this.push(chunk)
-      done()
-    },
-    final(done) {
-      this.push(null)
-      done()
-    }
-  })
