@@ -1,14 +1,13 @@
 /** Taking a backup of the cloud into a file, and putting one into an empty journal. */
 import { open, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { Fault } from '#shared/fault.ts'
 import { version } from '#shared/version.ts'
-import type { Journal } from '../../../controller/core/ports.ts'
 import type { BackupContents } from '../../../controller/io/backup/restore.ts'
 import { UsageFault } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
 import { confirm } from './ask.ts'
+import type { JournalPlace } from './journal-place.ts'
 
 const doing = 'take a backup'
 
@@ -47,18 +46,23 @@ export async function restoreFromBackup(invocation: Invocation): Promise<void> {
   const path = given.positional('FILE')!
   const contents = await inspect(path)
   invocation.note(`${path}: ${describe(contents)}\n`)
-  await using journal = await openConfigured(invocation)
+  await using place = await openConfigured(invocation)
+  const { journal, where } = place
   if (journal.head() > 0 || (await journal.readCheckpoint())) {
-    throw new Fault('conflict', 'cannot restore the backup: the journal is not empty', {
+    throw new Fault('conflict', `cannot restore the backup: ${where} is not empty`, {
       reasons: [`it ends at position ${journal.head()}`],
       next: ['move what is there away, and do not delete it: docs/operations.md']
     })
   }
   if (given.flag('dry-run')) {
-    invocation.write('the journal is empty: it could be restored; nothing was done\n')
+    invocation.write(`${where} is empty: it could be restored; nothing was done\n`)
     return
   }
-  await confirm(invocation, `Restore the cloud ${contents.cloud} of ${contents.takenAt}?`)
+  await confirm(
+    invocation,
+    `Restore the cloud ${contents.cloud} of ${contents.takenAt} into ${where}?`
+  )
+  await place.take()
   const { restoreBackup } = await import('../../../controller/io/backup/restore.ts')
   const above = given.number('epoch-above')
   const epoch = await restoreBackup(path, journal, {
@@ -105,20 +109,12 @@ async function inspect(path: string): Promise<BackupContents> {
 }
 
 /** Opens the journal as a controller on this machine would. */
-async function openConfigured({ given, settings, terminal }: Invocation): Promise<Journal> {
-  const [{ readConfig }, { openLevelJournal }] = await Promise.all([
-    import('../../../controller/io/config.ts'),
-    import('../../../controller/io/journal/level.ts')
-  ])
+async function openConfigured(invocation: Invocation): Promise<JournalPlace> {
+  const { given, settings, terminal, signal } = invocation
+  const { openJournalPlace } = await import('./journal-place.ts')
   const named = given.text('config')
   const flags = ['--state', settings.state, ...(named === undefined ? [] : ['--config', named])]
-  const config = await readConfig(flags, terminal.environment)
-  if (config.journal === 'level') {
-    return openLevelJournal(join(config.state, 'controller', 'journal'))
-  }
-  throw new Fault('invalid', `cannot restore into a journal of ${config.journal}`, {
-    reasons: ['only the embedded journal can be restored into by this release']
-  })
+  return await openJournalPlace(flags, terminal.environment, signal)
 }
 
 /** Says in one line what a backup holds. */

@@ -49,6 +49,9 @@ export async function listJoinTokens(invocation: Invocation): Promise<void> {
   const list = readJson(answer, doing) as { readonly items: readonly Token[] }
   const raw = await renderRaw(invocation, list)
   if (raw !== undefined) return invocation.write(raw)
+  if (invocation.settings.format === 'name') {
+    return invocation.write(list.items.map(({ id }) => `${id}\n`).join(''))
+  }
   const now = Date.now()
   const rows = list.items.map(token => [
     token.id,
