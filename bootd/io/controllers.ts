@@ -87,9 +87,18 @@ export function serveFences(
     }
     bell.ring()
   }
+  const hear = async (epoch: number): Promise<void> => {
+    try {
+      await fencer.heard(epoch)
+    } catch (thrown) {
+      if (!isFault(thrown)) throw thrown
+      log.debug('heartbeat not taken', { epoch, because: sentence(thrown) })
+    }
+  }
   const listen = async (): Promise<void> => {
     for await (const message of end.messages(signal)) {
       if (message.type === 'fence-orders') await take(message)
+      if (message.type === 'heartbeat') await hear(message.epoch)
     }
   }
   const tell = async (): Promise<void> => {

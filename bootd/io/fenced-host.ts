@@ -43,6 +43,7 @@ export type FencingMeans = {
 export class FencedHost implements AsyncDisposable {
   readonly #means: FencingMeans
   #order: FenceOrder
+  #isResting = false
   #devices: readonly (readonly OpenDevice[])[] = []
   #seen: readonly (readonly FenceDeviceState[])[] = []
   #plan: FencePlan | undefined
@@ -83,6 +84,20 @@ export class FencedHost implements AsyncDisposable {
     this.#begin()
   }
 
+  /** Nobody can say any more whether it is still wanted: what is not proven is left as it is. */
+  rest(): void {
+    if (this.#isResting) return
+    this.#isResting = true
+    if (this.#plan !== undefined && this.#plan.stage.phase !== 'proven') this.#withdraw()
+  }
+
+  /** It is wanted after all. */
+  goOn(): void {
+    if (!this.#isResting) return
+    this.#isResting = false
+    if (this.#plan === undefined) this.#begin()
+  }
+
   /** Asks all devices now, one after another; what a fence is busy with is left to it. */
   async look(signal: AbortSignal): Promise<void> {
     const either = AbortSignal.any([signal, this.#watch.signal])
@@ -114,7 +129,7 @@ export class FencedHost implements AsyncDisposable {
 
   #begin(): void {
     const { want, name: host } = this.#order
-    if (want === 'watch') return
+    if (want === 'watch' || this.#isResting) return
     const levels = this.#devices.map(level => level.map(({ fence }) => fence.name))
     const { settings, clock, log } = this.#means
     log.info('fence begins', { host, want, fence: this.#order.fence, epoch: this.#order.epoch })

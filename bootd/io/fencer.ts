@@ -5,6 +5,11 @@
  * begins anew, which does no harm, since what is off is only read. The one thing that it keeps is
  * the highest epoch that it has seen: a controller that was deposed must not switch anything, also
  * when we have only just started and know nobody else yet. It is on disk before the first call.
+ *
+ * A wish lasts only while its controller is heard. One that is cut off may have been deposed long
+ * ago without our knowing, and its successor may have the host running again through another bootd:
+ * to go on switching would cut the power of a healthy host. So after a while of silence nothing is
+ * switched any more until it is heard again; what was proven by then stays said.
  */
 import type { Clock } from '#shared/clock.ts'
 import { Fault } from '#shared/fault.ts'
@@ -21,6 +26,9 @@ import { FencedHost, type FencingMeans } from './fenced-host.ts'
 /** Between two looks at the devices of a host. Unit: ms. */
 const lookEveryMsDefault: Ms = 60_000
 
+/** Who has not been heard for so long may have been deposed. Unit: ms. */
+const silenceMsDefault: Ms = 10_000
+
 /** What a fencer needs, and what may be said otherwise. */
 export type FencerOptions = {
   /** Where the highest epoch is kept. */
@@ -30,6 +38,8 @@ export type FencerOptions = {
   /** Told whenever `reports` says something else; it must not call back at once. */
   readonly onChanged: () => void
   readonly lookEveryMs?: Ms
+  /** Nothing is switched any more when the controller was silent for so long. Unit: ms. */
+  readonly silenceMsMax?: Ms
   readonly settings?: FenceSettings
   readonly deadlines?: Deadlines
   /** Makes a device; the real ones when left out. */
@@ -45,7 +55,11 @@ export class Fencer implements AsyncDisposable {
   readonly #hosts = new Map<string, FencedHost>()
   readonly #ending = new Set<Promise<void>>()
   readonly #closing = new AbortController()
+  readonly #silenceMsMax: Ms
   #epoch: Epoch
+  /** Epoch of who wants what is wanted. */
+  #wantedIn: Epoch = 0
+  #silence = new AbortController()
   #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(options: FencerOptions, epoch: Epoch) {
@@ -54,6 +68,7 @@ export class Fencer implements AsyncDisposable {
     this.#epochFile = options.epochFile
     this.#log = options.log
     this.#executor = executor
+    this.#silenceMsMax = options.silenceMsMax ?? silenceMsDefault
     this.#epoch = epoch
     this.#means = {
       clock: options.clock,
@@ -87,6 +102,21 @@ export class Fencer implements AsyncDisposable {
     await turn
   }
 
+  /**
+   * A controller of this epoch was heard: if what is wanted is its wish, it still is. Faults:
+   * `stale`: of a lower epoch than one seen; `storage`.
+   */
+  async heard(epoch: Epoch): Promise<void> {
+    const turn = this.#turn.then(async () => {
+      if (this.#closing.signal.aborted) return
+      this.#check([], [epoch])
+      await this.#raise(epoch)
+      if (epoch === this.#wantedIn) this.#renew()
+    })
+    this.#turn = turn.catch(() => {})
+    await turn
+  }
+
   /** How each host stands, in the order in which they were wanted; no secret is in it. */
   reports(): readonly FenceState[] {
     return [...this.#hosts.values()].map(({ state }) => state)
@@ -106,18 +136,37 @@ export class Fencer implements AsyncDisposable {
     if (this.#closing.signal.aborted) throw new Fault('closed', 'cannot fence: fencing ends')
     const epochs = [...orders.map(order => order.epoch), ...(epoch === undefined ? [] : [epoch])]
     this.#check(orders, epochs)
-    const highest = Math.max(...epochs)
-    if (highest > this.#epoch) {
-      await writePrivateFile(this.#epochFile, `${JSON.stringify({ version: 1, epoch: highest })}\n`)
-      this.#log.info('fencing follows another controller', { from: this.#epoch, to: highest })
-      this.#epoch = highest
-    }
+    await this.#raise(Math.max(...epochs))
+    this.#wantedIn = this.#epoch
     const wanted = new Map(orders.map(order => [order.host, order]))
     for (const [host, fenced] of this.#hosts) {
       if (!wanted.has(host)) this.#leave(host, fenced)
     }
     for (const order of orders) this.#takeOne(order)
+    this.#renew()
     this.#means.onChanged()
+  }
+
+  async #raise(epoch: Epoch): Promise<void> {
+    if (epoch <= this.#epoch) return
+    await writePrivateFile(this.#epochFile, `${JSON.stringify({ version: 1, epoch })}\n`)
+    this.#log.info('fencing follows another controller', { from: this.#epoch, to: epoch })
+    this.#epoch = epoch
+  }
+
+  /** What is wanted lasts for a while from now. */
+  #renew(): void {
+    this.#silence.abort()
+    const stop = new AbortController()
+    this.#silence = stop
+    for (const fenced of this.#hosts.values()) fenced.goOn()
+    const silent = (): void => {
+      if (stop.signal.aborted) return
+      const [hosts, epoch] = [this.#hosts.size, this.#wantedIn]
+      this.#log.warn('controller is not heard: no power is switched', { epoch, hosts })
+      for (const fenced of this.#hosts.values()) fenced.rest()
+    }
+    this.#means.clock.sleep(this.#silenceMsMax, stop.signal).then(silent, () => {})
   }
 
   #check(orders: readonly FenceOrder[], epochs: readonly number[]): void {
@@ -159,6 +208,7 @@ export class Fencer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new Fault('closed', 'cannot go on: fencing ends'))
     await this.#turn
+    this.#silence.abort()
     for (const [host, fenced] of this.#hosts) this.#leave(host, fenced)
     await Promise.all(this.#ending)
     await this.#executor[Symbol.asyncDispose]()

@@ -80,7 +80,7 @@ test('a verdict is never wrong, and what is wanted comes about once faults are o
       }
       const epochFile = join(folder, String(++run), 'epoch.json')
       await using fencer: Fencer = await Fencer.open({
-        ...{ epochFile, clock, log: silentLog, open },
+        ...{ epochFile, clock, log: silentLog, open, silenceMsMax: Number.MAX_SAFE_INTEGER },
         onChanged: () => fencer?.reports().forEach(judge)
       })
       let epoch = 1

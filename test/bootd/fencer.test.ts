@@ -57,7 +57,7 @@ class Bed implements AsyncDisposable {
   }
 
   /** Starts the fencer, once more if need be. */
-  async start(): Promise<void> {
+  async start(silenceMsMax = Number.MAX_SAFE_INTEGER): Promise<void> {
     const { clock, epochFile } = this
     const executor = new FenceExecutor({ clock })
     this.#executors.push(executor)
@@ -73,7 +73,9 @@ class Bed implements AsyncDisposable {
       return { fence, watch: face('watch'), [Symbol.asyncDispose]: fence[Symbol.asyncDispose] }
     }
     const onChanged = () => void this.changes++
-    this.fencer = await Fencer.open({ epochFile, clock, log, onChanged, open })
+    this.fencer = await Fencer.open({
+      ...{ epochFile, clock, log, onChanged, open, silenceMsMax }
+    })
   }
 
   bmc(name: string): FakeBmc {
@@ -234,6 +236,47 @@ test('a deposed controller cannot withdraw what is wanted', async t => {
   await bed.fencer.want([bed.order('off', { epoch: 7 })])
   t.true(isFault(await t.throwsAsync(bed.fencer.want([], 6)), 'stale'))
   t.true(isFault(await t.throwsAsync(bed.fencer.want([])), 'invalid'))
+  t.is(bed.state.phase, 'working')
+})
+
+test('what is wanted lasts only while its controller is heard', async t => {
+  await using bed = await Bed.open(t)
+  await bed.fencer[Symbol.asyncDispose]()
+  await bed.start(10_000)
+  bed.bmc('a1').faults.silent = true
+  await bed.fencer.want([bed.order('off')])
+  await bed.clock.pass(9_000)
+  await bed.fencer.heard(3)
+  await bed.clock.pass(9_000)
+  t.not(bed.state.phase, 'idle')
+  await bed.clock.pass(1_000)
+  t.like(bed.state, { phase: 'idle', want: 'off' })
+  bed.bmc('a1').faults.silent = false
+  const before = bed.bmc('a1').calls.filter(call => call === 'off').length
+  await bed.clock.pass(120_000)
+  t.is(bed.bmc('a1').calls.filter(call => call === 'off').length, before)
+  t.true(bed.bmc('a1').isRunning)
+  await bed.fencer.heard(3)
+  await bed.clock.passUntil(() => bed.state.phase === 'proven', 5_000)
+  await bed.clock.pass(60_000)
+  t.is(bed.state.verdict?.verdict, 'off-confirmed')
+})
+
+test('another controller that is heard does not renew what its predecessor wants', async t => {
+  await using bed = await Bed.open(t)
+  await bed.fencer[Symbol.asyncDispose]()
+  await bed.start(10_000)
+  bed.bmc('a1').faults.silent = true
+  await bed.fencer.want([bed.order('off')])
+  await bed.fencer.heard(4)
+  t.true(isFault(await t.throwsAsync(bed.fencer.heard(3)), 'stale'))
+  t.true(isFault(await t.throwsAsync(bed.fencer.want([bed.order('off')])), 'stale'))
+  for (let beat = 0; beat < 30; beat++) {
+    await bed.fencer.heard(4)
+    await bed.clock.pass(500)
+  }
+  t.is(bed.state.phase, 'idle')
+  await bed.fencer.want([bed.order('off', { epoch: 4 })])
   t.is(bed.state.phase, 'working')
 })
 

@@ -25,6 +25,7 @@ test('a frozen host is fenced by the switch of the lab, proven off, and brought 
   await using fencer = await Fencer.open({
     epochFile: join(place, 'epoch.json'),
     clock: realClock,
+    silenceMsMax: 600_000,
     log: silentLog,
     deadlines: { ...deadlines, lab: 90_000 },
     onChanged: () => {}

@@ -161,6 +161,7 @@ test.serial(
     await using fencer = await Fencer.open({
       epochFile: join(folder, 'epoch.json'),
       clock: realClock,
+      silenceMsMax: 600_000,
       log: makeLog('bootd', { write: line => void lines.push(line) }),
       deadlines: { ipmi: 20_000, redfish: deadlineMs, agent: deadlineMs, lab: deadlineMs },
       onChanged: () => {}
