@@ -121,3 +121,23 @@ async function tell(t: ExecutionContext, story: Story): Promise<void> {
 }
 
 for (const story of stories) test(story.title, t => tell(t, story))
+
+test('a host that could not keep the order to let go does not start what has left', async t => {
+  await using moving = await MovingCloud.make()
+  const { cloud } = moving
+  const source = cloud.host(moving.web.decided.host!)
+  source.keeper.fails = true
+  await cloud.wish({ verb: 'move', id: moving.web.id, live: false })
+  await cloud.clock.pass(10_000)
+  const stopped = source.stop()
+  await cloud.clock.pass(10_000)
+  await stopped
+  await source.start(cloud)
+  await cloud.clock.pass(10_000)
+  t.deepEqual(moving.faults, [])
+  t.is(moving.web.decided.host, source.name)
+  source.keeper.fails = false
+  await cloud.clock.pass(10_000)
+  t.deepEqual(moving.faults, [])
+  t.not(moving.web.decided.host, source.name)
+})

@@ -16,6 +16,8 @@ export type Batch = {
   readonly wish: Omit<Wish, 'seed'>
   /** Ends with the first seed that fails. */
   readonly untilFailed?: boolean
+  /** Ends with the seeds that are being run once this aborts. */
+  readonly signal?: AbortSignal
 }
 
 /** A process ends after so many seeds: what runs have left behind goes with it. */
@@ -27,18 +29,21 @@ const runMsMax = 600_000
 export async function runBatch(
   batch: Batch,
   tell: (finding: Finding) => void
-): Promise<{ readonly sum: Counts; readonly failed: number }> {
+): Promise<{ readonly sum: Counts; readonly ran: number; readonly failed: number }> {
   const { first, count, jobs, wish } = batch
   const sum: Counts = {}
+  let ran = 0
   let failed = 0
   let next = first
   const seeds: Seeds = {
     next: () => {
-      const isOver = next >= first + count || (batch.untilFailed === true && failed > 0)
+      const isFound = batch.untilFailed === true && failed > 0
+      const isOver = next >= first + count || isFound || batch.signal?.aborted
       return isOver ? undefined : { seed: next++, ...wish }
     },
     done: finding => {
       for (const [what, by] of Object.entries(finding.counts)) sum[what] = (sum[what] ?? 0) + by
+      ran += 1
       if (finding.problems.length > 0) failed += 1
       tell(finding)
     }
@@ -46,7 +51,7 @@ export async function runBatch(
   if (jobs > 1 || wish.mutant)
     await Promise.all(Array.from({ length: jobs }, () => runInProcesses(seeds)))
   else await runHere(seeds)
-  return { sum, failed }
+  return { sum, ran, failed }
 }
 
 /** The command that runs one seed again. */
