@@ -12,11 +12,11 @@ import { OurEnd, openBare, openOurs, type Side, type Sides, until } from './mesh
 
 const counts = [100, 1_000, 5_000] as const
 const rounds = 3
-const intakeMs = 3_000
-const warmUpMs = 1_000
-const fanOutMessages = 30_000
+const intakeMs = 2_000
+const warmUpMs = 500
+const fanOutMessages = 20_000
 const pacedPerSecond = 1_000
-const pacedMs = 4_000
+const pacedMs = 3_000
 const stormAgents = 2_000
 const stormRounds = 3
 

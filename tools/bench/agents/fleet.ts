@@ -41,8 +41,10 @@ async function flood(): Promise<void> {
   while (floods) {
     let sent = 0
     for (const [at, agent] of agents.entries()) {
-      agent.report()
-      sent += 1
+      if (agent.isIdle) {
+        agent.report()
+        sent += 1
+      }
       if (at % sendersPerTurn === 0) await setImmediate()
     }
     for (const [at, agent] of bare.entries()) {

@@ -25,6 +25,8 @@ export class SimulatedAgent implements AsyncDisposable {
   #order: Pick<Order, 'epoch' | 'generation'> = { epoch: 0, generation: 0 }
   #number = 0
   #told = 0
+  /** How many messages had left when it last reported. */
+  #sentBefore = -1
   /** Orders that have come in. */
   orders = 0
 
@@ -53,8 +55,18 @@ export class SimulatedAgent implements AsyncDisposable {
     return this.#order.generation
   }
 
+  /** Whether its last message has left, so that another report would not just replace it. */
+  get isIdle(): boolean {
+    return this.#sent() !== this.#sentBefore
+  }
+
+  #sent(): number {
+    return this.#mesh.counters()['sent'] ?? 0
+  }
+
   /** Says in full what it holds. */
   report(): void {
+    this.#sentBefore = this.#sent()
     this.#number += 1
     const { epoch, generation } = this.#order
     const said = { agentRun: this.#run, number: this.#number, epoch, generation }
