@@ -64,18 +64,26 @@ export function splitOf(view: View, host: Host): Split {
   return { leaving, staying }
 }
 
-/** Why an instance waits for its own host, also when that is proven off; undefined: it does not. */
-export function whyItStays(view: View, instance: Instance): string | undefined {
+/**
+ * Why an instance waits for its own host, also when that is proven off; undefined: it does not. Of
+ * one that is only wished so far the volumes are given.
+ */
+export function whyItStays(
+  view: View,
+  instance: Instance,
+  volumes: readonly Volume[] = volumesOf(view, instance)
+): string | undefined {
   const { spec, decided } = instance
   if (decided.deletedAt !== undefined) return 'it is being deleted'
   if (!spec.highlyAvailable) return 'it is not highly available (highlyAvailable: false)'
   if (spec.host !== undefined) return `it may run on ${spec.host} alone (spec.host)`
-  const local = decided.volumes
-    .flatMap(id => view.get('volume', id) ?? [])
-    .find(volume => !isShared(view, volume))
+  const local = volumes.find(volume => !isShared(view, volume))
   if (!local) return undefined
   return `its volume ${local.name} is in pool ${local.spec.pool}, which only that host sees`
 }
+
+const volumesOf = (view: View, { decided }: Instance): readonly Volume[] =>
+  decided.volumes.flatMap(id => view.get('volume', id) ?? [])
 
 const isShared = (view: View, volume: Volume): boolean =>
   view.named('pool', volume.spec.pool)?.spec.shared === true
@@ -112,7 +120,7 @@ function evacuation(
     .flatMap(id => view.get('volume', id) ?? [])
     .map(unboundVolume)
   const { proof } = host.decided.recovery!
-  const because = `${host.name} is off: ${proof?.because ?? 'proven'}`
+  const because = proof?.because ?? `${host.name} is proven off`
   const event = told && eventOf(view, { host, ...told }, context)
   const resources: Resource[] = [...freed, ...volumes, ...(event ? [event] : [])]
   return {

@@ -12,7 +12,7 @@
  * Or an operator's word, or the host's own: a boot that is another one than that which was lost.
  * Nothing else is proof: no return code, no silence however long, no reset.
  *
- * From `fencing` on the host gets neither orders nor heartbeats, so nothing new can begin there.
+ * From `fencing` on the host gets no orders, so nothing new can begin there.
  * Only that a fence is wanted is recorded, not how far it is: whoever leads next asks bootd anew.
  */
 import type { Host, HostRecovery } from '#shared/model/host.ts'

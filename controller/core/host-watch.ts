@@ -73,6 +73,8 @@ function wordsOfPhase(
 ): Words | undefined {
   const heard = view.heard(host.name)
   const phase = phaseOf(host, heard, context.now.monotonic)
+  // What becomes of a host that is taken for dead is told by its recovery.
+  if (host.decided.recovery && phase !== 'online') return undefined
   if (phase === 'late' || (phase === 'online' && before.phase === 'late')) return undefined
   const reason = `host-${phase}`
   if (phase === 'online') {

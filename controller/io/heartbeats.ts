@@ -15,13 +15,16 @@ export type HeartbeatValues = {
   readonly hosts: () => Iterable<{ readonly host: HostId; readonly generation: number }>
 }
 
-/** Every host that is let in, but for those that are taken for dead. */
+/**
+ * Every host that is let in, also one that is taken for dead: an agent answers whoever speaks to
+ * it, and that it speaks is news.
+ */
 export function* hostsToBeat(view: View): Generator<{
   readonly host: HostId
   readonly generation: number
 }> {
   for (const { name, decided } of view.all('host').values()) {
-    if (decided.approval !== 'approved' || decided.recovery) continue
+    if (decided.approval !== 'approved') continue
     yield { host: decided.uuid as HostId, generation: view.indexes.hostGeneration(name) }
   }
 }

@@ -112,10 +112,15 @@ export class PoolBook {
   async #found(pool: OrderPool, path: string): Promise<void> {
     if (!pool.shared && !(await exists(path))) await makeFolder(path, 0o711)
     const marker = randomUUID()
+    // Several hosts may begin at once: whoever comes second finds a whole marker, and keeps to it.
+    const own = join(path, `${markerName}.${marker}`)
     try {
-      await fs.writeFile(join(path, markerName), `${marker}\n`, { flag: 'wx', mode: 0o644 })
+      await fs.writeFile(own, `${marker}\n`, { flag: 'wx', mode: 0o644 })
+      await fs.link(own, join(path, markerName))
     } catch (thrown) {
       if (codeOf(thrown) !== 'EEXIST') throw thrown
+    } finally {
+      await fs.rm(own, { force: true })
     }
     await this.#remember(pool.name, { path, marker: (await readMarker(path)) ?? marker })
   }

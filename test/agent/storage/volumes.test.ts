@@ -173,6 +173,23 @@ test('a shared pool is not made where nothing is, and its volumes carry their im
   await t.notThrowsAsync(fs.access(theirs))
 })
 
+test('hosts that open a shared pool for the first time at once all know it again', async t => {
+  const stores = await Promise.all(Array.from({ length: 8 }, () => Store.make()))
+  await using opened = new AsyncDisposableStack()
+  for (const store of stores) opened.use(store)
+  for (let round = 0; round < 10; round += 1) {
+    const path = `${stores[0]!.state}/shared-${round}`
+    await fs.mkdir(path)
+    const pool: OrderPool = { ...samplePool, name: `far-${round}`, shared: true, path }
+    await Promise.all(stores.map(store => store.storage.openPool(pool)))
+    const again = await Promise.all(stores.map(store => store.storage.openPool(pool)))
+    t.deepEqual(
+      again.flatMap(({ failure }) => failure ?? []),
+      []
+    )
+  }
+})
+
 test('what takes too long for the caller is given up and leaves nothing', async t => {
   await using store = await Store.make()
   const image = await start(store, 'tar')
