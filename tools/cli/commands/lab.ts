@@ -110,6 +110,18 @@ const pause = (verb: 'pause' | 'resume', doc: string): Command => ({
   run: () => import('../run/lab-faults.ts').then(module => module.labPause(verb))
 })
 
+const daemonOf = (verb: 'stop' | 'start', doc: string): Command => ({
+  noun: 'lab',
+  verb,
+  doc,
+  positionals: [host, { name: 'DAEMON', doc: 'One of its daemons.', words: daemonWords }],
+  examples: [
+    { line: `remuda lab ${verb} h1 zookeeper`, doc: 'its server of the ensemble' },
+    { line: `remuda lab ${verb} h1 controller`, doc: 'its candidate' }
+  ],
+  run: () => import('../run/lab-faults.ts').then(module => module.labDaemon(verb))
+})
+
 /** Commands of the lab. */
 export const lab: Noun = {
   noun: 'lab',
@@ -153,6 +165,8 @@ export const lab: Noun = {
     },
     pause('pause', 'Stops a host or a daemon where it stands.'),
     pause('resume', 'Lets a paused host or daemon go on.'),
+    daemonOf('stop', 'Ends a daemon of a host, which stays ended.'),
+    daemonOf('start', 'Starts a daemon that was stopped.'),
     {
       noun: 'lab',
       verb: 'clock',

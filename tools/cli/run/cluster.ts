@@ -113,7 +113,7 @@ async function read(invocation: Invocation, signal: AbortSignal): Promise<Cluste
 function describe(said: ClusterSaid, { paint, terminal }: Invocation): string {
   const rows = said.candidates.map((one): readonly Cell[] => [
     { text: one.name },
-    ...stateOf(one),
+    ...stateOf(one, said),
     { text: `${one.epoch}.${one.position}` },
     one.lag === 0 ? { text: '0' } : { text: String(one.lag), colour: 'yellow' },
     { text: one.version },
@@ -130,13 +130,14 @@ function describe(said: ClusterSaid, { paint, terminal }: Invocation): string {
   return `${headOf(said, paint)}\n${table}`
 }
 
-const stateOf = ({ leads, stands }: Candidate): readonly Cell[] => [
-  leads
-    ? { text: 'leads', colour: 'green' }
-    : stands
-      ? { text: 'stands' }
-      : { text: 'gone', colour: 'red' }
-]
+/** Without a session nothing is known of the others, and of itself what it says. */
+function stateOf({ name, leads, stands }: Candidate, said: ClusterSaid): readonly Cell[] {
+  if (leads) return [{ text: 'leads', colour: 'green' }]
+  if (stands) return [{ text: 'stands' }]
+  if (name === said.name) return [{ text: said.state, colour: 'yellow' }]
+  if (!said.session && said.ensemble.length > 0) return [{ text: 'unknown', colour: 'yellow' }]
+  return [{ text: 'gone', colour: 'red' }]
+}
 
 function headOf(said: ClusterSaid, paint: Paint): string {
   const { session, leader, images } = said

@@ -79,6 +79,17 @@ export const labPause =
     invocation.note(`${what} ${verb === 'pause' ? 'stands still' : 'goes on'}\n`)
   }
 
+/** Ends a daemon, or starts one that was ended. */
+export const labDaemon =
+  (verb: 'stop' | 'start'): Run =>
+  async invocation => {
+    const { given } = invocation
+    const host = given.positional('HOST')!
+    const daemon = given.positional('DAEMON') as DaemonName
+    await askKeeper(labFolderOf(invocation), { verb, host, daemon })
+    invocation.note(`${daemon} of ${host} ${verb === 'stop' ? 'has ended' : 'is started'}\n`)
+  }
+
 /** Moves a wall clock. */
 export async function labClock(invocation: Invocation): Promise<void> {
   const { given } = invocation
