@@ -13,6 +13,7 @@ import { onHost, placedDecision } from './admission/instance-create.ts'
 import { demandOf, placeInstance } from './admission/instance-place.ts'
 import { staleJoinTokens } from './admission/join-token.ts'
 import type { Because, Change, Commit } from './commit.ts'
+import { drains } from './drain.ts'
 import { evacuations } from './evacuation.ts'
 import { fencings } from './fencing.ts'
 import { moves } from './moves.ts'
@@ -48,7 +49,7 @@ export function* decide(
   // Notices before departures: the last words of what has ended belong into its own history.
   const healing = [fencings, evacuations]
   const rest = [moves, noticesOf, departures, forgotten]
-  const all = [...healing, ...(places ? [placements] : []), ...rest]
+  const all = [...healing, ...(places ? [placements, drains] : []), ...rest]
   for (const some of all) {
     for (const commit of some(view, context)) {
       yield commit

@@ -42,6 +42,7 @@ import { onHost } from './admission/instance-create.ts'
 import type { Change, Commit } from './commit.ts'
 import { isOff } from './fencing.ts'
 import { notification } from './notification.ts'
+import { stillNoted } from './standstill.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
 
@@ -227,8 +228,10 @@ function moved(
   const { downtimeMs } = words.target ?? {}
   const still = downtimeMs === undefined ? '' : `, it stood still for ${downtimeMs} ms`
   const text = `from ${instance.decided.host} to ${move.to} in ${took}${still}: ${because}`
+  const source = stillNoted(view, instance.decided.host, downtimeMs)
+  const all: readonly Resource[] = [after, ...volumes, ...(source ? [source] : [])]
   return {
-    changes: [after, ...volumes].map((resource: Resource): Change => ({ op: 'put', resource })),
+    changes: all.map((resource): Change => ({ op: 'put', resource })),
     decisions: [decision(context, 'moved', text, subjectOf(instance))]
   }
 }

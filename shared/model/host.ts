@@ -42,6 +42,8 @@ export type HostDecided = {
   readonly recovery?: HostRecovery
   /** Set while an operator has it emptied, or out of service. */
   readonly duty?: HostDuty
+  /** Set after that, while instances that have left come back. */
+  readonly returning?: HostReturning
 }
 
 /** `fencing`: it must be off before anything starts elsewhere; `fenced`: that is proven. */
@@ -86,6 +88,39 @@ export type HostDuty = {
   readonly cold: boolean
   /** Instances that were here when it began, by id: they come back if that is wished. */
   readonly had?: readonly string[]
+  /** Instances of those whose move was begun and that are still here. */
+  readonly tries?: MoveTries
+  /** The longest that one of them stood still on its way, as hypervisors count. Unit: ms. */
+  readonly stillMsMax?: number
+  /** The boot that is to end, once nothing of ours runs in it. */
+  readonly reboot?: HostReboot
+}
+
+/** Moves that were begun, by the id of the instance: how many, the last one when and where to. */
+export type MoveTries = Readonly<
+  Record<string, { readonly count: number; readonly at: string; readonly to: string }>
+>
+
+/** A wish that a machine boots anew. */
+export type HostReboot = {
+  /** The kernel's boot id that it has before: in another one the wish is fulfilled. */
+  readonly bootId: string
+  /** RFC 3339. */
+  readonly at: string
+  readonly by: string
+}
+
+/** Instances of a host that was emptied are on their way back. */
+export type HostReturning = {
+  /** RFC 3339. */
+  readonly since: string
+  readonly by: string
+  /** As of the drain; see HostDuty. */
+  readonly parallel: number
+  readonly cold: boolean
+  /** Ids of those that are not back yet. */
+  readonly awaited: readonly string[]
+  readonly tries?: MoveTries
 }
 
 /** A host in the journal; its name is made of the hostname that it first knocked with. */

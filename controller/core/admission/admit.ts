@@ -10,6 +10,7 @@ import { isRefusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
 import { type Context, reference, type Verdict } from './context.ts'
 import { approveHost, type HostWish, joinHost } from './host.ts'
+import { drainHost, rebootHost, resumeHost } from './host-duty.ts'
 import { confirmOff } from './host-off.ts'
 import { removeHost } from './host-remove.ts'
 import { failImage, fillImage, type ImageContent } from './image.ts'
@@ -60,6 +61,14 @@ export type Intent =
   | { readonly verb: 'join'; readonly wish: HostWish }
   | { readonly verb: 'approve'; readonly id: string }
   | { readonly verb: 'confirm-off'; readonly id: string }
+  | {
+      readonly verb: 'drain'
+      readonly id: string
+      readonly parallel: number
+      readonly cold: boolean
+    }
+  | { readonly verb: 'resume-host'; readonly id: string; readonly back: boolean }
+  | { readonly verb: 'reboot-host'; readonly id: string }
   | { readonly verb: 'fill-image'; readonly id: string; readonly content: ImageContent }
   | { readonly verb: 'fail-image'; readonly id: string; readonly failure: string }
 
@@ -96,6 +105,16 @@ export function admit(view: View, intent: Intent, context: Context): Verdict {
       return on(view, 'host', intent.id, (host: Host) => approveHost(view, host, context))
     case 'confirm-off':
       return on(view, 'host', intent.id, (host: Host) => confirmOff(view, host, context))
+    case 'drain':
+      return on(view, 'host', intent.id, (host: Host) =>
+        drainHost(view, { ...intent, host }, context)
+      )
+    case 'resume-host':
+      return on(view, 'host', intent.id, (host: Host) =>
+        resumeHost(view, { ...intent, host }, context)
+      )
+    case 'reboot-host':
+      return on(view, 'host', intent.id, (host: Host) => rebootHost(view, host, context))
     case 'fill-image':
       return on(view, 'image', intent.id, (image: Image) =>
         fillImage(image, intent.content, context)

@@ -3,7 +3,14 @@ import type { Instance, InstanceMove } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import { inPhase, stayed } from '../moves.ts'
 import { candidateOf } from '../placement/candidates.ts'
-import { type Candidate, type Filter, type Placement, place } from '../placement/pipeline.ts'
+import {
+  type Candidate,
+  type Demand,
+  type Filter,
+  type Placement,
+  place,
+  type Rules
+} from '../placement/pipeline.ts'
 import { rules } from '../placement/rules.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
@@ -18,6 +25,8 @@ export type MoveWish = {
   readonly to?: string
   /** Whether it runs on while it goes; left out: if it runs now. */
   readonly live?: boolean
+  /** Whose wish it is; left out: somebody asked for it. */
+  readonly because?: string
 }
 
 /** Judges the wish that an instance goes to another host. */
@@ -57,7 +66,7 @@ export function moveInstance(view: View, wish: MoveWish, context: Context): Verd
     step: 1
   }
   const how = live.live ? 'while it runs' : coldWords(instance)
-  const because = `asked for: from ${host} to ${to}, ${how}`
+  const because = `${wish.because ?? 'asked for'}: from ${host} to ${to}, ${how}`
   const after: Instance = { ...instance, decided: { ...decided, moving } }
   const { placement } = target
   return admitted(context, after, { verb: 'moving', because, ...(placement && { placement }) })
@@ -140,7 +149,8 @@ function liveness({ instance, live }: MoveWish): { readonly live: boolean } | Re
   return { live: runs && live !== false }
 }
 
-type About = {
+/** A move as its targets are judged for it. */
+export type About = {
   readonly instance: Instance
   readonly volumes: readonly Volume[]
   /** Name of the host where it is. */
@@ -153,7 +163,7 @@ function targetFor(
   about: About & { readonly to: string | undefined },
   context: Context
 ): { readonly host: Host; readonly placement?: Placement } | Refusal {
-  const { instance, volumes, to } = about
+  const { instance, to } = about
   const named = to === undefined ? undefined : reference(view, 'host', { name: to, pointer: '/to' })
   if (named && isRefusal(named)) return named
   const now = context.now.monotonic
@@ -161,9 +171,7 @@ function targetFor(
     .filter(({ name, decided }) => name !== about.host && !decided.deletedAt)
     .filter(host => named === undefined || host === named.found)
     .map(host => candidateOf(view, host, now))
-  const demand = demandOf({ instance, volumes: volumes.map(unbound) })
-  const filters = [...rules.filters, filterUnseen, ...(about.live ? [filterLive(view, about)] : [])]
-  const placement = place(demand, candidates, { ...rules, filters })
+  const placement = place(demandOfMove(about), candidates, rulesOfMove(view, about))
   if (placement.chosen) {
     return { host: placement.chosen, ...(to === undefined && { placement }) }
   }
@@ -178,6 +186,16 @@ function targetFor(
       'remuda host list'
     ]
   })
+}
+
+/** What an instance asks of the host that it goes to. */
+export const demandOfMove = ({ instance, volumes }: About): Demand =>
+  demandOf({ instance, volumes: volumes.map(unbound) })
+
+/** The rules by which hosts are judged that an instance may go to. */
+export function rulesOfMove(view: View, about: About): Rules {
+  const filters = [...rules.filters, filterUnseen, ...(about.live ? [filterLive(view, about)] : [])]
+  return { ...rules, filters }
 }
 
 /** A shared volume is bound to no host. */

@@ -1,0 +1,262 @@
+/**
+ * Whether an instance can leave its host now, how, and where to; or why it stays.
+ *
+ * - leaving: it is on its way.
+ * - goes: it can go now.
+ * - waits: it will be able to by itself, such as after its start, or once a target is less busy.
+ * - held: it cannot now, and could as soon as something else changes, such as room elsewhere.
+ * - stays: it cannot as long as what is wished of it is as it is; or it rests and harms nobody.
+ */
+import type { Host, MoveTries } from '#shared/model/host.ts'
+import type { Instance } from '#shared/model/instance.ts'
+import { formatMs, type Ms } from '#shared/units.ts'
+import { type About, demandOfMove, rulesOfMove } from './admission/instance-move.ts'
+import { isResting } from './indexes.ts'
+import { wayOf } from './instance-state.ts'
+import { phaseOf } from './liveness.ts'
+import { candidatesOf } from './placement/candidates.ts'
+import { type Candidate, type Placement, place } from './placement/pipeline.ts'
+import { listed } from './refusal.ts'
+import { reportedIn } from './reported.ts'
+import type { Moment, View } from './view.ts'
+
+/** Instances that one host takes in at once, whoever sends them. */
+export const arrivalsMax = 4
+/** The wait after a move that came to nothing; doubles with each further one. Unit: ms. */
+const retryMsMin: Ms = 5_000
+const retryMsMax: Ms = 300_000
+/** After so many of them it no longer counts as about to go, though it is tried again. */
+const triesMax = 5
+
+/** What becomes of one instance of a host that is emptied. */
+export type Departure = {
+  readonly instance: Instance
+  readonly because: string
+} & (
+  | { readonly state: 'leaving' | 'goes'; readonly to: string; readonly live: boolean }
+  | { readonly state: 'waits' | 'held' | 'stays' }
+)
+
+/** Who is to go, and what is wished of it. */
+export type Leave = {
+  readonly instance: Instance
+  /** Whether what cannot go while it runs may be shut down for it. */
+  readonly cold: boolean
+  readonly tries: MoveTries | undefined
+}
+
+/** What departures are judged by, one after the other. */
+type Ground = {
+  readonly view: View
+  readonly now: Moment
+  /** Hosts to go to, with the room that those judged before have left. */
+  candidates: readonly Candidate[]
+  readonly arrivalsMax: number
+  /** Instances that ask for the same are judged once: where one finds no host, none does. */
+  readonly hopeless: Map<string, Found>
+}
+
+/** Undefined host: none can take it; `busy`: one that could, were it not so busy. */
+type Found = { readonly placement: Placement; readonly busy?: string }
+
+/**
+ * Judges departures one after another, so that each finds the room that those before have left.
+ * `targets`: names of the only hosts to go to; left out: all. `turns`: whether those that have to
+ * wait for a busy target are said to wait; left out: they are.
+ */
+export function* departures(
+  view: View,
+  leaves: Iterable<Leave>,
+  options: {
+    readonly now: Moment
+    readonly targets?: readonly string[]
+    readonly turns?: boolean
+  }
+): Iterable<Departure> {
+  const { now, targets, turns = true } = options
+  const ground: Ground = {
+    view,
+    now,
+    candidates: candidatesOf(view, now.monotonic).filter(
+      ({ host }) => targets?.includes(host.name) ?? true
+    ),
+    arrivalsMax: turns ? arrivalsMax : Number.POSITIVE_INFINITY,
+    hopeless: new Map()
+  }
+  for (const leave of leaves) yield departure(ground, leave)
+}
+
+function departure(ground: Ground, leave: Leave): Departure {
+  const { view, now } = ground
+  const { instance } = leave
+  const { moving, deletedAt } = instance.decided
+  if (moving) {
+    const because = `${moving.phase}: ${wayOf(view, instance, moving).message}`
+    return { instance, state: 'leaving', to: moving.to, live: moving.live, because }
+  }
+  if (deletedAt !== undefined) return { instance, state: 'waits', because: 'it is being deleted' }
+  const bound = whyBound(view, instance)
+  if (bound !== undefined) return { instance, state: 'stays', because: bound }
+  const way = waysOf(view, leave, now)
+  if ('state' in way) return { instance, ...way }
+  return retryOf(leave, now) ?? goingTo(ground, leave, way)
+}
+
+function goingTo(ground: Ground, { instance, tries }: Leave, { ways, because }: Ways): Departure {
+  let first: Placement | undefined
+  for (const live of ways) {
+    const move = { instance, live, avoid: tries?.[instance.id]?.to }
+    const { placement, busy } = targetOf(ground, move)
+    if (busy !== undefined) {
+      const why = `${busy} takes ${ground.arrivalsMax} in already, and no more at once`
+      return { instance, state: 'waits', because: why }
+    }
+    if (placement.chosen) {
+      const to = placement.chosen.name
+      return { instance, state: 'goes', to, live, because: placement.because }
+    }
+    first ??= placement
+  }
+  const { because: found, rejected } = first!
+  const reasons = [...rejected].map(([host, reason]) => `${host}: ${reason}`)
+  const why = rejected.size === 0 ? 'there is no other host' : `${found} (${listed(reasons)})`
+  const state = isResting(instance) ? 'stays' : 'held'
+  return { instance, state, because: because === undefined ? why : `${why}; ${because}` }
+}
+
+/** Another host than that of the last try is preferred. */
+function targetOf(
+  ground: Ground,
+  move: {
+    readonly instance: Instance
+    readonly live: boolean
+    readonly avoid: string | undefined
+  }
+): Found {
+  const { view, candidates, hopeless } = ground
+  const { instance, live, avoid } = move
+  const host = instance.decided.host!
+  const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
+  const about = { instance, volumes, host, live }
+  const shape = shapeOf(about)
+  const known = hopeless.get(shape)
+  if (known) return known
+  const judged = (some: readonly Candidate[]) =>
+    place(demandOfMove(about), some, rulesOfMove(view, about))
+  const others = candidates.filter(candidate => candidate.host.name !== host)
+  const free = others.filter(({ host: { name } }) => arrivalsOf(view, name) < ground.arrivalsMax)
+  const news = free.filter(candidate => candidate.host.name !== avoid)
+  const among = [...(avoid === undefined ? [] : [news]), free]
+  for (const some of among) {
+    const placement = judged(some)
+    if (!placement.chosen) continue
+    take(ground, placement.chosen, about)
+    return { placement }
+  }
+  const placement = judged(others)
+  const busy = placement.chosen?.name
+  const found = { placement, ...(busy !== undefined && { busy }) }
+  hopeless.set(shape, found)
+  return found
+}
+
+const arrivalsOf = (view: View, host: string): number => view.indexes.of('host-arrivals', host).size
+
+/** The chosen host has so much less room for those that come after. */
+function take(ground: Ground, host: Host, about: About): void {
+  const { memoryMib, vcpus, orderBytes, running } = demandOfMove(about)
+  ground.candidates = ground.candidates.map(candidate => {
+    if (candidate.host !== host) return candidate
+    const { capacity } = candidate
+    const taken = capacity && {
+      ...capacity,
+      memoryPromisedMib: capacity.memoryPromisedMib + (running ? memoryMib : 0),
+      vcpusPromised: capacity.vcpusPromised + (running ? vcpus : 0)
+    }
+    return { ...candidate, capacity: taken, orderBytes: candidate.orderBytes + orderBytes }
+  })
+}
+
+function shapeOf(about: About): string {
+  const { name: _, pools, ...rest } = demandOfMove(about)
+  const { host, live, instance } = about
+  return JSON.stringify({ ...rest, pools: [...pools], host, live, cpu: instance.spec.cpuBaseline })
+}
+
+/** Why an instance can be on its own host alone; undefined: it can be elsewhere. */
+function whyBound(view: View, instance: Instance): string | undefined {
+  if (instance.spec.host !== undefined)
+    return `it may run on ${instance.spec.host} alone (spec.host)`
+  const local = instance.decided.volumes
+    .flatMap(id => view.get('volume', id) ?? [])
+    .find(({ spec }) => view.named('pool', spec.pool)?.spec.shared !== true)
+  if (!local) return undefined
+  return `its volume ${local.name} is in pool ${local.spec.pool}, which only its own host sees`
+}
+
+type Ways = {
+  /** Live or not, the better one first. */
+  readonly ways: readonly boolean[]
+  /** What would open another way. */
+  readonly because?: string
+}
+
+/** How an instance may go, by what its host says of it. */
+function waysOf(
+  view: View,
+  { instance, cold }: Leave,
+  now: Moment
+): Ways | { readonly state: 'waits' | 'held' | 'stays'; readonly because: string } {
+  const host = view.named('host', instance.decided.host ?? '')
+  const heard = host && view.heard(host.name)
+  const phase = host && heard ? phaseOf(host, heard, now.monotonic) : 'unknown'
+  if (!heard?.report || phase === 'unknown' || phase === 'silent') {
+    return { state: 'held', because: `its host ${instance.decided.host} is ${phase}` }
+  }
+  if (isResting(instance)) return { ways: [false] }
+  const seen = reportedIn(heard.report.instances, instance.id)
+  if (!seen) return { state: 'waits', because: `${host!.name} has not said how it is` }
+  switch (seen.power) {
+    case 'starting':
+    case 'stopping':
+      return { state: 'waits', because: `it is ${seen.power}: ${seen.message}` }
+    case 'stopped':
+    case 'waiting':
+    case 'failed':
+      // It does not run, so nothing is lost when it goes without running.
+      return { ways: [false] }
+    case 'running':
+    case 'paused':
+      break
+    default:
+      seen.power satisfies never
+  }
+  if (instance.spec.type === 'container') {
+    if (cold) return { ways: [false] }
+    const because = 'a container cannot go while it runs: with --cold it is shut down for the move'
+    return { state: 'stays', because }
+  }
+  if (cold) return { ways: [true, false] }
+  return { ways: [true], because: 'it would be shut down for the move only with --cold' }
+}
+
+/** Undefined: it may be tried now. */
+function retryOf({ instance, tries }: Leave, now: Moment): Departure | undefined {
+  const tried = tries?.[instance.id]
+  if (!tried) return undefined
+  const waitMs = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(tried.count - 1, 10))
+  const sinceMs = now.wall - Date.parse(tried.at)
+  // A clock that was set back must not make it wait for long.
+  if (sinceMs >= waitMs || sinceMs < 0) return undefined
+  const times = tried.count === 1 ? 'a move has' : `${tried.count} moves have`
+  const left = formatMs(waitMs - sinceMs)
+  const because = `${times} come to nothing, the last one to ${tried.to}; the next is in ${left}`
+  return { instance, state: tried.count > triesMax ? 'held' : 'waits', because }
+}
+
+/** Instances that leave a host, the most important first. */
+export function leaversOf(view: View, host: string): readonly Instance[] {
+  return [...view.indexes.of('host-instances', host)]
+    .flatMap(id => view.get('instance', id) ?? [])
+    .sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
+}
