@@ -45,15 +45,17 @@ const full = {
   list: [{ id: 'a' }, { id: '' }]
 } as const
 
-for (const [whom, schema] of [
-  ['agents', toAgent],
-  ['controllers', toController],
-  ['the door', Type.Union([Join])],
-  ['those who knock', Type.Union([Joined])]
+for (const [whom, schema, plain] of [
+  // Orders to fence are few, and what devices need has many forms.
+  ['agents', toAgent, ['fence-orders']],
+  ['controllers', toController, []],
+  ['the door', Type.Union([Join]), []],
+  ['those who knock', Type.Union([Joined]), []]
 ] as const) {
-  test(`every message to ${whom} has a shape that can be read`, t => {
-    shapeReader(schema as TUnion, type => t.fail(`${String(type)} cannot be read by its shape`))
-    t.pass()
+  test(`which messages to ${whom} go the plain way is known: ${plain.length}`, t => {
+    const told: unknown[] = []
+    shapeReader(schema as TUnion, type => told.push(type))
+    t.deepEqual(told, [...plain])
   })
 }
 
