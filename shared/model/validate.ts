@@ -71,8 +71,10 @@ function problemsOf(
  * The argument and the schema's own defaults stay as they are. Nothing is checked or converted.
  */
 export function withDefaults(schema: TSchema, value: unknown): unknown {
-  const { default: fallback, properties, items } = schema as SchemaNode
+  const { default: fallback, properties, items, anyOf } = schema as SchemaNode
   const filled = value === undefined && fallback !== undefined ? copied(fallback) : value
+  const meant = anyOf && isPlainObject(filled) ? meantOf(anyOf, filled) : undefined
+  if (meant) return withDefaults(meant, filled)
   if (properties !== undefined && isPlainObject(filled)) {
     const result: Record<string, unknown> = { ...filled }
     for (const [name, property] of Object.entries(properties)) {
@@ -87,6 +89,16 @@ export function withDefaults(schema: TSchema, value: unknown): unknown {
   return filled
 }
 
+/** Of several forms the one that has the value's own `type`; undefined: no form says a type. */
+const meantOf = (
+  forms: readonly TSchema[],
+  value: Readonly<Record<string, unknown>>
+): TSchema | undefined =>
+  forms.find(form => {
+    const type = (form as SchemaNode).properties?.['type'] as SchemaNode | undefined
+    return type?.const !== undefined && type.const === value['type']
+  })
+
 const copied = (value: unknown): unknown =>
   typeof value === 'object' ? structuredClone(value) : value
 
@@ -94,6 +106,8 @@ type SchemaNode = {
   readonly default?: unknown
   readonly properties?: Readonly<Record<string, TSchema>>
   readonly items?: TSchema
+  readonly anyOf?: readonly TSchema[]
+  readonly const?: unknown
 }
 
 const isPlainObject = (value: unknown): value is Record<string, unknown> =>

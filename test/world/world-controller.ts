@@ -4,7 +4,7 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { realClock } from '#shared/clock.ts'
-import { silentLog } from '#shared/log.ts'
+import { type Log, silentLog } from '#shared/log.ts'
 import type { ResourceDocument } from '#shared/model/index.ts'
 import { readPrivateFile } from '#shared/private-file.ts'
 import type { Problem } from '../../controller/io/api/problem.ts'
@@ -75,6 +75,8 @@ type WorldOptions = {
   readonly disk?: FakeJournalDisk
   readonly mesh?: ObedientMesh
   readonly candidates?: CandidateSource
+  /** Nothing is logged when it is left out. */
+  readonly log?: Log
 }
 
 /** Starts one; a disk of an earlier one brings its journal back. */
@@ -100,7 +102,7 @@ async function startIn(state: string, options: WorldOptions): Promise<WorldContr
     election: soloElection(),
     mesh,
     clock: realClock,
-    log: silentLog,
+    log: options.log ?? silentLog,
     controllerKeys: ['k'.repeat(40)],
     ...(options.candidates && { candidates: options.candidates })
   }

@@ -10,6 +10,7 @@ import { instance, shortcuts } from './commands/instance.ts'
 import { lab } from './commands/lab.ts'
 import { agent, completion, doctor, status, version } from './commands/machine.ts'
 import { network, port, subnet } from './commands/network.ts'
+import { secret } from './commands/secret.ts'
 import { pool, volume } from './commands/storage.ts'
 
 /** A part of the help. */
@@ -29,7 +30,7 @@ export const sections: readonly Section[] = [
   },
   { title: 'Shortcuts', nouns: [], commands: shortcuts },
   { title: 'Any resource', nouns: [], commands: anyCommands },
-  { title: 'Cluster', nouns: [cluster, ha], commands: [] },
+  { title: 'Cluster', nouns: [cluster, ha, secret], commands: [] },
   { title: 'This machine', nouns: [agent, lab], commands: [] }
 ]
 

@@ -21,6 +21,7 @@ import { bodyBytesMax, HttpFault, problemOf } from './problem.ts'
 import { resourceRoutes } from './resources.ts'
 import type { Call, Caller, Reply, Route } from './route.ts'
 import { ProblemBody } from './schemas.ts'
+import { secretRoutes } from './secrets.ts'
 import type { Service } from './service.ts'
 import { callerOf, tokenRoutes } from './tokens.ts'
 import { nobody, verbRoutes } from './verbs.ts'
@@ -49,6 +50,7 @@ export const routesOf = (service: Service): readonly Route[] => [
   ...candidateRoutes(service),
   ...joinTokenRoutes(service),
   ...healingRoutes(service),
+  ...secretRoutes(service),
   ...resourceRoutes(service),
   ...verbRoutes(service),
   ...eventRoutes(service),

@@ -130,12 +130,16 @@ function translate(thrown: unknown): unknown {
     default:
       return thrown instanceof SyntaxError && 'statusCode' in thrown
         ? new HttpFault(400, 'invalid', 'cannot read the body: it is not JSON', {
-            reasons: [thrown.message],
+            reasons: [withoutText(thrown.message)],
             next: ['check quotes, commas and brackets of what you sent']
           })
         : thrown
   }
 }
+
+/** Takes out the piece of the text that the engine quotes: it may be a secret. */
+const withoutText = (message: string): string =>
+  message.replace(/, (\.{3})?".*"(\.{3})? is not valid JSON$/s, '')
 
 /** The longest JSON body. Unit: bytes. */
 export const bodyBytesMax = 1024 * 1024

@@ -1,6 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import Type from 'typebox'
+import { FenceLevels } from '#shared/model/fence.ts'
 import { InstanceSpec } from '#shared/model/instance.ts'
 import { nearest } from '#shared/model/near.ts'
 import { Condition, Labels, Strict, Timestamp } from '#shared/model/resource.ts'
@@ -179,6 +180,13 @@ test('a default that is filled in can be changed without changing the next one',
   const first = withDefaults(InstanceSpec, {}) as { volumes: string[] }
   first.volumes.push('v')
   t.deepEqual((withDefaults(InstanceSpec, {}) as { volumes: string[] }).volumes, [])
+})
+
+test('of several forms that one gives its defaults which has the type of the value', t => {
+  const ipmi = { type: 'ipmi', address: 'bmc1', user: 'u', secret: 's' }
+  const filled = withDefaults(FenceLevels, [{ devices: [ipmi, { type: 'none' }] }])
+  const known = { ...ipmi, port: 623, privilege: 'operator' }
+  t.deepEqual(filled, [{ devices: [known, { type: 'none' }] }])
 })
 
 test('defaults leave a value of the wrong form to the check', t => {

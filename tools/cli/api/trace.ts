@@ -1,4 +1,4 @@
-/** Shows the HTTP exchange to those who asked for it. Tokens never appear in it. */
+/** Shows the HTTP exchange to those who asked for it. Tokens and secrets never appear in it. */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import { printable } from '../terminal.ts'
 
@@ -17,6 +17,9 @@ export const noTrace: Trace = { sent: () => {}, received: () => {} }
 /** Takes out whatever looks like one of our tokens. */
 export const masked = (text: string): string => text.replace(/rmd_[A-Za-z0-9_-]+/g, 'rmd_…')
 
+/** What is sent there is never shown. */
+const secretPath = /^PUT \/v1\/secrets\//
+
 /** Makes a trace that writes lines with `>` for what is sent and `<` for what is received. */
 export function makeTrace(write: (text: string) => void): Trace {
   const show = (
@@ -32,7 +35,8 @@ export function makeTrace(write: (text: string) => void): Trace {
     write(`${text.replace(/^/gm, `${mark} `)}\n`)
   }
   return {
-    sent: (line, headers, body) => show('>', line, headers, body),
+    sent: (line, headers, body) =>
+      show('>', line, headers, secretPath.test(line) ? '(a secret)' : body),
     received: (line, headers, body) => show('<', line, headers, body)
   }
 }
