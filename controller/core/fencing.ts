@@ -65,14 +65,18 @@ export function recoveryOf(host: Host, because: string, context: Context): HostR
   }
 }
 
-/** Remembers each boot: what was believed of an earlier one is void. */
+/** Remembers each boot, since what was believed of an earlier one is void, and where peers look. */
 function booted(view: View, host: Host, context: Context): Commit | undefined {
   const { report } = view.heard(host.name)
-  if (!report || report.bootId === host.decided.bootId) return undefined
-  const before = host.decided.bootId
-  const after: Host = { ...host, decided: { ...host.decided, bootId: report.bootId } }
-  if (before === undefined) return { changes: [{ op: 'put', resource: after }], decisions: [] }
-  const message = `booted anew: boot ${report.bootId}, was ${before}`
+  if (!report) return undefined
+  const { bootId: before, probeEndpoint: at } = host.decided
+  const { bootId, probeEndpoint = at } = report
+  if (bootId === before && probeEndpoint === at) return undefined
+  const decided = { ...host.decided, bootId, ...(probeEndpoint && { probeEndpoint }) }
+  const after: Host = { ...host, decided }
+  if (before === undefined || before === bootId)
+    return { changes: [{ op: 'put', resource: after }], decisions: [] }
+  const message = `booted anew: boot ${bootId}, was ${before}`
   return change(view, after, context, { verb: 'host-booted', message, severity: 'notice' })
 }
 

@@ -73,7 +73,8 @@ export function ringOf(view: View, before: PeerRing | undefined): PeerRing {
 }
 
 function seatOf(view: View, { name, labels, decided }: Host): readonly Seat[] {
-  const endpoint = view.heard(name).report?.probeEndpoint
+  // One that this controller has not heard is looked for as well: it may be dead.
+  const endpoint = view.heard(name).report?.probeEndpoint ?? decided.probeEndpoint
   if (decided.approval !== 'approved' || endpoint === undefined) return []
   // A host says where it is to be looked for; it must not send others elsewhere.
   if (addressOf(endpoint) !== addressOf(decided.endpoint)) return []

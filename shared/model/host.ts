@@ -1,7 +1,15 @@
 import Type from 'typebox'
 import { FenceLevels } from './fence.ts'
 import { HostFacts } from './host-facts.ts'
-import { type KindDefinition, mib, type Stored, Strict, Timestamp, Words } from './resource.ts'
+import {
+  type KindDefinition,
+  mib,
+  Name,
+  type Stored,
+  Strict,
+  Timestamp,
+  Words
+} from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
 /** What an operator may set of a host; all else is found out by its agent. */
@@ -38,6 +46,8 @@ export type HostDecided = {
   readonly deletedAt?: string
   /** Kernel's boot id when it was last heard: another one is another life. */
   readonly bootId?: string
+  /** Where its peers look for it, as it last said: the next controller has not heard it yet. */
+  readonly probeEndpoint?: string
   /** Set from the moment in which it is taken for dead until it is back. */
   readonly recovery?: HostRecovery
   /** Set while an operator has it emptied, or out of service. */
@@ -142,6 +152,48 @@ export const hostPhases = [
   'gone'
 ] as const
 
+/** What becomes of the instances of a host that is emptied; see controller/core/departure.ts. */
+export const departureStates = ['leaving', 'goes', 'waits', 'held', 'stays'] as const
+
+/** One instance of a host that is emptied. */
+export const DepartureStatus = Strict({
+  tenant: Name('Who has it.'),
+  name: Name('Its name.'),
+  state: Words(departureStates, {
+    description:
+      'leaving: on its way; goes: can go now; waits: will be able to by itself; held: cannot ' +
+      'now; stays: cannot as long as what is wished of it is as it is.'
+  }),
+  because: Type.String({ description: 'Why, or how far it is.' }),
+  to: Type.Optional(Name('Host that it goes to.')),
+  live: Type.Optional(Type.Boolean({ description: 'Whether it runs on while it goes.' })),
+  totalMib: Type.Optional(mib('Memory that is sent.', 0, Number.MAX_SAFE_INTEGER)),
+  remainingMib: Type.Optional(mib('What is left of it.', 0, Number.MAX_SAFE_INTEGER))
+})
+export type DepartureStatus = DeepReadonly<Type.Static<typeof DepartureStatus>>
+
+const DutyStatus = Strict(
+  {
+    state: Words(['draining', 'maintenance', 'returning'], {
+      description: 'Emptied, out of service, or in use while what had left comes back.'
+    }),
+    since: Timestamp('Since when.'),
+    by: Type.String({ description: 'Who wished it.' }),
+    parallel: Type.Integer({ description: 'Most that are on their way at once. Unit: count.' }),
+    cold: Type.Boolean({ description: 'Whether instances may be shut down for it.' }),
+    total: Type.Integer({ description: 'Instances that it is about. Unit: count.' }),
+    done: Type.Integer({ description: 'Those that have left, or are back. Unit: count.' }),
+    stillMsMax: Type.Optional(
+      Type.Integer({ description: 'The longest that one of them stood still. Unit: ms.' })
+    ),
+    rebootsSince: Type.Optional(Timestamp('Since when it is to boot anew.')),
+    instances: Type.Array(DepartureStatus, {
+      description: 'The first of those that have not left, or are not back.'
+    })
+  },
+  { description: 'Why it takes no instances, or which ones come back to it.' }
+)
+
 /** How a host stands, with the facts that its agent last reported. */
 export const HostStatus = Strict({
   phase: Words(hostPhases, { description: 'Where it stands now.' }),
@@ -189,7 +241,8 @@ export const HostStatus = Strict({
       },
       { description: 'How the devices are that would fence it.' }
     )
-  )
+  ),
+  duty: Type.Optional(DutyStatus)
 })
 
 /** Hosts are not created: they join, and wait for approval unless they bring a valid token. */
