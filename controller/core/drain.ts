@@ -26,7 +26,7 @@ import { phaseOf } from './liveness.ts'
 import { notification } from './notification.ts'
 import { isRefusal, listed } from './refusal.ts'
 import { subjectOf } from './subject.ts'
-import type { View } from './view.ts'
+import type { Moment, View } from './view.ts'
 
 /** That a host cannot be emptied is told again after so long, if the reasons are others. */
 const toldAgainMs: Ms = 60_000
@@ -184,9 +184,17 @@ function* rebooted(view: View, host: Host, context: Context): Iterable<Commit> {
   yield told(view, { host, after, reason: 'host-rebooted', message, severity: 'notice' }, context)
 }
 
+/** What becomes of those that are to come back to a host and have not. */
+export function homecomersOf(view: View, host: Host, now: Moment): Iterable<Departure> {
+  const { awaited = [], cold = false, tries } = host.decided.returning ?? {}
+  const away = awaited.flatMap(id => view.get('instance', id) ?? []).filter(isAwayFrom(host))
+  const leaves = leavesOf(view, away, { cold, tries })
+  return departures(view, leaves, { now, targets: [host.name] })
+}
+
 /** Brings back, so many at once, what has left a host while it was emptied. */
 function* homecoming(view: View, host: Host, context: Context): Iterable<Commit | undefined> {
-  const { awaited, parallel, cold, tries, since } = host.decided.returning!
+  const { awaited, parallel, since } = host.decided.returning!
   const { now } = context
   const age = now.wall - Date.parse(since)
   const phase = phaseOf(host, view.heard(host.name), now.monotonic)
@@ -195,9 +203,8 @@ function* homecoming(view: View, host: Host, context: Context): Iterable<Commit 
   const away = awaited.flatMap(id => view.get('instance', id) ?? []).filter(isAwayFrom(host))
   let free = parallel - away.filter(({ decided }) => decided.moving).length
   if (free <= 0) return
-  const leaves = leavesOf(view, away, { cold, tries })
   const found: Departure[] = []
-  for (const departure of departures(view, leaves, { now, targets: [host.name] })) {
+  for (const departure of homecomersOf(view, host, now)) {
     found.push(departure)
     if (departure.state !== 'goes' || isOver) continue
     const commit = comingBack(view, { host, departure }, context)

@@ -8,6 +8,7 @@ import { formatMs, type Ms } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import type { Report } from '#shared/wire/order.ts'
 import { capacityOf } from './capacity.ts'
+import { dutyShown } from './duty-document.ts'
 import { fenceReadiness } from './fence-readiness.ts'
 import { phaseOf } from './liveness.ts'
 import { condition, type Shown } from './shown.ts'
@@ -25,6 +26,7 @@ export function showHost(view: View, host: Host, now: Moment): Shown {
     : (host.decided.recovery?.phase ?? phaseOf(host, heard, now.monotonic))
   const fence = view.fence(host.name)
   const capacity = capacityOf(view, host)
+  const duty = dutyShown(view, host, now)
   const { report } = heard
   return {
     status: {
@@ -41,7 +43,8 @@ export function showHost(view: View, host: Host, now: Moment): Shown {
       vcpusPromised: capacity?.vcpusPromised ?? 0,
       ...(report?.facts && { facts: report.facts }),
       ...(report?.migration && { migration: migrationOf(report.migration) }),
-      ...(fence && { fence: fenceShown(fence) })
+      ...(fence && { fence: fenceShown(fence) }),
+      ...(duty && { duty })
     },
     conditions: [
       hostReady(view, { host, phase, heardAt: heard.heardAt, now: now.monotonic }),
@@ -159,6 +162,15 @@ const fenceShown = ({ want, phase, verdict, attempt, story, devices }: FenceStat
     ...(because !== undefined && { because })
   }))
 })
+
+function testShown({ decided }: Host): object {
+  const { fenceTest, fenceTested } = decided
+  const { step, since, by } = fenceTest ?? {}
+  return {
+    ...(fenceTest && { fenceTest: { step, since, by } }),
+    ...(fenceTested && { fenceTested })
+  }
+}
 
 /** A device that is dead is to be known before it is needed. */
 function canBeFenced(view: View, host: Host): readonly Condition[] {

@@ -14,6 +14,7 @@ import { candidateRoutes } from './candidates.ts'
 import { cloudRoutes } from './cloud.ts'
 import { clusterRoutes } from './cluster.ts'
 import { components, referring } from './components.ts'
+import { dutyRoutes } from './duty.ts'
 import { eventRoutes } from './events.ts'
 import { healingRoutes } from './healing.ts'
 import { joinTokenRoutes } from './join-tokens.ts'
@@ -53,6 +54,7 @@ export const routesOf = (service: Service): readonly Route[] => [
   ...secretRoutes(service),
   ...resourceRoutes(service),
   ...verbRoutes(service),
+  ...dutyRoutes(service),
   ...eventRoutes(service),
   ...tokenRoutes(service)
 ]

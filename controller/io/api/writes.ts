@@ -44,7 +44,10 @@ const isRepeatable = ({ verb }: Intent): boolean =>
   verb === 'power' ||
   verb === 'restart' ||
   verb === 'approve' ||
-  verb === 'move'
+  verb === 'move' ||
+  verb === 'drain' ||
+  verb === 'resume-host' ||
+  verb === 'reboot-host'
 
 /** Answers a request that was done before as it was answered then, waiting if it asks for it. */
 async function again(service: Service, call: Call, kept: KeptReply): Promise<Reply> {
