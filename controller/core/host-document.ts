@@ -8,8 +8,8 @@ import { formatMs, type Ms } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import type { Report } from '#shared/wire/order.ts'
 import { capacityOf } from './capacity.ts'
-import { dutyShown } from './duty-document.ts'
 import { fenceReadiness } from './fence-readiness.ts'
+import { dutyShown } from './duty-document.ts'
 import { phaseOf } from './liveness.ts'
 import { condition, type Shown } from './shown.ts'
 import { silenceOf } from './silence.ts'
@@ -162,15 +162,6 @@ const fenceShown = ({ want, phase, verdict, attempt, story, devices }: FenceStat
     ...(because !== undefined && { because })
   }))
 })
-
-function testShown({ decided }: Host): object {
-  const { fenceTest, fenceTested } = decided
-  const { step, since, by } = fenceTest ?? {}
-  return {
-    ...(fenceTest && { fenceTest: { step, since, by } }),
-    ...(fenceTested && { fenceTested })
-  }
-}
 
 /** A device that is dead is to be known before it is needed. */
 function canBeFenced(view: View, host: Host): readonly Condition[] {
