@@ -162,7 +162,11 @@ const subject = 'x'.repeat(200)
 async function orderAll(end: OurEnd, peers: readonly Peer[], round: number): Promise<void> {
   const before = end.count('sent')
   for (const { host } of peers) end.mesh.send(host, anOrder(host, round))
-  while (end.count('sent') - before < peers.length) await setImmediate()
+  const giveUpAt = performance.now() + patienceMs
+  while (end.count('sent') - before < peers.length) {
+    if (performance.now() > giveUpAt) throw new Error('not all orders have left: lines are down')
+    await setImmediate()
+  }
 }
 
 /** A bare ROUTER with so many bare agents: as `bare` and as `raw`. */
