@@ -15,6 +15,7 @@ import { staleJoinTokens } from './admission/join-token.ts'
 import type { Because, Change, Commit } from './commit.ts'
 import { drains } from './drain.ts'
 import { evacuations } from './evacuation.ts'
+import { fenceTests } from './fence-test.ts'
 import { fencings } from './fencing.ts'
 import { moves } from './moves.ts'
 import { notification } from './notification.ts'
@@ -47,7 +48,7 @@ export function* decide(
 ): Iterable<Commit | undefined> {
   let commits = 0
   // Notices before departures: the last words of what has ended belong into its own history.
-  const healing = [fencings, evacuations]
+  const healing = [fencings, evacuations, fenceTests]
   const rest = [moves, noticesOf, departures, forgotten]
   const all = [...healing, ...(places ? [placements, drains] : []), ...rest]
   for (const some of all) {

@@ -3,6 +3,7 @@ import { secretsOf } from '#shared/model/fence.ts'
 import type { Host } from '#shared/model/host.ts'
 import type { FenceOrder } from '#shared/wire/fence.ts'
 import { splitOf } from './evacuation.ts'
+import { wantOfTest } from './fence-test.ts'
 import type { View } from './view.ts'
 
 /** An order for each host that has a fence device: all of them, at each moment. */
@@ -26,8 +27,8 @@ function fenceOrderOf(view: View, host: Host, epoch: number): FenceOrder | undef
 
 /** A host is switched on again only when nothing of it is left to be started elsewhere. */
 function wantOf(view: View, host: Host): Pick<FenceOrder, 'want' | 'fence'> {
-  const { recovery } = host.decided
-  if (!recovery) return { want: 'watch' }
+  const { recovery, fenceTest } = host.decided
+  if (!recovery) return fenceTest ? wantOfTest(fenceTest) : { want: 'watch' }
   if (recovery.phase === 'fencing') return { want: 'off', fence: recovery.id }
   const isWanted = host.spec.afterFence !== 'off' && host.decided.duty === undefined
   if (!isWanted || splitOf(view, host).leaving.length > 0) return { want: 'watch' }

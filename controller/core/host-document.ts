@@ -8,8 +8,8 @@ import { formatMs, type Ms } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import type { Report } from '#shared/wire/order.ts'
 import { capacityOf } from './capacity.ts'
-import { fenceReadiness } from './fence-readiness.ts'
 import { dutyShown } from './duty-document.ts'
+import { fenceReadiness } from './fence-readiness.ts'
 import { phaseOf } from './liveness.ts'
 import { condition, type Shown } from './shown.ts'
 import { silenceOf } from './silence.ts'
@@ -44,6 +44,7 @@ export function showHost(view: View, host: Host, now: Moment): Shown {
       ...(report?.facts && { facts: report.facts }),
       ...(report?.migration && { migration: migrationOf(report.migration) }),
       ...(fence && { fence: fenceShown(fence) }),
+      ...testShown(host),
       ...(duty && { duty })
     },
     conditions: [
@@ -162,6 +163,15 @@ const fenceShown = ({ want, phase, verdict, attempt, story, devices }: FenceStat
     ...(because !== undefined && { because })
   }))
 })
+
+function testShown({ decided }: Host): object {
+  const { fenceTest, fenceTested } = decided
+  const { step, since, by } = fenceTest ?? {}
+  return {
+    ...(fenceTest && { fenceTest: { step, since, by } }),
+    ...(fenceTested && { fenceTested })
+  }
+}
 
 /** A device that is dead is to be known before it is needed. */
 function canBeFenced(view: View, host: Host): readonly Condition[] {

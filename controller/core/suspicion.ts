@@ -52,9 +52,9 @@ export type Suspicion =
 
 /** Judges one host. */
 export function suspicionOf(view: View, host: Host, now: Ms): Suspicion {
-  const { approval, duty, recovery, deletedAt } = host.decided
+  const { approval, duty, recovery, deletedAt, fenceTest } = host.decided
   if (approval !== 'approved' || deletedAt !== undefined || recovery) return { verdict: 'none' }
-  if (duty?.state === 'maintenance') return { verdict: 'none' }
+  if (duty?.state === 'maintenance' || fenceTest) return { verdict: 'none' }
   const silence = silenceOfHost(view, host, now)
   if (silence === undefined) return { verdict: 'none' }
   const { sinceMs, isNew } = silence
@@ -142,8 +142,8 @@ export function missingHosts(
   const missing: string[] = []
   let total = 0
   for (const host of view.all('host').values()) {
-    const { approval, duty, recovery } = host.decided
-    if (approval !== 'approved' || duty?.state === 'maintenance') continue
+    const { approval, duty, recovery, fenceTest } = host.decided
+    if (approval !== 'approved' || duty?.state === 'maintenance' || fenceTest) continue
     total += 1
     const isLost = recovery ? isRecent(view, host, now) : silenceOfHost(view, host, now)
     if (isLost) missing.push(host.name)

@@ -52,6 +52,10 @@ export type HostDecided = {
   readonly recovery?: HostRecovery
   /** Set while an operator has it emptied, or out of service. */
   readonly duty?: HostDuty
+  /** Set while its fence devices are tested for real. */
+  readonly fenceTest?: HostFenceTest
+  /** What came of the last real test of its fence devices. */
+  readonly fenceTested?: HostFenceTested
   /** Set after that, while instances that have left come back. */
   readonly returning?: HostReturning
 }
@@ -83,6 +87,26 @@ export type HostRecovery = {
     /** RFC 3339. */
     readonly at: string
   }
+}
+
+/** A real test of fence devices: off, and on again; see controller/core/fence-test.ts. */
+export type HostFenceTest = {
+  /** Names this test: what is said of another one proves nothing here. */
+  readonly id: string
+  readonly step: 'off' | 'on'
+  /** RFC 3339. */
+  readonly since: string
+  readonly by: string
+  /** What came of switching it off; set from step `on` on. */
+  readonly off?: { readonly proven: boolean; readonly because: string }
+}
+
+/** What came of a real test of fence devices. */
+export type HostFenceTested = {
+  /** RFC 3339. */
+  readonly at: string
+  readonly passed: boolean
+  readonly because: string
 }
 
 /** Out of service by an operator's wish. */
@@ -242,7 +266,27 @@ export const HostStatus = Strict({
       { description: 'How the devices are that would fence it.' }
     )
   ),
-  duty: Type.Optional(DutyStatus)
+  duty: Type.Optional(DutyStatus),
+  fenceTest: Type.Optional(
+    Strict(
+      {
+        step: Words(['off', 'on'], { description: 'Which way it is switched now.' }),
+        since: Timestamp('When it began.'),
+        by: Type.String({ description: 'Who asked for it.' })
+      },
+      { description: 'The real test of its fence devices that is under way.' }
+    )
+  ),
+  fenceTested: Type.Optional(
+    Strict(
+      {
+        at: Timestamp('When it ended.'),
+        passed: Type.Boolean({ description: 'Whether it was proven off and came on again.' }),
+        because: Type.String({ description: 'What was found.' })
+      },
+      { description: 'What came of the last real test of its fence devices.' }
+    )
+  )
 })
 
 /** Hosts are not created: they join, and wait for approval unless they bring a valid token. */

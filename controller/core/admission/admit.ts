@@ -9,6 +9,7 @@ import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
 import { isRefusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
 import { type Context, reference, type Verdict } from './context.ts'
+import { refuseFence, testFence } from './fences.ts'
 import { approveHost, type HostWish, joinHost } from './host.ts'
 import { drainHost, rebootHost, resumeHost } from './host-duty.ts'
 import { confirmOff } from './host-off.ts'
@@ -61,6 +62,7 @@ export type Intent =
   | { readonly verb: 'join'; readonly wish: HostWish }
   | { readonly verb: 'approve'; readonly id: string }
   | { readonly verb: 'confirm-off'; readonly id: string }
+  | { readonly verb: 'fence-test'; readonly id: string; readonly force: boolean }
   | {
       readonly verb: 'drain'
       readonly id: string
@@ -105,6 +107,10 @@ export function admit(view: View, intent: Intent, context: Context): Verdict {
       return on(view, 'host', intent.id, (host: Host) => approveHost(view, host, context))
     case 'confirm-off':
       return on(view, 'host', intent.id, (host: Host) => confirmOff(view, host, context))
+    case 'fence-test':
+      return on(view, 'host', intent.id, (host: Host) =>
+        testFence(view, { host, force: intent.force }, context)
+      )
     case 'drain':
       return on(view, 'host', intent.id, (host: Host) =>
         drainHost(view, { ...intent, host }, context)
@@ -189,8 +195,10 @@ function change(
     case 'image':
     case 'volume':
       return changePlain({ resource, labels, spec: wish.spec }, context)
-    case 'host':
-      return changePlain({ resource, labels, spec: wish.spec as HostSpec }, context)
+    case 'host': {
+      const spec = wish.spec as HostSpec
+      return refuseFence(view, resource, spec) ?? changePlain({ resource, labels, spec }, context)
+    }
     case 'port':
     case 'event':
     case 'job':

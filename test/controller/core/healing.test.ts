@@ -132,9 +132,12 @@ for (const [what, devices, state, says] of readings) {
 test('without devices, or without their secret, a host is exposed', t => {
   const bare = new Rack({}, { fence: [] })
   t.is(fenceReadiness(bare.cloud.view, bare.cloud.host('h1')).state, 'no-device')
-  const device = { type: 'ipmi', address: 'bmc1', port: 623, user: 'u', secret: 'bmc' }
-  const rack = new Rack({}, { fence: [{ devices: [{ ...device, privilege: 'operator' }] }] })
-  const { view, host } = rack.cloud
+  const device = { type: 'ipmi' as const, address: 'bmc1', port: 623, user: 'u', secret: 'bmc' }
+  const devices = [{ ...device, privilege: 'operator' as const }]
+  const { view, host, commit } = new Rack().cloud
+  const before = host('h1')
+  const after = { ...before, spec: { ...before.spec, fence: [{ devices }] } }
+  commit({ changes: [{ op: 'put', resource: after }], decisions: [] })
   t.like(fenceReadiness(view, host('h1')), {
     state: 'no-secret',
     because: 'its devices need a secret that is not there: bmc'

@@ -102,7 +102,7 @@ test('to disarm without a reason, or to set nothing, is no command', async t => 
   t.is((await typeLine('ha set')).code, 2)
 })
 
-test('a secret comes from a file or standard input, less one line end, and is never shown', async t => {
+test('a secret comes from a file or standard input, and is never shown', async t => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'remuda-secret-'))
   t.teardown(() => fs.rmSync(folder, { recursive: true, force: true }))
   const file = path.join(folder, 'password')

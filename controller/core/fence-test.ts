@@ -1,0 +1,134 @@
+/**
+ * A real test of the devices that would fence a host: whoever has never seen them cut its power
+ * does not know that they can.
+ *
+ *               proven off, or all levels were in vain         it reads on, or does not
+ *   off ──────────────────────────────────────────────► on ──────────────────────────────► (over)
+ *    │                                                  │
+ *    └──── the host is taken for dead, or its devices ──┴──► (over: nothing was found)
+ *          are others by now, or no bootd takes it
+ *
+ * It ends by what bootd says of this very test. Off or not, power is given back: a device that says
+ * nothing may have cut it all the same. Meanwhile nobody takes the host for dead.
+ */
+import type { Host, HostFenceTest, HostFenceTested } from '#shared/model/host.ts'
+import { formatMs, type Ms } from '#shared/units.ts'
+import type { FenceOrder, FenceState } from '#shared/wire/fence.ts'
+import { type Context, decision, isoOf } from './admission/context.ts'
+import type { Commit } from './commit.ts'
+import { notification } from './notification.ts'
+import { subjectOf } from './subject.ts'
+import type { View } from './view.ts'
+
+/** A step of which nothing is heard for so long is given up. Unit: ms. */
+export const fenceTestMsMax: Ms = 600_000
+
+/** What bootd is to do for a test. */
+export const wantOfTest = ({ id, step }: HostFenceTest): Pick<FenceOrder, 'want' | 'fence'> =>
+  step === 'off' ? { want: 'off', fence: id } : { want: 'on', fence: nameOfOn(id) }
+
+/** Giving the power back is another fence than cutting it. */
+const nameOfOn = (id: string): string => `${id}-on`
+
+/** Decides what comes next of hosts whose devices are tested. */
+export function* fenceTests(view: View, context: Context): Iterable<Commit> {
+  for (const host of [...view.all('host').values()]) {
+    const { fenceTest } = host.decided
+    if (!fenceTest) continue
+    const commit = nextOf(view, { host, test: fenceTest }, context)
+    if (commit) yield commit
+  }
+}
+
+type Tested = { readonly host: Host; readonly test: HostFenceTest }
+
+function nextOf(view: View, tested: Tested, context: Context): Commit | undefined {
+  const { host, test } = tested
+  if (host.decided.recovery) return over(view, tested, context, 'it was taken for dead meanwhile')
+  if ((host.spec.fence ?? []).length === 0) return over(view, tested, context, 'it has no device')
+  const said = verdictOf(view.fence(host.name), test)
+  if (!said) {
+    if (context.now.wall - Date.parse(test.since) < fenceTestMsMax) return undefined
+    const because = `no bootd has said anything of it for ${formatMs(fenceTestMsMax)}`
+    return over(view, tested, context, because)
+  }
+  if (test.step === 'off') return switchedOff(view, tested, context, said)
+  const { off } = test
+  const isOn = said.verdict === 'on-confirmed'
+  const because = `${off?.because ?? ''}; ${isOn ? 'on again' : 'not on again'}: ${said.because}`
+  return ended(view, host, context, { passed: isOn && off?.proven === true, because })
+}
+
+/** What was found of another test, or of a fence, proves nothing here. */
+function verdictOf(state: FenceState | undefined, test: HostFenceTest): FenceState['verdict'] {
+  return state?.verdict?.fence === wantOfTest(test).fence ? state?.verdict : undefined
+}
+
+function switchedOff(
+  view: View,
+  { host, test }: Tested,
+  context: Context,
+  said: NonNullable<FenceState['verdict']>
+): Commit {
+  const proven = said.verdict === 'off-confirmed'
+  const took = formatMs(said.tookMs)
+  const because = proven
+    ? `proven off after ${took}: ${said.because}`
+    : `not proven off after ${took}: ${said.because}`
+  const fenceTest: HostFenceTest = {
+    ...test,
+    step: 'on',
+    since: isoOf(context),
+    off: { proven, because }
+  }
+  const after: Host = { ...host, decided: { ...host.decided, fenceTest } }
+  return changed(view, after, context, {
+    verb: 'fence-test-off',
+    message: because,
+    severity: proven ? 'notice' : 'alarm'
+  })
+}
+
+const over = (view: View, { host, test }: Tested, context: Context, why: string): Commit =>
+  ended(view, host, context, {
+    passed: false,
+    because: `given up while it was switched ${test.step}: ${why}`
+  })
+
+function ended(
+  view: View,
+  host: Host,
+  context: Context,
+  found: Omit<HostFenceTested, 'at'>
+): Commit {
+  const { fenceTest: _, ...decided } = host.decided
+  const fenceTested = { at: isoOf(context), ...found }
+  return changed(view, { ...host, decided: { ...decided, fenceTested } }, context, {
+    verb: found.passed ? 'fence-test-passed' : 'fence-test-failed',
+    message: found.because,
+    severity: found.passed ? 'notice' : 'alarm'
+  })
+}
+
+function changed(
+  view: View,
+  host: Host,
+  context: Context,
+  said: {
+    readonly verb: string
+    readonly message: string
+    readonly severity: 'notice' | 'alarm'
+  }
+): Commit {
+  const { verb, message, severity } = said
+  const subject = subjectOf(host)
+  const seen = { subject, reason: verb, message, severity, at: isoOf(context) }
+  const event = notification(view, { ...seen, source: 'controller' }, context)
+  return {
+    changes: [
+      { op: 'put', resource: host },
+      { op: 'put', resource: event }
+    ],
+    decisions: [decision(context, verb, message, subject)]
+  }
+}
