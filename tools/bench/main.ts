@@ -52,6 +52,10 @@ const benches: Readonly<Record<string, Entry>> = {
   takeover: {
     says: 'from a power cut of the controller until another one commits; --times COUNT',
     load: async () => (await import('./takeover.ts')).takeoverBench
+  },
+  failover: {
+    says: 'from a power cut of a host until its instance answers elsewhere; --times, --seed',
+    load: async () => (await import('./failover.ts')).failoverBench
   }
 }
 
