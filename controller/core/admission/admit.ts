@@ -20,6 +20,7 @@ import { createInstance } from './instance-create.ts'
 import { cancelMove, moveInstance } from './instance-move.ts'
 import { changePlain, createPlain, type PlainKind } from './others.ts'
 import { removeResource } from './remove.ts'
+import { keepReserve } from './reserve.ts'
 
 type Labels = Readonly<Record<string, string>>
 
@@ -76,6 +77,10 @@ export type Intent =
 
 /** Judges an intent: gives what would be recorded, or why nothing is, and changes nothing. */
 export function admit(view: View, intent: Intent, context: Context): Verdict {
+  return keepReserve(view, { intent, verdict: judge(view, intent, context) }, context)
+}
+
+function judge(view: View, intent: Intent, context: Context): Verdict {
   switch (intent.verb) {
     case 'create':
       return create(view, intent, context)

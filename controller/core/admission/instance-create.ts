@@ -53,20 +53,18 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
       ports: ports.map(port => port.id)
     }
   }
-  const placement = placeInstance(view, { instance: unplaced, volumes: volumes.all }, context.now)
+  const wanted = { instance: unplaced, volumes: volumes.all }
+  const changesOn = (host: string | undefined): readonly Change[] =>
+    [on(unplaced, host), ...madeOn(view, volumes.all, host), ...ports].map(
+      (resource: Resource): Change => ({ op: 'put', resource })
+    )
+  const placement = placeInstance(view, wanted, context.now, changesOn)
   if (isRefusal(placement)) return placement
   const host = placement.chosen?.name
-  const instance: Instance =
-    host === undefined ? unplaced : { ...unplaced, decided: { ...unplaced.decided, host } }
-  const made: readonly (Volume | Port)[] = [
-    ...volumes.all
-      .map(volume => onHost(volume, host))
-      .filter(volume => view.get('volume', volume.id) !== volume),
-    ...ports
-  ]
+  const instance = on(unplaced, host)
   return {
     commit: {
-      changes: [instance, ...made].map((resource: Resource): Change => ({ op: 'put', resource })),
+      changes: changesOn(host),
       decisions: [
         decision(context, 'created', storyOf(instance, ports, volumes.made), subjectOf(instance)),
         placedDecision(context, instance, placement.because)
@@ -76,6 +74,14 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
     placement
   }
 }
+
+const on = (instance: Instance, host: string | undefined): Instance =>
+  host === undefined ? instance : { ...instance, decided: { ...instance.decided, host } }
+
+const madeOn = (view: View, volumes: readonly Volume[], host: string | undefined) =>
+  volumes
+    .map(volume => onHost(volume, host))
+    .filter(volume => view.get('volume', volume.id) !== volume)
 
 /**
  * A volume belongs to the host that makes it, also where its pool is shared: it is in the order of

@@ -1,5 +1,6 @@
 import type { Instance } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
+import type { Change } from '../commit.ts'
 import { orderBytesOf } from '../order-size.ts'
 import { candidateOf, candidatesOf } from '../placement/candidates.ts'
 import { filterApproved } from '../placement/filter-approved.ts'
@@ -10,6 +11,9 @@ import { filterVcpus } from '../placement/filter-vcpus.ts'
 import { type Candidate, type Demand, type Placement, place } from '../placement/pipeline.ts'
 import { rules } from '../placement/rules.ts'
 import { type Refusal, refuse } from '../refusal.ts'
+import { type Kept, placeKeeping } from '../reserve/keeping.ts'
+import { type Harm, harmSentence, nextOfHarm } from '../reserve/promise.ts'
+import { reserveOf } from '../reserve/settings.ts'
 import type { Moment, View } from '../view.ts'
 
 /** Room that a new volume needs at once; the rest of its size is a promise. Unit: MiB. */
@@ -45,24 +49,41 @@ function bondsOf(instance: Instance, volumes: readonly Volume[]): Demand['bonds'
 
 /**
  * Finds a host. Refuses only when every host is known and none can take it; where a host has not
- * been heard yet, the instance waits unplaced, which the placement without a host says.
+ * been heard yet, the instance waits unplaced, which the placement without a host says. With
+ * `changesOn`, which says what would be recorded, it is a new wish, and the reserve is kept: then
+ * nothing waits for a host that may be gone.
  */
-export function placeInstance(view: View, wanted: Wanted, now: Moment): Placement | Refusal {
+export function placeInstance(
+  view: View,
+  wanted: Wanted,
+  now: Moment,
+  changesOn?: (host: string) => readonly Change[]
+): Placement | Refusal {
   const { instance } = wanted
   const candidates = candidatesOf(view, now.monotonic)
   const demand = demandOf(wanted)
-  const placement = place(demand, candidates, rules)
+  const { placement, harm }: Kept = changesOn
+    ? placeKeeping(view, { demand, candidates, rules, changesOn }, now)
+    : { placement: place(demand, candidates, rules), harm: undefined }
+  if (!placement.chosen && harm) return refuseKept(instance, placement, harm)
+  const isPromised = changesOn !== undefined && reserveOf(view) !== undefined
   const mayTake = (candidate: Candidate): boolean =>
     filterPinned(candidate, demand) === undefined && filterApproved(candidate, demand) === undefined
   const waits = candidates.some(
     candidate => (candidate.phase === 'unknown' || !candidate.capacity) && mayTake(candidate)
   )
-  if (placement.chosen || waits) return placement
+  if (placement.chosen || (waits && !isPromised)) return placement
   return refuse('capacity', `cannot place instance ${instance.name}: ${placement.because}`, {
     reasons: [...placement.rejected].map(([host, reason]) => `${host}: ${reason}`),
     next: nextSteps(candidates)
   })
 }
+
+const refuseKept = (instance: Instance, { because, rejected }: Placement, harm: Harm): Refusal =>
+  refuse('capacity', `cannot place instance ${instance.name}: ${because}`, {
+    reasons: [harmSentence(harm), ...[...rejected].map(([host, reason]) => `${host}: ${reason}`)],
+    next: nextOfHarm(harm)
+  })
 
 /**
  * Judges whether a host has room for so much more of an instance that is on it already; nothing

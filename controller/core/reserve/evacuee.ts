@@ -1,0 +1,102 @@
+import type { Instance } from '#shared/model/instance.ts'
+import type { Volume } from '#shared/model/volume.ts'
+import type { Mib } from '#shared/units.ts'
+import { demandOf } from '../admission/instance-place.ts'
+import { whyItStays } from '../evacuation.ts'
+import type { Demand } from '../placement/pipeline.ts'
+import type { View } from '../view.ts'
+
+/** What starts elsewhere when its host is lost, as a plan sees it. */
+export type Evacuee = {
+  readonly id: string
+  readonly name: string
+  readonly priority: number
+  /** Nothing unless it runs. */
+  readonly memoryMib: Mib
+  readonly vcpus: number
+  readonly orderBytes: number
+  readonly running: boolean
+  /** What it asks of a host besides room, by its number in `Wants`. */
+  readonly want: number
+  /** The only host that it may go to; '': there is none. Undefined: any. */
+  readonly only: string | undefined
+}
+
+/** Wants that fit into one number as bits; what has a later one is planned without bounds. */
+export const wantBitsMax = 30
+
+/**
+ * The different things that instances ask of a host besides room: a driver and pools. Hosts are
+ * asked for each of them once, however many instances share it.
+ */
+export class Wants {
+  readonly #numbers = new Map<string, number>()
+  readonly #demands: Demand[] = []
+
+  get count(): number {
+    return this.#demands.length
+  }
+
+  /** The number of a want, which it keeps. */
+  of(demand: Demand): number {
+    const key = `${demand.type} ${[...demand.pools.keys()].sort().join(' ')}`
+    const known = this.#numbers.get(key)
+    if (known !== undefined) return known
+    const number = this.#demands.length
+    this.#numbers.set(key, number)
+    this.#demands.push(demand)
+    return number
+  }
+
+  /** Any demand with this want. */
+  demand(number: number): Demand {
+    return this.#demands[number]!
+  }
+}
+
+/** What a plan needs of an instance; undefined: it waits for its own host. */
+export function evacueeOf(
+  view: View,
+  leaving: { readonly instance: Instance; readonly volumes: readonly Volume[] },
+  wants: Wants
+): Evacuee | undefined {
+  const { instance, volumes } = leaving
+  if (whyItStays(view, instance, volumes) !== undefined) return undefined
+  return placed(demandOf({ instance, volumes: volumes.map(unbound) }), instance, wants)
+}
+
+/** What a plan needs of an instance that has no host; undefined: it is going. */
+export function waitingOf(
+  waiting: { readonly instance: Instance; readonly volumes: readonly Volume[] },
+  wants: Wants
+): Evacuee | undefined {
+  const { instance } = waiting
+  return instance.decided.deletedAt === undefined
+    ? placed(demandOf(waiting), instance, wants)
+    : undefined
+}
+
+function placed(demand: Demand, instance: Instance, wants: Wants): Evacuee {
+  const hosts = new Set(demand.bonds.map(({ host }) => host))
+  const [only] = hosts
+  return {
+    id: instance.id,
+    name: instance.name,
+    priority: instance.spec.priority,
+    memoryMib: demand.running ? demand.memoryMib : 0,
+    vcpus: demand.running ? demand.vcpus : 0,
+    orderBytes: demand.orderBytes,
+    running: demand.running,
+    want: wants.of(demand),
+    only: hosts.size > 1 ? '' : only
+  }
+}
+
+/** In the order in which they are placed, as in controller/core/decide.ts. */
+export const byPriority = (a: Evacuee, b: Evacuee): number =>
+  b.priority - a.priority || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+
+const unbound = (volume: Volume): Volume => {
+  const { host: _, ...decided } = volume.decided
+  return { ...volume, decided }
+}

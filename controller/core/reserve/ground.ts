@@ -1,0 +1,258 @@
+/**
+ * The ground on which losses are planned: of each host what it has left, and who would leave it.
+ * It is kept in typed arrays, since bounds and plans walk it millions of times; hosts are numbers
+ * here.
+ *
+ * Hosts stand in `order` as placement would take them: the largest share of unpromised memory
+ * first, of equal ones the first by name. A plan takes from the front of it, so it is short however
+ * many hosts there are.
+ */
+import type { Host } from '#shared/model/host.ts'
+import { orderBytesMax } from '../order-size.ts'
+import { filterApproved } from '../placement/filter-approved.ts'
+import { filterDriver } from '../placement/filter-driver.ts'
+import { filterOnline } from '../placement/filter-online.ts'
+import { filterPools } from '../placement/filter-pools.ts'
+import type { Candidate } from '../placement/pipeline.ts'
+import { type Evacuee, Wants, wantBitsMax } from './evacuee.ts'
+
+/** One host: what placement sees of it, and who would leave it. */
+export type Row = {
+  readonly host: Host
+  readonly candidate: Candidate
+  /** The most important first. */
+  readonly evacuees: readonly Evacuee[]
+  /** What was promised beyond what the candidate says; a trial sets it. */
+  readonly more?: Room
+}
+
+/** Room of a host, or what takes it up. */
+export type Room = {
+  readonly memoryMib: number
+  readonly vcpus: number
+  readonly orderBytes: number
+}
+
+/** Changed by the survey and by trials alone; everything else reads it. */
+export class Ground {
+  readonly wants: Wants
+  readonly rows: Row[] = []
+  #waiting: readonly Evacuee[] = []
+  #hopes: { readonly version: number; readonly some: boolean } | undefined
+  /** Raised with each change. */
+  version = 0
+
+  freeMib = new Float64Array(0)
+  freeVcpus = new Float64Array(0)
+  freeBytes = new Float64Array(0)
+  totalMib = new Float64Array(0)
+  /** Share of its memory that is unpromised, by which placement chooses. */
+  share = new Float64Array(0)
+  /** The wants that it meets, as bits; none: nothing can go there. */
+  meets = new Int32Array(0)
+  needMib = new Float64Array(0)
+  needVcpus = new Float64Array(0)
+  needBytes = new Float64Array(0)
+  /** The most that one of those who leave it asks for. */
+  mostMib = new Float64Array(0)
+  mostVcpus = new Float64Array(0)
+  mostBytes = new Float64Array(0)
+  /** The wants of those who leave it, as bits; negative: some have no bit. */
+  needWants = new Int32Array(0)
+  order = new Int32Array(0)
+  /** Marks of plans: a host is marked when it has the number of the plan. */
+  marks = new Int32Array(0)
+  mark = 0
+  #wantsMet = 0
+
+  constructor(wants: Wants = new Wants()) {
+    this.wants = wants
+  }
+
+  /** Begins anew with these hosts. */
+  fill(rows: readonly Row[]): void {
+    this.rows.length = 0
+    const count = rows.length
+    for (const name of [...reals, 'share', 'totalMib'] as const) {
+      this[name] = new Float64Array(count)
+    }
+    for (const name of ['meets', 'needWants', 'order', 'marks'] as const) {
+      this[name] = new Int32Array(count)
+    }
+    this.mark = 0
+    this.#wantsMet = this.wants.count
+    for (const [host, row] of rows.entries()) this.#write(host, row)
+    for (let host = 0; host < count; host += 1) this.order[host] = host
+    this.order.sort((a, b) => this.#compare(a, b))
+    this.version += 1
+  }
+
+  /** Gives a host other figures, and keeps the order. */
+  set(host: number, row: Row): void {
+    const share = this.share[host]!
+    this.#write(host, row)
+    this.version += 1
+    if (share !== this.share[host]) this.#reorder(host, share)
+  }
+
+  /** Those that have no host already, the most important first. */
+  get waiting(): readonly Evacuee[] {
+    return this.#waiting
+  }
+  set waiting(waiting: readonly Evacuee[]) {
+    if (waiting.length === 0 && this.#waiting.length === 0) return
+    this.#waiting = waiting
+    this.version += 1
+  }
+
+  /** Whether any of those that wait would find a host as it is: else no loss matters to them. */
+  get hopes(): boolean {
+    if (this.#waiting.length === 0) return false
+    if (this.#hopes?.version !== this.version) {
+      const some = this.#waiting.some(one => this.takesIn(one))
+      this.#hopes = { version: this.version, some }
+    }
+    return this.#hopes!.some
+  }
+
+  /** Asks all hosts for wants that have come up since. */
+  meetWants(): void {
+    const { count } = this.wants
+    if (this.#wantsMet === count) return
+    for (const [host, { candidate }] of this.rows.entries()) {
+      this.meets[host] = this.#meetsOf(candidate)
+    }
+    this.#wantsMet = count
+    this.version += 1
+  }
+
+  /** Whether a host meets a want. */
+  isMet(host: number, want: number): boolean {
+    if (want < wantBitsMax) return ((this.meets[host]! >> want) & 1) === 1
+    const { candidate } = this.rows[host]!
+    return isOpen(candidate) && meetsWant(candidate, this.wants, want)
+  }
+
+  /** Whether a host has room for one, as it is. */
+  canTake(host: number, one: Evacuee): boolean {
+    const { running, memoryMib, vcpus, orderBytes, want, only } = one
+    if (running && (this.freeMib[host]! < memoryMib || this.freeVcpus[host]! < vcpus)) return false
+    if (this.freeBytes[host]! < orderBytes || !this.isMet(host, want)) return false
+    return only === undefined || only === this.name(host)
+  }
+
+  /** Whether any host has room for one, as it is. */
+  takesIn(one: Evacuee): boolean {
+    return this.order.some(host => this.canTake(host, one))
+  }
+
+  name(host: number): string {
+    return this.rows[host]!.host.name
+  }
+
+  #write(host: number, row: Row): void {
+    this.rows[host] = row
+    const { candidate, evacuees, more } = row
+    const { memoryMib = 0, memoryPromisedMib = 0 } = candidate.capacity ?? {}
+    const { vcpus = 0, vcpusPromised = 0 } = candidate.capacity ?? {}
+    this.totalMib[host] = memoryMib
+    this.freeMib[host] = memoryMib - memoryPromisedMib - (more?.memoryMib ?? 0)
+    this.freeVcpus[host] = vcpus - vcpusPromised - (more?.vcpus ?? 0)
+    this.freeBytes[host] = orderBytesMax - candidate.orderBytes - (more?.orderBytes ?? 0)
+    this.share[host] = memoryMib > 0 ? this.freeMib[host]! / memoryMib : 0
+    this.meets[host] = this.#meetsOf(candidate)
+    let [mib, vcpusNeeded, bytes, mostMib, mostVcpus, mostBytes, bits] = [0, 0, 0, 0, 0, 0, 0]
+    for (const one of evacuees) {
+      mib += one.memoryMib
+      vcpusNeeded += one.vcpus
+      bytes += one.orderBytes
+      mostMib = Math.max(mostMib, one.memoryMib)
+      mostVcpus = Math.max(mostVcpus, one.vcpus)
+      mostBytes = Math.max(mostBytes, one.orderBytes)
+      bits |= bitOf(one)
+    }
+    this.needMib[host] = mib
+    this.needVcpus[host] = vcpusNeeded
+    this.needBytes[host] = bytes
+    this.mostMib[host] = mostMib
+    this.mostVcpus[host] = mostVcpus
+    this.mostBytes[host] = mostBytes
+    this.needWants[host] = bits
+  }
+
+  #meetsOf(candidate: Candidate): number {
+    if (!isOpen(candidate)) return 0
+    let bits = 0
+    for (let want = 0; want < Math.min(this.wants.count, wantBitsMax); want += 1) {
+      if (meetsWant(candidate, this.wants, want)) bits |= 1 << want
+    }
+    return bits
+  }
+
+  #compare(a: number, b: number): number {
+    return this.share[b]! - this.share[a]! || (this.name(a) < this.name(b) ? -1 : 1)
+  }
+
+  /** Moves one host to where it belongs now; all others stand right. */
+  #reorder(host: number, share: number): void {
+    const { order } = this
+    let at = this.#placeOf(host, share)
+    if (order[at] !== host) at = order.indexOf(host)
+    while (at > 0 && this.#compare(order[at - 1]!, host) > 0) {
+      order[at] = order[at - 1]!
+      at -= 1
+    }
+    while (at < order.length - 1 && this.#compare(host, order[at + 1]!) > 0) {
+      order[at] = order[at + 1]!
+      at += 1
+    }
+    order[at] = host
+  }
+
+  /** Where a host stands that had such a share until now. */
+  #placeOf(host: number, share: number): number {
+    let [low, high] = [0, this.order.length - 1]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      const other = this.order[middle]!
+      if (other === host) return middle
+      const isBefore =
+        this.share[other]! > share ||
+        (this.share[other] === share && this.name(other) < this.name(host))
+      if (isBefore) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+const reals = [
+  'freeMib',
+  'freeVcpus',
+  'freeBytes',
+  'needMib',
+  'needVcpus',
+  'needBytes',
+  'mostMib',
+  'mostVcpus',
+  'mostBytes'
+] as const
+
+/** The want of one as a bit, or a negative number where bounds cannot speak of it. */
+export const bitOf = ({ want, only }: Evacuee): number =>
+  want < wantBitsMax && only === undefined ? 1 << want : 1 << 31
+
+const noDemand = {} as Parameters<typeof filterApproved>[1]
+
+const isOpen = (candidate: Candidate): boolean =>
+  !candidate.host.decided.deletedAt &&
+  candidate.capacity !== undefined &&
+  filterApproved(candidate, noDemand) === undefined &&
+  filterOnline(candidate, noDemand) === undefined
+
+function meetsWant(candidate: Candidate, wants: Wants, want: number): boolean {
+  const demand = wants.demand(want)
+  return (
+    filterDriver(candidate, demand) === undefined && filterPools(candidate, demand) === undefined
+  )
+}

@@ -1,0 +1,63 @@
+/** Placement under the reserve: the best host that keeps the promise, not just the best one. */
+import type { Change } from '../commit.ts'
+import {
+  type Candidate,
+  type Demand,
+  type Placement,
+  place,
+  type Rules
+} from '../placement/pipeline.ts'
+import type { Moment, View } from '../view.ts'
+import { type Harm, harmOf } from './promise.ts'
+import { reserveOf } from './settings.ts'
+
+/** Hosts that are tried at most for one wish: those that placement likes best. */
+export const triesMax = 32
+
+/** A placement, and what the reserve had against the hosts that would have been better. */
+export type Kept = {
+  readonly placement: Placement
+  /** What speaks against the best host; undefined: nothing, or no host has room anyway. */
+  readonly harm: Harm | undefined
+}
+
+/**
+ * Chooses a host, of those that can take it, on which the promise is kept. `changesOn` says what
+ * would be recorded.
+ */
+export function placeKeeping(
+  view: View,
+  wanted: {
+    readonly demand: Demand
+    readonly candidates: readonly Candidate[]
+    readonly rules: Rules
+    readonly changesOn: (host: string) => readonly Change[]
+  },
+  now: Moment
+): Kept {
+  const { demand, candidates, rules, changesOn } = wanted
+  const best = place(demand, candidates, rules)
+  if (!best.chosen || !reserveOf(view)) return { placement: best, harm: undefined }
+  const rejected = new Map<string, string>()
+  let harm: Harm | undefined
+  let placement = best
+  let rest = candidates
+  for (let tries = 0; tries < triesMax && placement.chosen; tries += 1) {
+    const { name } = placement.chosen
+    const found = harmOf(view, changesOn(name), now)
+    if (!found) return { placement: merged(placement, rejected), harm }
+    harm ??= found
+    rejected.set(name, 'the room that is kept for losses of hosts would be gone')
+    rest = rest.filter(({ host }) => host.name !== name)
+    placement = place(demand, rest, rules)
+  }
+  const because = `none of ${candidates.length} hosts can take it and keep the reserve`
+  return { placement: merged({ ...placement, chosen: undefined, because }, rejected), harm }
+}
+
+function merged(placement: Placement, rejected: ReadonlyMap<string, string>): Placement {
+  if (rejected.size === 0) return placement
+  const those = ` (${rejected.size} better refused for the reserve)`
+  const because = placement.chosen ? `${placement.because}${those}` : placement.because
+  return { ...placement, because, rejected: new Map([...rejected, ...placement.rejected]) }
+}

@@ -1,0 +1,110 @@
+/**
+ * What would become of those who leave lost hosts: the same as controller/core/decide.ts makes of
+ * them, on the same rules. The most important is placed first, on the host with the largest share
+ * of unpromised memory that can take it, and so on; who finds no place is stranded, and the next
+ * one is tried all the same.
+ */
+import { byPriority, type Evacuee } from './evacuee.ts'
+import type { Ground } from './ground.ts'
+
+/** What came of a loss. */
+export type Planned = {
+  /** Who found no place, the most important first. */
+  readonly stranded: readonly Evacuee[]
+  /** Where the others went, by numbers of hosts, with what is left there after all. */
+  readonly taken: readonly Taken[]
+}
+
+/** A host that takes some in, and what is left of it. */
+export type Taken = {
+  readonly host: number
+  freeMib: number
+  freeVcpus: number
+  freeBytes: number
+  readonly evacuees: Evacuee[]
+}
+
+/** Plans the loss of some hosts at once. `first`: it ends with the first that is stranded. */
+export function planOf(
+  ground: Ground,
+  lost: readonly number[],
+  { first = false }: { readonly first?: boolean } = {}
+): Planned {
+  const { marks } = ground
+  ground.mark += 1
+  for (const host of lost) marks[host] = ground.mark
+  const taken: Taken[] = []
+  const stranded: Evacuee[] = []
+  for (const evacuee of leavingOf(ground, lost)) {
+    const used = bestTaken(ground, taken, evacuee)
+    const fresh = bestUntouched(ground, evacuee)
+    const best = betterOf(ground, used, fresh)
+    if (!best) {
+      stranded.push(evacuee)
+      if (first) break
+      continue
+    }
+    if (best !== used) {
+      taken.push(best)
+      marks[best.host] = ground.mark
+    }
+    best.freeMib -= evacuee.memoryMib
+    best.freeVcpus -= evacuee.vcpus
+    best.freeBytes -= evacuee.orderBytes
+    best.evacuees.push(evacuee)
+  }
+  return { stranded, taken }
+}
+
+/** All that leave, with those that wait already, as they are placed. One on its way is on two. */
+function leavingOf(ground: Ground, lost: readonly number[]): readonly Evacuee[] {
+  const { rows, waiting } = ground
+  if (lost.length === 1 && waiting.length === 0) return rows[lost[0]!]!.evacuees
+  const all = lost.flatMap(host => rows[host]!.evacuees)
+  const sorted = [...waiting, ...all].sort(byPriority)
+  return sorted.filter((one, at) => one.id !== sorted[at - 1]?.id)
+}
+
+function bestTaken(ground: Ground, taken: readonly Taken[], evacuee: Evacuee): Taken | undefined {
+  let best: Taken | undefined
+  for (const one of taken) {
+    if (evacuee.running && (one.freeMib < evacuee.memoryMib || one.freeVcpus < evacuee.vcpus)) {
+      continue
+    }
+    if (one.freeBytes < evacuee.orderBytes || !suits(ground, one.host, evacuee)) continue
+    best = betterOf(ground, best, one)
+  }
+  return best
+}
+
+/** The first in order that nothing was planned on: no later one is better. */
+function bestUntouched(ground: Ground, evacuee: Evacuee): Taken | undefined {
+  const { order, marks, mark } = ground
+  for (let at = 0; at < order.length; at += 1) {
+    const host = order[at]!
+    if (marks[host] === mark || !ground.canTake(host, evacuee)) continue
+    return {
+      host,
+      freeMib: ground.freeMib[host]!,
+      freeVcpus: ground.freeVcpus[host]!,
+      freeBytes: ground.freeBytes[host]!,
+      evacuees: []
+    }
+  }
+  return undefined
+}
+
+const suits = (ground: Ground, host: number, { want, only }: Evacuee): boolean =>
+  ground.isMet(host, want) && (only === undefined || only === ground.name(host))
+
+function betterOf(ground: Ground, a: Taken | undefined, b: Taken | undefined): Taken | undefined {
+  if (!a || !b) return a ?? b
+  const [shareA, shareB] = [shareOf(ground, a), shareOf(ground, b)]
+  if (shareA !== shareB) return shareA > shareB ? a : b
+  return ground.name(a.host) < ground.name(b.host) ? a : b
+}
+
+function shareOf(ground: Ground, { host, freeMib }: Taken): number {
+  const total = ground.totalMib[host]!
+  return total > 0 ? freeMib / total : 0
+}

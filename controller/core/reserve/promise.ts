@@ -1,0 +1,162 @@
+/**
+ * The promise: whatever the reserve speaks of may be lost, and everything that is highly available
+ * and can go elsewhere finds a place. A wish breaks it when some loss would strand an instance that
+ * the same loss does not strand without the wish. So what is refused is never too little room that
+ * was there before, such as under a reserve that was raised later, or after a loss.
+ */
+import { formatMib, type Mib } from '#shared/units.ts'
+import type { Change } from '../commit.ts'
+import { listed, type Refusal, refuse } from '../refusal.ts'
+import type { Moment, View } from '../view.ts'
+import { casesMax, eachDoubt } from './cases.ts'
+import type { Evacuee } from './evacuee.ts'
+import type { Ground } from './ground.ts'
+import { planOf } from './plan.ts'
+import { type Reserve, reserveName, reserveOf } from './settings.ts'
+import { surveyed } from './survey.ts'
+import { trialOf } from './trial.ts'
+
+/** A loss that not everything would survive. */
+export type Stranding = {
+  /** Names of the hosts that are lost; none: it is so already. */
+  readonly lost: readonly string[]
+  readonly stranded: readonly {
+    readonly id: string
+    readonly name: string
+    readonly memoryMib: Mib
+    readonly vcpus: number
+  }[]
+  /** Room that the survivors have after all, and the most that one of them has. */
+  readonly leftMib: Mib
+  readonly leftMostMib: Mib
+}
+
+/** What speaks against a wish: a loss, or that there are too many to look at. */
+export type Harm = { readonly reserve: Reserve; readonly stranding: Stranding | undefined }
+
+/** Which loss some changes would make worse; undefined: none, or there is no reserve. */
+export function harmOf(view: View, changes: readonly Change[], now: Moment): Harm | undefined {
+  const reserve = reserveOf(view)
+  if (!reserve) return undefined
+  const ground = surveyed(view, now)
+  const trial = trialOf(view, { ground, changes }, now)
+  let stranding: Stranding | undefined
+  trial.begin()
+  try {
+    const looked = eachDoubt(ground, reserve, lost => {
+      const { stranded } = planOf(ground, lost, { first: true })
+      if (stranded.length === 0) return false
+      stranding = worsened(ground, lost, trial)
+      return stranding !== undefined
+    })
+    if (looked === 'all') return undefined
+  } finally {
+    trial.end()
+  }
+  return { reserve, stranding }
+}
+
+/** Whom a loss strands only on trial; undefined: nobody. */
+function worsened(
+  ground: Ground,
+  lost: readonly number[],
+  trial: { readonly begin: () => void; readonly end: () => void }
+): Stranding | undefined {
+  const after = strandingOf(ground, lost)
+  trial.end()
+  const before = new Set(planOf(ground, lost).stranded.map(({ id }) => id))
+  trial.begin()
+  const stranded = after?.stranded.filter(({ id }) => !before.has(id)) ?? []
+  return after && stranded.length > 0 ? { ...after, stranded } : undefined
+}
+
+/** What a loss would strand; undefined: nothing. */
+function strandingOf(ground: Ground, lost: readonly number[]): Stranding | undefined {
+  const { stranded, taken } = planOf(ground, lost)
+  if (stranded.length === 0) return undefined
+  const left = new Map(taken.map(({ host, freeMib }) => [host, freeMib]))
+  let [leftMib, leftMostMib] = [0, 0]
+  for (const [host] of ground.rows.entries()) {
+    if (ground.meets[host] === 0 || lost.includes(host)) continue
+    const free = Math.max(0, left.get(host) ?? ground.freeMib[host]!)
+    leftMib += free
+    leftMostMib = Math.max(leftMostMib, free)
+  }
+  const names = lost.map(host => ground.name(host))
+  return { lost: names, stranded: stranded.map(shown), leftMib, leftMostMib }
+}
+
+const shown = ({ id, name, memoryMib, vcpus }: Evacuee) => ({ id, name, memoryMib, vcpus })
+
+/** How the promise stands: kept, or the losses that it is not kept for; at most so many of them. */
+export function promiseOf(
+  view: View,
+  now: Moment,
+  { most = 10 }: { readonly most?: number } = {}
+): {
+  readonly reserve: Reserve | undefined
+  readonly state: 'none' | 'kept' | 'broken' | 'too-many-cases'
+  readonly strandings: readonly Stranding[]
+} {
+  const reserve = reserveOf(view)
+  if (!reserve) return { reserve, state: 'none', strandings: [] }
+  const ground = surveyed(view, now)
+  // Who waits as it is, is no matter of a loss.
+  const waiting = new Set(planOf(ground, []).stranded.map(({ id }) => id))
+  const strandings: Stranding[] = []
+  const looked = eachDoubt(ground, reserve, lost => {
+    const stranding = strandingOf(ground, lost)
+    const stranded = stranding?.stranded.filter(({ id }) => !waiting.has(id)) ?? []
+    if (stranding && stranded.length > 0) strandings.push({ ...stranding, stranded })
+    return strandings.length >= most
+  })
+  if (strandings.length > 0) return { reserve, state: 'broken', strandings }
+  return { reserve, state: looked === 'all' ? 'kept' : 'too-many-cases', strandings }
+}
+
+/** The sentence that says what a loss strands and what room there would be. */
+export function strandingSentence({ lost, stranded, leftMib, leftMostMib }: Stranding): string {
+  const when =
+    lost.length === 0 ? 'as it is' : `if ${listed(lost)} ${lost.length === 1 ? 'is' : 'are'} lost`
+  const names = stranded.map(({ name, memoryMib }) => `${name} (${memoryMib} MiB)`)
+  const neededMib = stranded.reduce((sum, { memoryMib }) => sum + memoryMib, 0)
+  const needs = stranded.length === 1 ? '' : `, ${neededMib} MiB in all,`
+  const left = `${leftMib} MiB are left, at most ${leftMostMib} MiB on one host`
+  return `${when}, ${listed(names)}${needs} could start nowhere: ${left}`
+}
+
+/** What a wish would break, in a sentence. */
+export function harmSentence({ reserve, stranding }: Harm): string {
+  if (stranding) return strandingSentence(stranding)
+  return `more than ${casesMax} losses of ${reserveName(reserve)} are too near to be told apart`
+}
+
+/** What can be done where the reserve has no room. */
+export const nextOfHarm = (harm: Harm): readonly string[] => {
+  const [one] = harm.stranding?.stranded ?? []
+  return [
+    'remuda capacity',
+    ...(one ? [`ask for less than ${formatMib(one.memoryMib)}, or stop an instance`] : []),
+    'add a host, or open one that is closed',
+    'instances that may stay down can be created with highlyAvailable: false'
+  ]
+}
+
+/** Refuses changes that would break the promise; undefined: they do not. */
+export function refuseHarm(
+  view: View,
+  wish: {
+    /** Such as "cannot start instance web". */
+    readonly cannot: string
+    readonly changes: readonly Change[]
+  },
+  now: Moment
+): Refusal | undefined {
+  const harm = harmOf(view, wish.changes, now)
+  if (!harm) return undefined
+  const kept = `the room that is kept for the loss of ${reserveName(harm.reserve)}`
+  return refuse('capacity', `${wish.cannot}: ${kept} would be gone`, {
+    reasons: [harmSentence(harm)],
+    next: nextOfHarm(harm)
+  })
+}

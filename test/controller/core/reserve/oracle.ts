@@ -1,0 +1,114 @@
+/**
+ * The promise of the reserve, worked out from scratch: each loss is planned with placement itself,
+ * and nothing is remembered. It is slow and plain, and what the quick one must agree with.
+ */
+import type { Instance } from '#shared/model/instance.ts'
+import type { Volume } from '#shared/model/volume.ts'
+import { demandOf } from '../../../../controller/core/admission/instance-place.ts'
+import type { Change } from '../../../../controller/core/commit.ts'
+import { whyItStays } from '../../../../controller/core/evacuation.ts'
+import { candidatesOf } from '../../../../controller/core/placement/candidates.ts'
+import { type Candidate, place } from '../../../../controller/core/placement/pipeline.ts'
+import { rules } from '../../../../controller/core/placement/rules.ts'
+import type { Reserve } from '../../../../controller/core/reserve/settings.ts'
+import type { Moment, View } from '../../../../controller/core/view.ts'
+
+/** Ids of who is stranded, by the names of the hosts that are lost. */
+export type Losses = ReadonlyMap<string, ReadonlySet<string>>
+
+/** The key of a loss. */
+export const lossOf = (lost: readonly string[]): string => [...lost].sort().join(' ')
+
+/** Plans every loss that a reserve speaks of. */
+export function lossesOf(view: View, reserve: Reserve, now: Moment): Losses {
+  const losses = new Map<string, ReadonlySet<string>>()
+  const names = [...view.all('host').values()].map(({ name }) => name)
+  const see = (lost: readonly string[]) => {
+    losses.set(lossOf(lost), strandedBy(view, lost, now))
+  }
+  see([])
+  for (const lost of subsetsOf(names, reserve.hosts)) see(lost)
+  if (reserve.domain === undefined) return losses
+  for (const { labels } of view.all('host').values()) {
+    const value = labels[reserve.domain]
+    if (value === undefined) continue
+    const all = [...view.all('host').values()].filter(one => one.labels[reserve.domain!] === value)
+    see(all.map(({ name }) => name))
+  }
+  return losses
+}
+
+/** All subsets of one to so many. */
+function subsetsOf(names: readonly string[], most: number): readonly (readonly string[])[] {
+  if (most === 0) return []
+  return names.flatMap((name, at) => [
+    [name],
+    ...subsetsOf(names.slice(at + 1), most - 1).map(rest => [name, ...rest])
+  ])
+}
+
+function strandedBy(view: View, lost: readonly string[], now: Moment): ReadonlySet<string> {
+  let candidates = candidatesOf(view, now.monotonic).filter(({ host }) => !lost.includes(host.name))
+  const stranded = new Set<string>()
+  for (const instance of leavingFrom(view, lost)) {
+    const isLost = instance.decided.host !== undefined
+    const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
+    const demand = demandOf({ instance, volumes: isLost ? volumes.map(unbound) : volumes })
+    const { chosen } = place(demand, candidates, rules)
+    if (!chosen) stranded.add(instance.id)
+    candidates = candidates.map(one => (one.host === chosen ? filled(one, demand) : one))
+  }
+  return stranded
+}
+
+function leavingFrom(view: View, lost: readonly string[]): readonly Instance[] {
+  return [...view.all('instance').values()]
+    .filter(instance => {
+      const { host, moving, deletedAt } = instance.decided
+      if (host === undefined) return deletedAt === undefined
+      const isOn = lost.includes(host) || (moving !== undefined && lost.includes(moving.to))
+      return isOn && whyItStays(view, instance) === undefined
+    })
+    .sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
+}
+
+const unbound = (volume: Volume): Volume => {
+  const { host: _, ...decided } = volume.decided
+  return { ...volume, decided }
+}
+
+function filled(candidate: Candidate, demand: ReturnType<typeof demandOf>): Candidate {
+  const { capacity, orderBytes } = candidate
+  const { running, memoryMib, vcpus } = demand
+  return {
+    ...candidate,
+    orderBytes: orderBytes + demand.orderBytes,
+    ...(capacity && {
+      capacity: {
+        ...capacity,
+        memoryPromisedMib: capacity.memoryPromisedMib + (running ? memoryMib : 0),
+        vcpusPromised: capacity.vcpusPromised + (running ? vcpus : 0)
+      }
+    })
+  }
+}
+
+/** Whom changes would strand in a loss that does not strand them without, by loss; none: empty. */
+export function harmBy(
+  view: View,
+  tried: { readonly reserve: Reserve; readonly changes: readonly Change[] },
+  now: Moment
+): Losses {
+  const { reserve, changes } = tried
+  const before = lossesOf(view, reserve, now)
+  const commit = { changes, decisions: [] }
+  const undo = view.fold({ type: 'commit', position: view.position + 1, commit })!
+  const after = lossesOf(view, reserve, now)
+  view.unfold([undo])
+  const harm = new Map<string, ReadonlySet<string>>()
+  for (const [loss, stranded] of after) {
+    const more = [...stranded].filter(id => before.get(loss)?.has(id) !== true)
+    if (more.length > 0) harm.set(loss, new Set(more))
+  }
+  return harm
+}

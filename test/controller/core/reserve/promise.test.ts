@@ -1,0 +1,190 @@
+/** The quick promise and the slow one agree, whatever happened before. */
+import test from 'ava'
+import fc from 'fast-check'
+import type { Intent } from '../../../../controller/core/admission/admit.ts'
+import type { Change, Healing } from '../../../../controller/core/commit.ts'
+import { isRefusal } from '../../../../controller/core/refusal.ts'
+import { harmOf, promiseOf } from '../../../../controller/core/reserve/promise.ts'
+import { type Reserve, reserveOf } from '../../../../controller/core/reserve/settings.ts'
+import { harmBy, lossesOf, lossOf } from './oracle.ts'
+import { RandomCloud, type RandomInstance, randomHost, randomInstance } from './random-cloud.ts'
+
+const healing = fc.constantFrom(
+  { reserveHosts: 1 },
+  { reserveHosts: 1 },
+  { reserveHosts: 2 },
+  { reserveHosts: 3 },
+  { reserveDomain: 'rack' },
+  { reserveHosts: 1, reserveDomain: 'rack' }
+)
+const number = fc.nat({ max: 1_000 })
+
+type Step =
+  | { readonly does: 'create'; readonly random: RandomInstance }
+  | { readonly does: 'power' | 'resize' | 'move' | 'delete' | 'close' | 'fail' | 'free' | 'widen' }
+
+const step: fc.Arbitrary<Step & { readonly a: number; readonly b: number }> = fc
+  .tuple(
+    fc.constantFrom(
+      ...['create', 'create', 'create', 'create', 'power', 'resize', 'move'],
+      ...['delete', 'close', 'fail', 'free', 'widen']
+    ),
+    randomInstance,
+    number,
+    number
+  )
+  .map(([does, random, a, b]) => ({ does, random, a, b }) as Step & { a: number; b: number })
+
+for (const [title, most, wishes, numRuns] of [
+  ['of any losses in a small cloud', 5, healing, 150],
+  ['of one loss in a larger one', 16, fc.constant({ reserveHosts: 1 }), 30]
+] as const) {
+  test(`the quick verdict ${title} is that of planning everything from scratch`, t => {
+    const { harmed, unharmed } = judgedBoth(most, wishes, numRuns)
+    t.true(harmed > 50, `${harmed} wishes were harmful`)
+    t.true(unharmed > 50, `${unharmed} were not`)
+  })
+}
+
+function judgedBoth(most: number, wishes: fc.Arbitrary<Healing>, numRuns: number) {
+  let [harmed, unharmed] = [0, 0]
+  const property = fc.property(
+    fc.array(randomHost, { minLength: Math.floor(most / 2), maxLength: most }),
+    wishes,
+    fc.array(step, { minLength: most, maxLength: most * 5 }),
+    (hosts, wish, steps) => {
+      const random = new RandomCloud(hosts, {})
+      const { view } = random.cloud
+      for (const [at, one] of steps.entries()) {
+        // The reserve is raised once something is there.
+        if (at === 2) random.heal(wish)
+        const intent = intentOf(random, one)
+        const changes = intent && random.changesOf(intent)
+        if (!intent || !changes) continue
+        const reserve = reserveOf(view)
+        if (reserve) {
+          for (const tried of variantsOf(random, intent, changes)) {
+            if (agree(random, reserve, tried)) unharmed += 1
+            else harmed += 1
+          }
+          agreePromise(random, reserve)
+        }
+        const verdict = random.cloud.judged(intent)
+        if (!isRefusal(verdict)) random.cloud.commit(verdict.commit)
+      }
+    }
+  )
+  fc.assert(property, { numRuns, includeErrorInReport: true })
+  return { harmed, unharmed }
+}
+
+/** Throws unless both say the same; gives whether it is no harm. */
+function agree(random: RandomCloud, reserve: Reserve, changes: readonly Change[]): boolean {
+  const { view, context } = random.cloud
+  const slow = harmBy(view, { reserve, changes }, context.now)
+  const quick = harmOf(view, changes, context.now)
+  const seen = JSON.stringify({ slow: [...slow].map(([k, v]) => [k, [...v]]), quick })
+  if ((quick === undefined) !== (slow.size === 0)) throw new Error(`they differ: ${seen}`)
+  if (!quick) return true
+  const told = quick.stranding!.stranded.map(({ id }) => id).sort()
+  const found = [...(slow.get(lossOf(quick.stranding!.lost)) ?? [])].sort()
+  if (JSON.stringify(told) !== JSON.stringify(found)) throw new Error(`others: ${seen}`)
+  return false
+}
+
+function agreePromise(random: RandomCloud, reserve: Reserve): void {
+  const { view, context } = random.cloud
+  const slow = [...lossesOf(view, reserve, context.now)]
+  const idle = new Set(slow.find(([loss]) => loss === '')?.[1])
+  const broken = slow
+    .map(([loss, stranded]) => [loss, [...stranded].filter(id => !idle.has(id))] as const)
+    .filter(([, stranded]) => stranded.length > 0)
+  const { state, strandings } = promiseOf(view, context.now, { most: 1_000 })
+  const found = new Map(broken.map(([loss, ids]) => [loss, ids.sort().join()]))
+  const told = strandings.map(({ lost, stranded }) => ({
+    lost,
+    ids: stranded
+      .map(({ id }) => id)
+      .sort()
+      .join()
+  }))
+  const isTrue = told.every(({ lost, ids }) => found.get(lossOf(lost)) === ids)
+  // Losing a host besides that means nothing to anybody need not be told.
+  const isWhole = [...found].every(([loss, ids]) =>
+    told.some(one => one.ids === ids && one.lost.every(host => loss.split(' ').includes(host)))
+  )
+  if (!isTrue || !isWhole || (state === 'broken') !== broken.length > 0) {
+    throw new Error(`they differ: ${JSON.stringify({ state, told, broken })}`)
+  }
+}
+
+/** A new instance is judged on every host, not only on the best one. */
+function variantsOf(
+  random: RandomCloud,
+  intent: Intent,
+  changes: readonly Change[]
+): readonly (readonly Change[])[] {
+  if (intent.verb !== 'create') return [changes]
+  const hosts = [...random.cloud.view.all('host').values()]
+  return hosts.map(({ name }) =>
+    changes.map(change => {
+      if (change.op !== 'put' || !['instance', 'volume'].includes(change.resource.kind)) {
+        return change
+      }
+      const decided = { ...change.resource.decided, host: name }
+      return { ...change, resource: { ...change.resource, decided } as typeof change.resource }
+    })
+  )
+}
+
+function intentOf(
+  random: RandomCloud,
+  one: Step & { readonly a: number; readonly b: number }
+): Intent | undefined {
+  if (one.does === 'create') return random.wish(one.random)
+  const { a, b } = one
+  const { id, labels, spec, generation } = random.hostAt(a)
+  switch (one.does) {
+    case 'close': {
+      const closed = { ...spec, schedulable: generation > 1 }
+      return { verb: 'change', kind: 'host', id, labels, spec: closed }
+    }
+    case 'fail':
+      random.report(a % random.cloud.view.all('host').size, b % 2 === 0 ? ['far'] : [])
+      return undefined
+    default:
+      return intentOnInstance(random, one.does, { a, b })
+  }
+}
+
+function intentOnInstance(
+  random: RandomCloud,
+  does: Exclude<Step['does'], 'create' | 'close' | 'fail'>,
+  { a, b }: { readonly a: number; readonly b: number }
+): Intent | undefined {
+  const instance = random.instance(a)
+  if (!instance) return undefined
+  const { id, spec, labels, decided } = instance
+  const change = { verb: 'change', kind: 'instance', id, labels } as const
+  switch (does) {
+    case 'power':
+      return { verb: 'power', id, power: spec.desiredPower === 'stopped' ? 'running' : 'stopped' }
+    case 'resize':
+      return { ...change, spec: { ...spec, memoryMib: 128 * (1 + (b % 16)) } }
+    case 'widen':
+      return { ...change, spec: { ...spec, highlyAvailable: true, priority: b % 1_000 } }
+    case 'move':
+      return { verb: 'move', id, to: random.hostAt(b).name, live: false }
+    case 'delete':
+      return { verb: 'delete', kind: 'instance', id }
+    case 'free': {
+      // As after the loss of its host, before a place is found.
+      if (decided.moving || spec.host !== undefined) return undefined
+      const { host: _, ...free } = decided
+      random.put({ ...instance, decided: free })
+      return undefined
+    }
+    default:
+      return does satisfies never
+  }
+}
