@@ -75,7 +75,11 @@ async function failOver(
   const load = loadavg()[0]!
   const looking = new AbortController()
   const looks = lookForDoubles(lab, doubles, looking.signal)
-  await using _ = { [Symbol.asyncDispose]: () => (looking.abort(), looks) }
+  await using stack = new AsyncDisposableStack()
+  stack.defer(async () => {
+    looking.abort()
+    await looks
+  })
   const cutAt = Date.now()
   await lab.power(host, 'off')
   await until(`${name} is started elsewhere`, async () => {
