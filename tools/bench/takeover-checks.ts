@@ -88,11 +88,13 @@ export async function untilWhole(lab: Lab): Promise<string> {
 /** Host of the ZooKeeper server that leads, where all servers answer; else undefined. */
 export async function zooKeeperLeader(lab: Lab): Promise<string | undefined> {
   const modes = await Promise.all(
-    lab.plan.hosts.map(async ({ name, address }) => {
-      const script = `exec 3<>/dev/tcp/${address}/2181; printf srvr >&3; timeout 2 cat <&3`
-      const { stdout } = await lab.run(name, ['bash', '-c', script], { deadlineMs: 5_000 })
-      return { name, mode: /^Mode: (\w+)$/m.exec(stdout)?.[1] }
-    })
+    lab.plan.hosts
+      .filter(({ server }) => server !== undefined)
+      .map(async ({ name, address }) => {
+        const script = `exec 3<>/dev/tcp/${address}/2181; printf srvr >&3; timeout 2 cat <&3`
+        const { stdout } = await lab.run(name, ['bash', '-c', script], { deadlineMs: 5_000 })
+        return { name, mode: /^Mode: (\w+)$/m.exec(stdout)?.[1] }
+      })
   )
   if (modes.some(({ mode }) => mode === undefined)) return undefined
   return modes.find(({ mode }) => mode === 'leader')?.name
