@@ -1,16 +1,33 @@
 /** What bootd should do about the power of each host, worked out of what is recorded. */
 import { secretsOf } from '#shared/model/fence.ts'
 import type { Host } from '#shared/model/host.ts'
+import type { Ms } from '#shared/units.ts'
 import type { FenceOrder } from '#shared/wire/fence.ts'
 import { splitOf } from './evacuation.ts'
 import { wantOfTest } from './fence-test.ts'
+import { newcomerMs } from './suspicion.ts'
 import type { View } from './view.ts'
 
-/** An order for each host that has a fence device: all of them, at each moment. */
-export const fenceOrdersOf = (view: View, epoch: number): readonly FenceOrder[] =>
-  [...view.all('host').values()].flatMap(host => fenceOrderOf(view, host, epoch) ?? [])
+/**
+ * An order for each host that has a fence device: all of them, at each moment. What another controller
+ * has begun is gone on with once this one has heard the host, or listened for long enough.
+ */
+export const fenceOrdersOf = (
+  view: View,
+  { epoch, now }: { readonly epoch: number; readonly now: Ms }
+): readonly FenceOrder[] => {
+  const isNew = now - view.listeningSince < newcomerMs
+  return [...view.all('host').values()].flatMap(host => {
+    const hasListened = !isNew || view.heard(host.name).heardAt !== undefined
+    return fenceOrderOf(view, host, { epoch, hasListened }) ?? []
+  })
+}
 
-function fenceOrderOf(view: View, host: Host, epoch: number): FenceOrder | undefined {
+function fenceOrderOf(
+  view: View,
+  host: Host,
+  { epoch, hasListened }: { readonly epoch: number; readonly hasListened: boolean }
+): FenceOrder | undefined {
   const levels = host.spec.fence ?? []
   const { approval, uuid, deletedAt } = host.decided
   if (levels.length === 0 || approval !== 'approved' || deletedAt !== undefined) return undefined
@@ -20,16 +37,18 @@ function fenceOrderOf(view: View, host: Host, epoch: number): FenceOrder | undef
     name: host.name,
     levels,
     secrets: Object.fromEntries(known.map(({ name, value }) => [name, value])),
-    ...wantOf(view, host),
+    ...wantOf(view, host, hasListened),
     epoch
   }
 }
 
 /** A host is switched on again only when nothing of it is left to be started elsewhere. */
-function wantOf(view: View, host: Host): Pick<FenceOrder, 'want' | 'fence'> {
+function wantOf(view: View, host: Host, hasListened: boolean): Pick<FenceOrder, 'want' | 'fence'> {
   const { recovery, fenceTest } = host.decided
   if (!recovery) return fenceTest ? wantOfTest(fenceTest) : { want: 'watch' }
-  if (recovery.phase === 'fencing') return { want: 'off', fence: recovery.id }
+  if (recovery.phase === 'fencing') {
+    return hasListened ? { want: 'off', fence: recovery.id } : { want: 'watch' }
+  }
   const isWanted = host.spec.afterFence !== 'off' && host.decided.duty === undefined
   if (!isWanted || splitOf(view, host).leaving.length > 0) return { want: 'watch' }
   return { want: 'on', fence: `${recovery.id}-on` }

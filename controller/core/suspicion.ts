@@ -27,6 +27,11 @@ export const newcomerMs: Ms = 4_000
 export const unwitnessedMs: Ms = 20_000
 /** Losses within this time count together. */
 export const brakeWindowMs: Ms = 60_000
+/**
+ * Who is silent for so long counts for the brake: hosts that go missing in one moment were last heard
+ * a heartbeat apart, and the first of them shall not be fenced for being the first.
+ */
+export const brakeMs: Ms = 1_250
 /** More than this share of all hosts at once is no accident of hosts. */
 export const brakeShare = 1 / 3
 /** So many may always be lost at once. */
@@ -55,7 +60,7 @@ export function suspicionOf(view: View, host: Host, now: Ms): Suspicion {
   const { approval, duty, recovery, deletedAt, fenceTest } = host.decided
   if (approval !== 'approved' || deletedAt !== undefined || recovery) return { verdict: 'none' }
   if (duty?.state === 'maintenance' || fenceTest) return { verdict: 'none' }
-  const silence = silenceOfHost(view, host, now)
+  const silence = silenceOfHost(view, host, { now, forMs: suspectMs })
   if (silence === undefined) return { verdict: 'none' }
   const { sinceMs, isNew } = silence
   const since = isNew
@@ -72,13 +77,13 @@ export function suspicionOf(view: View, host: Host, now: Ms): Suspicion {
 function silenceOfHost(
   view: View,
   host: Host,
-  now: Ms
+  { now, forMs }: { readonly now: Ms; readonly forMs: Ms }
 ): { readonly sinceMs: Ms; readonly isNew: boolean } | undefined {
   const { heardAt } = view.heard(host.name)
   const isNew = heardAt === undefined
   const sinceMs = now - Math.max(heardAt ?? Number.NEGATIVE_INFINITY, view.listeningSince)
   if (!Number.isFinite(sinceMs)) return undefined
-  return sinceMs >= (isNew ? newcomerMs : suspectMs) ? { sinceMs, isNew } : undefined
+  return sinceMs >= (isNew ? newcomerMs : forMs) ? { sinceMs, isNew } : undefined
 }
 
 function waitMsOf(found: ReturnType<typeof corroborationOf>): Ms | undefined {
@@ -145,7 +150,9 @@ export function missingHosts(
     const { approval, duty, recovery, fenceTest } = host.decided
     if (approval !== 'approved' || duty?.state === 'maintenance' || fenceTest) continue
     total += 1
-    const isLost = recovery ? isRecent(view, host, now) : silenceOfHost(view, host, now)
+    const isLost = recovery
+      ? isRecent(view, host, now)
+      : silenceOfHost(view, host, { now, forMs: brakeMs })
     if (isLost) missing.push(host.name)
   }
   return { missing, total }

@@ -158,7 +158,7 @@ export class Fences {
     if (this.#told !== '' && urgent === this.#urgent && now - this.#watchedAt < watchMs) return
     this.#watchedAt = now
     this.#urgent = urgent
-    const orders = mostUrgent(fenceOrdersOf(view, epoch()))
+    const orders = mostUrgent(fenceOrdersOf(view, { epoch: epoch(), now: clock.monotonic() }))
     const text = JSON.stringify([epoch(), orders])
     if (text === this.#told) return
     if (!this.#send(bootd, { type: 'fence-orders', epoch: epoch(), orders })) return

@@ -5,6 +5,9 @@ import { fenceTestMsMax } from '../../../controller/core/fence-test.ts'
 import { isRefusal } from '../../../controller/core/refusal.ts'
 import { Rack } from '../../world/rack.ts'
 
+const ordersOf = ({ cloud }: Rack) =>
+  fenceOrdersOf(cloud.view, { epoch: 1, now: cloud.context.now.monotonic })
+
 const idle = { state: 'maintenance' as const, since: 'noon', by: 'user/ann', parallel: 1 }
 
 /** A rack whose h2 is out of service and empty. */
@@ -34,8 +37,7 @@ function says(rack: Rack, verdict: FenceVerdict, fence = wantOf(rack)?.fence): v
   rack.cloud.view.fold({ type: 'fences', states: [state], at: rack.cloud.context.now })
 }
 
-const wantOf = (rack: Rack, name = 'h2') =>
-  fenceOrdersOf(rack.cloud.view, 1).find(order => order.name === name)
+const wantOf = (rack: Rack, name = 'h2') => ordersOf(rack).find(order => order.name === name)
 const testedOf = (rack: Rack) => rack.cloud.host('h2').decided.fenceTested
 
 test('a host is switched off, proven off, and on again, and the test has passed', t => {

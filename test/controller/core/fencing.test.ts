@@ -1,7 +1,12 @@
 import test, { type ExecutionContext } from 'ava'
 import { documentOf } from '../../../controller/core/documents.ts'
 import { fenceOrdersOf } from '../../../controller/core/fence-orders.ts'
+import { suspicionOf } from '../../../controller/core/suspicion.ts'
+import { View } from '../../../controller/core/view.ts'
 import { Rack } from '../../world/rack.ts'
+
+const ordersOf = ({ cloud }: Rack) =>
+  fenceOrdersOf(cloud.view, { epoch: 1, now: cloud.context.now.monotonic })
 
 const lost = (t: ExecutionContext, rack: Rack): void => {
   t.is(rack.host(), 'h1')
@@ -16,7 +21,7 @@ test('a host that peers miss too is fenced, and its instances move once it is pr
   t.is(rack.phase('h1'), 'suspect')
   t.deepEqual(rack.decide(), ['fencing'])
   t.is(rack.phase('h1'), 'fencing')
-  const [order] = fenceOrdersOf(rack.cloud.view, 1)
+  const [order] = ordersOf(rack)
   t.is(order?.want, 'off')
   t.is(order?.fence, rack.cloud.host('h1').decided.recovery?.id)
   rack.pass(60_000, ['h2', 'h3'])
@@ -28,7 +33,7 @@ test('a host that peers miss too is fenced, and its instances move once it is pr
   rack.said('h1', 'off-confirmed')
   t.deepEqual(rack.decide(), ['fenced', 'evacuated', 'evacuated', 'placed'])
   t.regex(rack.host() ?? '', /^h[23]$/)
-  t.is(fenceOrdersOf(rack.cloud.view, 1)[0]?.want, 'on', 'its power may come back')
+  t.is(ordersOf(rack)[0]?.want, 'on', 'its power may come back')
 })
 
 test('who is back with another boot is in use again; with the same one the proof was wrong', t => {
@@ -53,7 +58,7 @@ test('who speaks again before the proof is not fenced, and nothing has moved', t
   rack.pass(500)
   t.deepEqual(rack.decide(), ['fence-withdrawn'])
   t.is(rack.host(), 'h1')
-  t.is(fenceOrdersOf(rack.cloud.view, 1)[0]?.want, 'watch')
+  t.is(ordersOf(rack)[0]?.want, 'watch')
 })
 
 test('nobody is fenced when too many are missing, when disarmed, or without a device', t => {
@@ -80,6 +85,34 @@ test('nobody is fenced when too many are missing, when disarmed, or without a de
   bare.pass(3_000, ['h2', 'h3'])
   bare.cloud.done({ verb: 'confirm-off', id: bare.cloud.host('h1').id })
   t.deepEqual(bare.decide(), ['evacuated', 'evacuated', 'placed'])
+})
+
+test('of hosts that go missing in one moment the first one is not fenced for being the first', t => {
+  const rack = new Rack()
+  rack.pass(500, ['h2', 'h3'])
+  rack.pass(2_000, ['h3'])
+  t.deepEqual(rack.decide(), [])
+  t.like(suspicionOf(rack.cloud.view, rack.cloud.host('h1'), rack.cloud.context.now.monotonic), {
+    verdict: 'held',
+    hold: 'brake'
+  })
+})
+
+test('a new controller goes on with a fence once it has listened for the host itself', t => {
+  const rack = new Rack()
+  lost(t, rack)
+  rack.decide()
+  t.is(ordersOf(rack)[0]?.want, 'off')
+  const { view, context } = rack.cloud
+  const next = new View()
+  for (const key of view.keys()) next.load(key, view.valueOf(key))
+  next.loaded(view.position)
+  const { monotonic: begun, wall } = context.now
+  for (let after = 0; after <= 4_000; after += 500) {
+    next.fold({ type: 'turn', at: { monotonic: begun + after, wall: wall + after } })
+    const want = after < 4_000 ? 'watch' : 'off'
+    t.is(fenceOrdersOf(next, { epoch: 2, now: begun + after })[0]?.want, want, `after ${after} ms`)
+  }
 })
 
 test('a host that peers reach is not fenced, nor one whose machine says its agent ended', t => {
