@@ -102,7 +102,7 @@ function departure(ground: Ground, leave: Leave): Departure {
   return retryOf(leave, now) ?? goingTo(ground, leave, way)
 }
 
-function goingTo(ground: Ground, { instance, tries }: Leave, { ways, because }: Ways): Departure {
+function goingTo(ground: Ground, { instance, tries }: Leave, { ways, other }: Ways): Departure {
   let first: Placement | undefined
   for (const live of ways) {
     const move = { instance, live, avoid: tries?.[instance.id]?.to }
@@ -121,7 +121,21 @@ function goingTo(ground: Ground, { instance, tries }: Leave, { ways, because }: 
   const reasons = [...rejected].map(([host, reason]) => `${host}: ${reason}`)
   const why = rejected.size === 0 ? 'there is no other host' : `${found} (${listed(reasons)})`
   const state = isResting(instance) ? 'stays' : 'held'
-  return { instance, state, because: because === undefined ? why : `${why}; ${because}` }
+  const hint = other === undefined ? '' : hintOf(ground, { instance, live: other })
+  return { instance, state, because: `${why}${hint}` }
+}
+
+/** Says that it could go otherwise, if it can. */
+function hintOf(ground: Ground, move: Pick<About, 'instance' | 'live'>): string {
+  const about = aboutOf(ground, move)
+  const others = ground.candidates.filter(({ host }) => host.name !== about.host)
+  const { chosen } = place(demandOfMove(about), others, rulesOfMove(ground.view, about))
+  return chosen ? `; with --cold it could be shut down and started on ${chosen.name}` : ''
+}
+
+function aboutOf({ view }: Ground, { instance, live }: Pick<About, 'instance' | 'live'>): About {
+  const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
+  return { instance, volumes, host: instance.decided.host!, live }
 }
 
 /** Another host than that of the last try is preferred. */
@@ -134,16 +148,14 @@ function targetOf(
   }
 ): Found {
   const { view, candidates, hopeless } = ground
-  const { instance, live, avoid } = move
-  const host = instance.decided.host!
-  const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
-  const about = { instance, volumes, host, live }
+  const { avoid } = move
+  const about = aboutOf(ground, move)
   const shape = shapeOf(about)
   const known = hopeless.get(shape)
   if (known) return known
   const judged = (some: readonly Candidate[]) =>
     place(demandOfMove(about), some, rulesOfMove(view, about))
-  const others = candidates.filter(candidate => candidate.host.name !== host)
+  const others = candidates.filter(candidate => candidate.host.name !== about.host)
   const free = others.filter(({ host: { name } }) => arrivalsOf(view, name) < ground.arrivalsMax)
   const news = free.filter(candidate => candidate.host.name !== avoid)
   const among = [...(avoid === undefined ? [] : [news]), free]
@@ -197,8 +209,8 @@ function whyBound(view: View, instance: Instance): string | undefined {
 type Ways = {
   /** Live or not, the better one first. */
   readonly ways: readonly boolean[]
-  /** What would open another way. */
-  readonly because?: string
+  /** A further one that is not wished. */
+  readonly other?: boolean
 }
 
 /** How an instance may go, by what its host says of it. */
@@ -236,8 +248,7 @@ function waysOf(
     const because = 'a container cannot go while it runs: with --cold it is shut down for the move'
     return { state: 'stays', because }
   }
-  if (cold) return { ways: [true, false] }
-  return { ways: [true], because: 'it would be shut down for the move only with --cold' }
+  return cold ? { ways: [true, false] } : { ways: [true], other: false }
 }
 
 /** Undefined: it may be tried now. */

@@ -153,7 +153,7 @@ function stuck(
   context: Context
 ): Commit | undefined {
   const message =
-    `cannot be emptied now: ${held.length} instances have nowhere to go: ${reasonsOf(held)}; ` +
+    `cannot be emptied now: nowhere to go for ${held.length}: ${reasonsOf(held)}; ` +
     `tried again as soon as anything changes, until: remuda host resume ${host.name}`
   const reason = 'drain-held'
   const seen = { host, after: undefined, reason, message, severity: 'warning' as const }

@@ -14,6 +14,7 @@ import { documentOf } from '../../controller/core/documents.ts'
 import { CandidateCloud, type WorldNews } from '../world/candidate-cloud.ts'
 import { type HostWish, WholeCloud } from '../world/whole-cloud.ts'
 import { actOnCandidates, type CandidateDeed, isCandidateDeed } from './candidate-deeds.ts'
+import { actOnDuty, type DutyDeed, isDutyDeed } from './duty-deeds.ts'
 
 type Deed =
   | { readonly do: 'create'; readonly name: string; readonly spec: object }
@@ -30,6 +31,7 @@ type Deed =
   | { readonly do: 'cut-power'; readonly hosts: readonly string[] }
   | { readonly do: 'stand'; readonly candidates: readonly string[] }
   | CandidateDeed
+  | DutyDeed
 
 type Command = Deed & { readonly at: number }
 
@@ -97,6 +99,7 @@ async function play(story: string): Promise<string> {
 
 async function act(cloud: WholeCloud, deed: Deed): Promise<readonly string[]> {
   if (isCandidateDeed(deed)) return await actOnCandidates(cloud, deed)
+  if (isDutyDeed(deed)) return await actOnDuty(cloud, deed)
   switch (deed.do) {
     case 'create': {
       const spec = cloud.specOf('instance', { image: 'tiny', memoryMib: 128, ...deed.spec })
@@ -134,7 +137,7 @@ async function act(cloud: WholeCloud, deed: Deed): Promise<readonly string[]> {
 
 async function actOnParts(
   cloud: WholeCloud,
-  deed: Exclude<Deed, { name: string } | { do: 'add-host' } | CandidateDeed>
+  deed: Exclude<Deed, { name: string } | { do: 'add-host' } | CandidateDeed | DutyDeed>
 ): Promise<readonly string[]> {
   switch (deed.do) {
     case 'cut':

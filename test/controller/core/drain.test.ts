@@ -100,7 +100,7 @@ test('with nowhere to go they stay, the host stays in watch, and goes on once th
   t.is(yard.duty('h1'), 'draining')
   t.regex(
     yard.because('h1', 'drain-held'),
-    /1 instances have nowhere to go: two \(none of 1 host can take it \(h2: needs 400 MiB, has 112/
+    /nowhere to go for 1: two \(none of 1 host can take it \(h2: needs 400 MiB, has 112/
   )
   t.deepEqual(yard.turns(10), [], 'it is told once')
   const id = yard.instance('one').id

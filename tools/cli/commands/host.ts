@@ -1,6 +1,7 @@
 import type { Noun } from '../command.ts'
 import { dryRunOption, yesOption } from '../options.ts'
 import { deleteCommand, listCommand, nameOfOne, showCommand } from './common.ts'
+import { dutyCommands } from './host-duty.ts'
 
 /** Commands of hosts. */
 export const host: Noun = {
@@ -90,6 +91,7 @@ export const host: Noun = {
       examples: [{ line: 'remuda host token revoke jt-0199', doc: 'nobody joins with it' }],
       run: () => import('../run/join-token.ts').then(module => module.revokeJoinToken)
     },
+    ...dutyCommands,
     deleteCommand('host', {
       example: 'h2',
       more: [
