@@ -15,7 +15,8 @@
  *   arriving, what is seen                 said      done
  *   a network, volume or seed is missing   preparing that is brought about, or said
  *   all is there, and no domain            ready     nothing: it is never started
- *   a domain that libvirt holds still      receiving nothing; ended once nobody can send any more
+ *   a domain that libvirt holds still      receiving nothing; ended once nobody can send any more,
+ *                                                    or where nobody can have begun to
  *   a domain that lives                    here      nothing until it is this host's own
  *
  * A word is only said while libvirt's domains are seen. A domain that is held still and that no
@@ -223,7 +224,8 @@ function arrivingVerdict(
   const receiving = (message: string, wish?: Wish): InstanceVerdict =>
     verdictOf(instance, way, { own, wish, said: { stand: 'receiving', message } })
   if (own !== undefined) {
-    if (!way.over) return receiving(`${hostname} receives it from ${way.from}`)
+    const isOver = way.over || isLeftBehind(instance, way, situation)
+    if (!isOver) return receiving(`${hostname} receives it from ${way.from}`)
     return receiving(`${hostname} has a part of it`, ended(instance, own, about))
   }
   if (underWay !== undefined && underWay.type !== 'prepare-arrival') {
@@ -236,6 +238,13 @@ function arrivingVerdict(
   }
   return prepared({ instance, way }, about)
 }
+
+/**
+ * Nobody sends before this host has said that it is ready, and it has not: what is here already was
+ * left behind by an earlier move. From the second step on it may have said so in an earlier run.
+ */
+const isLeftBehind = ({ id }: OrderInstance, way: OrderArriving, { memory }: Situation): boolean =>
+  way.step === 1 && memory.instances.get(id)?.preparedFor !== way.move
 
 function prepared(
   { instance, way }: { readonly instance: OrderInstance; readonly way: OrderArriving },

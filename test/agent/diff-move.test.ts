@@ -61,6 +61,21 @@ test('an instance that arrives is not started, and is said to be waited for', t 
   t.like(plan.verdicts.instances[0]?.move, { step: 2, stand: 'ready' })
 })
 
+test('what an earlier move has left here is ended before the instance can come again', t => {
+  const world = heldWorld()
+  world.take(order({ instances: [instance({ arriving: { ...arriving, step: 1 } })] }))
+  const [step] = world.look().steps
+  t.is(step?.type, 'destroy')
+})
+
+test('what may be arriving is left alone', t => {
+  const world = heldWorld()
+  world.take(order({ instances: [instance({ arriving })] }))
+  const plan = world.look()
+  t.deepEqual(plan.steps, [])
+  t.is(plan.verdicts.instances[0]?.move?.stand, 'receiving')
+})
+
 test('a volume that another host has is not made here when it is not seen', t => {
   const shared = pool({ name: 'shared', shared: true })
   const elsewhere = volume({ pool: 'shared', elsewhere: true })

@@ -6,12 +6,13 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { type Finding, runSeed, type Wish } from './run.ts'
 import type { Counts } from './simulated-cloud.ts'
+import { sourceMutants } from './source-mutants.ts'
 
 /** Which seeds, and of what. */
 export type Batch = {
   readonly first: number
   readonly count: number
-  /** Processes at once; with one, all is done in this very process unless a mistake is put in. */
+  /** Processes at once; with one, all is done in this very one, but for mistakes in the text. */
   readonly jobs: number
   readonly wish: Omit<Wish, 'seed'>
   /** Ends with the first seed that fails. */
@@ -50,9 +51,9 @@ export async function runBatch(
       tell(finding)
     }
   }
-  if (jobs > 1 || wish.mutant)
-    await Promise.all(Array.from({ length: jobs }, () => runInProcesses(seeds)))
-  else await runHere(seeds)
+  const isApart = jobs > 1 || sourceMutants[wish.mutant ?? ''] !== undefined
+  if (!isApart) await runHere(seeds)
+  else await Promise.all(Array.from({ length: jobs }, () => runInProcesses(seeds)))
   return { sum, ran, failed }
 }
 

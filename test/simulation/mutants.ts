@@ -130,7 +130,8 @@ function replace<Name extends string>(
 export const mutants: Readonly<Record<string, Mutant>> = {
   'lease-always-held': {
     says: 'a controller that was once elected takes its lease for granted',
-    seed: 1,
+    seed: 2,
+    isQuick: true,
     mutation: { election: leaseAlwaysHeld }
   },
   'acknowledged-early': {
@@ -148,21 +149,23 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   'epoch-kept': {
     says: 'a new reign acts in the epoch of the one before',
     seed: 1,
+    isQuick: true,
     mutation: { journal: epochKept }
   },
   'recovers-without-reading': {
     says: 'after an unknown outcome the journal is not read back',
-    seed: 1,
+    seed: 3,
     mutation: { journal: recoversWithoutReading }
   },
   'raised-without-proof': {
     says: 'the epoch is raised by who cannot prove that it was elected',
     seed: 1,
+    isQuick: true,
     mutation: { needsNoProof: true }
   },
   'appended-unchecked': {
     says: 'entries are written whatever version the epoch has',
-    seed: 1,
+    seed: 15,
     mutation: { session: uncheckedWrites }
   },
   'wall-clock-trusted': {
@@ -178,6 +181,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   'orders-before-durable': {
     says: 'orders leave before what they are made of is recorded',
     seed: 1,
+    isQuick: true,
     mutation: {
       candidate: ({ service }) => {
         Object.assign(service.ledger, { durable: async () => {} })
@@ -186,7 +190,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   },
   'any-epoch-taken': {
     says: 'an agent takes orders of every epoch',
-    seed: 11,
+    seed: 1,
     begin: cloud => {
       const { agent } = cloud.net
       cloud.net.agent = async host => {

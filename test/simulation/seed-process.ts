@@ -8,6 +8,7 @@ import { mutate, sourceMutants } from './source-mutants.ts'
 const mutant = sourceMutants[process.argv[2] ?? '']
 if (mutant) mutate(mutant)
 const { runSeed } = await import('./run.ts')
+process.once('disconnect', () => process.exit())
 process.on('message', wish => {
   void runSeed(wish as Wish).then(finding => process.send?.(finding))
 })

@@ -20,14 +20,14 @@ export type SourceMutant = {
 export const sourceMutants: Readonly<Record<string, SourceMutant>> = {
   'step-ignored': {
     says: 'what a host said before a phase of a move counts as an answer in it',
-    seed: 1,
+    seed: 20,
     file: 'controller/core/moves.ts',
     from: '(word?.step === move.step ? word : undefined)',
     to: 'word'
   },
   'failed-stays': {
     says: 'a move whose sending has failed is over at once',
-    seed: 1,
+    seed: 4,
     file: 'controller/core/moves.ts',
     from: "case 'failed':\n    case 'held':\n      return { next: 'withdrawing'",
     to: "case 'failed':\n    case 'held':\n      return { next: 'stays'"
@@ -35,6 +35,7 @@ export const sourceMutants: Readonly<Record<string, SourceMutant>> = {
   'target-starts': {
     says: 'a host starts an instance that is on its way to it',
     seed: 1,
+    isQuick: true,
     file: 'agent/core/diff-instance.ts',
     from: 'if (instance.leaving || instance.arriving)',
     to: 'if (instance.leaving)'
@@ -76,14 +77,15 @@ export const sourceMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'rest-unread': {
     says: 'who takes the lead does not read the rest of the journal',
-    seed: 1,
+    seed: 11,
     file: 'controller/io/candidate.ts',
     from: 'for await (const entry of journal.entries(before)) this.#follower.take(entry)',
     to: ''
   },
   'failed-writes-kept': {
     says: 'what could not be recorded stays in the view',
-    seed: 1,
+    seed: 2,
+    isQuick: true,
     file: 'controller/io/ledger.ts',
     from: 'this.view.unfold(lost.map(({ undo }) => undo))',
     to: ''
