@@ -25,12 +25,12 @@ export function fenceReadiness(view: View, host: Host): FenceReadiness {
   const levels = host.spec.fence ?? []
   if (levels.length === 0) {
     const because = 'it has no fence device: if it dies, an operator must say that it is off'
-    return { state: 'no-device', because }
+    return { state: 'no-device', because, next: `remuda host fence set ${name} --help` }
   }
   const unknown = secretsOf(levels).filter(secret => !view.secrets().has(secret))
   if (unknown.length > 0) {
     const because = `its devices need a secret that is not there: ${unknown.join(', ')}`
-    return { state: 'no-secret', because }
+    return { state: 'no-secret', because, next: `remuda secret set ${unknown[0]}` }
   }
   const state = view.fence(name)
   if (!state) {
@@ -46,7 +46,7 @@ export function fenceReadiness(view: View, host: Host): FenceReadiness {
   const because = silent
     .map(device => `${device.name}: ${device.because ?? 'no answer'}`)
     .join('; ')
-  const next = `remuda host show ${name}`
+  const next = `remuda host fence test ${name}`
   const left = levelLeft(state)
   return left === undefined
     ? { state: 'device-silent', because, next }

@@ -1,4 +1,4 @@
-/** How the cloud heals itself at a moment: what is under way, what holds, and what would not work. */
+/** How the cloud heals itself at a moment: what is under way, what holds, what would not work. */
 import type { Host } from '#shared/model/host.ts'
 import { type FenceReadiness, fenceReadiness } from './fence-readiness.ts'
 import { fenceWords } from './host-document.ts'

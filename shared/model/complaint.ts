@@ -28,7 +28,10 @@ export type RawError = {
 type Node = {
   readonly properties?: Readonly<Record<string, unknown>>
   readonly patternProperties?: Readonly<Record<string, unknown>>
-  readonly anyOf?: readonly { readonly const?: unknown }[]
+  readonly anyOf?: readonly {
+    readonly const?: unknown
+    readonly properties?: Readonly<Record<string, { readonly const?: unknown }>>
+  }[]
   readonly minimum?: number
   readonly maximum?: number
   readonly exclusiveMinimum?: number
@@ -71,7 +74,7 @@ export function complaint(schema: unknown, value: unknown, error: RawError): str
     case 'const':
       return `must be ${shown(error.params.allowedValue, '')}${not}`
     case 'anyOf':
-      return anyOf(node) + not
+      return anyOf(node) + (typeof found === 'object' ? '' : not)
     case 'minimum':
     case 'maximum':
     case 'exclusiveMinimum':
@@ -130,8 +133,12 @@ function meant(error: RawError, found: unknown): string {
 
 function anyOf(node: Node): string {
   const branches = node.anyOf ?? []
-  return branches.every(branch => 'const' in branch)
-    ? `must be one of ${branches.map(branch => String(branch.const)).join(', ')}`
+  if (branches.every(branch => 'const' in branch)) {
+    return `must be one of ${branches.map(branch => String(branch.const)).join(', ')}`
+  }
+  const types = branches.flatMap(({ properties }) => properties?.['type']?.const ?? [])
+  return types.length === branches.length
+    ? `must have as type one of ${types.join(', ')}`
     : 'must have one of the forms that are allowed here'
 }
 
@@ -203,7 +210,7 @@ const lastOf = (pointer: string): string => stepsOf(pointer).at(-1) ?? ''
 const parentOf = (pointer: string): string => pointer.slice(0, pointer.lastIndexOf('/'))
 
 /** What a JSON pointer points to; own fields only. */
-function at(root: unknown, pointer: string): unknown {
+export function at(root: unknown, pointer: string): unknown {
   let here = root
   for (const step of stepsOf(pointer)) {
     if (typeof here !== 'object' || here === null || !Object.hasOwn(here, step)) return undefined

@@ -6,7 +6,7 @@
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Settings } from 'typebox/system'
-import { complaint, isRepeated, keyOf, type RawError } from './complaint.ts'
+import { at, complaint, isRepeated, keyOf, type RawError } from './complaint.ts'
 
 /** One thing that is wrong with a value. */
 export type Problem = {
@@ -56,6 +56,9 @@ function problemsOf(
   }
   for (const error of errors) {
     if (isRepeated(error, errors)) continue
+    const inner = error.keyword === 'anyOf' ? problemsOfForm(schema, value, error) : []
+    for (const { pointer, detail } of inner) add(`${error.instancePath}${pointer}`, detail)
+    if (inner.length > 0) continue
     if (error.keyword === 'required') {
       for (const name of error.params.requiredProperties ?? []) {
         add(`${error.instancePath}/${keyOf(name)}`, `"${name}" is missing`)
@@ -64,6 +67,14 @@ function problemsOf(
   }
   if (problems.size === 0) add('', 'does not have the form that is asked for')
   return [...problems.values()]
+}
+
+/** What is wrong with a value that says by its `type` which of several forms it has. */
+function problemsOfForm(schema: TSchema, value: unknown, error: RawError): readonly Problem[] {
+  const found = at(value, error.instancePath)
+  const { anyOf } = (at(schema, error.schemaPath) ?? {}) as SchemaNode
+  const form = anyOf && isPlainObject(found) ? meantOf(anyOf, found) : undefined
+  return form ? validator(form)(found) : []
 }
 
 /**

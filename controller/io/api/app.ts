@@ -16,6 +16,7 @@ import { clusterRoutes } from './cluster.ts'
 import { components, referring } from './components.ts'
 import { dutyRoutes } from './duty.ts'
 import { eventRoutes } from './events.ts'
+import { fenceRoutes } from './fences.ts'
 import { healingRoutes } from './healing.ts'
 import { joinTokenRoutes } from './join-tokens.ts'
 import { bodyBytesMax, HttpFault, problemOf } from './problem.ts'
@@ -51,6 +52,7 @@ export const routesOf = (service: Service): readonly Route[] => [
   ...candidateRoutes(service),
   ...joinTokenRoutes(service),
   ...healingRoutes(service),
+  ...fenceRoutes(service),
   ...secretRoutes(service),
   ...resourceRoutes(service),
   ...verbRoutes(service),

@@ -189,6 +189,19 @@ test('of several forms that one gives its defaults which has the type of the val
   t.deepEqual(filled, [{ devices: [known, { type: 'none' }] }])
 })
 
+test('of several forms it says what is wrong with that one which the value has by its type', t => {
+  const problemsIn = (device: object) =>
+    validator(FenceLevels)([{ devices: [device] }]).map(problem => Object.values(problem).join(' '))
+  const ipmi = { type: 'ipmi', address: 'bmc1', user: 'u', secret: 's', privilege: 'operator' }
+  t.deepEqual(problemsIn({ ...ipmi, port: 0 }), [
+    '/0/devices/0/port must be between 1 and 65535, not 0'
+  ])
+  t.deepEqual(problemsIn({ type: 'lab', host: 'h1' }), ['/0/devices/0/socket "socket" is missing'])
+  t.deepEqual(problemsIn({ type: 'magic' }), [
+    '/0/devices/0 must have as type one of ipmi, redfish, agent, pdu, lab'
+  ])
+})
+
 test('defaults leave a value of the wrong form to the check', t => {
   for (const value of [null, 7, 'x', []]) t.deepEqual(withDefaults(InstanceSpec, value), value)
   t.is((withDefaults(InstanceSpec, { type: null }) as { type: unknown }).type, null)

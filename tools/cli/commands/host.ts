@@ -1,6 +1,7 @@
 import type { Noun } from '../command.ts'
 import { dryRunOption, yesOption } from '../options.ts'
 import { deleteCommand, listCommand, nameOfOne, showCommand } from './common.ts'
+import { fenceCommands } from './fence.ts'
 import { dutyCommands } from './host-duty.ts'
 
 /** Commands of hosts. */
@@ -37,6 +38,7 @@ export const host: Noun = {
       ],
       run: () => import('../run/host-off.ts').then(module => module.confirmOff)
     },
+    ...fenceCommands,
     {
       noun: 'host',
       verb: 'token create',

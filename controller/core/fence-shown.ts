@@ -1,0 +1,84 @@
+/** What the devices of one host read, and what would be done with them if it died. */
+import { deviceName, type FenceLevels } from '#shared/model/fence.ts'
+import type { Host } from '#shared/model/host.ts'
+import type { FenceState, Power } from '#shared/wire/fence.ts'
+import { type FenceReadiness, fenceReadiness } from './fence-readiness.ts'
+import type { View } from './view.ts'
+
+/** A device, and how it was found last. */
+export type DeviceShown = {
+  readonly level: number
+  readonly name: string
+  readonly power: Power
+  /** Left out: it was not asked yet. */
+  readonly reachable?: boolean
+  readonly since?: string
+  readonly because?: string
+}
+
+/** What is shown of the fence of a host. */
+export type FenceShown = FenceReadiness & {
+  readonly host: string
+  readonly devices: readonly DeviceShown[]
+  /** What would be done, a sentence each. */
+  readonly plan: readonly string[]
+  /** What bootd does at the moment; left out: it only watches. */
+  readonly underway?: {
+    readonly want: string
+    readonly phase: string
+    readonly attempt: number
+    readonly level: number
+    readonly story: readonly string[]
+  }
+  readonly test?: { readonly step: string; readonly since: string; readonly by: string }
+  readonly tested?: { readonly at: string; readonly passed: boolean; readonly because: string }
+}
+
+/** Puts it together out of the wish and what bootd said last. */
+export function fenceShown(view: View, host: Host): FenceShown {
+  const levels = host.spec.fence ?? []
+  const state = view.fence(host.name)
+  const { fenceTest, fenceTested } = host.decided
+  return {
+    host: host.name,
+    ...fenceReadiness(view, host),
+    devices: devicesOf(levels, state),
+    plan: planOf(host, levels),
+    ...(state && state.want !== 'watch' && { underway: underwayOf(state) }),
+    ...(fenceTest && { test: { step: fenceTest.step, since: fenceTest.since, by: fenceTest.by } }),
+    ...(fenceTested && { tested: fenceTested })
+  }
+}
+
+/** Those that are wished now; bootd may still speak of others. */
+const devicesOf = (levels: FenceLevels, state: FenceState | undefined): readonly DeviceShown[] =>
+  levels.flatMap(({ devices }, index) =>
+    devices.map(device => {
+      const [level, name] = [index + 1, deviceName(device)]
+      const found = state?.devices.find(one => one.level === level && one.name === name)
+      return found ? { ...found } : { level, name, power: 'unknown' as const }
+    })
+  )
+
+const underwayOf = ({ want, phase, attempt, level, story }: FenceState) => ({
+  ...{ want, phase, attempt, level },
+  story: [...story]
+})
+
+function planOf({ name, spec }: Host, levels: FenceLevels): readonly string[] {
+  if (levels.length === 0) {
+    return [`nothing can prove it off: an operator must say so, remuda host confirm-off ${name}`]
+  }
+  const steps = levels.map(({ devices }, index) => {
+    const names = devices.map(deviceName).join(' and ')
+    const when = index === 0 ? '' : `where level ${index} proves nothing, `
+    const each = devices.length > 1 ? 'each has' : 'it has'
+    const done = `cuts the power, and is read until ${each} read off twice`
+    return `level ${index + 1}: ${when}${names} ${done}`
+  })
+  const end =
+    spec.afterFence === 'off'
+      ? 'then its instances start elsewhere, and it stays off (afterFence: off)'
+      : 'then its instances start elsewhere, and it is switched on again'
+  return [...steps, end, 'where no level proves it, all are tried again, later each time']
+}

@@ -1,0 +1,95 @@
+/** Routes about the fence of one host: what its devices read, and testing them for real. */
+import Type, { type Static } from 'typebox'
+import type { Host } from '#shared/model/host.ts'
+import { Strict, Timestamp } from '#shared/model/resource.ts'
+import { fenceShown } from '../../core/fence-shown.ts'
+import type { Route } from './route.ts'
+import { DryRun, DryRunReply, documentSchema } from './schemas.ts'
+import type { Service } from './service.ts'
+import { found, write } from './writes.ts'
+
+const Text = (description: string) => Type.String({ description })
+
+const Device = Strict({
+  level: Type.Integer({ description: 'The level that it is of, from 1. Unit: count.' }),
+  name: Text('What it is, and where.'),
+  power: Text('What it read last: on, off, or unknown.'),
+  reachable: Type.Optional(
+    Type.Boolean({ description: 'Whether it answers; left out: it was not asked yet.' })
+  ),
+  since: Type.Optional(Timestamp('Since when it is so.')),
+  because: Type.Optional(Text('Why it is not reachable.'))
+})
+
+/** What is shown of the fence of a host. */
+export const FenceReply = Strict({
+  host: Type.String(),
+  state: Text('ready, degraded, not-asked, no-device, no-secret or device-silent.'),
+  because: Text('What is so.'),
+  next: Type.Optional(Text('What an operator may do.')),
+  devices: Type.Array(Device, { description: 'Its devices, level by level.' }),
+  plan: Type.Array(Type.String(), { description: 'What would be done if it died.' }),
+  underway: Type.Optional(
+    Strict({
+      want: Text('off or on.'),
+      phase: Text('idle, working, waiting or proven.'),
+      attempt: Type.Integer({ description: 'How often all levels were begun. Unit: count.' }),
+      level: Type.Integer({ description: 'The level that is tried, from 1; 0: none.' }),
+      story: Type.Array(Type.String(), { description: 'What was tried, the oldest first.' })
+    })
+  ),
+  test: Type.Optional(
+    Strict({
+      step: Text('off or on.'),
+      since: Timestamp('Since when.'),
+      by: Text('Who asked for it.')
+    })
+  ),
+  tested: Type.Optional(
+    Strict({
+      at: Timestamp('When the last real test ended.'),
+      passed: Type.Boolean({ description: 'Whether it was proven off and came on again.' }),
+      because: Text('What was found.')
+    })
+  )
+})
+
+const TestBody = Strict({
+  force: Type.Optional(
+    Type.Boolean({ description: 'Also of a host that is in service.', default: false })
+  )
+})
+
+/** Devices themselves are a field of the host: spec.fence. */
+export const fenceRoutes = (service: Service): readonly Route[] => [
+  {
+    method: 'GET',
+    path: '/v1/hosts/:name/fence',
+    operation: 'get-host-fence',
+    summary: 'What the fence devices of a host read, and what would be done if it died.',
+    tag: 'hosts',
+    role: 'reader',
+    replies: { 200: FenceReply },
+    answer: async call =>
+      await service.ledger.settled(() => ({
+        body: fenceShown(service.reign.view, found(service, call, 'host') as Host)
+      }))
+  },
+  {
+    method: 'POST',
+    path: '/v1/hosts/:name/fence-test',
+    operation: 'test-host-fence',
+    summary: 'Test the fence of a host for real: off, read twice, and on again.',
+    tag: 'hosts',
+    role: 'admin',
+    query: Strict({ ...DryRun }),
+    body: TestBody,
+    checked: true,
+    replies: { 200: Type.Union([documentSchema('host'), DryRunReply(Type.Object({}))]) },
+    answer: async call => {
+      const { id } = found(service, call, 'host')
+      const { force = false } = call.body as Static<typeof TestBody>
+      return await write(service, call, { verb: 'fence-test', id, force }, 200)
+    }
+  }
+]
