@@ -24,7 +24,18 @@ export type Row = {
   readonly evacuees: readonly Evacuee[]
   /** What was promised beyond what the candidate says; a trial sets it. */
   readonly more?: Room
+  /** Id of the one that a trial is about: it is counted in any case. */
+  readonly about?: string
 }
+
+/** The most room that any open host has, and the wants that any meets. */
+export type Roof = {
+  readonly memoryMib: number
+  readonly vcpus: number
+  readonly meets: number
+}
+
+const sky: Roof = { memoryMib: Infinity, vcpus: Infinity, meets: -1 }
 
 /** Room of a host, or what takes it up. */
 export type Room = {
@@ -64,6 +75,12 @@ export class Ground {
   marks = new Int32Array(0)
   mark = 0
   #wantsMet = 0
+  /** Whoever asks for more finds no place in any loss, and is not counted among those who do. */
+  #roof = sky
+  /** The most that somebody who is counted asks for, and the least of those who are not. */
+  #counted: Edge = { memoryMib: 0, vcpus: 0 }
+  #uncounted: Edge = { memoryMib: Infinity, vcpus: Infinity }
+  #top: { readonly version: number; readonly roof: Roof } | undefined
 
   constructor(wants: Wants = new Wants()) {
     this.wants = wants
@@ -115,6 +132,51 @@ export class Ground {
     return this.#hopes!.some
   }
 
+  /** The roof as it is now. */
+  get top(): Roof {
+    if (this.#top?.version !== this.version) {
+      let [memoryMib, vcpus, meets] = [0, 0, 0]
+      for (let host = 0; host < this.rows.length; host += 1) {
+        if (this.meets[host] === 0) continue
+        memoryMib = Math.max(memoryMib, this.freeMib[host]!)
+        vcpus = Math.max(vcpus, this.freeVcpus[host]!)
+        meets |= this.meets[host]!
+      }
+      this.#top = { version: this.version, roof: { memoryMib, vcpus, meets } }
+    }
+    return this.#top!.roof
+  }
+
+  /**
+   * Leaves out of the needs of hosts who finds no place however little is lost: such an instance
+   * is stranded with any wish and without it, and would blind the bounds to all others.
+   */
+  countHopeful(): void {
+    const { memoryMib, vcpus, meets } = this.top
+    const [counted, uncounted] = [this.#counted, this.#uncounted]
+    const isSame =
+      this.#roof !== sky &&
+      meets === this.#roof.meets &&
+      memoryMib >= counted.memoryMib &&
+      memoryMib < uncounted.memoryMib &&
+      vcpus >= counted.vcpus &&
+      vcpus < uncounted.vcpus
+    if (!isSame) this.#countAgain(this.top)
+  }
+
+  /** Counts all who leave, whether or not there is hope for them. */
+  countAll(): void {
+    if (this.#roof !== sky) this.#countAgain(sky)
+  }
+
+  #countAgain(roof: Roof): void {
+    this.#roof = roof
+    this.#counted = { memoryMib: 0, vcpus: 0 }
+    this.#uncounted = { memoryMib: Infinity, vcpus: Infinity }
+    for (const [host, row] of this.rows.entries()) this.#count(host, row)
+    this.version += 1
+  }
+
   /** Asks all hosts for wants that have come up since. */
   meetWants(): void {
     const { count } = this.wants
@@ -152,7 +214,7 @@ export class Ground {
 
   #write(host: number, row: Row): void {
     this.rows[host] = row
-    const { candidate, evacuees, more } = row
+    const { candidate, more } = row
     const { memoryMib = 0, memoryPromisedMib = 0 } = candidate.capacity ?? {}
     const { vcpus = 0, vcpusPromised = 0 } = candidate.capacity ?? {}
     this.totalMib[host] = memoryMib
@@ -161,23 +223,43 @@ export class Ground {
     this.freeBytes[host] = orderBytesMax - candidate.orderBytes - (more?.orderBytes ?? 0)
     this.share[host] = memoryMib > 0 ? this.freeMib[host]! / memoryMib : 0
     this.meets[host] = this.#meetsOf(candidate)
-    let [mib, vcpusNeeded, bytes, mostMib, mostVcpus, mostBytes, bits] = [0, 0, 0, 0, 0, 0, 0]
+    this.#count(host, row)
+  }
+
+  #count(host: number, { evacuees, about }: Row): void {
+    let [mib, vcpus, bytes, mostMib, mostVcpus, mostBytes, bits] = [0, 0, 0, 0, 0, 0, 0]
     for (const one of evacuees) {
+      if (one.id !== about && !this.#isHopeful(one)) continue
       mib += one.memoryMib
-      vcpusNeeded += one.vcpus
+      vcpus += one.vcpus
       bytes += one.orderBytes
-      mostMib = Math.max(mostMib, one.memoryMib)
-      mostVcpus = Math.max(mostVcpus, one.vcpus)
-      mostBytes = Math.max(mostBytes, one.orderBytes)
+      if (one.memoryMib > mostMib) mostMib = one.memoryMib
+      if (one.vcpus > mostVcpus) mostVcpus = one.vcpus
+      if (one.orderBytes > mostBytes) mostBytes = one.orderBytes
       bits |= bitOf(one)
     }
     this.needMib[host] = mib
-    this.needVcpus[host] = vcpusNeeded
+    this.needVcpus[host] = vcpus
     this.needBytes[host] = bytes
     this.mostMib[host] = mostMib
     this.mostVcpus[host] = mostVcpus
     this.mostBytes[host] = mostBytes
     this.needWants[host] = bits
+  }
+
+  #isHopeful(one: Evacuee): boolean {
+    const { memoryMib, vcpus, want } = one
+    if (want < wantBitsMax && ((this.#roof.meets >> want) & 1) === 0) return false
+    const isLow = memoryMib <= this.#roof.memoryMib && vcpus <= this.#roof.vcpus
+    const edge = isLow ? this.#counted : this.#uncounted
+    if (isLow) {
+      if (memoryMib > edge.memoryMib) edge.memoryMib = memoryMib
+      if (vcpus > edge.vcpus) edge.vcpus = vcpus
+    } else {
+      if (memoryMib > this.#roof.memoryMib && memoryMib < edge.memoryMib) edge.memoryMib = memoryMib
+      if (vcpus > this.#roof.vcpus && vcpus < edge.vcpus) edge.vcpus = vcpus
+    }
+    return isLow
   }
 
   #meetsOf(candidate: Candidate): number {
@@ -225,6 +307,8 @@ export class Ground {
     return low
   }
 }
+
+type Edge = { memoryMib: number; vcpus: number }
 
 const reals = [
   'freeMib',

@@ -30,14 +30,15 @@ export function planOf(
   lost: readonly number[],
   { first = false }: { readonly first?: boolean } = {}
 ): Planned {
-  const { marks } = ground
+  const { marks, top } = ground
   ground.mark += 1
   for (const host of lost) marks[host] = ground.mark
   const taken: Taken[] = []
   const stranded: Evacuee[] = []
   for (const evacuee of leavingOf(ground, lost)) {
-    const used = bestTaken(ground, taken, evacuee)
-    const fresh = bestUntouched(ground, evacuee)
+    const isHopeless = evacuee.memoryMib > top.memoryMib || evacuee.vcpus > top.vcpus
+    const used = isHopeless ? undefined : bestTaken(ground, taken, evacuee)
+    const fresh = isHopeless ? undefined : bestUntouched(ground, evacuee)
     const best = betterOf(ground, used, fresh)
     if (!best) {
       stranded.push(evacuee)

@@ -39,6 +39,9 @@ export function harmOf(view: View, changes: readonly Change[], now: Moment): Har
   const reserve = reserveOf(view)
   if (!reserve) return undefined
   const ground = surveyed(view, now)
+  // A host that changes may give room as well as take it.
+  if (changes.some(isOfHost)) ground.countAll()
+  else ground.countHopeful()
   const trial = trialOf(view, { ground, changes }, now)
   let stranding: Stranding | undefined
   trial.begin()
@@ -55,6 +58,10 @@ export function harmOf(view: View, changes: readonly Change[], now: Moment): Har
   }
   return { reserve, stranding }
 }
+
+const isOfHost = (change: Change): boolean =>
+  (change.op === 'put' && change.resource.kind === 'host') ||
+  (change.op === 'remove' && change.kind === 'host')
 
 /** Whom a loss strands only on trial; undefined: nobody. */
 function worsened(
@@ -101,6 +108,7 @@ export function promiseOf(
   const reserve = reserveOf(view)
   if (!reserve) return { reserve, state: 'none', strandings: [] }
   const ground = surveyed(view, now)
+  ground.countAll()
   // Who waits as it is, is no matter of a loss.
   const waiting = new Set(planOf(ground, []).stranded.map(({ id }) => id))
   const strandings: Stranding[] = []

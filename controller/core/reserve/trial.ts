@@ -127,7 +127,7 @@ function exchange(
       vcpus: vcpus + will.vcpus - was.vcpus,
       orderBytes: orderBytes + will.orderBytes - was.orderBytes
     }
-    rows.set(number, { ...row, evacuees, more })
+    rows.set(number, { ...row, evacuees, more, ...(evacuee && { about: evacuee.id }) })
   }
 }
 
