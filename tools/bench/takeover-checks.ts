@@ -70,19 +70,34 @@ export async function leaderOf(lab: Lab): Promise<string | undefined> {
 /** Waits until all hosts are online, all candidates stand, and all instances run. */
 export async function untilWhole(lab: Lab): Promise<string> {
   let leader = ''
-  await until('the lab is whole', async () => {
+  let lacks: readonly string[] = []
+  const look = async (): Promise<boolean> => {
     leader = (await leaderOf(lab)) ?? ''
-    const status = await statusAt(lab, leader)
-    const phases = await lab.hostPhases()
-    const { items } = await listResources(lab.api, 'instance', { tenant: '*' })
-    return (
-      status?.candidates.filter(({ stands }) => stands).length === 3 &&
-      lab.plan.hosts.every(({ name }) => phases.get(name) === 'online') &&
-      items.every(item => item.status['phase'] === 'running') &&
-      (await zooKeeperLeader(lab)) !== undefined
-    )
+    lacks = leader === '' ? ['nobody leads'] : await lacking(lab, leader)
+    return lacks.length === 0
+  }
+  await until('the lab is whole', look).catch(cause => {
+    throw new Error(`${cause.message}: ${lacks.join(', ')}`, { cause })
   })
   return leader
+}
+
+/** What of a lab is not as it should be, in words. */
+async function lacking(lab: Lab, leader: string): Promise<readonly string[]> {
+  const status = await statusAt(lab, leader)
+  const phases = await lab.hostPhases()
+  const { items } = await listResources(lab.api, 'instance', { tenant: '*' })
+  const standing = status?.candidates.filter(({ stands }) => stands) ?? []
+  return [
+    ...(standing.length === 3 ? [] : [`${standing.map(({ name }) => name).join(' ')} stand`]),
+    ...lab.plan.hosts
+      .filter(({ name }) => phases.get(name) !== 'online')
+      .map(({ name }) => `host ${name} is ${phases.get(name)}`),
+    ...items
+      .filter(item => item.status['phase'] !== 'running')
+      .map(item => `instance ${item.name} is ${item.status['phase']}`),
+    ...((await zooKeeperLeader(lab)) === undefined ? ['not all servers of the ensemble serve'] : [])
+  ]
 }
 
 /** Host of the ZooKeeper server that leads, where all servers answer; else undefined. */
