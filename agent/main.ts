@@ -35,6 +35,7 @@ import { MigrationDoor } from './io/migration-door.ts'
 import { FlatNetworks } from './io/network/flat.ts'
 import { pagesOf } from './io/pages.ts'
 import { Probes } from './io/probes.ts'
+import { rebooting } from './io/reboot.ts'
 import { remainsIn } from './io/remains.ts'
 import { DirectoryStorage } from './io/storage/directory.ts'
 import { Trust } from './io/trust.ts'
@@ -87,7 +88,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   const { migrationAddress: address = config.address, migrationUri: uri } = config
   const door = new MigrationDoor({ uri, address, folder: own, clock })
   const loop = await AgentLoop.open({
-    hands: { hypervisor, storage, networks, ...remains, clock },
+    hands: { hypervisor, storage, networks, ...remains, reboot: rebooting(config, bootId), clock },
     hardware,
     kept: new KeptOrder({ folder: own, bootId, log }),
     reporter: { host, hostname, agentVersion: version, bootId, agentRun },

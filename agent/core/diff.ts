@@ -10,6 +10,7 @@
 import type { Ms } from '#shared/units.ts'
 import { diffInstance, type InstanceVerdict } from './diff-instance.ts'
 import { diffNetworks, type NetworksVerdict } from './diff-networks.ts'
+import { diffReboot } from './diff-reboot.ts'
 import { diffRemains } from './diff-remains.ts'
 import { diffForgotten, diffLeaving, type LeavingVerdict } from './diff-stop.ts'
 import {
@@ -62,6 +63,7 @@ export function diff(situation: Situation): Plan {
     ...verdicts.instances,
     ...diffForgotten(verdicts.sorted.own, situation),
     ...diffRemains(situation),
+    ...diffReboot(verdicts.sorted.own, situation),
     diffLeftImages(situation)
   ]
   const wishes = all.flatMap(matter => (matter.wish === undefined ? [] : [matter.wish]))
@@ -166,6 +168,7 @@ function isAllowed(step: Step, situation: Situation): boolean {
     case 'grow-volume':
     case 'forget-instance':
     case 'remove-remains':
+    case 'reboot':
       return observed.domains.state === 'fresh'
     case 'migrate-domain':
       return observed.domains.state === 'fresh' && !situation.isUnkept

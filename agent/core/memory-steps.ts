@@ -31,6 +31,8 @@ export function rememberDone(memory: Memory, step: Step, now: Moment): Memory {
       return changed(next, step.instance.id, { resumedAt: now.monotonic })
     case 'prepare-arrival':
       return changed(next, step.instance.id, { preparedFor: step.move })
+    case 'reboot':
+      return { ...next, rebooting: { boot: step.boot, at: now.monotonic } }
     case 'keep-images':
       return { ...next, tidied: step.tidied }
     case 'forget-instance': {
@@ -138,6 +140,8 @@ function noticeOf(step: Step, fault: Fault, message: string): NoticeText | undef
       return { subject: step.pool.name, reason: 'pool-failed', message, severity: 'warning' }
     case 'apply-networks':
       return { subject: 'networks', reason: 'network-failed', message, severity: 'warning' }
+    case 'reboot':
+      return { subject: 'host', reason: 'reboot-failed', message, severity: 'warning' }
     case 'keep-images':
     case 'shutdown':
     case 'destroy':

@@ -71,6 +71,8 @@ export type Memory = {
   readonly notices: Notices
   /** Fingerprint of what was there when images were last tidied away. */
   readonly tidied: string | undefined
+  /** That this machine was told to boot anew, and in which boot that was. */
+  readonly rebooting?: { readonly boot: string; readonly at: Ms }
 }
 
 /** What an agent remembers that has just been started. */

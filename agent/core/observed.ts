@@ -117,6 +117,7 @@ export function withResult(
     case 'suspend':
     case 'resume':
     case 'forget-instance':
+    case 'reboot':
       return observed
     default:
       return step satisfies never

@@ -82,6 +82,8 @@ export type Step = {
       readonly seed: Readonly<Record<string, string>>
     }
   | { readonly type: 'forget-instance'; readonly instance: InstanceName }
+  /** Names the boot of this host that is to end. */
+  | { readonly type: 'reboot'; readonly boot: string }
   /** Of an instance of which nothing is known but the id. */
   | { readonly type: 'remove-remains'; readonly id: string }
 )
@@ -134,6 +136,8 @@ export function laneOf(step: Step): string {
       return `instance/${step.plan.instance.id}`
     case 'remove-remains':
       return `instance/${step.id}`
+    case 'reboot':
+      return 'host'
     default:
       return step satisfies never
   }
@@ -180,6 +184,8 @@ export function stepSentence(step: Step): string {
       return `start ${nameOf(step.plan.instance)} with ${shapeOf(step.plan.instance)}`
     case 'forget-instance':
       return `remove what is left of ${nameOf(step.instance)}`
+    case 'reboot':
+      return 'have this host boot anew'
     case 'remove-remains':
       return `remove the seed and the console log of ${step.id}`
     case 'migrate-domain':

@@ -15,6 +15,9 @@ import {
   stepSentence
 } from '../core/steps.ts'
 
+/** Has the machine boot anew, if this is still that boot. */
+export type Reboot = (boot: string, signal: AbortSignal) => Promise<void>
+
 /** What the agent acts with. */
 export type Hands = {
   readonly hypervisor: Hypervisor
@@ -26,6 +29,8 @@ export type Hands = {
   ) => Promise<void>
   /** Ids of the instances of which a seed or a console log lies here. */
   readonly findRemains: () => Promise<readonly string[]>
+  /** Left out: the machine cannot be had to boot anew. */
+  readonly reboot?: Reboot
   readonly clock: Clock
 }
 
@@ -53,7 +58,8 @@ const deadlineMs: Readonly<Record<StepType, Ms>> = {
   'abort-migration': minuteMs,
   'prepare-arrival': minuteMs,
   'forget-instance': minuteMs,
-  'remove-remains': minuteMs
+  'remove-remains': minuteMs,
+  reboot: minuteMs
 }
 
 /** Sorts of work that do not get into each other's way, and how much of each goes on at once. */
@@ -85,7 +91,8 @@ export const classOf: Readonly<Record<StepType, WorkClass>> = {
   'abort-migration': 'domain',
   'prepare-arrival': 'storage',
   'forget-instance': 'domain',
-  'remove-remains': 'storage'
+  'remove-remains': 'storage',
+  reboot: 'domain'
 }
 
 /** Asking may be given up at once: the answer does not matter any more. */
@@ -169,6 +176,9 @@ async function perform(step: Step, hands: Hands, signal: AbortSignal): Promise<S
     case 'remove-remains':
       await storage.removeSeed(step.id)
       await hands.forgetConsole({ id: step.id })
+      return {}
+    case 'reboot':
+      await hands.reboot?.(step.boot, signal)
       return {}
     default:
       return step satisfies never

@@ -72,6 +72,9 @@ export const AgentConfig = Strict({
     description: "URI at which their libvirt reaches this host's; {address} stands for the address."
   }),
   bootIdFile: Type.Optional(Path("File with the boot id; the kernel's when left out.")),
+  rebootProgram: Type.Optional(
+    Path('Program that has this machine boot anew; `systemctl reboot` when left out.')
+  ),
   logLevel: Words(['debug', 'info', 'warn', 'error'], {
     description: 'Least urgency of what is logged.',
     default: 'info'

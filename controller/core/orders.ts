@@ -54,8 +54,15 @@ export function orderFor(view: View, host: Host, context: OrderContext): Order {
       const order = instanceOrder(view, instance)
       return moving ? { ...order, ...wayOf(view, instance, { moving, host }) } : order
     }),
+    ...rebootOf(host),
     noticesKept: noticesKept(view, host)
   }
+}
+
+/** A host that is used again meanwhile is not to boot any more. */
+function rebootOf({ decided: { duty } }: Host): Pick<Order, 'reboot'> {
+  const isOut = duty?.state === 'maintenance' && duty.reboot
+  return isOut ? { reboot: isOut.bootId } : {}
 }
 
 /** Notices of the agent's present run that are in the journal. */

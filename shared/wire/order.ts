@@ -146,6 +146,8 @@ export const Order = Strict({
   volumes: Type.Array(OrderVolume, { maxItems: 50_000 }),
   networks: Type.Array(OrderNetwork, { maxItems: 10_000 }),
   instances: Type.Array(OrderInstance, { maxItems: 10_000 }),
+  /** The kernel's boot id of the boot that is to end; in another one there is nothing to do. */
+  reboot: Type.Optional(Text(64)),
   /** Notices of this boot of the agent, up to this number, are in the journal: forget them. */
   noticesKept: Count()
 })

@@ -47,7 +47,9 @@ export function hostFolderOf(folder: string, host: string) {
     /** Bound to where Remuda keeps its state on every host. */
     state: join(own, 'state'),
     zookeeper: join(own, 'zookeeper'),
-    clock: join(own, 'clock')
+    clock: join(own, 'clock'),
+    /** Program by which the host has its own power cycled. */
+    reboot: join(own, 'reboot')
   }
 }
 

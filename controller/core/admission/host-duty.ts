@@ -108,6 +108,12 @@ export function rebootHost(view: View, host: Host, context: Context): Verdict {
       next: names.slice(0, 5).map(one => `remuda instance stop ${one}`)
     })
   }
+  if (report.foreign.length > 0) {
+    return refuse('conflict', `cannot reboot host ${name}: others run there`, {
+      reasons: [`not ours: ${listed(report.foreign.map(one => one.name))}`],
+      next: [`end them, or have ${name} boot by hand`]
+    })
+  }
   if (duty.reboot?.bootId === report.bootId) return unchanged(host)
   const reboot = { bootId: report.bootId, at: isoOf(context), by: context.by }
   const after = { ...host, decided: { ...decided, duty: { ...duty, reboot } } }

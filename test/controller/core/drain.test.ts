@@ -1,6 +1,7 @@
 /** Hosts that are emptied and filled again: who leaves, in which order, and what is said. */
 import test from 'ava'
 import { departuresOf } from '../../../controller/core/drain.ts'
+import { orderFor } from '../../../controller/core/orders.ts'
 import { isRefusal } from '../../../controller/core/refusal.ts'
 import { Yard } from '../../world/yard.ts'
 
@@ -208,4 +209,44 @@ test('a drain that is given up leaves those alone that have not left', t => {
   yard.turns(10)
   t.true(left >= 1 && yard.on('h1').length >= 4)
   t.is(yard.duty('h1'), 'in use')
+})
+
+const orderContext = { epoch: 1, imageUrl: () => 'http://c/i' }
+
+test('a host in maintenance is told to boot anew, until it has done so', t => {
+  const yard = new Yard(three)
+  yard.fill('h1', { web: {} })
+  const { cloud } = yard
+  const reboot = () => cloud.judged({ verb: 'reboot-host', id: cloud.host('h1').id })
+  const wanted = () => orderFor(cloud.view, cloud.host('h1'), orderContext).reboot
+  const inUse = reboot()
+  t.true(isRefusal(inUse) && /not in maintenance/.test(inUse.refused.message))
+  yard.drain('h1')
+  yard.turns(10)
+  cloud.done({ verb: 'reboot-host', id: cloud.host('h1').id })
+  t.is(wanted(), 'boot')
+  t.deepEqual(yard.turns(3), [], 'it takes its time')
+  yard.boots.set('h1', 'boot-2')
+  t.deepEqual(yard.turns(2), ['host-booted host/h1', 'host-rebooted host/h1'])
+  t.is(wanted(), undefined)
+  t.is(yard.duty('h1'), 'maintenance')
+  yard.turn()
+  cloud.done({ verb: 'reboot-host', id: cloud.host('h1').id })
+  yard.resume('h1')
+  t.is(wanted(), undefined, 'one that is used again does not boot')
+})
+
+test('a host on which something runs is not told to boot anew', t => {
+  const yard = new Yard(three)
+  yard.fill('h1', { web: { pool: 'local' } })
+  yard.drain('h1')
+  yard.turns(3)
+  const { cloud } = yard
+  const running = cloud.judged({ verb: 'reboot-host', id: cloud.host('h1').id })
+  t.true(isRefusal(running) && /1 instances run there/.test(running.refused.message))
+  cloud.done({ verb: 'power', id: yard.instance('web').id, power: 'stopped' })
+  yard.turns(2)
+  yard.tell('h1', { foreign: [{ name: 'somebody-elses', driver: 'qemu', memoryMib: 64 }] })
+  const foreign = cloud.judged({ verb: 'reboot-host', id: cloud.host('h1').id })
+  t.true(isRefusal(foreign) && /somebody-elses/.test(foreign.refused.reasons.join()))
 })

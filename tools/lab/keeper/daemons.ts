@@ -101,7 +101,8 @@ function agent(plan: LabPlan, host: HostPlan): readonly string[] {
     `--state=${stateDefault}`,
     `--address=${host.address}`,
     `--host-uuid=${host.uuid}`,
-    `--migration-uri=qemu+tls://{address}/system?pkipath=${certificateFolder}`
+    `--migration-uri=qemu+tls://{address}/system?pkipath=${certificateFolder}`,
+    `--reboot-program=${hostFolderOf(plan.folder, host.name).reboot}`
   ]
 }
 

@@ -17,6 +17,15 @@ cert_file = "${certificateFolder}/servercert.pem"
 key_file = "${certificateFolder}/serverkey.pem"
 `
 
+/** A program that asks the keeper for a power cycle; its own end is the answer. */
+export const rebootProgram = (socket: string, host: string): string => `#!${process.execPath}
+const line = JSON.stringify({ verb: 'power', host: '${host}', to: 'cycle' })
+const socket = require('node:net').connect('${socket}')
+socket.write(line + '\\n')
+socket.once('data', () => process.exit(0))
+socket.once('error', thrown => { throw thrown })
+`
+
 /**
  * What its qemu driver is told. The emulator runs as root and nobody changes the owner of files, so
  * that a volume in the shared pool can be open on two hosts while an instance moves.

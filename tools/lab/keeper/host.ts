@@ -21,7 +21,7 @@ import type { DaemonName, HostStatus } from '../protocol.ts'
 import { Cgroup } from './cgroups.ts'
 import { KeptDaemon } from './daemon.ts'
 import { daemonsOf, serverOf } from './daemons.ts'
-import { libvirtdConf, qemuConf } from './host-files.ts'
+import { libvirtdConf, qemuConf, rebootProgram } from './host-files.ts'
 import { inside } from './inside.ts'
 
 /** The first process says that it is up within so long. Unit: ms. */
@@ -110,6 +110,8 @@ export class LabHost {
     await writeFile(join(etc, 'resolv.conf'), '') // there is no outside
     await writeFile(join(etc, 'hostname'), `${this.plan.name}\n`)
     await writeFile(folders.clock, '+0s\n')
+    const program = rebootProgram(folderOf(this.#lab.folder).socket, this.plan.name)
+    await writeFile(folders.reboot, program, { mode: 0o755 })
     const server = serverOf(this.#lab, this.plan)
     if (server) await writeServerFiles(server)
   }
