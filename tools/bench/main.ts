@@ -49,6 +49,10 @@ const benches: Readonly<Record<string, Entry>> = {
     says: 'how long an instance does not answer while it moves between two real hosts',
     load: async () => (await import('./migration.ts')).migrationBench
   },
+  drain: {
+    says: 'a host with ten running VMs is emptied: the longest gap in the answers of each',
+    load: async () => (await import('./drain.ts')).drainBench
+  },
   takeover: {
     says: 'from a power cut of the controller until another one commits; --times COUNT',
     load: async () => (await import('./takeover.ts')).takeoverBench
