@@ -37,7 +37,10 @@ test.serial('under the faults of these seeds happens what must be lived through'
   )
 })
 
-for (const [mutant, { says, seed, isQuick }] of Object.entries({ ...mutants, ...sourceMutants })) {
+for (const [mutant, { says, seed = 1, isQuick }] of Object.entries({
+  ...mutants,
+  ...sourceMutants
+})) {
   if (!isQuick) continue
   test.serial(`a seed finds it when ${says}`, async t => {
     t.timeout(600_000)
