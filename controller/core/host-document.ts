@@ -18,12 +18,16 @@ import { suspicionOf } from './suspicion.ts'
 import type { Moment, View } from './view.ts'
 import { isFresh, reachSentence } from './witnesses.ts'
 
+/** How a host stands, as far as it can be known here: who only follows hears no host. */
+export const standingShown = (view: View, host: Host, now: Ms): Standing =>
+  view.watches
+    ? standingOf(view, host, now)
+    : (host.decided.recovery?.phase ?? phaseOf(host, view.heard(host.name), now))
+
 /** What is shown of a host. */
 export function showHost(view: View, host: Host, now: Moment): Shown {
   const heard = view.heard(host.name)
-  const phase = view.watches
-    ? standingOf(view, host, now.monotonic)
-    : (host.decided.recovery?.phase ?? phaseOf(host, heard, now.monotonic))
+  const phase = standingShown(view, host, now.monotonic)
   const fence = view.fence(host.name)
   const capacity = capacityOf(view, host)
   const duty = dutyShown(view, host, now)

@@ -5,6 +5,7 @@
 import type { Host } from '#shared/model/host.ts'
 import { type Context, isoOf } from './admission/context.ts'
 import type { Commit } from './commit.ts'
+import { fenceReadiness } from './fence-readiness.ts'
 import { type HostPhase, phaseOf } from './liveness.ts'
 import { notification } from './notification.ts'
 import { silenceOf } from './silence.ts'
@@ -19,6 +20,8 @@ export type HostSeen = {
   readonly libvirtSilence: string | undefined
   /** What keeps a suspect from being fenced; undefined: nothing, or it is no suspect. */
   readonly hold: Hold | undefined
+  /** Which of its fence devices are silent; undefined: none, or nothing is known of them. */
+  readonly silentDevices: string | undefined
 }
 
 /** What is to be told, and how hosts are seen now. */
@@ -49,15 +52,19 @@ export function watchHosts(
     const phase = phaseOf(host, heard, context.now.monotonic)
     const libvirtSilence = heard.report?.libvirtSilence
     const held = heldIn(view, host, context)
-    seen.set(host.name, { phase, libvirtSilence, hold: held?.hold })
+    const silent = silentDevicesOf(view, host)
+    const silentDevices = silent?.names
+    seen.set(host.name, { phase, libvirtSilence, hold: held?.hold, silentDevices })
     const before = last.get(host.name)
     if (!before) continue
     const phaseWords =
       before.phase === phase ? undefined : wordsOfPhase(view, host, before, context)
     const libvirtWords = wordsOfLibvirt(before.libvirtSilence, libvirtSilence)
     const heldWords = held && before.hold !== held.hold ? wordsOfHold(held) : undefined
-    if (before.phase !== phase || libvirtWords || heldWords) changed.push(host)
-    for (const words of [phaseWords, libvirtWords, heldWords]) {
+    const fenceWords =
+      before.silentDevices === silentDevices ? undefined : wordsOfDevices(silent, before)
+    if (before.phase !== phase || libvirtWords || heldWords || fenceWords) changed.push(host)
+    for (const words of [phaseWords, libvirtWords, heldWords, fenceWords]) {
       if (words) commits.push(commitOf(view, host, words, context))
     }
   }
@@ -103,6 +110,27 @@ const wordsOfHold = ({ hold, because, next }: Held): Words => ({
   message: `would be taken for dead, but is not fenced: ${because}; ${next}`,
   severity: 'alarm'
 })
+
+type Silent = { readonly names: string; readonly because: string }
+
+/** While a host is fenced, or out of service, its devices may well be dark with it. */
+function silentDevicesOf(view: View, host: Host): Silent | undefined {
+  const { recovery, fenceTest, duty } = host.decided
+  if (recovery || fenceTest || duty?.state === 'maintenance') return undefined
+  const silent = view.fence(host.name)?.devices.filter(({ reachable }) => reachable === false) ?? []
+  if (silent.length === 0) return undefined
+  const names = silent.map(({ name }) => name).join(', ')
+  return { names, because: fenceReadiness(view, host).because }
+}
+
+function wordsOfDevices(silent: Silent | undefined, before: HostSeen): Words {
+  if (silent) {
+    const message = `if it died now, it could not be fenced as it should: ${silent.because}`
+    return { reason: 'fence-device-silent', message, severity: 'alarm' }
+  }
+  const message = `its fence devices answer again: ${before.silentDevices}`
+  return { reason: 'fence-device-answers', message, severity: 'notice' }
+}
 
 function wordsOfLibvirt(before: string | undefined, now: string | undefined): Words | undefined {
   if ((before === undefined) === (now === undefined)) return undefined

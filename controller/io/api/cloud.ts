@@ -5,8 +5,9 @@ import Type from 'typebox'
 import { kindNames, kinds } from '#shared/model/index.ts'
 import { Strict } from '#shared/model/resource.ts'
 import { capacityOf } from '../../core/capacity.ts'
+import { healingStatus } from '../../core/healing.ts'
+import { standingShown } from '../../core/host-document.ts'
 import { instanceState } from '../../core/instance-state.ts'
-import { phaseOf } from '../../core/liveness.ts'
 import { exposition, type Sample } from '../metrics.ts'
 import { HttpFault } from './problem.ts'
 import type { Route } from './route.ts'
@@ -34,6 +35,14 @@ const SummaryReply = Strict({
     memoryPromisedMib: Type.Integer(),
     vcpus: Type.Integer(),
     vcpusPromised: Type.Integer()
+  }),
+  healing: Strict({
+    armed: Type.Boolean({ description: 'Whether hosts that are dead are fenced.' }),
+    fencing: Type.Integer({ description: 'Hosts that are to be proven off. Unit: count.' }),
+    suspects: Type.Integer({ description: 'Hosts that are not heard, nor fenced. Unit: count.' }),
+    exposed: Type.Integer({
+      description: 'Hosts whose fence devices could not do it, or not all. Unit: count.'
+    })
   }),
   notifications: Type.Integer({ description: 'Warnings and alarms of the last hour.' }),
   eventLoopDelay: Strict({ p50Ms: Type.Number(), p99Ms: Type.Number(), maxMs: Type.Number() })
@@ -129,7 +138,7 @@ async function summary(service: Service) {
   const capacity = { memoryMib: 0, memoryPromisedMib: 0, vcpus: 0, vcpusPromised: 0 }
   const hosts: Record<string, number> = {}
   for (const host of view.all('host').values()) {
-    count(hosts, phaseOf(host, view.heard(host.name), now.monotonic))
+    count(hosts, standingShown(view, host, now.monotonic))
     const one = capacityOf(view, host)
     for (const key of ['memoryMib', 'memoryPromisedMib', 'vcpus', 'vcpusPromised'] as const) {
       capacity[key] += one?.[key] ?? 0
@@ -151,9 +160,16 @@ async function summary(service: Service) {
     hosts,
     instances: await instancesByPhase(service),
     capacity,
+    healing: healingOf(service),
     notifications,
     eventLoopDelay: service.meters.eventLoopDelay()
   }
+}
+
+function healingOf({ reign }: Service) {
+  const { armed, fenced, suspects, exposed } = healingStatus(reign.view, reign.now())
+  const fencing = fenced.filter(({ phase }) => phase === 'fencing').length
+  return { armed, fencing, suspects: suspects.length, exposed: exposed.length }
 }
 
 async function instancesByPhase(service: Service): Promise<Readonly<Record<string, number>>> {
@@ -173,7 +189,8 @@ const count = (counts: Record<string, number>, key: string): void => {
 }
 
 async function samples(service: Service): Promise<readonly Sample[]> {
-  const { hosts, instances, capacity, position, epoch, recording } = await summary(service)
+  const { hosts, instances, capacity, healing, ...cloud } = await summary(service)
+  const { position, epoch, recording } = cloud
   const gauge = (name: string, help: string, value: number): Sample => ({
     name,
     help,
@@ -198,6 +215,10 @@ async function samples(service: Service): Promise<readonly Sample[]> {
     ),
     gauge('remuda_journal_position', 'Last place in the journal.', position),
     gauge('remuda_epoch', 'How often a controller has begun to lead.', epoch),
+    gauge('remuda_healing_armed', 'Whether dead hosts are fenced.', Number(healing.armed)),
+    gauge('remuda_hosts_fencing', 'Hosts that are to be proven off.', healing.fencing),
+    gauge('remuda_hosts_suspect', 'Hosts that are not heard, nor fenced.', healing.suspects),
+    gauge('remuda_hosts_exposed', 'Hosts that could not be fenced.', healing.exposed),
     gauge('remuda_recording', 'Whether changes can be recorded.', Number(recording)),
     gauge('remuda_leading', 'Whether this candidate leads.', Number(service.ledger.isOpen)),
     gauge('remuda_event_listeners', 'Clients that follow the events.', service.feed.listeners),

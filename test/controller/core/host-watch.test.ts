@@ -1,6 +1,7 @@
 import test from 'ava'
 import { documentOf } from '../../../controller/core/documents.ts'
 import { type HostSeen, watchHosts } from '../../../controller/core/host-watch.ts'
+import { Rack } from '../../world/rack.ts'
 import { type SampleCloud, sampleCloud } from '../../world/sample-cloud.ts'
 
 /** Watches after so much time, and folds what is to be told. */
@@ -49,4 +50,24 @@ test('a host whose libvirt does not answer says so in a condition, and it is tol
   t.is(libvirt?.status, 'false')
   cloud.report('h1', { number: 3 })
   t.is(watch(cloud, news.seen).commits[0]?.decisions[0]?.because, 'libvirt answers again')
+})
+
+test('a fence device that falls silent is an alarm before it is needed, once', t => {
+  const rack = new Rack()
+  const { cloud } = rack
+  const device = { level: 1, name: 'lab switch of h1', power: 'on' as const }
+  rack.saidDevices('h1', [{ ...device, reachable: true }])
+  let news = watch(cloud, new Map())
+  rack.saidDevices('h1', [{ ...device, reachable: false, because: 'nobody listens' }])
+  news = watch(cloud, news.seen)
+  t.regex(news.commits[0]?.decisions[0]?.because ?? '', /lab switch of h1: nobody listens/)
+  news = watch(cloud, news.seen)
+  t.deepEqual(news.commits, [], 'it was told already')
+  rack.saidDevices('h1', [{ ...device, reachable: true }])
+  watch(cloud, news.seen)
+  const told = events(cloud).filter(([reason]) => String(reason).startsWith('fence-device'))
+  t.deepEqual(told, [
+    ['fence-device-silent', 'alarm', 1],
+    ['fence-device-answers', 'notice', 1]
+  ])
 })

@@ -162,3 +162,24 @@ test('who confirms that a host is off is told what comes of it, and types its na
   t.deepEqual(said(), ['/v1/hosts/h2/confirm-off'])
   t.is((await typeLine(line, { server: api.url })).code, 2)
 })
+
+const heal = { armed: true, fencing: 0, suspects: 0, exposed: 0 }
+
+for (const [what, said, line] of [
+  ['all is well', heal, 'armed'],
+  ['it is disarmed', { ...heal, armed: false }, 'disarmed: no host is fenced: remuda ha status'],
+  [
+    'hosts are ill',
+    { ...heal, fencing: 1, suspects: 2, exposed: 3 },
+    '1 being fenced, 2 not heard, 3 could not be fenced: remuda ha status'
+  ]
+] as const) {
+  test(`status says in one line where ${what}`, async t => {
+    await using api = await FakeApi.start()
+    const usual = (await (await fetch(`${api.url}/v1/status`)).json()) as object
+    api.intercept = ({ path: asked }) =>
+      asked === '/v1/status' ? { status: 200, body: { ...usual, healing: said } } : undefined
+    const { output } = await typeLine('status', { server: api.url })
+    t.is(/^healing +(.*)$/m.exec(output)?.[1], line)
+  })
+}

@@ -51,6 +51,7 @@ const columnsOfKind: { readonly [K in Kind]: readonly Column[] } = {
     column('heard', 'status.lastHeardAt'),
     age,
     wide('schedulable', 'spec.schedulable'),
+    wide('fence', 'conditions.fence'),
     wide('kvm', 'status.facts.kvm.works'),
     wide('agent', 'status.agentVersion'),
     wide('kernel', 'status.facts.kernel'),

@@ -10,6 +10,7 @@ import { colourOf } from '../output/values.ts'
 import { oneLine } from '../terminal.ts'
 import { type Cloud, checkAgent, checkCloud, checkControllers, checkHere } from './doctor-cloud.ts'
 import { checkEnsemble, checkEnsembleOf } from './doctor-ensemble.ts'
+import { checkHealing } from './doctor-healing.ts'
 import {
   checkClock,
   checkConfiguration,
@@ -68,6 +69,7 @@ async function makeChecks(invocation: Invocation): Promise<readonly Check[]> {
     add(...(agent.state === 'warn' ? machine.map(softened) : machine))
   }
   add(...(await checkCloud(invocation, cloud)))
+  add(...(await checkHealing(invocation, cloud)))
   add(checkClock({ theirs: cloud.clock, now: Date.now(), root: '/' }))
   return checks
 }

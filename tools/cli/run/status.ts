@@ -25,6 +25,13 @@ export type CloudStatus = {
     readonly vcpus: number
     readonly vcpusPromised: number
   }
+  /** Older controllers do not say. */
+  readonly healing?: {
+    readonly armed: boolean
+    readonly fencing: number
+    readonly suspects: number
+    readonly exposed: number
+  }
   readonly notifications: number
   readonly eventLoopDelay: {
     readonly p50Ms: number
@@ -69,6 +76,7 @@ function describe(status: CloudStatus, paint: Paint): string {
     ['instances', countsOf(status.instances, paint) || 'none: remuda instance create --help'],
     ['memory', memory],
     ['vcpus', vcpus],
+    ...(status.healing ? [['healing', healingOf(status.healing, paint)] as const] : []),
     [
       'warnings',
       status.notifications === 0
@@ -82,6 +90,19 @@ function describe(status: CloudStatus, paint: Paint): string {
     ]
   ]
   return rows.map(([name, text]) => `${paint('dim', name.padEnd(12))}${text}\n`).join('')
+}
+
+function healingOf(
+  { armed, fencing, suspects, exposed }: NonNullable<CloudStatus['healing']>,
+  paint: Paint
+): string {
+  const parts = [
+    ...(armed ? [] : [paint('red', 'disarmed: no host is fenced')]),
+    ...(fencing > 0 ? [paint('red', `${fencing} being fenced`)] : []),
+    ...(suspects > 0 ? [paint('red', `${suspects} not heard`)] : []),
+    ...(exposed > 0 ? [paint('yellow', `${exposed} could not be fenced`)] : [])
+  ]
+  return parts.length === 0 ? 'armed' : `${parts.join(', ')}: remuda ha status`
 }
 
 const round = (value: number): string => value.toFixed(1)
