@@ -59,7 +59,8 @@ const liveKinds: ReadonlySet<string> = new Set([
   'images',
   'networks',
   'status',
-  'ha'
+  'ha',
+  'capacity'
 ])
 
 /** The same, one by one. */

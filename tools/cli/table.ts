@@ -2,6 +2,7 @@
 import type { Command, Noun } from './command.ts'
 import { size, tenant, token } from './commands/access.ts'
 import { anyCommands } from './commands/any.ts'
+import { capacity } from './commands/capacity.ts'
 import { cluster } from './commands/cluster.ts'
 import { ha } from './commands/ha.ts'
 import { host } from './commands/host.ts'
@@ -22,7 +23,7 @@ export type Section = {
 
 /** Everything that there is, in the parts of the help. */
 export const sections: readonly Section[] = [
-  { title: 'Start here', nouns: [], commands: [status, doctor, version, completion] },
+  { title: 'Start here', nouns: [], commands: [status, capacity, doctor, version, completion] },
   {
     title: 'Resources',
     nouns: [host, instance, image, volume, pool, network, subnet, port, size, tenant, token],

@@ -11,6 +11,7 @@ import { validator, withDefaults } from '#shared/model/validate.ts'
 import { positionHeader, positionOf } from '../position.ts'
 import { backupRoutes } from './backup.ts'
 import { candidateRoutes } from './candidates.ts'
+import { capacityRoutes } from './capacity.ts'
 import { cloudRoutes } from './cloud.ts'
 import { clusterRoutes } from './cluster.ts'
 import { components, referring } from './components.ts'
@@ -47,6 +48,7 @@ const clientGone = new Fault('aborted', 'the client has its answer, or is gone')
 /** Every route of the API but that of its own description. */
 export const routesOf = (service: Service): readonly Route[] => [
   ...cloudRoutes(service),
+  ...capacityRoutes(service),
   ...clusterRoutes(service),
   ...backupRoutes(service),
   ...candidateRoutes(service),

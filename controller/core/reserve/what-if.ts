@@ -1,0 +1,94 @@
+/** A ground of one's own to think on: as the cloud is, or as it would be with other hosts. */
+import type { Host } from '#shared/model/host.ts'
+import { type Refusal, refuse } from '../refusal.ts'
+import type { Moment, View } from '../view.ts'
+import { byPriority } from './evacuee.ts'
+import { Ground, type Row } from './ground.ts'
+import { planOf } from './plan.ts'
+import { surveyed } from './survey.ts'
+
+/** Other hosts than there are. */
+export type WhatIf = {
+  /** Names of hosts that were gone, and what was on them elsewhere. */
+  readonly without: readonly string[]
+  /** So many more hosts that are empty, each like one that is there. */
+  readonly with: readonly { readonly count: number; readonly like: string }[]
+}
+
+/** Hosts that are thought up at most. */
+export const thoughtUpMax = 1_000
+
+/** A ground that is nobody else's, and who would have found no place on it. */
+export type Imagined = { readonly ground: Ground; readonly stranded: readonly string[] }
+
+/** Imagines it; refuses hosts that are not there or whose hardware is not known. */
+export function imagined(view: View, wish: WhatIf, now: Moment): Imagined | Refusal {
+  const ground = surveyed(view, now)
+  const names = [...wish.without, ...wish.with.map(({ like }) => like)]
+  const unknown = names.find(name => !ground.rows.some(({ host }) => host.name === name))
+  if (unknown !== undefined) {
+    return refuse('not-found', `there is no host "${unknown}"`, { next: ['remuda host list'] })
+  }
+  const bare = wish.with.find(({ like }) => !rowNamed(ground, like).candidate.capacity)
+  if (bare) {
+    return refuse('conflict', `cannot think of hosts like ${bare.like}: its hardware is unknown`, {
+      reasons: ['it has not reported to this controller yet'],
+      next: [`remuda host show ${bare.like}`]
+    })
+  }
+  const more = wish.with.reduce((sum, { count }) => sum + count, 0)
+  if (more > thoughtUpMax) {
+    return refuse('invalid', `cannot think of ${more} more hosts: at most ${thoughtUpMax}`)
+  }
+  const whole = new Ground(ground.wants)
+  whole.fill([...ground.rows, ...wish.with.flatMap(one => likeRows(ground, one))])
+  whole.waiting = ground.waiting
+  return wish.without.length === 0 ? { ground: whole, stranded: [] } : emptied(whole, wish.without)
+}
+
+const rowNamed = (ground: Ground, name: string): Row =>
+  ground.rows.find(({ host }) => host.name === name)!
+
+function likeRows(
+  ground: Ground,
+  { count, like }: { readonly count: number; readonly like: string }
+): readonly Row[] {
+  const { candidate, host } = rowNamed(ground, like)
+  const { recovery: _, duty: __, ...decided } = host.decided
+  const open: Host = {
+    ...host,
+    spec: { ...host.spec, schedulable: true },
+    decided: { ...decided, approval: 'approved' }
+  }
+  return Array.from({ length: count }, (_, at) => {
+    const named = { ...open, name: `${like}+${at + 1}` }
+    const capacity = {
+      ...candidate.capacity!,
+      memoryPromisedMib: 0,
+      vcpusPromised: 0,
+      instances: 0
+    }
+    const empty = { ...candidate, host: named, phase: 'online' as const, capacity, orderBytes: 0 }
+    return { host: named, candidate: empty, evacuees: [] }
+  })
+}
+
+/** The ground without some hosts, and what was on them where it would have gone. */
+function emptied(ground: Ground, without: readonly string[]): Imagined {
+  const lost = without.map(name => ground.rows.findIndex(({ host }) => host.name === name))
+  const { stranded, taken } = planOf(ground, lost)
+  const rows = [...ground.rows]
+  for (const { host, evacuees, ...left } of taken) {
+    const row = rows[host]!
+    const { memoryMib = 0, vcpus = 0, orderBytes = 0 } = row.more ?? {}
+    const more = {
+      memoryMib: memoryMib + ground.freeMib[host]! - left.freeMib,
+      vcpus: vcpus + ground.freeVcpus[host]! - left.freeVcpus,
+      orderBytes: orderBytes + ground.freeBytes[host]! - left.freeBytes
+    }
+    rows[host] = { ...row, more, evacuees: [...row.evacuees, ...evacuees].sort(byPriority) }
+  }
+  const rest = new Ground(ground.wants)
+  rest.fill(rows.filter((_, host) => !lost.includes(host)))
+  return { ground: rest, stranded: stranded.map(({ name }) => name) }
+}

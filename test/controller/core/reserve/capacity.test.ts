@@ -1,0 +1,116 @@
+import test from 'ava'
+import { isRefusal } from '../../../../controller/core/refusal.ts'
+import { type Outlook, outlookOf } from '../../../../controller/core/reserve/outlook.ts'
+import { promiseOf, strandingSentence } from '../../../../controller/core/reserve/promise.ts'
+import { reserveOf } from '../../../../controller/core/reserve/settings.ts'
+import { imagined, type WhatIf } from '../../../../controller/core/reserve/what-if.ts'
+import { RandomCloud } from './random-cloud.ts'
+
+const plain = { memoryMib: 4_608, vcpusPerThread: 4, rack: 0, lxc: false }
+const vm = { type: 'vm', pool: 'far', vcpus: 1, priority: 500, highlyAvailable: true } as const
+const big = { ...vm, memoryMib: 2_048, desiredPower: 'running' } as const
+
+const nothing: WhatIf = { without: [], with: [] }
+
+function outlook(random: RandomCloud, whatIf: WhatIf = nothing): Outlook {
+  const { view, context } = random.cloud
+  const thought = imagined(view, whatIf, context.now)
+  if (isRefusal(thought)) throw new Error(JSON.stringify(thought.refused))
+  const look = outlookOf(view, thought.ground, reserveOf(view))
+  for (;;) {
+    const step = look.next()
+    if (step.done) return step.value
+  }
+}
+
+const left = (look: Outlook, name: string) => look.sizes.find(size => size.name === name)!
+
+/** Three hosts of 4 GiB for instances each, and the size `big`. */
+function three(healing = { reserveHosts: 1 }): RandomCloud {
+  const random = new RandomCloud([plain, plain, plain], healing)
+  const spec = { vcpus: 1, memoryMib: 2_048 }
+  random.cloud.done({ verb: 'create', kind: 'size', name: 'big', spec })
+  return random
+}
+
+test('what is left is told as it is and after the worst loss', t => {
+  const random = three()
+  random.cloud.done(random.wish(big))
+  const size = left(outlook(random), 'big')
+  t.like(size, { now: 5, after: 3, limit: 'memory', byMemory: 5 })
+})
+
+test('as many can be created as are left after the loss, and then it says which loss', t => {
+  const random = three()
+  const { after } = left(outlook(random), 'big')
+  t.is(after, 4)
+  for (let number = 0; number < after; number += 1) random.cloud.done(random.wish(big))
+  t.is(promiseOf(random.cloud.view, random.cloud.context.now).state, 'kept')
+  const verdict = random.cloud.judged(random.wish(big))
+  t.true(isRefusal(verdict))
+  if (!isRefusal(verdict)) return
+  const { code, message, reasons, next } = verdict.refused
+  t.is(code, 'capacity')
+  t.regex(message, /none of 3 hosts can take it and keep the reserve/)
+  t.regex(reasons[0]!, /^if h\d is lost, i\d \(2048 MiB\) could start nowhere: 0 MiB are left/)
+  t.is(next[0], 'remuda capacity')
+})
+
+test('a host that is thought away leaves its instances to others, one thought up is empty', t => {
+  const random = three({ reserveHosts: 0 })
+  for (let number = 0; number < 3; number += 1) random.cloud.done(random.wish(big))
+  t.like(left(outlook(random), 'big'), { now: 3, after: 1 })
+  t.like(left(outlook(random, { ...nothing, without: ['h1'] }), 'big'), { now: 1 })
+  const more = { ...nothing, with: [{ count: 2, like: 'h1' }] }
+  t.like(left(outlook(random, more), 'big'), { now: 7, after: 5 })
+  const { view, context } = random.cloud
+  const unknown = imagined(view, { ...nothing, without: ['h9'] }, context.now)
+  t.true(isRefusal(unknown))
+  const full = imagined(view, { ...nothing, without: ['h0', 'h1'] }, context.now)
+  t.is(isRefusal(full) ? undefined : full.stranded.length, 1)
+})
+
+test('what was there before the reserve was raised is left alone, and the promise is told', t => {
+  const random = three({ reserveHosts: 0 })
+  for (let number = 0; number < 6; number += 1) random.cloud.done(random.wish(big))
+  random.heal({ reserveHosts: 1 })
+  const { view, context } = random.cloud
+  const { state, strandings } = promiseOf(view, context.now)
+  t.is(state, 'broken')
+  t.is(strandings.length, 3)
+  t.regex(strandingSentence(strandings[0]!), /^if h0 is lost, .*, 4096 MiB in all, could start/)
+  const one = random.instance(0)!
+  random.cloud.done({ verb: 'power', id: one.id, power: 'stopped' })
+  t.true(
+    isRefusal(random.cloud.judged({ verb: 'power', id: one.id, power: 'running' })),
+    'it would take the room in which another could start'
+  )
+  const small = { ...big, memoryMib: 128, highlyAvailable: false, pool: 'local' } as const
+  t.false(isRefusal(random.cloud.judged(random.wish({ ...small, desiredPower: 'stopped' }))))
+})
+
+test('a host is not closed while a loss would need it; open again it may always be', t => {
+  const random = three()
+  for (let number = 0; number < 3; number += 1) random.cloud.done(random.wish(big))
+  const close = (at: number, schedulable = false) => {
+    const { id, labels, spec } = random.hostAt(at)
+    return { verb: 'change', kind: 'host', id, labels, spec: { ...spec, schedulable } } as const
+  }
+  t.false(isRefusal(random.cloud.judged(close(0))), 'two others have room for one more each')
+  random.cloud.done(random.wish(big))
+  const { indexes } = random.cloud.view
+  const alone = [0, 1, 2].find(at => indexes.of('host-instances', `h${at}`).size === 1)!
+  const verdict = random.cloud.judged(close(alone))
+  t.true(isRefusal(verdict), 'another one has two, for which one host is left with room for one')
+  if (!isRefusal(verdict)) return
+  const { message, reasons } = verdict.refused
+  t.is(
+    message,
+    `cannot change host h${alone}: the room that is kept for the loss of any 1 host would be gone`
+  )
+  t.regex(reasons[0]!, /^if h\d is lost, i\d \(2048 MiB\) could start nowhere/)
+  random.heal({})
+  random.cloud.done(close(alone))
+  random.heal({ reserveHosts: 1 })
+  random.cloud.done(close(alone, true))
+})
