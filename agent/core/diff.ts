@@ -8,6 +8,7 @@
  * The verdicts that say what to do also say, for the report, why it is not done yet.
  */
 import type { Ms } from '#shared/units.ts'
+import { diffCutOff, mayWhileCutOff } from './diff-cut-off.ts'
 import { diffInstance, type InstanceVerdict } from './diff-instance.ts'
 import { diffNetworks, type NetworksVerdict } from './diff-networks.ts'
 import { diffReboot } from './diff-reboot.ts'
@@ -55,6 +56,8 @@ export type Plan = {
 export function diff(situation: Situation): Plan {
   const verdicts = judge(situation)
   const all: readonly Matter[] = [
+    // First: what is ended for want of a lease is not to be asked to shut down, or sent, beside it.
+    ...diffCutOff(verdicts.sorted.own, situation),
     ...verdicts.pools,
     ...verdicts.images,
     ...verdicts.volumes,
@@ -155,6 +158,7 @@ function withoutSight(verdict: InstanceVerdict, situation: Situation): InstanceV
 function isAllowed(step: Step, situation: Situation): boolean {
   const { origin, observed, services } = situation
   if (!mayAct(origin) && !isForStart(step, services)) return false
+  if (situation.cutOff && !mayWhileCutOff(step, situation.order)) return false
   switch (step.type) {
     case 'create-domain':
     case 'shutdown':

@@ -5,6 +5,7 @@ import type { Memory } from './memory.ts'
 import type { Moment } from './moment.ts'
 import type { Observed } from './observed.ts'
 import { type Retry, retrySentence } from './retry.ts'
+import type { CutOff } from './self-fence.ts'
 import { keyOf, laneOf, type Step, stepFingerprint } from './steps.ts'
 
 /**
@@ -39,6 +40,8 @@ export type Situation = {
    * but nothing is said or sent on which another host would build.
    */
   readonly isUnkept?: boolean
+  /** Set while this host has no lease and needs one: see self-fence.ts. */
+  readonly cutOff?: CutOff | undefined
   /** Instances, by id, that this host may start before any controller is there. */
   readonly services: ReadonlySet<string>
   readonly observed: Observed

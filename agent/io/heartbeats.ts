@@ -8,6 +8,8 @@ import type { AgentMesh } from '../core/ports.ts'
 export type HeartbeatValues = {
   /** The highest epoch that the agent has seen, and the generation that it last took on. */
   readonly seen: () => { readonly epoch: number; readonly generation: number }
+  /** Notes that one is sent now; gives the run to name where a lease is needed. */
+  readonly sending?: (number: number) => string | undefined
 }
 
 /** Tells the controller twice a second that this agent is alive, until the signal aborts. */
@@ -24,7 +26,10 @@ export async function sendHeartbeats(
   using lag = new LoopLag()
   const send = (number: number): void => {
     const { epoch, generation } = values.seen()
-    mesh.send({ type: 'heartbeat', number, loopLagMs: lag.take(), epoch, generation })
+    const run = values.sending?.(number)
+    const loopLagMs = lag.take()
+    const named = run === undefined ? {} : { run }
+    mesh.send({ type: 'heartbeat', number, loopLagMs, epoch, generation, ...named })
   }
   await beat(options, send, signal)
 }

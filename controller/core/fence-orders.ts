@@ -5,7 +5,7 @@ import type { Ms } from '#shared/units.ts'
 import type { FenceOrder } from '#shared/wire/fence.ts'
 import { splitOf } from './evacuation.ts'
 import { wantOfTest } from './fence-test.ts'
-import { newcomerMs } from './suspicion.ts'
+import { newcomerMs } from './suspicion-times.ts'
 import type { View } from './view.ts'
 
 /**

@@ -10,6 +10,7 @@
  *
  * Proof is what bootd says of this very fence: a device that is not the host has read *off* twice.
  * Or an operator's word, or the host's own: a boot that is another one than that which was lost.
+ * Or that its own watchdog must have reset it by now; see self-fence.ts.
  * Nothing else is proof: no return code, no silence however long, no reset.
  *
  * From `fencing` on the host gets no orders, so nothing new can begin there.
@@ -22,6 +23,7 @@ import type { FenceState } from '#shared/wire/fence.ts'
 import { type Context, decision, isoOf } from './admission/context.ts'
 import type { Change, Commit } from './commit.ts'
 import { notification } from './notification.ts'
+import { expiryOf, isSameSelfFence, selfFenceOf } from './self-fence.ts'
 import { subjectOf } from './subject.ts'
 import { suspicionOf } from './suspicion.ts'
 import type { HostHeard, View } from './view.ts'
@@ -35,7 +37,9 @@ export function* fencings(view: View, context: Context): Iterable<Commit> {
     const { recovery } = host.decided
     const commit = recovery
       ? nextOfRecovery(view, { host, recovery }, context)
-      : (beginning(view, host, context) ?? booted(view, host, context))
+      : (beginning(view, host, context) ??
+        booted(view, host, context) ??
+        reliance(view, host, context))
     if (commit) yield commit
   }
 }
@@ -80,6 +84,26 @@ function booted(view: View, host: Host, context: Context): Commit | undefined {
   return change(view, after, context, { verb: 'host-booted', message, severity: 'notice' })
 }
 
+/** Records what the next controller, too, may rely on, before anything is built on it. */
+function reliance(view: View, host: Host, context: Context): Commit | undefined {
+  const { selfFence: known, ...decided } = host.decided
+  const selfFence = selfFenceOf(view, host)
+  if (isSameSelfFence(known, selfFence)) return undefined
+  const after: Host = { ...host, decided: { ...decided, ...(selfFence && { selfFence }) } }
+  const wasArmed = known?.armed !== undefined
+  if (wasArmed === (selfFence?.armed !== undefined)) {
+    return { changes: [{ op: 'put', resource: after }], decisions: [] }
+  }
+  const message = wasArmed
+    ? 'nothing can be relied on any more of its self-fence'
+    : `fences itself ${formatMs(selfFence!.limitMs)} after its last lease: its watchdog ` +
+      `${selfFence!.armed!.identity} (${formatMs(selfFence!.armed!.timeoutMs)}) is armed`
+  return {
+    changes: [{ op: 'put', resource: after }],
+    decisions: [decision(context, 'self-fence', message, subjectOf(host))]
+  }
+}
+
 type Lost = { readonly host: Host; readonly recovery: HostRecovery }
 
 function nextOfRecovery(view: View, lost: Lost, context: Context): Commit | undefined {
@@ -98,7 +122,7 @@ function nextOfFencing(view: View, lost: Lost, context: Context): Commit | undef
     return fenced(view, lost, { verdict: 'off-confirmed', because }, context)
   }
   const heard = view.heard(host.name)
-  if (!isHeardSince(heard, recovery.since)) return undefined
+  if (!isHeardSince(heard, recovery.since)) return expired(view, lost, context)
   const { report } = heard
   if (!report) return undefined
   const isSame = report.bootId === recovery.bootId
@@ -106,6 +130,16 @@ function nextOfFencing(view: View, lost: Lost, context: Context): Commit | undef
     ? 'heard again before it was proven off: the fence is withdrawn, nothing has moved'
     : `back by itself with boot ${report.bootId}: what ran there has ended, and starts there again`
   return back(view, host, context, { verb: 'fence-withdrawn', message, severity: 'warning' })
+}
+
+/** Where no device proves it, the host's own end does, some time after its last lease. */
+function expired(view: View, lost: Lost, context: Context): Commit | undefined {
+  const expiry = expiryOf(view, lost.host, lost.recovery)
+  const now = context.now.monotonic
+  if (expiry?.at === undefined || now < expiry.at) return undefined
+  const late = formatMs(Math.max(0, now - expiry.at))
+  const because = `${expiry.because}; that was over ${late} ago`
+  return fenced(view, lost, { verdict: 'expired', because }, context)
 }
 
 /** What bootd says counts for the fence that it was asked for, and for no other one. */

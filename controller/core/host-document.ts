@@ -11,6 +11,7 @@ import { capacityOf } from './capacity.ts'
 import { dutyShown } from './duty-document.ts'
 import { fenceReadiness } from './fence-readiness.ts'
 import { phaseOf } from './liveness.ts'
+import { expiryOf } from './self-fence.ts'
 import { condition, type Shown } from './shown.ts'
 import { silenceOf } from './silence.ts'
 import { type Standing, standingOf } from './standing.ts'
@@ -142,7 +143,9 @@ function kvmWorks(view: View, host: Host): readonly Condition[] {
 
 /** How far a fence is, by what bootd said last. */
 export function fenceWords(view: View, host: Host): string {
+  const expiry = host.decided.recovery && expiryOf(view, host, host.decided.recovery)
   if ((host.spec.fence ?? []).length === 0) {
+    if (expiry) return `it has no fence device, but ${expiry.because}`
     return `it has no fence device; if it is off: remuda host confirm-off ${host.name}`
   }
   const state = view.fence(host.name)

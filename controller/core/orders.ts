@@ -12,6 +12,7 @@ import type {
   OrderVolume
 } from '#shared/wire/order.ts'
 import { rangeOf } from './addresses.ts'
+import { orderedLimit } from './self-fence.ts'
 import { defaultTenant, subjectOf } from './subject.ts'
 import type { View } from './view.ts'
 
@@ -29,6 +30,7 @@ export function orderFor(view: View, host: Host, context: OrderContext): Order {
   const volumes = held(view, 'volume', view.indexes.of('host-volumes', host.name))
   const coming = new Set(arrivals.flatMap(instance => instance.decided.volumes))
   for (const { id } of volumes) coming.delete(id)
+  const limitMs = orderedLimit(host)
   const wanted = [...instances, ...arrivals].filter(instance => !instance.decided.deletedAt)
   const images = new Set(volumes.flatMap(volume => volume.decided.imageId ?? []))
   const networks = new Set(
@@ -55,6 +57,7 @@ export function orderFor(view: View, host: Host, context: OrderContext): Order {
       return moving ? { ...order, ...wayOf(view, instance, { moving, host }) } : order
     }),
     ...rebootOf(host),
+    ...(limitMs !== undefined && { selfFence: { limitMs } }),
     noticesKept: noticesKept(view, host)
   }
 }

@@ -13,18 +13,12 @@
  */
 import type { Host } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
+import { canExpire } from './self-fence.ts'
 import { corroborationOf } from './silence.ts'
+import { hungMs, newcomerMs, suspectMs, unwitnessedMs } from './suspicion-times.ts'
 import type { View } from './view.ts'
 import { corroborationSentence } from './witnesses.ts'
 
-/** Five heartbeats. */
-export const suspectMs: Ms = 2_500
-/** A machine that takes calls may only be slow. */
-export const hungMs: Ms = 15_000
-/** One that this controller has never heard gets the time to be dialled. */
-export const newcomerMs: Ms = 4_000
-/** Nobody could look for it, though others are heard. */
-export const unwitnessedMs: Ms = 20_000
 /** Losses within this time count together. */
 export const brakeWindowMs: Ms = 60_000
 /**
@@ -117,7 +111,7 @@ function heldBy(
     const why = `fencing is disarmed since ${disarmed.at} by ${disarmed.by}: ${disarmed.because}`
     return held('disarmed', why, 'remuda ha arm')
   }
-  if ((host.spec.fence ?? []).length === 0) {
+  if ((host.spec.fence ?? []).length === 0 && !canExpire(view, host)) {
     return held('no-device', 'it has no fence device, so nothing can prove that it is off', confirm)
   }
   const { missing, total } = missingHosts(view, now)

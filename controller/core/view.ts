@@ -43,6 +43,8 @@ export type HostHeard = {
   readonly heardAtWall: Ms | undefined
   readonly loopLagMs: number
   readonly report: Report | undefined
+  /** The newest heartbeat of a host that needs a lease. */
+  readonly beat?: { readonly run: string; readonly number: number } | undefined
 }
 
 /** What can be folded: commits change what should be, all others what is known of hosts. */
@@ -53,8 +55,11 @@ export type Fact =
       readonly type: 'heartbeat'
       readonly host: string
       readonly loopLagMs: number
+      readonly beat?: HostHeard['beat']
       readonly at: Moment
     }
+  /** The newest heartbeat of a host is echoed to it: that gives it a lease. */
+  | { readonly type: 'echo'; readonly host: string }
   | {
       readonly type: 'link'
       readonly host: string
@@ -62,7 +67,13 @@ export type Fact =
       readonly because: string
     }
   | { readonly type: 'fences'; readonly states: readonly FenceState[]; readonly at: Moment }
-  | { readonly type: 'turn'; readonly at: Moment }
+  /** `alone`: nothing keeps another controller of the same journal from going on beside this. */
+  | {
+      readonly type: 'turn'
+      readonly at: Moment
+      readonly epoch?: number
+      readonly alone?: boolean
+    }
 
 /** A gap between two turns that is longer is a time in which nobody was listened to. Unit: ms. */
 const inattentiveMs: Ms = 1_500
@@ -98,6 +109,9 @@ export class View {
   })
   readonly #heard = new Map<string, HostHeard>()
   readonly #fences = new Map<string, FenceState>()
+  /** When those heartbeats of hosts were heard that were echoed last. */
+  readonly #leased = new Map<string, Ms>()
+  #reign: { readonly since: Ms; readonly epoch: number; readonly alone: boolean } | undefined
   #turnAt: Ms = Number.NEGATIVE_INFINITY
   #listeningSince: Ms = Number.NEGATIVE_INFINITY
   readonly #dirty = new Set<string>()
@@ -146,6 +160,20 @@ export class View {
   get listeningSince(): Ms {
     return this.#listeningSince
   }
+  /**
+   * Since when a host that is not echoed has had no lease from anybody: no later than we have heard
+   * the heartbeat that we have echoed last, nor than our own beginning, when the controller before
+   * could give none any more. One without an election may go on, though: then only a host that has
+   * seen our epoch listens to nobody else. Undefined: it cannot be known.
+   */
+  unleasedSince(host: string): Ms | undefined {
+    const reign = this.#reign
+    if (!reign) return undefined
+    const { report } = this.heard(host)
+    if (reign.alone && (!report || report.epoch < reign.epoch)) return undefined
+    const seenAt = reign.alone ? this.heard(host).heardAt! : reign.since
+    return Math.max(seenAt, this.#leased.get(host) ?? Number.NEGATIVE_INFINITY)
+  }
   replies(): ReadonlyMap<string, KeptReply> {
     return this.#records.all('reply')
   }
@@ -175,7 +203,7 @@ export class View {
       case 'heartbeat': {
         const { monotonic: heardAt, wall: heardAtWall } = fact.at
         const before = this.heard(fact.host)
-        const heard = { heardAt, heardAtWall, loopLagMs: fact.loopLagMs }
+        const heard = { heardAt, heardAtWall, loopLagMs: fact.loopLagMs, beat: fact.beat }
         this.#heard.set(fact.host, { ...before, connected: true, ...heard })
         return undefined
       }
@@ -191,8 +219,15 @@ export class View {
       case 'fences':
         for (const state of fact.states) this.#foldFence(state)
         return undefined
+      case 'echo': {
+        const { heardAt } = this.heard(fact.host)
+        if (heardAt !== undefined) this.#leased.set(fact.host, heardAt)
+        return undefined
+      }
       case 'turn': {
         const { monotonic } = fact.at
+        const { epoch = 1, alone = false } = fact
+        this.#reign = { since: this.#reign?.since ?? monotonic, epoch, alone }
         if (monotonic - this.#turnAt > inattentiveMs) this.#listeningSince = monotonic
         this.#turnAt = monotonic
         return undefined
@@ -299,6 +334,7 @@ export class View {
     if (kind === 'host') {
       this.#heard.delete(before.name)
       this.#fences.delete(before.name)
+      this.#leased.delete(before.name)
       this.witnesses.forget(before.name)
     }
     this.#dirty.add(`${kind}/${id}`)

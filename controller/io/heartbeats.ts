@@ -12,20 +12,32 @@ import type { View } from '../core/view.ts'
 export type HeartbeatValues = {
   readonly epoch: () => number
   /** Every host of the mesh, with the newest generation of its order. */
-  readonly hosts: () => Iterable<{ readonly host: HostId; readonly generation: number }>
+  readonly hosts: () => Iterable<HostToBeat>
+}
+
+/** One that is told, the newest generation of its order, and which of its heartbeats we heard. */
+export type HostToBeat = {
+  readonly host: HostId
+  readonly generation: number
+  readonly echo?: NonNullable<Heartbeat['echo']>
 }
 
 /**
  * Every host that is let in, also one that is taken for dead: an agent answers whoever speaks to
- * it, and that it speaks is news.
+ * it, and that it speaks is news. But only one that is in use gets a lease, where it needs one: the
+ * view knows of it before it leaves. If it leaves: the mesh asks whether we still lead.
  */
-export function* hostsToBeat(view: View): Generator<{
-  readonly host: HostId
-  readonly generation: number
-}> {
+export function* hostsToBeat(view: View): Generator<HostToBeat> {
   for (const { name, decided } of view.all('host').values()) {
     if (decided.approval !== 'approved') continue
-    yield { host: decided.uuid as HostId, generation: view.indexes.hostGeneration(name) }
+    const to = { host: decided.uuid as HostId, generation: view.indexes.hostGeneration(name) }
+    const { beat: echo } = view.heard(name)
+    if (!echo || decided.recovery || decided.deletedAt !== undefined) {
+      yield to
+      continue
+    }
+    view.fold({ type: 'echo', host: name })
+    yield { ...to, echo }
   }
 }
 
@@ -44,8 +56,8 @@ export async function sendHeartbeats(
   const send = (number: number): void => {
     const epoch = values.epoch()
     const loopLagMs = lag.take()
-    for (const { host, generation } of values.hosts()) {
-      sendUnlessGone(mesh, host, { type: 'heartbeat', number, loopLagMs, epoch, generation })
+    for (const { host, ...said } of values.hosts()) {
+      sendUnlessGone(mesh, host, { type: 'heartbeat', number, loopLagMs, epoch, ...said })
     }
   }
   await beat(options, send, signal)

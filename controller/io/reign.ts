@@ -202,7 +202,8 @@ export class Reign {
     this.#woken = false
     const { election, clock, ledger } = this.#options
     if (!election.holds(clock.monotonic()) || ledger.broken) return
-    this.view.fold({ type: 'turn', at: this.now() })
+    const { alone } = election
+    this.view.fold({ type: 'turn', at: this.now(), epoch: ledger.epoch, alone })
     // Either the journal is an older copy, or we are deposed: then it does not let us raise it.
     if (this.#epochSeen >= ledger.epoch) await ledger.raiseAbove(this.#epochSeen)
     this.#dial()
@@ -325,14 +326,12 @@ export class Reign {
     }
     const { message } = said
     switch (message.type) {
-      case 'heartbeat':
-        this.view.fold({
-          type: 'heartbeat',
-          host: name,
-          loopLagMs: message.loopLagMs,
-          at: this.now()
-        })
+      case 'heartbeat': {
+        const { loopLagMs, run, number } = message
+        const beat = run === undefined ? undefined : { run, number }
+        this.view.fold({ type: 'heartbeat', host: name, loopLagMs, beat, at: this.now() })
         return
+      }
       case 'report': {
         const before = this.view.heard(name).report
         this.view.fold({ type: 'report', host: name, report: message, at: this.now() })

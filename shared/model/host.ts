@@ -12,6 +12,17 @@ import {
 } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
+/** How a host sees to it that nothing of it runs on once nobody hears it. */
+export const SelfFence = Strict({
+  limitMs: Type.Integer({
+    minimum: 15_000,
+    maximum: 600_000,
+    description:
+      'Without a controller for so long it ends what others could start, or its hardware ' +
+      'watchdog resets it. Unit: ms.'
+  })
+})
+
 /** What an operator may set of a host; all else is found out by its agent. */
 export const HostSpec = Strict({
   schedulable: Type.Boolean({
@@ -30,7 +41,8 @@ export const HostSpec = Strict({
     Words(['on', 'off'], {
       description: 'Whether it is switched on again once its instances are safe; left out: on.'
     })
-  )
+  ),
+  selfFence: Type.Optional(SelfFence)
 })
 export type HostSpec = DeepReadonly<Type.Static<typeof HostSpec>>
 
@@ -48,6 +60,8 @@ export type HostDecided = {
   readonly bootId?: string
   /** Where its peers look for it, as it last said: the next controller has not heard it yet. */
   readonly probeEndpoint?: string
+  /** What may be relied on of its self-fence; see controller/core/self-fence.ts. */
+  readonly selfFence?: HostSelfFence
   /** Set from the moment in which it is taken for dead until it is back. */
   readonly recovery?: HostRecovery
   /** Set while an operator has it emptied, or out of service. */
@@ -86,6 +100,18 @@ export type HostRecovery = {
     readonly because: string
     /** RFC 3339. */
     readonly at: string
+  }
+}
+
+/** What any controller may rely on when a host with a self-fence is not heard any more. */
+export type HostSelfFence = {
+  /** No longer limit can be in force there: recorded before an order says it. Unit: ms. */
+  readonly limitMs: number
+  /** Its watchdog, as it was when a limit was in force there; left out: nothing was heard of it. */
+  readonly armed?: {
+    readonly bootId: string
+    readonly identity: string
+    readonly timeoutMs: number
   }
 }
 

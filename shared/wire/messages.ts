@@ -38,7 +38,11 @@ export const Heartbeat = Strict({
   /** The sender's epoch: the controller's own, or the highest that the agent has seen. */
   epoch: Count(),
   /** The order that the agent last took on; on the controller's side the newest for this host. */
-  generation: Count()
+  generation: Count(),
+  /** The agent's run, where it needs a lease: then the controller says which it has heard. */
+  run: Type.Optional(Text(64)),
+  /** The newest heartbeat that the controller has heard: a lease from when that was sent. */
+  echo: Type.Optional(Strict({ run: Text(64), number: Count() }))
 })
 
 /** Opens a byte channel to an instance's console; data flows both ways until close. */

@@ -146,6 +146,8 @@ export const Order = Strict({
   volumes: Type.Array(OrderVolume, { maxItems: 50_000 }),
   networks: Type.Array(OrderNetwork, { maxItems: 10_000 }),
   instances: Type.Array(OrderInstance, { maxItems: 10_000 }),
+  /** Without a lease for so long it ends what others could start; left out: it never does. */
+  selfFence: Type.Optional(Strict({ limitMs: Count() })),
   /** The kernel's boot id of the boot that is to end; in another one there is nothing to do. */
   reboot: Type.Optional(Text(64)),
   /** Notices of this boot of the agent, up to this number, are in the journal: forget them. */
@@ -250,6 +252,22 @@ export const PeerSeen = Strict({
 })
 export type PeerSeen = DeepReadonly<Type.Static<typeof PeerSeen>>
 
+/** What stands behind a host's self-fence; see agent/core/self-fence.ts. */
+export const ReportSelfFence = Strict({
+  kind: Words(['hardware', 'software', 'none'], { description: 'Its watchdog; software: none.' }),
+  identity: Text(64),
+  /** How long after it was last pet it resets the host. */
+  timeoutMs: Count(),
+  /** Whether this run of the agent has started it, and nobody can stop it. */
+  armed: Type.Boolean(),
+  nowayout: Type.Boolean(),
+  /** The limit that is in force; left out: none. */
+  limitMs: Type.Optional(Count()),
+  /** Why it is not armed; empty: it is. */
+  because: Text(2048)
+})
+export type ReportSelfFence = DeepReadonly<Type.Static<typeof ReportSelfFence>>
+
 /** What a host holds, in full. Sent at each change, and unasked every few seconds. */
 export const Report = Strict({
   type: Type.Literal('report'),
@@ -311,6 +329,8 @@ export const Report = Strict({
   /** Where this host can be looked for by its peers, and by which list of them it goes. */
   probeEndpoint: Type.Optional(Text()),
   peersPrint: Type.Optional(Text(64)),
-  peers: Type.Optional(Type.Array(PeerSeen, { maxItems: 16 }))
+  peers: Type.Optional(Type.Array(PeerSeen, { maxItems: 16 })),
+  /** Left out: this host was never told to fence itself. */
+  selfFence: Type.Optional(ReportSelfFence)
 })
 export type Report = DeepReadonly<Type.Static<typeof Report>>

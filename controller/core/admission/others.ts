@@ -53,7 +53,7 @@ const changeable: { readonly [K in PlainKind | 'host']: readonly string[] } = {
   subnet: ['dns', 'first', 'last'],
   image: ['shared', 'source', 'sha256', 'minMemoryMib'],
   volume: ['sizeMib'],
-  host: ['schedulable', 'reservedMib', 'vcpusPerThread', 'fence', 'afterFence']
+  host: ['schedulable', 'reservedMib', 'vcpusPerThread', 'fence', 'afterFence', 'selfFence']
 }
 
 /** Judges a changed wish for a resource of these kinds that is there. */

@@ -1,0 +1,92 @@
+/**
+ * What a controller may rely on of hosts that fence themselves, and when that proves one off.
+ *
+ * A host that has a limit and an armed hardware watchdog lives, as far as others could start what
+ * runs there, only by our heartbeats: each gives it a lease from when it sent the heartbeat of its
+ * own that we echo. A host that is taken for dead gets none. So some time after the last one that
+ * it can have had, whatever became of it, it has ended what others could start, or was reset.
+ *
+ * That holds for whoever leads next, too, who knows nothing of what was echoed before: the one
+ * before could echo nothing any more when the new one began. What it must know is the longest limit
+ * that can be in force there, so that is recorded before an order says it, and made shorter only
+ * when the host has taken on an order that says so.
+ */
+import type { Host, HostRecovery, HostSelfFence } from '#shared/model/host.ts'
+import { formatMs, type Ms } from '#shared/units.ts'
+import type { Report } from '#shared/wire/order.ts'
+import { expiryMs } from './timing.ts'
+import type { View } from './view.ts'
+
+/** The limit that an order may say: never a longer one than is recorded. */
+export function orderedLimit({ spec, decided }: Host): Ms | undefined {
+  const known = decided.selfFence?.limitMs
+  if (known === undefined) return undefined
+  return Math.min(known, spec.selfFence?.limitMs ?? known)
+}
+
+/** What should be recorded of a host that is in use; undefined: it has no self-fence. */
+export function selfFenceOf(view: View, host: Host): HostSelfFence | undefined {
+  const { spec, decided } = host
+  if (!spec.selfFence || decided.approval !== 'approved') return undefined
+  const wished = spec.selfFence.limitMs
+  const known = decided.selfFence
+  const { report } = view.heard(host.name)
+  const limitMs = Math.max(wished, known?.limitMs ?? wished)
+  if (!known || !report) return { ...known, limitMs }
+  const said = report.selfFence
+  const isNewest = report.generation >= view.indexes.hostGeneration(host.name)
+  const armed = armedBy(report)
+  return {
+    limitMs: isNewest && said?.limitMs === wished ? wished : limitMs,
+    ...(armed && (isNewest || isAlike(known.armed, armed)) && { armed })
+  }
+}
+
+function armedBy({ selfFence, bootId }: Report): HostSelfFence['armed'] {
+  if (!selfFence?.armed || !selfFence.nowayout || selfFence.kind !== 'hardware') return undefined
+  const { identity, timeoutMs, limitMs } = selfFence
+  return limitMs === undefined || timeoutMs === 0 ? undefined : { bootId, identity, timeoutMs }
+}
+
+const isAlike = (one: HostSelfFence['armed'], other: HostSelfFence['armed']): boolean =>
+  one?.bootId === other?.bootId &&
+  one?.identity === other?.identity &&
+  one?.timeoutMs === other?.timeoutMs
+
+/** Whether two records say the same. */
+export const isSameSelfFence = (
+  one: HostSelfFence | undefined,
+  other: HostSelfFence | undefined
+): boolean => one?.limitMs === other?.limitMs && isAlike(one?.armed, other?.armed)
+
+/** Whether a host's own end can prove it off, should it not be heard any more. */
+export function canExpire(view: View, { name, decided }: Host): boolean {
+  const armed = decided.selfFence?.armed
+  if (!armed) return false
+  const bootId = decided.recovery ? decided.recovery.bootId : decided.bootId
+  const { report } = view.heard(name)
+  return armed.bootId === bootId && (report === undefined || isAlike(armedBy(report), armed))
+}
+
+/** How the end of a host that is taken for dead stands; undefined: nothing can be relied on. */
+export type Expiry = {
+  /** On our monotonic clock; undefined: not known since when it had no lease. */
+  readonly at: Ms | undefined
+  readonly because: string
+}
+
+/** Works out when a host that is taken for dead has ended by itself. */
+export function expiryOf(view: View, host: Host, recovery: HostRecovery): Expiry | undefined {
+  const known = host.decided.selfFence
+  if (!known?.armed || !canExpire(view, { ...host, decided: { ...host.decided, recovery } })) {
+    return undefined
+  }
+  const { limitMs, armed } = known
+  const waitMs = expiryMs({ limitMs, watchdogMs: armed.timeoutMs })
+  const since = view.unleasedSince(host.name)
+  const because =
+    `its watchdog ${armed.identity} (${formatMs(armed.timeoutMs)}) was armed in boot ` +
+    `${armed.bootId} with a limit of ${formatMs(limitMs)}: nothing that others could start runs ` +
+    `there ${formatMs(waitMs)} after its last lease`
+  return { at: since === undefined ? undefined : since + waitMs, because }
+}

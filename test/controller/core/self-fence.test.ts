@@ -1,0 +1,145 @@
+import test, { type ExecutionContext } from 'ava'
+import { fenceOrdersOf } from '../../../controller/core/fence-orders.ts'
+import { orderFor } from '../../../controller/core/orders.ts'
+import { expiryMs } from '../../../controller/core/timing.ts'
+import { hostsToBeat } from '../../../controller/io/heartbeats.ts'
+import { Rack } from '../../world/rack.ts'
+
+const limitMs = 15_000
+const armed = {
+  kind: 'hardware' as const,
+  identity: 'i6300ESB timer',
+  timeoutMs: 10_000,
+  armed: true,
+  nowayout: true,
+  limitMs,
+  because: ''
+}
+const endsMs = expiryMs({ limitMs, watchdogMs: armed.timeoutMs })
+
+/** A rack whose hosts have no fence device, but a self-fence, as h1 says it. */
+function rackOf(selfFence: object = armed, generation?: number): Rack {
+  const rack = new Rack({}, { fence: [], selfFence: { limitMs } })
+  const newest = rack.cloud.view.indexes.hostGeneration('h1')
+  rack.pass(500, undefined, { selfFence, generation: generation ?? newest, epoch: 1 })
+  rack.decide()
+  return rack
+}
+
+/** h1 beats, and is echoed if it is in use. */
+function beat(rack: Rack): readonly string[] {
+  const { view, context } = rack.cloud
+  const at = context.now
+  view.fold({ type: 'heartbeat', host: 'h1', loopLagMs: 0, beat: { run: 'run', number: 7 }, at })
+  return [...hostsToBeat(view)].flatMap(({ host, echo }) => (echo ? [host] : []))
+}
+
+/** h1 falls silent; the time since it was last echoed. */
+function fallSilent(t: ExecutionContext, rack: Rack): number {
+  t.deepEqual(beat(rack), ['uuid-h1'])
+  const { monotonic } = rack.cloud.context.now
+  rack.pass(3_000, ['h2', 'h3'])
+  t.deepEqual(rack.decide(), ['fencing'])
+  return rack.cloud.context.now.monotonic - monotonic
+}
+
+test('without a device a host is proven off once its watchdog must have fired, not before', t => {
+  const rack = rackOf()
+  const silentMs = fallSilent(t, rack)
+  t.regex(rack.message('h1'), /its watchdog i6300ESB timer \(10 s\) was armed in boot boot with a/)
+  rack.pass(endsMs - silentMs - 1, ['h2', 'h3'])
+  t.deepEqual(rack.decide(), [])
+  rack.pass(1, ['h2', 'h3'])
+  t.deepEqual(rack.decide(), ['fenced', 'evacuated', 'evacuated', 'placed'])
+  t.regex(rack.host() ?? '', /^h[23]$/)
+  const { proof } = rack.cloud.host('h1').decided.recovery!
+  t.is(proof?.verdict, 'expired')
+  t.regex(proof?.because ?? '', /limit of 15 s: nothing that others could start runs there 36.7 s/)
+})
+
+test('a device that proves it first is not waited for, and one that cannot is', t => {
+  const rack = new Rack({}, { selfFence: { limitMs } })
+  const generation = rack.cloud.view.indexes.hostGeneration('h1')
+  rack.pass(500, undefined, { selfFence: armed, generation })
+  rack.decide()
+  const silentMs = fallSilent(t, rack)
+  t.is(fenceOrdersOf(rack.cloud.view, 1)[0]?.want, 'off')
+  rack.said('h1', 'unknown')
+  rack.pass(endsMs - silentMs, ['h2', 'h3'])
+  t.is(rack.decide()[0], 'fenced')
+})
+
+for (const [title, selfFence] of Object.entries({
+  'is not armed': { ...armed, armed: false },
+  'can be stopped': { ...armed, nowayout: false },
+  'is software': { ...armed, kind: 'software' },
+  'has no limit in force': { ...armed, limitMs: undefined }
+})) {
+  test(`a watchdog that ${title} proves nothing`, t => {
+    const rack = rackOf(selfFence)
+    beat(rack)
+    rack.pass(600_000, ['h2', 'h3'])
+    t.deepEqual(rack.decide(), [])
+    t.regex(rack.message('h1'), /no fence device, so nothing can prove/)
+  })
+}
+
+test('what was said before the newest order was taken on is not relied on', t => {
+  t.is(rackOf(armed, 1).cloud.host('h1').decided.selfFence?.armed, undefined)
+  t.truthy(rackOf().cloud.host('h1').decided.selfFence?.armed)
+})
+
+test('a host that is taken for dead gets no lease, and one that speaks again gets one', t => {
+  const rack = rackOf()
+  fallSilent(t, rack)
+  const { view, context } = rack.cloud
+  const { monotonic, wall } = context.now
+  Object.assign(context, { now: { monotonic: monotonic + 500, wall: wall + 500 } })
+  t.deepEqual(beat(rack), [])
+  t.deepEqual(rack.decide(), ['fence-withdrawn'])
+  t.deepEqual(beat(rack), ['uuid-h1'])
+  t.is(view.unleasedSince('h1'), monotonic + 500)
+})
+
+test('a new controller counts from its beginning, one that is alone only what it knows', t => {
+  const rack = rackOf()
+  const { view, context } = rack.cloud
+  t.true(view.unleasedSince('h1')! <= context.now.monotonic)
+  const begun = view.unleasedSince('h2')
+  rack.pass(5_000)
+  t.is(view.unleasedSince('h2'), begun, 'of a host that was never echoed')
+  view.fold({ type: 'turn', at: context.now, epoch: 2, alone: true })
+  t.is(view.unleasedSince('h1'), undefined, 'h1 has not seen epoch 2 and may hear another one')
+  rack.pass(500, undefined, { epoch: 2 })
+  view.fold({ type: 'turn', at: context.now, epoch: 2, alone: true })
+  t.is(view.unleasedSince('h1'), context.now.monotonic)
+})
+
+test('no order says a longer limit than is recorded, no record a shorter one than is in force', t => {
+  const rack = rackOf()
+  const { cloud } = rack
+  const context = { epoch: 1, imageUrl: () => '' }
+  const ordered = () => orderFor(cloud.view, cloud.host('h1'), context).selfFence?.limitMs
+  const recorded = () => cloud.host('h1').decided.selfFence?.limitMs
+  const wish = (selfFence: object | undefined) => {
+    const { selfFence: _, ...rest } = cloud.host('h1').spec
+    const spec = { ...rest, ...(selfFence && { selfFence }) }
+    cloud.done({ verb: 'change', kind: 'host', id: cloud.host('h1').id, labels: {}, spec })
+  }
+  const newest = () => ({ generation: cloud.view.indexes.hostGeneration('h1') })
+  wish({ limitMs: 60_000 })
+  t.is(ordered(), limitMs, 'not recorded yet')
+  rack.decide()
+  t.deepEqual([recorded(), ordered()], [60_000, 60_000])
+  wish({ limitMs: 20_000 })
+  rack.pass(500, undefined, { ...newest(), selfFence: { ...armed, limitMs: 60_000 } })
+  rack.decide()
+  t.deepEqual([recorded(), ordered()], [60_000, 20_000])
+  rack.pass(500, undefined, { ...newest(), selfFence: { ...armed, limitMs: 20_000 } })
+  rack.decide()
+  t.is(recorded(), 20_000)
+  wish(undefined)
+  t.is(ordered(), 20_000, 'it is relied on as long as it is recorded')
+  t.deepEqual(rack.decide(), ['self-fence'])
+  t.deepEqual([recorded(), ordered()], [undefined, undefined])
+})
