@@ -1,6 +1,7 @@
 /** What is looked at in a lab while its controllers come and go. */
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sentence } from '#shared/fault.ts'
 import { createResource, listResources } from '../cli/api/resources.ts'
 import type { Lab } from '../lab/lab.ts'
 import { say } from './takeover-writers.ts'
@@ -73,7 +74,8 @@ export async function untilWhole(lab: Lab): Promise<string> {
   let lacks: readonly string[] = []
   const look = async (): Promise<boolean> => {
     leader = (await leaderOf(lab)) ?? ''
-    lacks = leader === '' ? ['nobody leads'] : await lacking(lab, leader)
+    const seen = leader === '' ? ['nobody leads'] : lacking(lab, leader)
+    lacks = await Promise.resolve(seen).catch(thrown => [sentence(thrown)])
     return lacks.length === 0
   }
   await until('the lab is whole', look).catch(cause => {
@@ -107,7 +109,7 @@ export async function zooKeeperLeader(lab: Lab): Promise<string | undefined> {
       .filter(({ server }) => server !== undefined)
       .map(async ({ name, address }) => {
         const script = `exec 3<>/dev/tcp/${address}/2181; printf srvr >&3; timeout 2 cat <&3`
-        const { stdout } = await lab.run(name, ['bash', '-c', script], { deadlineMs: 5_000 })
+        const { stdout } = await lab.run(name, ['bash', '-c', script], { deadlineMs: 30_000 })
         return { name, mode: /^Mode: (\w+)$/m.exec(stdout)?.[1] }
       })
   )
