@@ -43,7 +43,11 @@ export async function keepAdmitted(
 
 /** Says twice a second that it lives. */
 export async function sendHeartbeats(
-  given: { readonly end: AnsweringEnd; readonly fencer: Fencer; readonly clock: Clock },
+  given: {
+    readonly end: Pick<AnsweringEnd, 'send'>
+    readonly fencer: Fencer
+    readonly clock: Clock
+  },
   signal: AbortSignal
 ): Promise<void> {
   const { end, fencer, clock } = given
@@ -61,7 +65,7 @@ export async function sendHeartbeats(
 /** Takes fence orders and tells how fences stand; `changed` is to be called when they do. */
 export function serveFences(
   given: {
-    readonly end: AnsweringEnd
+    readonly end: Pick<AnsweringEnd, 'send' | 'messages'>
     readonly fencer: Fencer
     readonly clock: Clock
     readonly log: Log

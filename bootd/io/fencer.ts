@@ -29,10 +29,17 @@ const lookEveryMsDefault: Ms = 60_000
 /** Who has not been heard for so long may have been deposed. Unit: ms. */
 const silenceMsDefault: Ms = 10_000
 
+/** Keeps the highest epoch that was seen, also when we end and start again; 0: none yet. */
+export type EpochKeeper = {
+  readonly read: () => Promise<Epoch>
+  /** Resolves once it is kept for good. */
+  readonly write: (epoch: Epoch) => Promise<void>
+}
+
 /** What a fencer needs, and what may be said otherwise. */
 export type FencerOptions = {
-  /** Where the highest epoch is kept. */
-  readonly epochFile: string
+  /** The file that keeps the highest epoch, or something else that does. */
+  readonly epochFile: string | EpochKeeper
   readonly clock: Clock
   readonly log: Log
   /** Told whenever `reports` says something else; it must not call back at once. */
@@ -48,7 +55,7 @@ export type FencerOptions = {
 
 /** Fences hosts until it is disposed of. */
 export class Fencer implements AsyncDisposable {
-  readonly #epochFile: string
+  readonly #epochs: EpochKeeper
   readonly #log: Log
   readonly #executor: FenceExecutor
   readonly #means: FencingMeans
@@ -62,10 +69,13 @@ export class Fencer implements AsyncDisposable {
   #silence = new AbortController()
   #turn: Promise<unknown> = Promise.resolve()
 
-  private constructor(options: FencerOptions, epoch: Epoch) {
+  private constructor(
+    options: FencerOptions,
+    { epochs, epoch }: { readonly epochs: EpochKeeper; readonly epoch: Epoch }
+  ) {
     const executor = new FenceExecutor({ clock: options.clock })
     const openings = { executor, deadlines: options.deadlines ?? deadlines }
-    this.#epochFile = options.epochFile
+    this.#epochs = epochs
     this.#log = options.log
     this.#executor = executor
     this.#silenceMsMax = options.silenceMsMax ?? silenceMsDefault
@@ -82,7 +92,9 @@ export class Fencer implements AsyncDisposable {
 
   /** Reads what an earlier run has kept. Faults: `corrupt`, `forbidden`: it cannot be used. */
   static async open(options: FencerOptions): Promise<Fencer> {
-    return new Fencer(options, await readEpoch(options.epochFile))
+    const { epochFile } = options
+    const epochs = typeof epochFile === 'string' ? keeperIn(epochFile) : epochFile
+    return new Fencer(options, { epochs, epoch: await epochs.read() })
   }
 
   /** The highest epoch that was seen; 0: none yet. */
@@ -149,7 +161,7 @@ export class Fencer implements AsyncDisposable {
 
   async #raise(epoch: Epoch): Promise<void> {
     if (epoch <= this.#epoch) return
-    await writePrivateFile(this.#epochFile, `${JSON.stringify({ version: 1, epoch })}\n`)
+    await this.#epochs.write(epoch)
     this.#log.info('fencing follows another controller', { from: this.#epoch, to: epoch })
     this.#epoch = epoch
   }
@@ -214,6 +226,11 @@ export class Fencer implements AsyncDisposable {
     await this.#executor[Symbol.asyncDispose]()
   }
 }
+
+const keeperIn = (path: string): EpochKeeper => ({
+  read: () => readEpoch(path),
+  write: epoch => writePrivateFile(path, `${JSON.stringify({ version: 1, epoch })}\n`)
+})
 
 async function readEpoch(path: string): Promise<Epoch> {
   const text = await readPrivateFile(path)

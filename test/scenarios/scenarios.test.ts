@@ -15,6 +15,14 @@ import { CandidateCloud, type WorldNews } from '../world/candidate-cloud.ts'
 import { type HostWish, WholeCloud } from '../world/whole-cloud.ts'
 import { actOnCandidates, type CandidateDeed, isCandidateDeed } from './candidate-deeds.ts'
 import { actOnDuty, type DutyDeed, isDutyDeed } from './duty-deeds.ts'
+import {
+  actOnMachines,
+  anotherMillisecond,
+  equip,
+  isMachineDeed,
+  type MachineDeed,
+  type MachineWish
+} from './machine-deeds.ts'
 
 type Deed =
   | { readonly do: 'create'; readonly name: string; readonly spec: object }
@@ -32,6 +40,7 @@ type Deed =
   | { readonly do: 'stand'; readonly candidates: readonly string[] }
   | CandidateDeed
   | DutyDeed
+  | MachineDeed
 
 type Command = Deed & { readonly at: number }
 
@@ -44,7 +53,7 @@ for (const entry of readdirSync(folder, { withFileTypes: true })) {
   const story = entry.name
   const [title = story] = read(story, 'README.md').split('\n')
   test(`${story}: ${title.replace(/^# /, '')}`, async t => {
-    t.timeout(120_000)
+    t.timeout(600_000)
     const log = await play(story)
     const path = join(folder, story, 'log.expect')
     if (process.env['UPDATE'] === '1') writeFileSync(path, log)
@@ -54,19 +63,24 @@ for (const entry of readdirSync(folder, { withFileTypes: true })) {
 }
 
 async function play(story: string): Promise<string> {
-  const fleet = JSON.parse(read(story, 'fleet.json')) as readonly HostWish[]
+  const fleet = JSON.parse(read(story, 'fleet.json')) as readonly MachineWish[]
   const commands = JSON.parse(read(story, 'commands.json')) as readonly Command[]
   const lines: string[] = []
+  let hasBegun = false
   const say = (text: string): void => {
+    // How all such stories begin is told by the others.
+    if (room && !hasBegun) return
     lines.push(`${(cloud.clock.monotonic() / 1000).toFixed(2).padStart(8)} s  ${text}`)
   }
   let epochTold = 1
   const onCommit = (commit: Commit, epoch: number): void => {
     if (names.length > 0 && epoch !== epochTold) say(`epoch ${epoch} begins`)
     epochTold = epoch
-    for (const { subjects, verb, by, because } of commit.decisions) {
+    for (const decision of commit.decisions) {
+      const { subjects, verb, by, because } = decision
       const what = subjects.length > 1 ? `${subjects.length} resources` : subjects[0]
-      say(`${what}  ${verb} by ${by}: ${timeless(because)}`)
+      const alarm = room && isAlarm(commit, decision) ? 'ALARM ' : ''
+      say(`${alarm}${what}  ${verb} by ${by}: ${timeless(because)}`)
     }
   }
   const onNews = (news: WorldNews): void => {
@@ -76,17 +90,26 @@ async function play(story: string): Promise<string> {
   const path = join(folder, story, 'candidates.json')
   const names = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as string[]) : []
   await using cloud = names.length > 0 ? new CandidateCloud(onNews) : new WholeCloud(onCommit)
-  if (cloud instanceof CandidateCloud) await cloud.startController(names)
-  else await cloud.startController()
+  // Where machines have switches they can be fenced, and the story is about that.
+  const room = fleet.some(({ bmc }) => bmc !== undefined) ? cloud.furnish() : undefined
+  for (const name of room ? bootdsOf(names) : []) await room?.startBootd(name)
+  if (cloud instanceof CandidateCloud) {
+    if (room) cloud.settle(names)
+    await cloud.startController(names)
+  } else await cloud.startController()
   for (const host of fleet) await cloud.addHost(host)
+  if (room) for (const host of fleet) await equip(cloud, host)
   await cloud.addImage('tiny', { format: 'qcow2' })
   await cloud.addImage('tiny-container', { type: 'container', format: 'tar' })
   for (const command of commands) {
     await cloud.clock.pass(Math.max(0, command.at - cloud.clock.monotonic()))
     const { at: _, ...deed } = command
+    hasBegun = true
     say(`> ${JSON.stringify(deed)}`)
     try {
-      const seen = await act(cloud, command)
+      const seen = await (room && isMachineDeed(command)
+        ? actOnMachines({ cloud, room }, command)
+        : act(cloud, command as Exclude<Deed, MachineDeed>))
       for (const line of seen) say(`  ${line}`)
     } catch (thrown) {
       if (!isFault(thrown)) throw thrown
@@ -97,13 +120,32 @@ async function play(story: string): Promise<string> {
   return `${lines.join('\n')}\n`
 }
 
-async function act(cloud: WholeCloud, deed: Deed): Promise<readonly string[]> {
+/** Beside one controller alone, or beside each of several candidates. */
+const bootdsOf = (candidates: readonly string[]): readonly string[] =>
+  candidates.length > 0 ? candidates : ['controller']
+
+/** Whether a decision goes to operators as an alarm. */
+const isAlarm = ({ changes }: Commit, { verb, because }: Commit['decisions'][number]): boolean =>
+  changes.some(
+    change =>
+      change.op === 'put' &&
+      change.resource.kind === 'event' &&
+      change.resource.spec.severity === 'alarm' &&
+      change.resource.spec.reason === verb &&
+      change.resource.spec.message === because
+  )
+
+async function act(
+  cloud: WholeCloud,
+  deed: Exclude<Deed, MachineDeed>
+): Promise<readonly string[]> {
   if (isCandidateDeed(deed)) return await actOnCandidates(cloud, deed)
   if (isDutyDeed(deed)) return await actOnDuty(cloud, deed)
   switch (deed.do) {
     case 'create': {
       const spec = cloud.specOf('instance', { image: 'tiny', memoryMib: 128, ...deed.spec })
       await cloud.wish({ verb: 'create', kind: 'instance', name: deed.name, spec })
+      await anotherMillisecond()
       return []
     }
     case 'power':
@@ -137,7 +179,10 @@ async function act(cloud: WholeCloud, deed: Deed): Promise<readonly string[]> {
 
 async function actOnParts(
   cloud: WholeCloud,
-  deed: Exclude<Deed, { name: string } | { do: 'add-host' } | CandidateDeed | DutyDeed>
+  deed: Exclude<
+    Deed,
+    { name: string } | { do: 'add-host' } | CandidateDeed | DutyDeed | MachineDeed
+  >
 ): Promise<readonly string[]> {
   switch (deed.do) {
     case 'cut':
@@ -236,4 +281,4 @@ async function domainOf(
 
 /** Moments of the wall clock stand in sentences; the story's own clock is before each line. */
 const timeless = (text: string): string =>
-  text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'T').replace(/h-[0-9a-f-]{36}/g, 'h-ID')
+  text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'T').replace(/\b(h|fe)-[0-9a-f-]{36}/g, '$1-ID')

@@ -34,6 +34,8 @@ type Program = {
   readonly candidate: Candidate
   readonly freezer: Freezer
   readonly mesh: FakeControllerMesh
+  /** Its way to bootds, where there are any. */
+  readonly fences: FakeControllerMesh | undefined
   readonly stop: AbortController
   /** The connection that it has now. */
   line: { readonly journal: FakeJournal; election?: FakeElection } | undefined
@@ -44,6 +46,7 @@ export class CandidateCloud extends WholeCloud {
   readonly elections = new FakeElections()
   readonly #programs = new Map<string, Program>()
   readonly #dead: Program[] = []
+  readonly #residents = new Set<string>()
   readonly #stores = new MemoryStores()
   readonly #over = new AbortController()
   readonly #tell: (news: WorldNews) => void
@@ -100,11 +103,17 @@ export class CandidateCloud extends WholeCloud {
       () => candidate?.service.ledger.epoch ?? 0,
       () => name === this.deceived || (candidate?.mayAct() ?? false)
     )
+    const { room } = this
+    const fences = room?.net.controller(
+      () => candidate?.service.ledger.epoch ?? 0,
+      () => candidate?.mayAct() ?? false
+    )
     const stop = new AbortController()
     const clock = freezer.clock(this.clock)
     const parts = {
       connect: () => this.#connect(program),
       mesh: freezer.mesh(mesh),
+      ...(fences && { fences: { mesh: freezer.mesh(fences), bootd: () => room?.bootdOf(name) } }),
       clock,
       log: silentLog,
       meshKey: name.padEnd(40, 'k'),
@@ -117,7 +126,8 @@ export class CandidateCloud extends WholeCloud {
     }
     candidate = new Candidate(configOf(name), parts, stop.signal)
     const session = new AbortController()
-    const program: Program = { name, candidate, freezer, mesh, stop, line: undefined, session }
+    const ways = { mesh, fences, line: undefined }
+    const program: Program = { name, candidate, freezer, ...ways, stop, session }
     this.#programs.set(name, program)
     await candidate.open()
     void this.#supervise(program)
@@ -185,12 +195,30 @@ export class CandidateCloud extends WholeCloud {
     this.#dead.push(program)
     program.line?.journal.crash()
     void program.mesh[Symbol.asyncDispose]()
+    void program.fences?.[Symbol.asyncDispose]()
   }
 
   #program(name: string): Program {
     const program = this.#programs.get(name)
     if (!program) throw new Error(`${name} does not run`)
     return program
+  }
+
+  /** A candidate and its bootd that stand on this machine go with its power, and come with it. */
+  protected override readonly onPower = (name: string, isOn: boolean): void => {
+    if (!this.#residents.has(name)) return
+    if (!isOn) {
+      this.room?.stopBootd(name)
+      if (this.#programs.has(name)) this.kill(name)
+      return
+    }
+    void this.room?.startBootd(name)
+    void this.start(name)
+  }
+
+  /** Candidates and bootds that stand on machines of the same name. */
+  settle(names: readonly string[]): void {
+    for (const name of names) this.#residents.add(name)
   }
 
   /** SIGKILL, or a power cut: its session is missed after a while. */

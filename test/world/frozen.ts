@@ -5,6 +5,7 @@
  */
 import type { Clock } from '#shared/clock.ts'
 import type { HostId } from '#shared/ids.ts'
+import type { AgentMesh } from '../../agent/core/ports.ts'
 import type { Mesh, MeshMessage, SharedJournal } from '../../controller/core/ports.ts'
 
 /** Stops a program, and lets it go on. */
@@ -48,11 +49,20 @@ export class Freezer {
   }
 
   mesh(mesh: Mesh): Mesh {
-    const through = this.#each.bind(this)
+    const through = this.each.bind(this)
     return {
       setPeers: peers => mesh.setPeers(peers),
       send: (host: HostId, message) => mesh.send(host, message),
       messages: (signal): AsyncIterable<MeshMessage> => through(mesh.messages(signal)),
+      counters: () => mesh.counters(),
+      [Symbol.asyncDispose]: () => mesh[Symbol.asyncDispose]()
+    }
+  }
+
+  agentMesh(mesh: AgentMesh): AgentMesh {
+    return {
+      send: message => mesh.send(message),
+      messages: signal => this.each(mesh.messages(signal)),
       counters: () => mesh.counters(),
       [Symbol.asyncDispose]: () => mesh[Symbol.asyncDispose]()
     }
@@ -64,8 +74,8 @@ export class Freezer {
       head: () => journal.head(),
       raiseEpoch: above => this.through(journal.raiseEpoch(above)),
       append: (commit, options) => this.through(journal.append(commit, options)),
-      entries: after => this.#each(journal.entries(after)),
-      tail: (after, signal) => this.#each(journal.tail(after, signal)),
+      entries: after => this.each(journal.entries(after)),
+      tail: (after, signal) => this.each(journal.tail(after, signal)),
       recover: () => this.through(journal.recover()),
       writeCheckpoint: checkpoint => this.through(journal.writeCheckpoint(checkpoint)),
       readCheckpoint: () => this.through(journal.readCheckpoint()),
@@ -74,7 +84,8 @@ export class Freezer {
     }
   }
 
-  async *#each<Item>(items: AsyncIterable<Item>): AsyncIterable<Item> {
+  /** Gives one after another, each as soon as the program runs. */
+  async *each<Item>(items: AsyncIterable<Item>): AsyncIterable<Item> {
     for await (const item of items) {
       await this.#gate
       yield item

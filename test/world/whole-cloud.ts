@@ -3,23 +3,11 @@
  * over a mesh, a journal, hypervisors and disks in memory. Nothing happens but what the test does
  * and what follows from it.
  */
-import type { Clock } from '#shared/clock.ts'
 import type { HostId } from '#shared/ids.ts'
 import { silentLog } from '#shared/log.ts'
 import { type Kind, kinds } from '#shared/model/index.ts'
 import { withDefaults } from '#shared/model/validate.ts'
-import {
-  type BootstrapCandidate,
-  isSignedBy,
-  type SignedBootstrap
-} from '#shared/wire/bootstrap.ts'
-import type { BootstrapMessage, Peers } from '#shared/wire/messages.ts'
-import type { Order } from '#shared/wire/order.ts'
-import type { StoredVolume } from '../../agent/core/ports.ts'
-import { ConsoleRelay } from '../../agent/io/console/relay.ts'
-import { hear } from '../../agent/io/hearing.ts'
-import { sendHeartbeats as agentHeartbeats } from '../../agent/io/heartbeats.ts'
-import { AgentLoop } from '../../agent/io/loop.ts'
+import type { BootstrapCandidate } from '#shared/wire/bootstrap.ts'
 import type { Intent } from '../../controller/core/admission/admit.ts'
 import type { Commit } from '../../controller/core/commit.ts'
 import { firstCommit } from '../../controller/core/first-commit.ts'
@@ -28,164 +16,19 @@ import { keepBootstrap } from '../../controller/io/bootstrap.ts'
 import { Briefings } from '../../controller/io/briefings.ts'
 import { soloElection } from '../../controller/io/election/solo.ts'
 import { Feed } from '../../controller/io/feed.ts'
+import { keepFences } from '../../controller/io/fences.ts'
 import { sendHeartbeats } from '../../controller/io/heartbeats.ts'
 import { Keeper } from '../../controller/io/keeper.ts'
 import { Ledger } from '../../controller/io/ledger.ts'
 import { Reign } from '../../controller/io/reign.ts'
-import { FakeKeeper } from '../agent/loop-rig.ts'
 import { FakeClock } from './fake-clock.ts'
-import { FakeHardware } from './fake-hardware.ts'
-import { FakeHypervisor, type MigrationMoment } from './fake-hypervisor.ts'
+import type { MigrationMoment } from './fake-hypervisor.ts'
 import { FakeJournalDisk } from './fake-journal.ts'
 import { FakeNet } from './fake-mesh.ts'
-import { FakeNetwork } from './fake-network.ts'
-import { FakeStorage } from './fake-storage.ts'
+import { MachineRoom } from './machine-room.ts'
+import { type Around, type End, type HostWish, WorldHost } from './world-host.ts'
 
-export type HostWish = {
-  readonly name: string
-  readonly memoryMib: number
-  readonly threads?: number
-}
-
-/** Ends a program: nothing of it runs when this has resolved. */
-type End = () => Promise<void>
-
-/** A machine: its hardware, libvirt and disks outlive its agent. */
-export class WorldHost {
-  readonly name: string
-  readonly id: HostId
-  readonly hypervisor: FakeHypervisor
-  readonly storage: FakeStorage
-  readonly network = new FakeNetwork()
-  readonly hardware: FakeHardware
-  readonly keeper = new FakeKeeper()
-  /** Orders that its agents have taken on, and those that they have refused, in their order. */
-  readonly applied: Pick<Order, 'epoch' | 'generation'>[] = []
-  readonly refused: Pick<Order, 'epoch' | 'generation'>[] = []
-  /** The signed list that it keeps, and the key that it has pinned; both outlive a power cut. */
-  #signed: SignedBootstrap | undefined
-  #cloudKey: string | undefined
-  #end: End | undefined
-  #runs = 0
-  #boots = 1
-
-  constructor(wish: HostWish, number: number, around: Around) {
-    this.name = wish.name
-    const { peers, pace } = around
-    this.hypervisor = new FakeHypervisor({ peers, pace })
-    this.storage = new FakeStorage(around.volumes)
-    peers.set(`qemu+tls://${wish.name}/system`, this.hypervisor)
-    const uuid = `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`
-    this.id = uuid as HostId
-    const threads = wish.threads ?? 4
-    this.hardware = new FakeHardware({
-      hostname: wish.name,
-      uuid,
-      memoryMib: wish.memoryMib,
-      cpu: { model: 'Test', vendor: 'Test', sockets: 1, cores: threads, threads, features: [] }
-    })
-  }
-
-  /** Starts the agent; gives what the controller dials. */
-  async start(world: { readonly net: FakeNet; readonly clock: Clock }) {
-    const { net, clock } = world
-    const seat = await net.agent(this.id)
-    const end = new AbortController()
-    const { signal } = end
-    this.#runs += 1
-    const loop = await AgentLoop.open({
-      hands: {
-        hypervisor: this.hypervisor,
-        storage: this.storage,
-        networks: this.network,
-        forgetConsole: async () => {},
-        findRemains: async () => [],
-        clock
-      },
-      hardware: this.hardware,
-      kept: this.keeper,
-      reporter: {
-        host: this.id,
-        hostname: this.name,
-        agentVersion: '0',
-        bootId: `boot-${this.#boots}`,
-        agentRun: `run-${this.#runs}`
-      },
-      facts: this.hardware.said,
-      consoleFolder: '/console',
-      send: report => seat.mesh.send(report),
-      beside: () => {
-        const uri = `qemu+tls://${this.name}/system`
-        const bootstrapVersion = this.#signed?.bootstrap.version ?? 0
-        return { migration: { uri, address: this.name, folder: '/' }, bootstrapVersion }
-      },
-      services: () => this.#services(),
-      onDomains: () => {},
-      clock,
-      log: silentLog
-    })
-    const hub = { attach: () => Promise.reject(new Error('no consoles here')) }
-    const relay = new ConsoleRelay({ hub: hub as never, send: message => seat.mesh.send(message) })
-    const answer = () => Promise.reject(new Error('no questions here'))
-    const briefed = (message: BootstrapMessage | Peers): void => {
-      if (message.type === 'bootstrap') this.#take(message)
-      loop.ring()
-    }
-    const noting = {
-      takeOrder: (order: Order) => {
-        const refusal = loop.takeOrder(order)
-        const { epoch, generation } = order
-        if (refusal) this.refused.push({ epoch, generation })
-        else this.applied.push({ epoch, generation })
-        return refusal
-      }
-    }
-    const tasks = [
-      loop.run(signal),
-      hear({ mesh: seat.mesh, loop: noting, relay, answer, briefed, log: silentLog }, signal),
-      agentHeartbeats({ mesh: seat.mesh, clock, values: { seen: () => loop.seen } }, signal)
-    ]
-    this.#end = async () => {
-      end.abort()
-      await seat.mesh[Symbol.asyncDispose]()
-      await Promise.all(tasks)
-    }
-    return seat.peer
-  }
-
-  /** Ends the agent; what runs on the host goes on. */
-  async stop(): Promise<void> {
-    await this.#end?.()
-    this.#end = undefined
-  }
-
-  /** The machine loses its power: its domains are gone, and its next boot is another one. */
-  async powerCut(): Promise<void> {
-    this.hypervisor.powerCut()
-    this.#boots += 1
-    const { recalled } = this.keeper
-    this.keeper.recalled = { ...recalled, origin: 'other-boot' }
-    await this.stop()
-  }
-
-  #take({ signed, cloudKey }: BootstrapMessage): void {
-    this.#cloudKey ??= cloudKey
-    const isNewer = signed.bootstrap.version > (this.#signed?.bootstrap.version ?? 0)
-    if (isNewer && isSignedBy(this.#cloudKey, signed)) this.#signed = signed
-  }
-
-  #services(): ReadonlySet<string> {
-    const all = this.#signed?.bootstrap.services ?? []
-    return new Set(all.filter(({ host }) => host === this.id).map(({ instance }) => instance))
-  }
-}
-
-/** What machines have in common. */
-type Around = {
-  readonly peers: Map<string, FakeHypervisor>
-  readonly volumes: Map<string, StoredVolume>
-  readonly pace: (moment: MigrationMoment) => Promise<void>
-}
+export type { HostWish, WorldHost } from './world-host.ts'
 
 type Reigning = { readonly reign: Reign; readonly ledger: Ledger; readonly end: End }
 
@@ -199,8 +42,11 @@ export class WholeCloud implements AsyncDisposable {
   readonly #around: Around = {
     peers: new Map(),
     volumes: new Map(),
-    pace: moment => this.pace(moment)
+    pace: moment => this.pace(moment),
+    room: () => this.room
   }
+  /** The machines below, where hosts can be fenced. */
+  protected room: MachineRoom | undefined
   readonly #onCommit: (commit: Commit, epoch: number) => void
   /** Candidates that show themselves; as long as there is none, no list is signed. */
   cards: readonly BootstrapCandidate[] = []
@@ -214,6 +60,17 @@ export class WholeCloud implements AsyncDisposable {
     this.#onCommit = onCommit
     this.clock = clock
   }
+
+  /** Puts a room of machines below, with power, devices and bootds; before all else. */
+  furnish(): MachineRoom {
+    const { clock } = this
+    const startAgent = (host: WorldHost) => host.start(this)
+    this.room = new MachineRoom({ clock, startAgent, onPower: this.onPower })
+    return this.room
+  }
+
+  /** A machine has lost its power, or has booted. */
+  protected readonly onPower = (name: string, isOn: boolean): void => void [name, isOn]
 
   get reign(): Reign {
     if (!this.#reigning) throw new Error('no controller runs')
@@ -272,7 +129,8 @@ export class WholeCloud implements AsyncDisposable {
     const tasks = [
       reign.run(signal),
       sendHeartbeats({ mesh, clock, values }, signal),
-      keepBootstrap(keeping, signal)
+      keepBootstrap(keeping, signal),
+      ...this.#fences({ ledger, reign }, signal)
     ]
     this.#reigning = {
       reign,
@@ -289,6 +147,21 @@ export class WholeCloud implements AsyncDisposable {
     await clock.settle()
   }
 
+  /** One controller alone has its bootd beside it, under this name. */
+  #fences(led: { readonly ledger: Ledger; readonly reign: Reign }, signal: AbortSignal) {
+    const { room, clock } = this
+    if (!room) return []
+    const own = 'controller'
+    const mesh = room.net.controller(() => led.ledger.epoch)
+    const bootds = async () => {
+      const bootd = room.bootdOf(own)
+      return bootd ? [{ name: own, ...bootd }] : []
+    }
+    const mayAct = () => true
+    const kept = keepFences({ ...led, mesh, bootds, own, mayAct, clock, log: silentLog }, signal)
+    return [kept.then(() => mesh[Symbol.asyncDispose]())]
+  }
+
   async stopController(): Promise<void> {
     await this.#reigning?.end()
     this.#reigning = undefined
@@ -299,7 +172,10 @@ export class WholeCloud implements AsyncDisposable {
     this.#number += 1
     const host = new WorldHost(wish, this.#number, this.#around)
     this.hosts.set(wish.name, host)
-    const { endpoint, publicKey } = await host.start(this)
+    this.room?.add(host)
+    const { endpoint, publicKey: key } = await host.start(this)
+    // Peers are told only keys of the right length.
+    const publicKey = this.room ? host.id.padEnd(40, 'k') : key
     const join = { uuid: host.id, hostname: host.name, publicKey, endpoint, trusted: true }
     await this.wish({ verb: 'join', wish: join }, `host/${host.name}`)
   }
@@ -340,7 +216,9 @@ export class WholeCloud implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const { room } = this
     const ending = [...this.hosts.values()].map(host => host.stop())
+    if (room) ending.push(room[Symbol.asyncDispose]())
     await this.clock.pass(20_000)
     await Promise.all(ending)
     await this.stopController()

@@ -1,0 +1,188 @@
+/** A machine of a whole cloud in virtual time, with the agent that runs on it. */
+import type { Clock } from '#shared/clock.ts'
+import type { HostId } from '#shared/ids.ts'
+import { silentLog } from '#shared/log.ts'
+import { isSignedBy, type SignedBootstrap } from '#shared/wire/bootstrap.ts'
+import type { BootstrapMessage, Peers } from '#shared/wire/messages.ts'
+import type { Order } from '#shared/wire/order.ts'
+import type { StoredVolume } from '../../agent/core/ports.ts'
+import { ConsoleRelay } from '../../agent/io/console/relay.ts'
+import { hear } from '../../agent/io/hearing.ts'
+import { sendHeartbeats as agentHeartbeats } from '../../agent/io/heartbeats.ts'
+import { AgentLoop } from '../../agent/io/loop.ts'
+import { FakeKeeper } from '../agent/loop-rig.ts'
+import { FakeHardware } from './fake-hardware.ts'
+import { FakeHypervisor, type MigrationMoment } from './fake-hypervisor.ts'
+import type { FakeNet } from './fake-mesh.ts'
+import { FakeNetwork } from './fake-network.ts'
+import { FakeStorage } from './fake-storage.ts'
+import { Freezer } from './frozen.ts'
+import type { MachineRoom } from './machine-room.ts'
+import { Onlooker } from './onlooker.ts'
+
+export type HostWish = {
+  readonly name: string
+  readonly memoryMib: number
+  readonly threads?: number
+}
+
+/** Ends a program: nothing of it runs when this has resolved. */
+export type End = () => Promise<void>
+
+/** A machine: its hardware, libvirt and disks outlive its agent. */
+export class WorldHost {
+  readonly name: string
+  readonly id: HostId
+  readonly hypervisor: FakeHypervisor
+  readonly storage: FakeStorage
+  readonly network = new FakeNetwork()
+  readonly hardware: FakeHardware
+  readonly keeper = new FakeKeeper()
+  /** Orders that its agents have taken on, and those that they have refused, in their order. */
+  readonly applied: Pick<Order, 'epoch' | 'generation'>[] = []
+  readonly refused: Pick<Order, 'epoch' | 'generation'>[] = []
+  /** Its agent can be stopped for a while. */
+  readonly freezer = new Freezer()
+  readonly #around: Around
+  /** The signed list that it keeps, and the key that it has pinned; both outlive a power cut. */
+  #signed: SignedBootstrap | undefined
+  #cloudKey: string | undefined
+  #end: End | undefined
+  #runs = 0
+  #boots = 1
+
+  constructor(wish: HostWish, number: number, around: Around) {
+    this.name = wish.name
+    this.#around = around
+    const { peers, pace } = around
+    this.hypervisor = new FakeHypervisor({ peers, pace })
+    this.storage = new FakeStorage(around.volumes)
+    peers.set(`qemu+tls://${wish.name}/system`, this.hypervisor)
+    const uuid = `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`
+    this.id = uuid as HostId
+    const threads = wish.threads ?? 4
+    this.hardware = new FakeHardware({
+      hostname: wish.name,
+      uuid,
+      memoryMib: wish.memoryMib,
+      cpu: { model: 'Test', vendor: 'Test', sockets: 1, cores: threads, threads, features: [] }
+    })
+  }
+
+  /** Whether its agent runs, or only stands still. */
+  get isRunning(): boolean {
+    return this.#end !== undefined
+  }
+
+  /** Starts the agent; gives what the controller dials. */
+  async start(world: { readonly net: FakeNet; readonly clock: Clock }) {
+    const { net } = world
+    const room = this.#around.room()
+    const clock = room ? this.freezer.clock(world.clock) : world.clock
+    const seat = await net.agent(this.id)
+    const onlooker =
+      room &&
+      new Onlooker({ clock, look: peer => room.seen(this, peer), changed: () => loop.ring() })
+    const end = new AbortController()
+    const { signal } = end
+    this.#runs += 1
+    const loop = await AgentLoop.open({
+      hands: {
+        hypervisor: this.hypervisor,
+        storage: this.storage,
+        networks: this.network,
+        forgetConsole: async () => {},
+        findRemains: async () => [],
+        clock
+      },
+      hardware: this.hardware,
+      kept: this.keeper,
+      reporter: {
+        host: this.id,
+        hostname: this.name,
+        agentVersion: '0',
+        bootId: `boot-${this.#boots}`,
+        agentRun: `run-${this.#runs}`
+      },
+      facts: this.hardware.said,
+      consoleFolder: '/console',
+      send: report => seat.mesh.send(report),
+      beside: () => {
+        const uri = `qemu+tls://${this.name}/system`
+        const bootstrapVersion = this.#signed?.bootstrap.version ?? 0
+        const migration = { uri, address: this.name, folder: '/' }
+        return { migration, bootstrapVersion, ...onlooker?.said(seat.peer.endpoint) }
+      },
+      services: () => this.#services(),
+      onDomains: () => {},
+      clock,
+      log: silentLog
+    })
+    const hub = { attach: () => Promise.reject(new Error('no consoles here')) }
+    const relay = new ConsoleRelay({ hub: hub as never, send: message => seat.mesh.send(message) })
+    const answer = () => Promise.reject(new Error('no questions here'))
+    const briefed = (message: BootstrapMessage | Peers): void => {
+      if (message.type === 'bootstrap') this.#take(message)
+      else onlooker?.setPeers(message)
+      loop.ring()
+    }
+    const noting = {
+      takeOrder: (order: Order) => {
+        const refusal = loop.takeOrder(order)
+        const { epoch, generation } = order
+        if (refusal) this.refused.push({ epoch, generation })
+        else this.applied.push({ epoch, generation })
+        return refusal
+      }
+    }
+    const mesh = room ? this.freezer.agentMesh(seat.mesh) : seat.mesh
+    const tasks = [
+      loop.run(signal),
+      ...(onlooker ? [onlooker.run(signal)] : []),
+      hear({ mesh, loop: noting, relay, answer, briefed, log: silentLog }, signal),
+      agentHeartbeats({ mesh: seat.mesh, clock, values: { seen: () => loop.seen } }, signal)
+    ]
+    this.#end = async () => {
+      end.abort()
+      this.freezer.thaw()
+      await seat.mesh[Symbol.asyncDispose]()
+      await Promise.all(tasks)
+    }
+    return seat.peer
+  }
+
+  /** Ends the agent; what runs on the host goes on. */
+  async stop(): Promise<void> {
+    const end = this.#end
+    this.#end = undefined
+    await end?.()
+  }
+
+  /** The machine loses its power: its domains are gone, and its next boot is another one. */
+  async powerCut(): Promise<void> {
+    this.hypervisor.powerCut()
+    this.#boots += 1
+    const { recalled } = this.keeper
+    this.keeper.recalled = { ...recalled, origin: 'other-boot' }
+    await this.stop()
+  }
+
+  #take({ signed, cloudKey }: BootstrapMessage): void {
+    this.#cloudKey ??= cloudKey
+    const isNewer = signed.bootstrap.version > (this.#signed?.bootstrap.version ?? 0)
+    if (isNewer && isSignedBy(this.#cloudKey, signed)) this.#signed = signed
+  }
+
+  #services(): ReadonlySet<string> {
+    const all = this.#signed?.bootstrap.services ?? []
+    return new Set(all.filter(({ host }) => host === this.id).map(({ instance }) => instance))
+  }
+}
+
+/** What machines have in common. */
+export type Around = {
+  readonly peers: Map<string, FakeHypervisor>
+  readonly volumes: Map<string, StoredVolume>
+  readonly pace: (moment: MigrationMoment) => Promise<void>
+  readonly room: () => MachineRoom | undefined
+}
