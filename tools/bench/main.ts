@@ -53,6 +53,10 @@ const benches: Readonly<Record<string, Entry>> = {
     says: 'a host with ten running VMs is emptied: the longest gap in the answers of each',
     load: async () => (await import('./drain.ts')).drainBench
   },
+  reserve: {
+    says: 'what the reserve costs a wish in clouds of up to 10,000 hosts',
+    load: async () => (await import('./reserve.ts')).reserveBench
+  },
   takeover: {
     says: 'from a power cut of the controller until another one commits; --times COUNT',
     load: async () => (await import('./takeover.ts')).takeoverBench

@@ -43,6 +43,17 @@ export const host = {
       doc: 'Whether it is switched on again once its instances are safe; left out: on.',
       type: 'text',
       words: ['on', 'off']
+    },
+    selfFence: { doc: '', type: 'object' },
+    'selfFence.limitMs': {
+      doc:
+        'Without a controller for so long it ends what others could start, or its hardware ' +
+        'watchdog resets it.',
+      type: 'integer',
+      unit: 'ms',
+      required: true,
+      minimum: 15000,
+      maximum: 600000
     }
   }
 } as const

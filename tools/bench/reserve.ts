@@ -1,0 +1,93 @@
+/**
+ * What the reserve costs a wish: creations one after another in clouds of several extents, each
+ * placed, judged against all losses and folded; how much of that the judgement of losses is. Times
+ * are those of the processor.
+ */
+
+import { demandOf } from '../../controller/core/admission/instance-place.ts'
+import type { Change, Commit } from '../../controller/core/commit.ts'
+import { candidatesOf } from '../../controller/core/placement/candidates.ts'
+import { place } from '../../controller/core/placement/pipeline.ts'
+import { rules } from '../../controller/core/placement/rules.ts'
+import { harmOf, promiseOf } from '../../controller/core/reserve/promise.ts'
+import type { View } from '../../controller/core/view.ts'
+import { summary } from './measure.ts'
+import { benchContext, type Extent, instanceOf, reserveCloud } from './reserve-cloud.ts'
+
+const extents: readonly Extent[] = [
+  { hosts: 1_000, instances: 16_000, full: 0.7, healing: { reserveHosts: 1 } },
+  { hosts: 1_000, instances: 16_000, full: 0.97, healing: { reserveHosts: 1 } },
+  { hosts: 10_000, instances: 100_000, full: 0.7, healing: { reserveHosts: 1 } },
+  { hosts: 10_000, instances: 100_000, full: 0.97, healing: { reserveHosts: 1 } },
+  { hosts: 1_000, instances: 16_000, full: 0.7, healing: { reserveHosts: 2 } },
+  { hosts: 1_000, instances: 16_000, full: 0.97, healing: { reserveHosts: 2 } },
+  { hosts: 10_000, instances: 100_000, full: 0.7, healing: { reserveHosts: 2 } },
+  {
+    hosts: 1_000,
+    instances: 16_000,
+    full: 0.7,
+    healing: { reserveHosts: 1, reserveDomain: 'rack' }
+  }
+]
+const creations = 100
+
+/** Measures and prints. */
+export async function reserveBench(print: (line: string) => void): Promise<void> {
+  for (const extent of extents) {
+    const { hosts, instances, full, healing } = extent
+    const { reserveHosts = 0, reserveDomain } = healing
+    const domain = reserveDomain === undefined ? '' : ` or one ${reserveDomain}`
+    const share = `${Math.round(full * 100)} % promised`
+    print(`${hosts} hosts, ${instances} instances, ${share}; any ${reserveHosts} lost${domain}`)
+    const view = reserveCloud(extent)
+    const startMs = timeOfThread(() => promiseOf(view, benchContext.now))
+    print(`  the first look, at all hosts and instances: ${Math.round(startMs)} ms`)
+    create(view, extent, print)
+  }
+}
+
+function create(view: View, extent: Extent, print: (line: string) => void): void {
+  const [placing, judging]: [number[], number[]] = [[], []]
+  let refused = 0
+  for (let number = 0; number < creations; number += 1) {
+    const [instance, volume] = instanceOf(extent.instances + number, 'none')
+    let host = ''
+    placing.push(
+      timeOfThread(() => {
+        const { host: _, ...free } = volume.decided
+        const demand = demandOf({ instance, volumes: [{ ...volume, decided: free }] })
+        const candidates = candidatesOf(view, benchContext.now.monotonic)
+        host = place(demand, candidates, rules).chosen?.name ?? ''
+      })
+    )
+    const commit = commitOf([instance, volume].map(one => on(one, host)))
+    let isHarmless = true
+    judging.push(
+      timeOfThread(() => {
+        isHarmless = harmOf(view, commit.changes, benchContext.now) === undefined
+      })
+    )
+    if (isHarmless) view.fold({ type: 'commit', position: view.position + 1, commit })
+    else refused += 1
+  }
+  print(`  ${summary('placed by the rules', placing)}`)
+  print(`  ${summary('judged for the reserve', judging)}; ${refused} refused`)
+}
+
+/** Processor time, not the wall's: the machine is shared. Unit: ms. */
+function timeOfThread(call: () => unknown): number {
+  const before = process.threadCpuUsage()
+  call()
+  const { user, system } = process.threadCpuUsage(before)
+  return (user + system) / 1_000
+}
+
+const on = <R extends { readonly decided: object }>(resource: R, host: string): R => ({
+  ...resource,
+  decided: { ...resource.decided, host }
+})
+
+const commitOf = (resources: ReturnType<typeof instanceOf>[number][]): Commit => ({
+  changes: resources.map((resource): Change => ({ op: 'put', resource })),
+  decisions: []
+})
