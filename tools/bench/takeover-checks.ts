@@ -108,7 +108,7 @@ export async function zooKeeperLeader(lab: Lab): Promise<string | undefined> {
     lab.plan.hosts
       .filter(({ server }) => server !== undefined)
       .map(async ({ name, address }) => {
-        const script = `exec 3<>/dev/tcp/${address}/2181; printf srvr >&3; timeout 2 cat <&3`
+        const script = `exec 3<>/dev/tcp/${address}/2181; printf srvr >&3; timeout 15 cat <&3`
         const { stdout } = await lab.run(name, ['bash', '-c', script], { deadlineMs: 30_000 })
         return { name, mode: /^Mode: (\w+)$/m.exec(stdout)?.[1] }
       })
