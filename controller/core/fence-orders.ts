@@ -9,7 +9,7 @@ import { newcomerMs } from './suspicion-times.ts'
 import type { View } from './view.ts'
 
 /**
- * An order for each host that has a fence device: all of them, at each moment. What another controller
+ * An order for each host that has a fence device: all of them, at each moment. What another one
  * has begun is gone on with once this one has heard the host, or listened for long enough.
  */
 export const fenceOrdersOf = (

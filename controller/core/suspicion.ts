@@ -22,8 +22,8 @@ import { corroborationSentence } from './witnesses.ts'
 /** Losses within this time count together. */
 export const brakeWindowMs: Ms = 60_000
 /**
- * Who is silent for so long counts for the brake: hosts that go missing in one moment were last heard
- * a heartbeat apart, and the first of them shall not be fenced for being the first.
+ * Who is silent for so long counts for the brake: hosts that go missing in one moment were last
+ * heard a heartbeat apart, and the first of them shall not be fenced for being the first.
  */
 export const brakeMs: Ms = 1_250
 /** More than this share of all hosts at once is no accident of hosts. */

@@ -87,7 +87,7 @@ test('nobody is fenced when too many are missing, when disarmed, or without a de
   t.deepEqual(bare.decide(), ['evacuated', 'evacuated', 'placed'])
 })
 
-test('of hosts that go missing in one moment the first one is not fenced for being the first', t => {
+test('of hosts that go missing in one moment the first is not fenced for being the first', t => {
   const rack = new Rack()
   rack.pass(500, ['h2', 'h3'])
   rack.pass(2_000, ['h3'])
