@@ -11,7 +11,7 @@ import { place } from '../../controller/core/placement/pipeline.ts'
 import { rules } from '../../controller/core/placement/rules.ts'
 import { harmOf, promiseOf } from '../../controller/core/reserve/promise.ts'
 import type { View } from '../../controller/core/view.ts'
-import { summary } from './measure.ts'
+import { formatTime } from './measure.ts'
 import { benchContext, type Extent, instanceOf, reserveCloud } from './reserve-cloud.ts'
 
 const extents: readonly Extent[] = [
@@ -70,9 +70,13 @@ function create(view: View, extent: Extent, print: (line: string) => void): void
     if (isHarmless) view.fold({ type: 'commit', position: view.position + 1, commit })
     else refused += 1
   }
-  print(`  ${summary('placed by the rules', placing)}`)
-  print(`  ${summary('judged for the reserve', judging)}; ${refused} refused`)
+  print(`  placed by the rules: ${meanOf(placing)} each`)
+  print(`  judged for the reserve: ${meanOf(judging)} each; ${refused} of ${creations} refused`)
 }
+
+/** The processor's clock is too coarse for one. */
+const meanOf = (times: readonly number[]): string =>
+  formatTime(times.reduce((sum, time) => sum + time, 0) / times.length)
 
 /** Processor time, not the wall's: the machine is shared. Unit: ms. */
 function timeOfThread(call: () => unknown): number {

@@ -78,13 +78,15 @@ export function isSure(
   const need = needOf(ground, lost, further?.summit)
   if (need.needBytes === 0) return true
   if (need.wants < 0) return false
-  const { marks, order, meets, freeMib, freeVcpus, freeBytes } = ground
+  const { marks, roomiest, meets, freeMib, freeVcpus, freeBytes } = ground
   ground.mark += 1
   for (const host of lost) marks[host] = ground.mark
   const largest = new Float64Array(further?.count ?? 0)
   let [sum, lostSum] = [0, 0]
-  for (let at = 0; at < order.length; at += 1) {
-    const host = order[at]!
+  for (let at = 0; at < roomiest.length; at += 1) {
+    const host = roomiest[at]!
+    // No later host has more memory to be blocked by.
+    if (freeMib[host]! < need.mostMib) return false
     if ((meets[host]! & need.wants) !== need.wants || marks[host] === ground.mark) continue
     const share = Math.min(
       shareMax,

@@ -71,6 +71,8 @@ export class Ground {
   /** The wants of those who leave it, as bits; negative: some have no bit. */
   needWants = new Int32Array(0)
   order = new Int32Array(0)
+  /** All hosts once more, the one with the most unpromised memory first: for bounds. */
+  roomiest = new Int32Array(0)
   /** Marks of plans: a host is marked when it has the number of the plan. */
   marks = new Int32Array(0)
   mark = 0
@@ -93,23 +95,26 @@ export class Ground {
     for (const name of [...reals, 'share', 'totalMib'] as const) {
       this[name] = new Float64Array(count)
     }
-    for (const name of ['meets', 'needWants', 'order', 'marks'] as const) {
+    for (const name of ['meets', 'needWants', 'order', 'roomiest', 'marks'] as const) {
       this[name] = new Int32Array(count)
     }
     this.mark = 0
     this.#wantsMet = this.wants.count
     for (const [host, row] of rows.entries()) this.#write(host, row)
     for (let host = 0; host < count; host += 1) this.order[host] = host
-    this.order.sort((a, b) => this.#compare(a, b))
+    this.roomiest.set(this.order)
+    this.order.sort(this.#byShare)
+    this.roomiest.sort(this.#byRoom)
     this.version += 1
   }
 
   /** Gives a host other figures, and keeps the order. */
   set(host: number, row: Row): void {
-    const share = this.share[host]!
+    const [share, freeMib] = [this.share[host], this.freeMib[host]]
     this.#write(host, row)
     this.version += 1
-    if (share !== this.share[host]) this.#reorder(host, share)
+    if (share !== this.share[host]) moveIn(this.order, host, this.#byShare)
+    if (freeMib !== this.freeMib[host]) moveIn(this.roomiest, host, this.#byRoom)
   }
 
   /** Those that have no host already, the most important first. */
@@ -208,6 +213,11 @@ export class Ground {
     return this.order.some(host => this.canTake(host, one))
   }
 
+  /** Whether placement would rather take the first of two, as they are. */
+  isBetter(host: number, than: number): boolean {
+    return this.#byShare(host, than) < 0
+  }
+
   name(host: number): string {
     return this.rows[host]!.host.name
   }
@@ -271,41 +281,24 @@ export class Ground {
     return bits
   }
 
-  #compare(a: number, b: number): number {
-    return this.share[b]! - this.share[a]! || (this.name(a) < this.name(b) ? -1 : 1)
-  }
+  readonly #byShare = (a: number, b: number): number =>
+    this.share[b]! - this.share[a]! || (this.name(a) < this.name(b) ? -1 : 1)
 
-  /** Moves one host to where it belongs now; all others stand right. */
-  #reorder(host: number, share: number): void {
-    const { order } = this
-    let at = this.#placeOf(host, share)
-    if (order[at] !== host) at = order.indexOf(host)
-    while (at > 0 && this.#compare(order[at - 1]!, host) > 0) {
-      order[at] = order[at - 1]!
-      at -= 1
-    }
-    while (at < order.length - 1 && this.#compare(host, order[at + 1]!) > 0) {
-      order[at] = order[at + 1]!
-      at += 1
-    }
-    order[at] = host
-  }
+  readonly #byRoom = (a: number, b: number): number => this.freeMib[b]! - this.freeMib[a]! || a - b
+}
 
-  /** Where a host stands that had such a share until now. */
-  #placeOf(host: number, share: number): number {
-    let [low, high] = [0, this.order.length - 1]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      const other = this.order[middle]!
-      if (other === host) return middle
-      const isBefore =
-        this.share[other]! > share ||
-        (this.share[other] === share && this.name(other) < this.name(host))
-      if (isBefore) low = middle + 1
-      else high = middle
-    }
-    return low
+/** Moves one host to where it belongs now; all others stand right. */
+function moveIn(order: Int32Array, host: number, compare: (a: number, b: number) => number): void {
+  let at = order.indexOf(host)
+  while (at > 0 && compare(order[at - 1]!, host) > 0) {
+    order[at] = order[at - 1]!
+    at -= 1
   }
+  while (at < order.length - 1 && compare(host, order[at + 1]!) > 0) {
+    order[at] = order[at + 1]!
+    at += 1
+  }
+  order[at] = host
 }
 
 type Edge = { memoryMib: number; vcpus: number }

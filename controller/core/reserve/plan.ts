@@ -78,22 +78,35 @@ function bestTaken(ground: Ground, taken: readonly Taken[], evacuee: Evacuee): T
   return best
 }
 
-/** The first in order that nothing was planned on: no later one is better. */
+/** Hosts with enough memory that are fewer are all looked at; of more, the best are. */
+const fewHosts = 32
+
+/** The best of those that nothing was planned on. */
 function bestUntouched(ground: Ground, evacuee: Evacuee): Taken | undefined {
-  const { order, marks, mark } = ground
-  for (let at = 0; at < order.length; at += 1) {
-    const host = order[at]!
+  const { order, roomiest, marks, mark, freeMib } = ground
+  let best: number | undefined
+  for (let at = 0; at < roomiest.length; at += 1) {
+    const host = roomiest[at]!
+    if (freeMib[host]! < evacuee.memoryMib && evacuee.running) return freshTaken(ground, best)
+    if (at === fewHosts) break
     if (marks[host] === mark || !ground.canTake(host, evacuee)) continue
-    return {
-      host,
-      freeMib: ground.freeMib[host]!,
-      freeVcpus: ground.freeVcpus[host]!,
-      freeBytes: ground.freeBytes[host]!,
-      evacuees: []
-    }
+    if (best === undefined || ground.isBetter(host, best)) best = host
   }
-  return undefined
+  // The first in order is the best of all.
+  const first = order.find(host => marks[host] !== mark && ground.canTake(host, evacuee))
+  return freshTaken(ground, first)
 }
+
+const freshTaken = (ground: Ground, host: number | undefined): Taken | undefined =>
+  host === undefined
+    ? undefined
+    : {
+        host,
+        freeMib: ground.freeMib[host]!,
+        freeVcpus: ground.freeVcpus[host]!,
+        freeBytes: ground.freeBytes[host]!,
+        evacuees: []
+      }
 
 const suits = (ground: Ground, host: number, { want, only }: Evacuee): boolean =>
   ground.isMet(host, want) && (only === undefined || only === ground.name(host))
