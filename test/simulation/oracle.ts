@@ -6,14 +6,15 @@ const wanted = [
   'acknowledged',
   'unknown outcomes',
   'never answered',
+  'epochs raised',
   'take-overs',
   'candidates ended',
-  'deposed by the epoch',
   'stale orders refused',
   'verb create',
   'verb change',
   'verb power',
   'verb move',
+  'verb cancel-move',
   'verb delete',
   ...faultNames
 ]
