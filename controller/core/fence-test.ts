@@ -73,7 +73,7 @@ function switchedOff(
   const proven = said.verdict === 'off-confirmed'
   const took = formatMs(said.tookMs)
   const because = proven
-    ? `proven off after ${took}: ${said.because}`
+    ? `proven off: ${said.because}`
     : `not proven off after ${took}: ${said.because}`
   const fenceTest: HostFenceTest = {
     ...test,

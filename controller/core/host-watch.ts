@@ -95,7 +95,10 @@ function wordsOfPhase(
     heard.heardAt === undefined ? 0 : Math.round(context.now.monotonic - heard.heardAt)
   const peers = phase === 'silent' ? silenceOf(view, host, context.now.monotonic) : ''
   const message = `was ${before.phase}, its agent has not been heard for ${silenceMs} ms${peers}`
-  return { reason, message, severity: phase === 'silent' ? 'alarm' : 'notice' }
+  // Whoever is out of service, or switched off for a test, may well be silent.
+  const { duty, fenceTest } = host.decided
+  const isMissed = phase === 'silent' && duty?.state !== 'maintenance' && !fenceTest
+  return { reason, message, severity: isMissed ? 'alarm' : 'notice' }
 }
 
 type Held = Extract<Suspicion, { readonly verdict: 'held' }>

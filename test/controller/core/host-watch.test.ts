@@ -71,3 +71,14 @@ test('a fence device that falls silent is an alarm before it is needed, once', t
     ['fence-device-answers', 'notice', 1]
   ])
 })
+
+test('a host out of service that falls silent is a notice', t => {
+  const cloud = sampleCloud()
+  const host = cloud.host('h1')
+  const since = new Date(cloud.context.now.wall).toISOString()
+  const duty = { state: 'maintenance' as const, since, by: 'user/ann', parallel: 1, cold: false }
+  const after = { ...host, decided: { ...host.decided, duty } }
+  cloud.commit({ changes: [{ op: 'put', resource: after }], decisions: [] })
+  watch(cloud, watch(cloud, new Map()).seen, 6_000)
+  t.deepEqual(events(cloud), [['host-silent', 'notice', 1]])
+})
