@@ -25,6 +25,12 @@ const cases: readonly (readonly [string, Partial<HealingSaid>, string | undefine
   ['no device answers', { exposed: exposed('device-silent') }, 'fail', /be fenced: h2 no answer/],
   ['a host is being fenced', { fenced: [fencing] }, 'fail', /h1 is fenced: level 1/],
   [
+    'a host is fenced',
+    { fenced: [{ ...fencing, phase: 'fenced', progress: 'read off twice' }] },
+    'warn',
+    /h1 is off: read off twice/
+  ],
+  [
     'a host is missing',
     { suspects: [{ host: 'h1', hold: 'brake', because: '2 of 3' }] },
     'fail',

@@ -28,7 +28,7 @@ export async function checkHealing(
 /** With one host there is nowhere to start anything else, and nothing is said. */
 export function judgeHealing(said: HealingSaid): readonly Check[] {
   const { brake, disarmed, suspects, fenced, exposed, watches } = said
-  if (brake.hosts + fenced.length < 2 || !watches) return []
+  if (brake.hosts < 2 || !watches) return []
   const fencing = fenced.filter(({ phase }) => phase === 'fencing')
   const ill = [
     ...fencing.map(({ host, progress }) => ({ host, because: `is fenced: ${progress}` })),
@@ -45,6 +45,10 @@ export function judgeHealing(said: HealingSaid): readonly Check[] {
   if (disarmed) {
     const since = `disarmed since ${disarmed.at} by ${disarmed.by}: ${disarmed.because}`
     return [{ name, state: 'warn', found: since, fix: 'remuda ha arm' }]
+  }
+  if (fenced.length > 0) {
+    const off = fenced.map(({ host, progress }) => ({ host, because: `is off: ${progress}` }))
+    return [{ name, state: 'warn', found: found(off), fix }]
   }
   if (exposed.length > 0) {
     const words = [...new Set(exposed.map(({ state }) => state))].map(state => {
