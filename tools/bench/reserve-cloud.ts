@@ -18,6 +18,8 @@ export type Extent = {
   readonly instances: number
   /** Share of all memory that is promised. */
   readonly full: number
+  /** Hosts that are empty. */
+  readonly spare?: number
   readonly healing: Healing
 }
 
@@ -44,14 +46,14 @@ export function reserveCloud(extent: Extent): View {
   commit([{ op: 'put', resource: pool }])
   const promisedMib = Array.from({ length: extent.hosts }, () => 0)
   const instances = Array.from({ length: extent.instances }, (_, number) => {
-    const host = number % extent.hosts
+    const host = number % (extent.hosts - (extent.spare ?? 0))
     const made = instanceOf(number, `h${host}`)
     promisedMib[host]! += made[0].decided.memoryMib
     return made
   })
   for (let host = 0; host < extent.hosts; host += 1) {
     commit([{ op: 'put', resource: hostOf(host) }])
-    const memoryMib = Math.ceil(promisedMib[host]! / extent.full)
+    const memoryMib = Math.ceil((promisedMib[host]! || promisedMib[0]!) / extent.full)
     view.fold({ type: 'report', host: `h${host}`, report: reportOf(host, memoryMib), at: now })
   }
   for (const made of instances) {

@@ -4,7 +4,7 @@ import { watchOption } from '../options.ts'
 /** What is left of the cloud. */
 export const capacity: Command = {
   verb: 'capacity',
-  doc: 'Shows how many more instances of each size fit, now and after losses of hosts.',
+  doc: 'Shows what is left for each size, now and after losses of hosts.',
   details: [
     'AFTER counts what fits once the worst of the losses that room is kept for has happened and ' +
       'all that was lost runs elsewhere; where no room is kept, after the loss of any one host. ' +
