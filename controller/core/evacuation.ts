@@ -138,8 +138,10 @@ function eventOf(
   context: Context
 ) {
   const some = staying.map(({ instance, because }) => `${instance.name} (${because})`)
-  const rest = some.length === 0 ? '' : `; ${some.length} wait for its return: ${listed(some)}`
-  const message = `${leaving.length} instances start elsewhere${rest}`
+  const verb = some.length === 1 ? 'waits' : 'wait'
+  const rest = some.length === 0 ? '' : `; ${some.length} ${verb} for its return: ${listed(some)}`
+  const who = leaving.length === 1 ? '1 instance starts' : `${leaving.length} instances start`
+  const message = `${who} elsewhere${rest}`
   const at = isoOf(context)
   const seen = { subject: subjectOf(host), reason: 'evacuated', message, at }
   return notification(view, { ...seen, severity: 'warning', source: 'controller' }, context)

@@ -26,7 +26,7 @@ import { notification } from './notification.ts'
 import { expiryOf, isSameSelfFence, selfFenceOf } from './self-fence.ts'
 import { subjectOf } from './subject.ts'
 import { suspicionOf } from './suspicion.ts'
-import type { HostHeard, View } from './view.ts'
+import type { View } from './view.ts'
 
 /** A host that speaks so long after it was proven off is not off. Unit: ms. */
 const lyingMs = 3_000
@@ -122,7 +122,7 @@ function nextOfFencing(view: View, lost: Lost, context: Context): Commit | undef
     return fenced(view, lost, { verdict: 'off-confirmed', because }, context)
   }
   const heard = view.heard(host.name)
-  if (!isHeardSince(heard, recovery.since)) return expired(view, lost, context)
+  if (!isHeardSinceLost(view, host.name)) return expired(view, lost, context)
   const { report } = heard
   if (!report) return undefined
   const isSame = report.bootId === recovery.bootId
@@ -174,13 +174,13 @@ export function fenced(
 function nextOfFenced(view: View, { host, recovery }: Lost, context: Context): Commit | undefined {
   const heard = view.heard(host.name)
   const { proof, bootId } = recovery
-  if (!proof || !heard.report || !isHeardSince(heard, proof.at)) return undefined
+  if (!proof || !heard.report || !isHeardSinceLost(view, host.name)) return undefined
   const offFor = formatMs(Math.max(0, context.now.wall - Date.parse(proof.at)))
   if (bootId === undefined || heard.report.bootId !== bootId) {
     const message = `back with boot ${heard.report.bootId}, ${offFor} after it was proven off`
     return back(view, host, context, { verb: 'host-back', message, severity: 'notice' })
   }
-  if ((heard.heardAtWall ?? 0) - Date.parse(proof.at) < lyingMs) return undefined
+  if ((heard.heardAt ?? 0) - view.lostSince(host.name) < lyingMs) return undefined
   const message =
     `heard in the same boot ${bootId}, ${offFor} after it was "proven" off (${proof.because}): ` +
     'the proof was wrong; what has moved away is ended there at once, and nothing new comes'
@@ -195,9 +195,11 @@ function nextOfFenced(view: View, { host, recovery }: Lost, context: Context): C
   return back(view, held, context, { verb: 'fence-lied', message, severity: 'alarm' })
 }
 
-/** By people's clock, since the next controller has another monotonic one. */
-const isHeardSince = ({ heardAtWall, connected }: HostHeard, since: string): boolean =>
-  connected && heardAtWall !== undefined && heardAtWall > Date.parse(since)
+/** Whether a host was heard since it is in the phase of its recovery in which it is. */
+export function isHeardSinceLost(view: View, host: string): boolean {
+  const { connected, heardAt } = view.heard(host)
+  return connected && heardAt !== undefined && heardAt > view.lostSince(host)
+}
 
 function back(view: View, host: Host, context: Context, words: Words): Commit {
   const { recovery: _, ...decided } = host.decided

@@ -92,7 +92,12 @@ function hostReady(
   }
   if (phase === 'maintenance') {
     const next = `remuda host resume ${host.name}`
-    const message = `out of service since ${duty?.since} by ${duty?.by}: ${next}`
+    // The controller takes one out of service for this alone; see controller/core/fencing.ts.
+    const why =
+      duty?.by === 'controller'
+        ? ', as it was heard in the boot that was "proven" off: see that its fence device works, then'
+        : ':'
+    const message = `out of service since ${duty?.since} by ${duty?.by}${why} ${next}`
     return condition('ready', false, { reason: 'maintenance', message })
   }
   if (!view.watches) {
@@ -152,8 +157,10 @@ export function fenceWords(view: View, host: Host): string {
   if (!state || state.fence !== host.decided.recovery?.id)
     return 'waits for bootd to take the fence'
   const last = state.story.at(-1)
-  const tries = state.attempt > 1 ? `, attempt ${state.attempt}` : ''
-  return `bootd: ${last ?? `level ${state.level} is tried`}${tries}`
+  const attempt = `attempt ${state.attempt}`
+  const isTold = last === undefined || last.startsWith(attempt)
+  const rest = isTold ? '' : `; ${attempt} is under way`
+  return `bootd: ${last ?? `level ${state.level} is tried`}${rest}`
 }
 
 const fenceShown = ({ want, phase, verdict, attempt, story, devices }: FenceState) => ({
@@ -185,6 +192,7 @@ function canBeFenced(view: View, host: Host): readonly Condition[] {
   if (host.decided.approval !== 'approved') return []
   const { state, because: message } = fenceReadiness(view, host)
   if (state === 'ready') return [condition('fence', true, { reason: 'devices-answer', message })]
+  if (state === 'self-fence') return [condition('fence', true, { reason: state, message })]
   if (state === 'not-asked') return [condition('fence', 'unknown', { reason: state, message })]
   const reason = state === 'degraded' ? 'device-silent' : state
   return [condition('fence', false, { reason, message })]

@@ -52,10 +52,10 @@ export function watchHosts(
     const phase = phaseOf(host, heard, context.now.monotonic)
     const libvirtSilence = heard.report?.libvirtSilence
     const held = heldIn(view, host, context)
-    const silent = silentDevicesOf(view, host)
-    const silentDevices = silent?.names
-    seen.set(host.name, { phase, libvirtSilence, hold: held?.hold, silentDevices })
     const before = last.get(host.name)
+    const silent = isDark(host) ? undefined : silentDevicesOf(view, host)
+    const silentDevices = isDark(host) ? before?.silentDevices : silent?.names
+    seen.set(host.name, { phase, libvirtSilence, hold: held?.hold, silentDevices })
     if (!before) continue
     const phaseWords =
       before.phase === phase ? undefined : wordsOfPhase(view, host, before, context)
@@ -116,10 +116,11 @@ const wordsOfHold = ({ hold, because, next }: Held): Words => ({
 
 type Silent = { readonly names: string; readonly because: string }
 
-/** While a host is fenced, or out of service, its devices may well be dark with it. */
+/** While a host is fenced, or out of service, its devices may well be dark with it: no news. */
+const isDark = ({ decided: { recovery, fenceTest, duty } }: Host): boolean =>
+  recovery !== undefined || fenceTest !== undefined || duty?.state === 'maintenance'
+
 function silentDevicesOf(view: View, host: Host): Silent | undefined {
-  const { recovery, fenceTest, duty } = host.decided
-  if (recovery || fenceTest || duty?.state === 'maintenance') return undefined
   const silent = view.fence(host.name)?.devices.filter(({ reachable }) => reachable === false) ?? []
   if (silent.length === 0) return undefined
   const names = silent.map(({ name }) => name).join(', ')

@@ -25,6 +25,7 @@
  */
 import type { Host } from '#shared/model/host.ts'
 import type { Ms } from '#shared/units.ts'
+import { isHeardSinceLost } from './fencing.ts'
 import { type HostPhase, phaseOf } from './liveness.ts'
 import { suspicionOf } from './suspicion.ts'
 import type { View } from './view.ts'
@@ -47,7 +48,7 @@ export function standingOf(view: View, host: Host, now: Ms): Standing {
   const phase = phaseOf(host, view.heard(host.name), now)
   if (phase === 'pending') return 'pending'
   if (recovery) {
-    const isBack = recovery.phase === 'fenced' && (phase === 'online' || phase === 'late')
+    const isBack = recovery.phase === 'fenced' && isHeardSinceLost(view, host.name)
     return isBack ? 'recovering' : recovery.phase
   }
   if (duty?.state === 'maintenance') return 'maintenance'

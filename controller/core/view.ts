@@ -12,6 +12,7 @@
  * whole values, and a history takes no decision twice.
  */
 import assert from 'node:assert/strict'
+import type { Host } from '#shared/model/host.ts'
 import type { Kind, Resource, ResourceOf } from '#shared/model/index.ts'
 import { kindNames } from '#shared/model/index.ts'
 import type { Ms } from '#shared/units.ts'
@@ -112,6 +113,8 @@ export class View {
   /** When those heartbeats of hosts were heard that were echoed last. */
   readonly #leased = new Map<string, Ms>()
   #reign: { readonly since: Ms; readonly epoch: number; readonly alone: boolean } | undefined
+  /** Since when each lost host is in the phase of its recovery in which it is; monotonic. */
+  readonly #lostSince = new Map<string, Ms>()
   #turnAt: Ms = Number.NEGATIVE_INFINITY
   #listeningSince: Ms = Number.NEGATIVE_INFINITY
   readonly #dirty = new Set<string>()
@@ -173,6 +176,13 @@ export class View {
     if (reign.alone && (!report || report.epoch < reign.epoch)) return undefined
     const seenAt = reign.alone ? this.heard(host).heardAt! : reign.since
     return Math.max(seenAt, this.#leased.get(host) ?? Number.NEGATIVE_INFINITY)
+  }
+  /**
+   * Since when a lost host is in this phase of its recovery, on our own clock: whatever people's
+   * clocks do meanwhile, what was heard after it is news. Minus infinity: since before we led.
+   */
+  lostSince(host: string): Ms {
+    return this.#lostSince.get(host) ?? Number.NEGATIVE_INFINITY
   }
   replies(): ReadonlyMap<string, KeptReply> {
     return this.#records.all('reply')
@@ -306,6 +316,7 @@ export class View {
   #put(resource: Resource): readonly Change[] {
     const all = this.#resources.get(resource.kind)!
     const before = all.get(resource.id)
+    if (resource.kind === 'host') this.#noteLoss(resource, before as Host | undefined)
     const kept = this.indexes.shared(resource)
     if (before) this.indexes.leave(before)
     all.set(kept.id, kept)
@@ -318,6 +329,13 @@ export class View {
     return before
       ? [{ op: 'put', resource: before }]
       : [{ op: 'remove', kind: kept.kind, id: kept.id, subject: subjectOf(kept) }]
+  }
+
+  #noteLoss({ name, decided }: Host, before: Host | undefined): void {
+    const [is, was] = [decided.recovery, before?.decided.recovery]
+    if (is?.id === was?.id && is?.phase === was?.phase) return
+    if (is) this.#lostSince.set(name, this.#turnAt)
+    else this.#lostSince.delete(name)
   }
 
   #remove(kind: Kind, id: string, position: Position | undefined): readonly Change[] {
@@ -335,6 +353,7 @@ export class View {
       this.#heard.delete(before.name)
       this.#fences.delete(before.name)
       this.#leased.delete(before.name)
+      this.#lostSince.delete(before.name)
       this.witnesses.forget(before.name)
     }
     this.#dirty.add(`${kind}/${id}`)
