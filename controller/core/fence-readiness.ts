@@ -4,15 +4,25 @@
  */
 import { secretsOf } from '#shared/model/fence.ts'
 import type { Host } from '#shared/model/host.ts'
+import { formatMs } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
+import { canExpire } from './self-fence.ts'
 import type { View } from './view.ts'
 
 /**
- * `ready`: all its devices answer; `degraded`: one is silent, and a level without it is left;
- * `not-asked`: no bootd has said anything of them yet; all others: no device could prove it now.
+ * `ready`: all its devices answer; `self-fence`: it has none, but its own watchdog ends it;
+ * `degraded`: a device is silent, and a level without it, or the watchdog, is left; `not-asked`: no
+ * bootd has said anything of them yet; all others: nothing could prove it off now.
  */
 export type FenceReadiness = {
-  readonly state: 'ready' | 'degraded' | 'not-asked' | 'no-device' | 'no-secret' | 'device-silent'
+  readonly state:
+    | 'ready'
+    | 'self-fence'
+    | 'degraded'
+    | 'not-asked'
+    | 'no-device'
+    | 'no-secret'
+    | 'device-silent'
   /** Sentence part about what is the matter. */
   readonly because: string
   /** What an operator may do; left out: nothing need be done. */
@@ -23,6 +33,9 @@ export type FenceReadiness = {
 export function fenceReadiness(view: View, host: Host): FenceReadiness {
   const { name } = host
   const levels = host.spec.fence ?? []
+  if (levels.length === 0 && canExpire(view, host)) {
+    return { state: 'self-fence', because: `it has no fence device, but ${ownEnd(host)}` }
+  }
   if (levels.length === 0) {
     const because = 'it has no fence device: if it dies, an operator must say that it is off'
     return { state: 'no-device', because, next: `remuda host fence set ${name} --help` }
@@ -47,11 +60,17 @@ export function fenceReadiness(view: View, host: Host): FenceReadiness {
     .map(device => `${device.name}: ${device.because ?? 'no answer'}`)
     .join('; ')
   const next = `remuda host fence test ${name}`
-  const left = levelLeft(state)
+  const level = levelLeft(state)
+  const own = canExpire(view, host) ? ownEnd(host) : undefined
+  const left = level === undefined ? own : `level ${level} is left`
   return left === undefined
     ? { state: 'device-silent', because, next }
-    : { state: 'degraded', because: `${because}; level ${left} is left`, next }
+    : { state: 'degraded', because: `${because}; ${left}`, next }
 }
+
+/** What a host does to itself when it has had no lease for too long. */
+export const ownEnd = ({ decided }: Host): string =>
+  `its own watchdog ends it ${formatMs(decided.selfFence?.limitMs ?? 0)} after its last lease`
 
 /** The first level of which every device answers. */
 function levelLeft({ devices }: FenceState): number | undefined {

@@ -2,7 +2,8 @@
 import { deviceName, type FenceLevels } from '#shared/model/fence.ts'
 import type { Host } from '#shared/model/host.ts'
 import type { FenceState, Power } from '#shared/wire/fence.ts'
-import { type FenceReadiness, fenceReadiness } from './fence-readiness.ts'
+import { type FenceReadiness, fenceReadiness, ownEnd } from './fence-readiness.ts'
+import { canExpire } from './self-fence.ts'
 import type { View } from './view.ts'
 
 /** A device, and how it was found last. */
@@ -43,7 +44,7 @@ export function fenceShown(view: View, host: Host): FenceShown {
     host: host.name,
     ...fenceReadiness(view, host),
     devices: devicesOf(levels, state),
-    plan: planOf(host, levels),
+    plan: planOf(view, host, levels),
     ...(state && state.want !== 'watch' && { underway: underwayOf(state) }),
     ...(fenceTest && { test: { step: fenceTest.step, since: fenceTest.since, by: fenceTest.by } }),
     ...(fenceTested && { tested: fenceTested })
@@ -65,8 +66,11 @@ const underwayOf = ({ want, phase, attempt, level, story }: FenceState) => ({
   story: [...story]
 })
 
-function planOf({ name, spec }: Host, levels: FenceLevels): readonly string[] {
+function planOf(view: View, host: Host, levels: FenceLevels): readonly string[] {
+  const { name, spec } = host
+  const own = canExpire(view, host) ? [ownEnd(host)] : []
   if (levels.length === 0) {
+    if (own.length > 0) return own
     return [`nothing can prove it off: an operator must say so, remuda host confirm-off ${name}`]
   }
   const steps = levels.map(({ devices }, index) => {
@@ -80,5 +84,5 @@ function planOf({ name, spec }: Host, levels: FenceLevels): readonly string[] {
     spec.afterFence === 'off'
       ? 'then its instances start elsewhere, and it stays off (afterFence: off)'
       : 'then its instances start elsewhere, and it is switched on again'
-  return [...steps, end, 'where no level proves it, all are tried again, later each time']
+  return [...steps, ...own, end, 'where no level proves it, all are tried again, later each time']
 }

@@ -154,3 +154,28 @@ test('the loss of a host is foretold: what starts elsewhere, and what waits and 
   t.is(nothing, 'nothing starts elsewhere')
   t.regex(waits ?? '', /^instance\/web waits for its return: its volume .* in pool local/)
 })
+
+const watchdog = {
+  ...{ kind: 'hardware' as const, identity: 'i6300ESB timer', timeoutMs: 10_000, limitMs: 15_000 },
+  ...{ armed: true, nowayout: true, because: '' }
+}
+
+test('a host whose own watchdog ends it is not exposed, and stands in for a silent device', t => {
+  for (const [fence, state] of [
+    [[], 'self-fence'],
+    [undefined, 'degraded']
+  ] as const) {
+    const rack = new Rack({}, { ...(fence && { fence }), selfFence: { limitMs: 15_000 } })
+    const { view, host } = rack.cloud
+    const generation = view.indexes.hostGeneration('h1')
+    rack.pass(500, undefined, { selfFence: watchdog, generation, epoch: 1 })
+    rack.decide()
+    const device = { level: 1, name: 'd0', power: 'unknown' as const, reachable: false }
+    if (!fence) rack.saidDevices('h1', [device])
+    const readiness = fenceReadiness(view, host('h1'))
+    t.is(readiness.state, state)
+    t.regex(readiness.because, /its own watchdog ends it 15 s after its last lease$/)
+    const exposed = statusOf(rack).exposed.some(one => one.host === 'h1')
+    t.is(exposed, state === 'degraded')
+  }
+})

@@ -26,7 +26,7 @@ export async function testFence(invocation: Invocation): Promise<number> {
   const raw = await renderRaw(invocation, said)
   invocation.write(raw ?? describeFence(invocation, said))
   if (raw === undefined) invocation.note('\nnothing was switched; add --really to do it\n')
-  return said.state === 'ready' || said.state === 'degraded' ? 0 : 1
+  return ['ready', 'degraded', 'self-fence'].includes(said.state) ? 0 : 1
 }
 
 async function reallyTest(invocation: Invocation, reference: Reference): Promise<number> {

@@ -117,7 +117,7 @@ export function describeFence(invocation: Invocation, said: FenceSaid): string {
   const now = Date.now()
   const { state, because, next, tested, test, underway } = said
   const rows: readonly (readonly [string, string])[] = [
-    ['fence', `${paint(state === 'ready' ? 'green' : 'red', state)}: ${oneLine(because)}`],
+    ['fence', `${paint(isWell(state) ? 'green' : 'red', state)}: ${oneLine(because)}`],
     ...(next === undefined ? [] : [['next', oneLine(next)] as const]),
     [
       'tested',
@@ -144,6 +144,8 @@ export function describeFence(invocation: Invocation, said: FenceSaid): string {
   const plan = said.plan.map(sentence => `  ${oneLine(sentence)}\n`).join('')
   return `${head}${table}\nif it died\n${plan}`
 }
+
+const isWell = (state: string): boolean => state === 'ready' || state === 'self-fence'
 
 function answerOf(reachable: boolean | undefined): Cell {
   if (reachable === undefined) return { text: 'not asked yet', colour: 'yellow' }
