@@ -156,7 +156,12 @@ function migration({ instance, way, own }: Leaving, { situation }: Surroundings)
     domain: { driver, uuid },
     to: way.to,
     attempt: `${way.move}/${way.step}`,
-    way: { uri, address, folders: { here: ownFolder(situation), there: folder } },
+    way: {
+      uri,
+      address,
+      folders: { here: ownFolder(situation), there: folder },
+      ...(way.pace && { pace: way.pace })
+    },
     because: `it is wished to be on ${way.to}, which is ready`
   }
 }

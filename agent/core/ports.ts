@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream'
 import type { HostFacts } from '#shared/model/host-facts.ts'
+import type { MovePace } from '#shared/model/instance.ts'
 import type { Mib } from '#shared/units.ts'
 import type { ToAgent, ToController } from '#shared/wire/messages.ts'
 import type {
@@ -104,6 +105,8 @@ export type MigrationWay = {
   readonly address: string
   /** Folders of the agents' own files; what is below the one here is below the other there. */
   readonly folders: { readonly here: string; readonly there: string }
+  /** Left out: as the hypervisor does by itself. */
+  readonly pace?: MovePace
 }
 
 /** How far the sending of a VM is. */

@@ -16,7 +16,7 @@
  */
 import type { Host, HostDuty, HostReturning, MoveTries } from '#shared/model/host.ts'
 import type { Resource } from '#shared/model/index.ts'
-import type { Instance } from '#shared/model/instance.ts'
+import type { Instance, MovePace } from '#shared/model/instance.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import { type Context, decision, isoOf } from './admission/context.ts'
 import { moveInstance } from './admission/instance-move.ts'
@@ -99,13 +99,18 @@ function departing(view: View, going: Going, context: Context): Commit | undefin
   const host = view.get('host', going.host.id)
   const duty = host?.decided.duty
   if (!host || duty?.state !== 'draining') return undefined
-  const given = { ...going, host, tries: duty.tries, because: `${host.name} is emptied` }
+  const { tries: before, pace } = duty
+  const given = { ...going, host, tries: before, pace, because: `${host.name} is emptied` }
   return begun(view, given, context, tries => ({ duty: { ...duty, tries } }))
 }
 
 function begun(
   view: View,
-  given: Going & { readonly tries: MoveTries | undefined; readonly because: string },
+  given: Going & {
+    readonly tries: MoveTries | undefined
+    readonly pace: MovePace | undefined
+    readonly because: string
+  },
   context: Context,
   noted: (tries: MoveTries) => { readonly duty: HostDuty } | { readonly returning: HostReturning }
 ): Commit | undefined {
@@ -114,7 +119,7 @@ function begun(
   const { instance, to, live } = departure
   const count = (given.tries?.[instance.id]?.count ?? 0) + 1
   const again = count > 1 ? ` (attempt ${count})` : ''
-  const wish = { instance, to, live, because: `${because}${again}` }
+  const wish = { instance, to, live, pace: given.pace, because: `${because}${again}` }
   const verdict = moveInstance(view, wish, context)
   if (isRefusal(verdict)) return undefined
   const { changes, decisions } = verdict.commit
@@ -228,7 +233,8 @@ function comingBack(view: View, going: Going, context: Context): Commit | undefi
   const host = view.get('host', going.host.id)
   const returning = host?.decided.returning
   if (!host || !returning) return undefined
-  const given = { ...going, host, tries: returning.tries, because: `${host.name} is back` }
+  const { tries: before, pace } = returning
+  const given = { ...going, host, tries: before, pace, because: `${host.name} is back` }
   return begun(view, given, context, tries => ({ returning: { ...returning, tries } }))
 }
 

@@ -127,10 +127,11 @@ function wayOf(
   instance: Instance,
   { moving, host }: { readonly moving: InstanceMove; readonly host: Host }
 ): Pick<OrderInstance, 'leaving' | 'arriving'> {
-  const { id: move, step, to, live, phase, door } = moving
+  const { id: move, step, to, live, phase, door, pace } = moving
   if (to !== host.name) {
     const go = phase === 'sending'
-    return { leaving: { move, step, to, live, go, ...(go && door && { door }) } }
+    const way = { ...(pace && { pace }), ...(go && door && { door }) }
+    return { leaving: { move, step, to, live, go, ...way } }
   }
   const from = instance.decided.host ?? ''
   const fromHostname = view.heard(from).report?.hostname ?? from

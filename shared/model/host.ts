@@ -1,6 +1,7 @@
 import Type from 'typebox'
 import { FenceLevels } from './fence.ts'
 import { HostFacts } from './host-facts.ts'
+import type { MovePace } from './instance.ts'
 import {
   type KindDefinition,
   mib,
@@ -146,6 +147,7 @@ export type HostDuty = {
   readonly parallel: number
   /** Whether what cannot go while it runs is shut down for the move. */
   readonly cold: boolean
+  readonly pace?: MovePace
   /** Instances that were here when it began, by id: they come back if that is wished. */
   readonly had?: readonly string[]
   /** Instances of those whose move was begun and that are still here. */
@@ -178,6 +180,7 @@ export type HostReturning = {
   /** As of the drain; see HostDuty. */
   readonly parallel: number
   readonly cold: boolean
+  readonly pace?: MovePace
   /** Ids of those that are not back yet. */
   readonly awaited: readonly string[]
   readonly tries?: MoveTries

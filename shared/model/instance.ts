@@ -142,10 +142,31 @@ export type InstanceMove = {
   readonly phase: (typeof movePhases)[number]
   /** Raised with each phase: what a host says of an earlier one is not said of this. */
   readonly step: number
+  readonly pace?: MovePace
   /** Where libvirt and the hypervisor of the target listen, and its agent's own folder. */
   readonly door?: MoveDoor
   /** Why it is given up, once it is. */
   readonly because?: string
+}
+
+/** How a running instance is sent; what is left out is the hypervisor's own choice. */
+export type MovePace = {
+  /** Most memory that is sent in a second. Unit: MiB. */
+  readonly bandwidthMib?: number
+  /** How long it may stand still at the end; the sending goes on until that can be kept. Unit: ms. */
+  readonly downtimeMs?: number
+}
+
+/** The same, as people and other programs wish it. */
+export const MovePaceFields = {
+  bandwidthMib: Type.Optional(mib('Most memory of one that is sent in a second.', 1, 1024 * 1024)),
+  downtimeMs: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 60_000,
+      description: 'How long one may stand still at the end of its way. Unit: ms.'
+    })
+  )
 }
 
 /** Where a host takes instances in, as its agent says. */

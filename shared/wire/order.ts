@@ -10,7 +10,7 @@ import Type from 'typebox'
 import { severities } from '../model/event.ts'
 import { HostFacts } from '../model/host-facts.ts'
 import { imageFormats } from '../model/image.ts'
-import { RestartPolicy } from '../model/instance.ts'
+import { MovePaceFields, RestartPolicy } from '../model/instance.ts'
 import { Strict, Words } from '../model/resource.ts'
 import type { DeepReadonly } from '../model/types.ts'
 import { volumeFormats } from '../model/volume.ts'
@@ -90,6 +90,8 @@ export const OrderLeaving = Strict({
   live: Type.Boolean(),
   /** Whether it may be sent, or shut down, now; else nothing is begun, and what is, called back. */
   go: Type.Boolean(),
+  /** How it is sent, if it goes live. */
+  pace: Type.Optional(Strict(MovePaceFields)),
   /** Where the target takes it in. */
   door: Type.Optional(Strict({ uri: Text(2048), address: Text(), folder: Text(1024) }))
 })

@@ -106,6 +106,26 @@ export const waitOptions: readonly Option[] = [
   }
 ]
 
+/** For commands that send running instances to other hosts. */
+export const paceOptions: readonly Option[] = [
+  {
+    name: 'bandwidth',
+    type: 'size',
+    value: 'SIZE',
+    doc: 'Most memory of one instance that is sent in a second. Unit: MiB unless given.',
+    minimum: 1,
+    maximum: 1024 * 1024
+  },
+  {
+    name: 'downtime',
+    type: 'duration',
+    value: 'DURATION',
+    doc: 'How long one may stand still at the end of its way, at most 60s. Unit: s unless given.',
+    minimum: 1,
+    maximum: 60_000
+  }
+]
+
 /** For commands that ask before they act. */
 export const yesOption: Option = {
   name: 'yes',

@@ -23,19 +23,33 @@ export async function sendDomain(
   const secret = way.uri.startsWith('qemu+tls:') ? tls : 0
   const flags = live | peerToPeer | unsafe | abortOnError | autoConverge | secret
   const host = way.address.includes(':') ? `[${way.address}]` : way.address
-  const params = [parameter('migrate_uri', `tcp://${host}`)]
+  const params: Parameter[] = [parameter('migrate_uri', `tcp://${host}`)]
   if (way.folders.here !== way.folders.there) {
     const { xml } = await connection.call('domainGetXmlDesc', { dom, flags: xmlMigratable })
     params.push(parameter('destination_xml', inFolder(xml, way.folders)))
+  }
+  const { bandwidthMib, downtimeMs } = way.pace ?? {}
+  if (bandwidthMib !== undefined) params.push(bandwidth(bandwidthMib))
+  if (downtimeMs !== undefined) {
+    const downtime = BigInt(downtimeMs)
+    await connection.call('domainMigrateSetMaxDowntime', { dom, downtime, flags: 0 })
   }
   const args = { dom, dconnuri: way.uri, params, cookieIn: Buffer.alloc(0), flags }
   const options = { deadlineMs: sendMs, what: `send domain ${dom.name} to ${way.uri}` }
   await connection.call('domainMigratePerform3Params', args, options)
 }
 
-const parameter = (field: string, value: string) => ({
+type Parameter = { readonly field: string; readonly value: TypedValue }
+
+const parameter = (field: string, value: string): Parameter => ({
   field,
-  value: { type: 'string', value } as const
+  value: { type: 'string', value }
+})
+
+/** VIR_MIGRATE_PARAM_BANDWIDTH, in MiB a second. */
+const bandwidth = (mib: number): Parameter => ({
+  field: 'bandwidth',
+  value: { type: 'uhyper', value: BigInt(mib) }
 })
 
 /** The description with the paths of the agent's own files as they are on the other host. */

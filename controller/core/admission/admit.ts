@@ -5,7 +5,7 @@
 import type { Host, HostSpec } from '#shared/model/host.ts'
 import type { Image } from '#shared/model/image.ts'
 import { type Kind, kinds, type Resource, type ResourceOf } from '#shared/model/index.ts'
-import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
+import type { Instance, InstanceSpec, MovePace } from '#shared/model/instance.ts'
 import { isRefusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
 import { type Context, reference, type Verdict } from './context.ts'
@@ -58,7 +58,13 @@ export type Intent =
       readonly force?: boolean
     }
   | { readonly verb: 'restart'; readonly id: string; readonly force?: boolean }
-  | { readonly verb: 'move'; readonly id: string; readonly to?: string; readonly live?: boolean }
+  | {
+      readonly verb: 'move'
+      readonly id: string
+      readonly to?: string
+      readonly live?: boolean
+      readonly pace?: MovePace
+    }
   | { readonly verb: 'cancel-move'; readonly id: string }
   | { readonly verb: 'join'; readonly wish: HostWish }
   | { readonly verb: 'approve'; readonly id: string }
@@ -69,6 +75,7 @@ export type Intent =
       readonly id: string
       readonly parallel: number
       readonly cold: boolean
+      readonly pace?: MovePace
     }
   | { readonly verb: 'resume-host'; readonly id: string; readonly back: boolean }
   | { readonly verb: 'reboot-host'; readonly id: string }

@@ -1,9 +1,11 @@
 import type { Host, HostDuty, HostReturning } from '#shared/model/host.ts'
+import type { MovePace } from '#shared/model/instance.ts'
 import { leaversOf } from '../departure.ts'
 import { phaseOf } from '../liveness.ts'
 import { listed, type Refusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
 import { admitted, type Context, isoOf, unchanged, type Verdict } from './context.ts'
+import { same } from './instance-change.ts'
 
 /** What an instance may be in while nothing of it runs. */
 const atRest: readonly string[] = ['stopped', 'waiting', 'failed']
@@ -15,16 +17,18 @@ export type DrainWish = {
   readonly parallel: number
   /** Whether what cannot go while it runs is shut down for the move. */
   readonly cold: boolean
+  /** How those are sent that go live. */
+  readonly pace?: MovePace
 }
 
 /** Judges the wish that a host is emptied, and stays out of service after that. */
 export function drainHost(view: View, wish: DrainWish, context: Context): Verdict {
-  const { host, parallel, cold } = wish
+  const { host, parallel, cold, pace } = wish
   const objection = refuseDuty(host, 'drain')
   if (objection) return objection
   const { duty: before, returning, ...decided } = host.decided
   const present = leaversOf(view, host.name).map(({ id }) => id)
-  const isSame = before?.parallel === parallel && before.cold === cold
+  const isSame = before?.parallel === parallel && before.cold === cold && same(before.pace, pace)
   if (before && isSame && (before.state === 'draining' || present.length === 0)) {
     return unchanged(host)
   }
@@ -38,6 +42,7 @@ export function drainHost(view: View, wish: DrainWish, context: Context): Verdic
     by: context.by,
     parallel,
     cold,
+    ...(pace && { pace }),
     had
   }
   const what = `${present.length} instances leave, at most ${parallel} at once`
@@ -58,12 +63,13 @@ export function resumeHost(
   const awaited = (duty?.had ?? before?.awaited ?? []).filter(id => isElsewhere(view, host, id))
   const returns = back && awaited.length > 0
   if (!duty && (before !== undefined) === returns) return unchanged(host)
-  const { parallel, cold } = duty ?? before!
+  const { parallel, cold, pace } = duty ?? before!
   const returning: HostReturning = {
     since: isoOf(context),
     by: context.by,
     parallel,
     cold,
+    ...(pace && { pace }),
     awaited
   }
   const after: Host = { ...host, decided: { ...decided, ...(returns && { returning }) } }

@@ -1,5 +1,5 @@
 import type { Host } from '#shared/model/host.ts'
-import type { Instance, InstanceMove } from '#shared/model/instance.ts'
+import type { Instance, InstanceMove, MovePace } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import { inPhase, stayed } from '../moves.ts'
 import { candidateOf } from '../placement/candidates.ts'
@@ -25,6 +25,8 @@ export type MoveWish = {
   readonly to?: string
   /** Whether it runs on while it goes; left out: if it runs now. */
   readonly live?: boolean
+  /** How it is sent, if it goes live. */
+  readonly pace?: MovePace | undefined
   /** Whose wish it is; left out: somebody asked for it. */
   readonly because?: string
 }
@@ -62,6 +64,7 @@ export function moveInstance(view: View, wish: MoveWish, context: Context): Verd
     to,
     live: live.live,
     startedAt: isoOf(context),
+    ...(live.live && wish.pace && { pace: wish.pace }),
     phase: 'preparing',
     step: 1
   }

@@ -1,7 +1,9 @@
 /** Routes that take a host out of service and back into it. */
 import Type, { type Static } from 'typebox'
 import { DepartureStatus, type Host } from '#shared/model/host.ts'
+import { MovePaceFields } from '#shared/model/instance.ts'
 import { Strict } from '#shared/model/resource.ts'
+import type { DrainWish } from '../../core/admission/host-duty.ts'
 import { departuresOf } from '../../core/drain.ts'
 import { departureShown } from '../../core/duty-document.ts'
 import { isRefusal } from '../../core/refusal.ts'
@@ -26,7 +28,8 @@ const DrainBody = Strict({
   cold: Type.Boolean({
     default: false,
     description: 'Whether what cannot go while it runs is shut down for the move.'
-  })
+  }),
+  ...MovePaceFields
 })
 
 const ResumeBody = Strict({
@@ -55,7 +58,8 @@ export const dutyRoutes = (service: Service): readonly Route[] => [
     replies: { 200: Type.Union([documentSchema('host'), DrainPlan]) },
     answer: async call => {
       const host = found(service, call, 'host') as Host
-      const wish = call.body as Static<typeof DrainBody>
+      const { parallel, cold, ...pace } = call.body as Static<typeof DrainBody>
+      const wish = { parallel, cold, ...(Object.keys(pace).length > 0 && { pace }) }
       if (isFlag(call.query['dryRun'])) return await plan(service, call, { ...wish, host })
       return await write(service, call, { verb: 'drain', id: host.id, ...wish }, 200)
     }
@@ -94,19 +98,15 @@ export const dutyRoutes = (service: Service): readonly Route[] => [
 ]
 
 /** Judged like the wish itself, and with the room that those before have left. */
-async function plan(
-  service: Service,
-  call: Call,
-  wish: Static<typeof DrainBody> & { readonly host: Host }
-): Promise<Reply> {
-  const { host, parallel, cold } = wish
+async function plan(service: Service, call: Call, wish: DrainWish): Promise<Reply> {
+  const { host, ...how } = wish
   const by = `user/${call.caller.name}`
   return await service.ledger.settled(() => {
     const { view } = service.reign
-    const intent = { verb: 'drain' as const, id: host.id, parallel, cold }
+    const intent = { verb: 'drain' as const, id: host.id, ...how }
     const verdict = service.reign.judge(intent, by)
     if (isRefusal(verdict)) throw faultOf(verdict)
-    const about = { host, cold, tries: undefined }
+    const about = { host, cold: how.cold, tries: undefined }
     const departures = departuresOf(view, about, { now: service.reign.now(), turns: false })
     const body = {
       dryRun: true,

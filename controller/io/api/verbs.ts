@@ -5,7 +5,7 @@ import Type, { type Static } from 'typebox'
 import { Fault, sentence } from '#shared/fault.ts'
 import type { Host } from '#shared/model/host.ts'
 import type { Image } from '#shared/model/image.ts'
-import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
+import { type Instance, type InstanceSpec, MovePaceFields } from '#shared/model/instance.ts'
 import { Name, Strict } from '#shared/model/resource.ts'
 import type { Intent } from '../../core/admission/admit.ts'
 import { HttpFault } from './problem.ts'
@@ -90,6 +90,7 @@ const MigrateBody = Strict({
   live: Type.Optional(
     Type.Boolean({ description: 'Whether it runs on while it goes; left out: if it runs now.' })
   ),
+  ...MovePaceFields,
   cancel: Type.Optional(
     Type.Boolean({ description: 'Let it stay where it is after all.', default: false })
   )
@@ -108,10 +109,11 @@ const migrate = (service: Service): Route => ({
   replies: { 200: Type.Union([documentSchema('instance'), DryRunReply(Type.Object({}))]) },
   answer: async call => {
     const { id } = found(service, call, 'instance')
-    const { to, live, cancel } = call.body as Static<typeof MigrateBody>
+    const { to, live, cancel, ...pace } = call.body as Static<typeof MigrateBody>
     if (cancel === true) return await write(service, call, { verb: 'cancel-move', id }, 200)
     const wish = { ...(to !== undefined && { to }), ...(live !== undefined && { live }) }
-    return await write(service, call, { verb: 'move', id, ...wish }, 200)
+    const paced = Object.keys(pace).length > 0 ? { pace } : {}
+    return await write(service, call, { verb: 'move', id, ...wish, ...paced }, 200)
   }
 })
 

@@ -100,6 +100,17 @@ test('a move has its room on both hosts, and an order for each of them', t => {
   t.deepEqual(orderFor(view, cloud.host('h2'), context).instances, [])
 })
 
+test('how fast a running instance is sent is told to the host that sends it', t => {
+  for (const live of [true, false]) {
+    const cloud = movingCloud()
+    const pace = { bandwidthMib: 100, downtimeMs: 50 }
+    cloud.done({ verb: 'move', id: webOf(cloud).id, to: 'h2', live, pace })
+    const context = { epoch: 1, imageUrl: () => 'http://c/i' }
+    const { instances } = orderFor(cloud.view, cloud.host('h1'), context)
+    t.deepEqual(instances[0]?.leaving?.pace, live ? pace : undefined)
+  }
+})
+
 const refusals: readonly {
   readonly title: string
   readonly spec?: object

@@ -1,5 +1,5 @@
 import type { Command, Option } from '../command.ts'
-import { dryRunOption } from '../options.ts'
+import { dryRunOption, paceOptions } from '../options.ts'
 import { nameOfOne } from './common.ts'
 
 const parallelOption: Option = {
@@ -48,6 +48,7 @@ export const dutyCommands: readonly Command[] = [
       { name: 'plan', type: 'flag', doc: 'Says what would become of each instance; does nothing.' },
       coldOption,
       parallelOption,
+      ...paceOptions,
       waitOption,
       timeoutOption
     ],
@@ -117,6 +118,7 @@ export const dutyCommands: readonly Command[] = [
       },
       coldOption,
       parallelOption,
+      ...paceOptions,
       timeoutOption
     ],
     examples: [

@@ -1,6 +1,6 @@
 import type { Command, Noun, Option } from '../command.ts'
 import { fieldOption } from '../field-option.ts'
-import { dryRunOption, labelOption, waitOptions } from '../options.ts'
+import { dryRunOption, labelOption, paceOptions, waitOptions } from '../options.ts'
 import {
   deleteCommand,
   listCommand,
@@ -134,6 +134,7 @@ const migrate: Command = {
     { name: 'live', type: 'flag', doc: 'Only while it runs: refuses what would have to stop.' },
     { name: 'cold', type: 'flag', doc: 'Shuts it down first, and starts it there.' },
     { name: 'cancel', type: 'flag', doc: 'Lets it stay after all.' },
+    ...paceOptions,
     dryRunOption,
     ...waitOptions
   ],

@@ -39,7 +39,12 @@ export async function drainHost(invocation: Invocation): Promise<void> {
 
 /** What a drain is asked for with. */
 export const drainBody = ({ given: { number, flag } }: Invocation): object =>
-  given({ parallel: number('parallel'), cold: flag('cold') || undefined })
+  given({
+    parallel: number('parallel'),
+    cold: flag('cold') || undefined,
+    bandwidthMib: number('bandwidth'),
+    downtimeMs: number('downtime')
+  })
 
 /** Waits until nothing is left that can leave, saying how far it is. */
 export const untilDrained = (

@@ -146,7 +146,7 @@ function progressOf(duty: DutySaid, verb: string): string {
 
 function wayWords({ name, to, live, totalMib, remainingMib }: DepartureSaid): string {
   const how = live ? '' : ', shut down'
-  if (totalMib === undefined || remainingMib === undefined) return `${name} to ${to}${how}`
+  if (!totalMib || remainingMib === undefined) return `${name} to ${to}${how}`
   const sent = formatMib(Math.max(0, totalMib - remainingMib))
   return `${name} to ${to}${how}, ${sent} of ${formatMib(totalMib)} sent`
 }
