@@ -153,7 +153,7 @@ export type InstanceMove = {
 export type MovePace = {
   /** Most memory that is sent in a second. Unit: MiB. */
   readonly bandwidthMib?: number
-  /** How long it may stand still at the end; the sending goes on until that can be kept. Unit: ms. */
+  /** How long it may stand still at the end; it is sent until that can be kept. Unit: ms. */
   readonly downtimeMs?: number
 }
 
