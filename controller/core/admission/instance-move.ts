@@ -1,6 +1,7 @@
 import type { Host } from '#shared/model/host.ts'
 import type { Instance, InstanceMove, MovePace } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
+import type { Change } from '../commit.ts'
 import { inPhase, stayed } from '../moves.ts'
 import { candidateOf } from '../placement/candidates.ts'
 import {
@@ -13,6 +14,7 @@ import {
 } from '../placement/pipeline.ts'
 import { rules } from '../placement/rules.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
+import { placeKeeping } from '../reserve/keeping.ts'
 import type { View } from '../view.ts'
 import { admitted, type Context, isoOf, reference, unchanged, type Verdict } from './context.ts'
 import { refuseGoing } from './instance-change.ts'
@@ -174,7 +176,12 @@ function targetFor(
     .filter(({ name, decided }) => name !== about.host && !decided.deletedAt)
     .filter(host => named === undefined || host === named.found)
     .map(host => candidateOf(view, host, now))
-  const placement = place(demandOfMove(about), candidates, rulesOfMove(view, about))
+  const [demand, rules] = [demandOfMove(about), rulesOfMove(view, about)]
+  const changesOn = (host: string): readonly Change[] => [arrivalOn(instance, host)]
+  const placement =
+    to === undefined
+      ? placeKeeping(view, { demand, candidates, rules, changesOn }, context.now).placement
+      : place(demand, candidates, rules)
   if (placement.chosen) {
     return { host: placement.chosen, ...(to === undefined && { placement }) }
   }
@@ -189,6 +196,12 @@ function targetFor(
       'remuda host list'
     ]
   })
+}
+
+/** The least of what a move records: that the instance is on its way to a host. */
+function arrivalOn(instance: Instance, to: string): Change {
+  const moving = { id: '', to, live: false, startedAt: '', phase: 'preparing', step: 1 } as const
+  return { op: 'put', resource: { ...instance, decided: { ...instance.decided, moving } } }
 }
 
 /** What an instance asks of the host that it goes to. */

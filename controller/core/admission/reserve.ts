@@ -9,7 +9,7 @@ import type { Change } from '../commit.ts'
 import { isResting } from '../indexes.ts'
 import { orderBytesOf } from '../order-size.ts'
 import { isRefusal } from '../refusal.ts'
-import { refuseHarm } from '../reserve/promise.ts'
+import { leavingChanges, refuseHarm } from '../reserve/promise.ts'
 import { reserveOf } from '../reserve/settings.ts'
 import type { View } from '../view.ts'
 import type { Intent } from './admit.ts'
@@ -26,7 +26,9 @@ export function keepReserve(
   const { changes } = verdict.commit
   const cannot = cannotOf(view, intent, changes)
   if (cannot === undefined) return verdict
-  return refuseHarm(view, { cannot, changes }, context.now) ?? verdict
+  const host = intent.verb === 'drain' ? view.get('host', intent.id) : undefined
+  const later = host ? leavingChanges(view, host, context.now) : []
+  return refuseHarm(view, { cannot, changes: [...changes, ...later] }, context.now) ?? verdict
 }
 
 /** What could not be done, if it takes anything away; undefined: it does not. */
@@ -44,6 +46,12 @@ function cannotOf(view: View, intent: Intent, changes: readonly Change[]): strin
     case 'delete':
       if (intent.kind !== 'host' || intent.force) return undefined
       return `cannot remove host ${view.get('host', intent.id)?.name}`
+    case 'drain': {
+      const host = view.get('host', intent.id)
+      return changes.length > 0 && !host?.decided.duty
+        ? `cannot drain host ${host?.name}`
+        : undefined
+    }
     default:
       return undefined
   }

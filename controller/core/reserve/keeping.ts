@@ -14,6 +14,9 @@ import { reserveOf } from './settings.ts'
 /** Hosts that are tried at most for one wish: those that placement likes best. */
 export const triesMax = 32
 
+/** Losses that are planned at most for all of them together. */
+const plansMax = 20_000
+
 /** A placement, and what the reserve had against the hosts that would have been better. */
 export type Kept = {
   readonly placement: Placement
@@ -42,16 +45,22 @@ export function placeKeeping(
   let harm: Harm | undefined
   let placement = best
   let rest = candidates
+  let plans = 0
   for (let tries = 0; tries < triesMax && placement.chosen; tries += 1) {
     const { name } = placement.chosen
     const found = harmOf(view, changesOn(name), now)
     if (!found) return { placement: merged(placement, rejected), harm }
     harm ??= found
+    plans += found.plans
     rejected.set(name, 'the room that is kept for losses of hosts would be gone')
+    if (plans > plansMax) break
     rest = rest.filter(({ host }) => host.name !== name)
     placement = place(demand, rest, rules)
   }
-  const because = `none of ${candidates.length} hosts can take it and keep the reserve`
+  const tried = rejected.size === 1 ? 'the best host' : `the ${rejected.size} best hosts`
+  const because = placement.chosen
+    ? `${tried} can take it, but not keep the reserve`
+    : `none of ${candidates.length} hosts can take it and keep the reserve`
   return { placement: merged({ ...placement, chosen: undefined, because }, rejected), harm }
 }
 

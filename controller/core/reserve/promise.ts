@@ -4,6 +4,7 @@
  * the same loss does not strand without the wish. So what is refused is never too little room that
  * was there before, such as under a reserve that was raised later, or after a loss.
  */
+import type { Host } from '#shared/model/host.ts'
 import { formatMib, type Mib } from '#shared/units.ts'
 import type { Change } from '../commit.ts'
 import { listed, type Refusal, refuse } from '../refusal.ts'
@@ -32,7 +33,12 @@ export type Stranding = {
 }
 
 /** What speaks against a wish: a loss, or that there are too many to look at. */
-export type Harm = { readonly reserve: Reserve; readonly stranding: Stranding | undefined }
+export type Harm = {
+  readonly reserve: Reserve
+  readonly stranding: Stranding | undefined
+  /** Losses that were planned to find it. */
+  readonly plans: number
+}
 
 /** Which loss some changes would make worse; undefined: none, or there is no reserve. */
 export function harmOf(view: View, changes: readonly Change[], now: Moment): Harm | undefined {
@@ -44,9 +50,11 @@ export function harmOf(view: View, changes: readonly Change[], now: Moment): Har
   else ground.countHopeful()
   const trial = trialOf(view, { ground, changes }, now)
   let stranding: Stranding | undefined
+  let plans = 0
   trial.begin()
   try {
     const looked = eachDoubt(ground, reserve, lost => {
+      plans += 1
       const { stranded } = planOf(ground, lost, { first: true })
       if (stranded.length === 0) return false
       stranding = worsened(ground, lost, trial)
@@ -56,7 +64,25 @@ export function harmOf(view: View, changes: readonly Change[], now: Moment): Har
   } finally {
     trial.end()
   }
-  return { reserve, stranding }
+  return { reserve, stranding, plans }
+}
+
+/**
+ * What would be recorded of those that leave a host which is emptied, if each went where the plan
+ * of its loss sends it.
+ */
+export function leavingChanges(view: View, host: Host, now: Moment): readonly Change[] {
+  const ground = surveyed(view, now)
+  const number = ground.rows.findIndex(row => row.host.id === host.id)
+  if (number < 0) return []
+  return planOf(ground, [number]).taken.flatMap(({ host: to, evacuees }) =>
+    evacuees.flatMap(({ id }): readonly Change[] => {
+      const instance = view.get('instance', id)
+      if (instance?.decided.host !== host.name || instance.decided.moving) return []
+      const decided = { ...instance.decided, host: ground.name(to) }
+      return [{ op: 'put', resource: { ...instance, decided } }]
+    })
+  )
 }
 
 const isOfHost = (change: Change): boolean =>
@@ -146,7 +172,8 @@ export const nextOfHarm = (harm: Harm): readonly string[] => {
     'remuda capacity',
     ...(one ? [`ask for less than ${formatMib(one.memoryMib)}, or stop an instance`] : []),
     'add a host, or open one that is closed',
-    'instances that may stay down can be created with highlyAvailable: false'
+    'instances that may stay down can be created with highlyAvailable: false',
+    'to do without the room for a while: remuda ha set --reserve-hosts'
   ]
 }
 

@@ -114,3 +114,25 @@ test('a host is not closed while a loss would need it; open again it may always 
   random.heal({ reserveHosts: 1 })
   random.cloud.done(close(alone, true))
 })
+
+test('a host is not emptied if what it leaves behind could not bear a loss', t => {
+  const random = three()
+  for (let number = 0; number < 2; number += 1) random.cloud.done(random.wish(big))
+  const drain = (at: number) =>
+    ({ verb: 'drain', id: random.hostAt(at).id, parallel: 1, cold: true }) as const
+  t.false(isRefusal(random.cloud.judged(drain(0))), 'each of two hosts could carry both')
+  random.cloud.done(random.wish(big))
+  const verdict = random.cloud.judged(drain(0))
+  t.true(isRefusal(verdict))
+  if (!isRefusal(verdict)) return
+  t.regex(verdict.refused.message, /^cannot drain host h0: the room that is kept for the loss of/)
+})
+
+test('a move without a named host goes to one that keeps the promise', t => {
+  const random = three()
+  for (let number = 0; number < 2; number += 1) random.cloud.done(random.wish(big))
+  const { id } = random.instance(0)!
+  const { resource } = random.cloud.done({ verb: 'move', id, live: false })
+  t.truthy((resource as { decided: { moving?: object } }).decided.moving)
+  t.is(promiseOf(random.cloud.view, random.cloud.context.now).state, 'kept')
+})

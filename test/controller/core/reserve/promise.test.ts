@@ -36,13 +36,14 @@ const step: fc.Arbitrary<Step & { readonly a: number; readonly b: number }> = fc
   .map(([does, random, a, b]) => ({ does, random, a, b }) as Step & { a: number; b: number })
 
 for (const [title, most, wishes, numRuns] of [
-  ['of any losses in a small cloud', 5, healing, 150],
+  ['of any losses in a small cloud', 5, healing, 100],
   ['of one loss in a larger one', 16, fc.constant({ reserveHosts: 1 }), 30]
 ] as const) {
   test(`the quick verdict ${title} is that of planning everything from scratch`, t => {
     const { harmed, unharmed } = judgedBoth(most, wishes, numRuns)
-    t.true(harmed > 50, `${harmed} wishes were harmful`)
-    t.true(unharmed > 50, `${unharmed} were not`)
+    // Else it would be a test of nothing.
+    t.true(harmed > 5, `${harmed} wishes were harmful`)
+    t.true(unharmed > 5, `${unharmed} were not`)
   })
 }
 
@@ -51,7 +52,7 @@ function judgedBoth(most: number, wishes: fc.Arbitrary<Healing>, numRuns: number
   const property = fc.property(
     fc.array(randomHost, { minLength: Math.floor(most / 2), maxLength: most }),
     wishes,
-    fc.array(step, { minLength: most, maxLength: most * 5 }),
+    fc.array(step, { minLength: most * 2, maxLength: most * 5 }),
     (hosts, wish, steps) => {
       const random = new RandomCloud(hosts, {})
       const { view } = random.cloud

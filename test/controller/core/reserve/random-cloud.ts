@@ -116,6 +116,7 @@ export class RandomCloud {
   pass(ms: number, silent: readonly string[]): void {
     const { monotonic, wall } = this.cloud.context.now
     Object.assign(this.cloud.context, { now: { monotonic: monotonic + ms, wall: wall + ms } })
+    this.cloud.view.fold({ type: 'turn', at: this.cloud.context.now })
     this.hear(silent)
   }
 
