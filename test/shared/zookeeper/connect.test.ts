@@ -39,7 +39,7 @@ test('a session in a thread reads, and says goodbye when it is disposed of', asy
   t.is(session.server(), server.address)
   t.is(Buffer.from((await session.read('/a'))!.bytes).toString(), 'hello')
   await session[Symbol.asyncDispose]()
-  t.is(server.requests.at(-1)?.kind, kinds.close)
+  await until(() => server.requests.at(-1)?.kind === kinds.close)
   t.is((session.ended.reason as Fault).code, 'closed')
   await t.throwsAsync(session.read('/a'), { instanceOf: Fault }, 'it stays closed')
 })

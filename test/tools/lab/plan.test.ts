@@ -69,10 +69,10 @@ test('the same wish is the same lab, wherever ZooKeeper is; another one is not',
   t.false(isAlike(plan, planLab({ folder, hosts: 4 })))
 })
 
-test('a candidate with an ensemble runs five daemons, and a mere host three', t => {
+test('a candidate with an ensemble runs six daemons, and a mere host three', t => {
   const plan = planLab({ folder, hosts: 4 })
   const names = plan.hosts.map(host => daemonsOf(plan, host).map(({ name }) => name))
-  t.deepEqual(names[0], ['virtlogd', 'libvirtd', 'zookeeper', 'controller', 'agent'])
+  t.deepEqual(names[0], ['virtlogd', 'libvirtd', 'zookeeper', 'bootd', 'controller', 'agent'])
   t.deepEqual(names[3], ['virtlogd', 'libvirtd', 'agent'])
 })
 
