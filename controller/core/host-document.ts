@@ -100,6 +100,10 @@ function hostReady(
     const message = `out of service since ${duty?.since} by ${duty?.by}${why} ${next}`
     return condition('ready', false, { reason: 'maintenance', message })
   }
+  if (phase === 'draining') {
+    const message = `is emptied since ${duty?.since} by ${duty?.by}, and takes nothing in`
+    return condition('ready', false, { reason: 'draining', message })
+  }
   if (!view.watches) {
     const message = 'hosts are heard by the controller alone; this candidate follows the journal'
     return condition('ready', 'unknown', { reason: 'not-watched', message })

@@ -191,6 +191,12 @@ export class Yard {
     return documentOf(view, this.cloud.host(host), context.now).status
   }
 
+  /** What the condition `ready` of a host says. */
+  ready(host: string): string {
+    const { view, context } = this.cloud
+    return documentOf(view, this.cloud.host(host), context.now).conditions[0]?.message ?? ''
+  }
+
   duty(host: string): string {
     return this.cloud.host(host).decided.duty?.state ?? 'in use'
   }

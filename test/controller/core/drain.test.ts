@@ -16,6 +16,7 @@ test('a host is emptied live, so many at once, and is out of service then', t =>
   yard.drain('h1')
   yard.decide()
   t.is(yard.duty('h1'), 'draining')
+  t.regex(yard.ready('h1'), /^is emptied since .* by user\/admin, and takes nothing in$/)
   t.is(yard.moving().length, 2)
   t.true(yard.moving().every(each => each.endsWith('live')))
   yard.turns(20)
