@@ -12,7 +12,7 @@ import type { SignedBootstrap } from '#shared/wire/bootstrap.ts'
 import { type CurveKeys, loadKeys } from '#shared/wire/keys.ts'
 import type { BootstrapMessage, Peers, Question } from '#shared/wire/messages.ts'
 import type { Knock } from '#shared/wire/zap.ts'
-import type { Hypervisor } from './core/ports.ts'
+import type { Hypervisor, Watchdog } from './core/ports.ts'
 import type { Beside } from './core/report.ts'
 import { reachableEndpoint } from './io/address.ts'
 import type { Admission } from './io/admission.ts'
@@ -37,8 +37,10 @@ import { pagesOf } from './io/pages.ts'
 import { Probes } from './io/probes.ts'
 import { rebooting } from './io/reboot.ts'
 import { remainsIn } from './io/remains.ts'
+import { SelfFence, type SelfFenceOptions } from './io/self-fence.ts'
 import { DirectoryStorage } from './io/storage/directory.ts'
 import { Trust } from './io/trust.ts'
+import { KernelWatchdog, noWatchdogHere } from './io/watchdog.ts'
 
 async function main(): Promise<void> {
   const [verb, ...args] = process.argv.slice(2)
@@ -87,6 +89,8 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   const remains = remainsIn([join(own, 'seeds'), consoleFolder], consoles)
   const { migrationAddress: address = config.address, migrationUri: uri } = config
   const door = new MigrationDoor({ uri, address, folder: own, clock })
+  await using watchdog = watchdogOf(config)
+  const lease = leaseOf({ watchdog, run: agentRun, loop: () => loop, clock, log })
   const loop = await AgentLoop.open({
     hands: { hypervisor, storage, networks, ...remains, reboot: rebooting(config, bootId), clock },
     hardware,
@@ -96,7 +100,8 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     consoleFolder,
     send: report => mesh.send(report),
     services: () => trust.services,
-    beside: () => besideOf({ trust, probes, door }),
+    beside: () => besideOf({ trust, probes, door, lease }),
+    cutOff: found => lease.cutOff(found),
     onDomains: domains => consoles.watch(domains),
     clock,
     log
@@ -125,8 +130,9 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   const tasks = [
     loop.run(signal),
     door.keepTrying(signal),
-    hear({ mesh, loop, relay, answer: answers, briefed, log }, signal),
-    sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen } }, signal),
+    hear({ mesh, loop, relay, answer: answers, briefed, lease, log }, signal),
+    sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen, lease } }, signal),
+    lease.run(signal),
     probes.run(signal),
     joinIn(config, { ...ground, mesh, trust, host, hostname, clock, log }, signal)
   ]
@@ -148,7 +154,9 @@ const besideOf = (given: {
   readonly trust: Trust
   readonly probes: Probes
   readonly door: MigrationDoor
+  readonly lease: SelfFence
 }): Beside => ({
+  ...(given.lease.said && { selfFence: given.lease.said }),
   migration: given.door.said,
   bootstrapVersion: given.trust.version,
   probeEndpoint: reachableEndpoint(given.probes.endpoint),
@@ -275,6 +283,27 @@ function socketsOf({
   if (libvirtSocket === undefined) return { socketPaths: defaultSocketPaths }
   return { socketPaths: { qemu: [libvirtSocket], lxc: [libvirtSocket] } }
 }
+
+/** What ends this host when nobody hears it any more, where that is wished. */
+function leaseOf(
+  given: Pick<SelfFenceOptions, 'watchdog' | 'run' | 'clock' | 'log'> & {
+    readonly loop: () => AgentLoop
+  }
+): SelfFence {
+  const { loop, ...rest } = given
+  return new SelfFence({
+    ...rest,
+    order: () => loop().desired?.order,
+    onChanged: () => loop().ring(),
+    note: text => loop().note(text)
+  })
+}
+
+/** Who shares the machine with others must not reset them all. */
+const watchdogOf = ({ hostUuid }: AgentConfig): Watchdog =>
+  hostUuid === undefined
+    ? new KernelWatchdog()
+    : noWatchdogHere('this host shares its machine with others')
 
 function hardwareOf(
   { hostUuid }: AgentConfig,

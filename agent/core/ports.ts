@@ -219,6 +219,34 @@ export interface Hardware {
   memoryFreeMib(): Promise<Mib>
 }
 
+/** A machine's watchdog, as it is found. */
+export type WatchdogFacts = {
+  /** `software`: the kernel's own, which dies with it and so counts as none. */
+  readonly kind: 'hardware' | 'software' | 'none'
+  /** What it calls itself; empty: there is none. */
+  readonly identity: string
+  /** How long after it was last pet it resets the machine. */
+  readonly timeoutMs: number
+  /** Whether nobody can stop it once it runs. */
+  readonly nowayout: boolean
+  /** Whether it counts down, whoever has started it; true also where that cannot be known. */
+  readonly counts: boolean
+  /** Why it cannot be used; empty: it can. */
+  readonly because: string
+}
+
+/**
+ * What resets this machine unless it is pet in time. A close is no stop: the kernel pets it once
+ * more, and it counts on.
+ */
+export interface Watchdog extends AsyncDisposable {
+  look(): Promise<WatchdogFacts>
+  /** Makes it impossible to stop and starts it, or pets it. Fault `unavailable`: it cannot. */
+  open(): Promise<WatchdogFacts>
+  /** Pets it, at once and not later: nothing may come between the judgement and this. */
+  pet(): void
+}
+
 /**
  * The agent's end of the mesh: the controller dials, the agent answers whoever of the admitted
  * controllers last spoke validly with the highest epoch. Nothing waits for the network.

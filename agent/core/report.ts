@@ -19,7 +19,7 @@ export type Reporter = {
 /** What others than the loop have to say. */
 export type Beside = Pick<
   Report,
-  'bootstrapVersion' | 'probeEndpoint' | 'peersPrint' | 'peers' | 'migration'
+  'bootstrapVersion' | 'probeEndpoint' | 'peersPrint' | 'peers' | 'migration' | 'selfFence'
 >
 
 /** Sentences are cut to what the schema takes. */

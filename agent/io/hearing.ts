@@ -27,7 +27,9 @@ export async function hear(
     /** Told of a list of candidates, and of who this host's peers are. */
     readonly briefed?: (message: BootstrapMessage | Peers) => void
     /** Told which of our heartbeats a controller has heard. */
-    readonly echoed?: (echo: { readonly run: string; readonly number: number }) => void
+    readonly lease?: {
+      echoed(echo: { readonly run: string; readonly number: number }): void
+    }
     readonly log: Log
   },
   signal: AbortSignal
@@ -58,7 +60,7 @@ export async function hear(
         // Channels belong to a controller's reign; those of an earlier one are nobody's.
         if (message.epoch > epoch && epoch > 0) relay.closeAll('another controller has taken over')
         epoch = Math.max(epoch, message.epoch)
-        if (message.type === 'heartbeat' && message.echo) given.echoed?.(message.echo)
+        if (message.type === 'heartbeat' && message.echo) given.lease?.echoed(message.echo)
         const refusal = message.type === 'order' ? loop.takeOrder(message) : undefined
         if (refusal !== undefined) say(refusal)
         return

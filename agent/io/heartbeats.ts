@@ -9,7 +9,7 @@ export type HeartbeatValues = {
   /** The highest epoch that the agent has seen, and the generation that it last took on. */
   readonly seen: () => { readonly epoch: number; readonly generation: number }
   /** Notes that one is sent now; gives the run to name where a lease is needed. */
-  readonly sending?: (number: number) => string | undefined
+  readonly lease?: { sending(number: number): string | undefined }
 }
 
 /** Tells the controller twice a second that this agent is alive, until the signal aborts. */
@@ -26,7 +26,7 @@ export async function sendHeartbeats(
   using lag = new LoopLag()
   const send = (number: number): void => {
     const { epoch, generation } = values.seen()
-    const run = values.sending?.(number)
+    const run = values.lease?.sending(number)
     const loopLagMs = lag.take()
     const named = run === undefined ? {} : { run }
     mesh.send({ type: 'heartbeat', number, loopLagMs, epoch, generation, ...named })

@@ -35,6 +35,7 @@ import { Eyes } from './eyes.ts'
 import { HostKnowledge } from './host-knowledge.ts'
 import type { OrderKeeper } from './kept-order.ts'
 import { Reports } from './reports.ts'
+import type { SelfFence } from './self-fence.ts'
 import { Standings } from './standings.ts'
 import { StorageWatch } from './storage-watch.ts'
 import { type Ended, Works } from './works.ts'
@@ -64,6 +65,7 @@ export type LoopOptions = {
   readonly beside?: () => Beside
   /** Instances, by id, that may be started before any controller is there. */
   readonly services?: () => ReadonlySet<string>
+  readonly cutOff?: SelfFence['cutOff']
   /** Told of our domains at each look, so that consoles can be attached. */
   readonly onDomains: (own: readonly OwnDomain[]) => void
   readonly clock: Clock
@@ -258,8 +260,7 @@ export class AgentLoop {
   }
 
   #takeEnded(ended: Ended): void {
-    const { log } = this.#options
-    const { step } = ended
+    const [{ log }, { step }] = [this.#options, ended]
     const now = this.#now()
     const what = stepSentence(step)
     if (classOf[step.type] === 'storage' || changesStorage.has(step.type)) this.#storage.change()
@@ -306,8 +307,7 @@ export class AgentLoop {
   async #look(signal: AbortSignal): Promise<void> {
     const seen = await this.#eyes.domains(this.#observed, this.#order?.order, signal)
     this.#observed = { ...this.#observed, ...seen }
-    const { domains } = seen
-    if (domains.state === 'fresh') this.#host.learnAbilities(signal)
+    if (seen.domains.state === 'fresh') this.#host.learnAbilities(signal)
     const found = this.#storage.take()
     if (found !== undefined) {
       const { memoryFreeMib = this.#observed.memoryFreeMib, ...storage } = found
@@ -334,15 +334,15 @@ export class AgentLoop {
   }
 
   #situation(desired: Desired, now: Moment): Situation {
-    const { consoleFolder } = this.#options
+    const { consoleFolder, cutOff } = this.#options
     const { facts, abilities } = this.#host
-    const { hostname, kvm } = facts
     return {
       ...desired,
       services: this.#options.services?.() ?? new Set(),
       observed: this.#observed,
       memory: this.#memory,
-      host: { hostname, kvm: kvm.works, abilities, consoleFolder },
+      host: { hostname: facts.hostname, kvm: facts.kvm.works, abilities, consoleFolder },
+      cutOff: cutOff?.({ ...desired, observed: this.#observed, inFlight: this.#works.steps }),
       inFlight: this.#works.steps,
       now
     }

@@ -83,7 +83,7 @@ export function expiryOf(view: View, host: Host, recovery: HostRecovery): Expiry
   }
   const { limitMs, armed } = known
   const waitMs = expiryMs({ limitMs, watchdogMs: armed.timeoutMs })
-  const since = view.unleasedSince(host.name)
+  const since = view.leases.endedAt(host.name, view.heard(host.name))
   const because =
     `its watchdog ${armed.identity} (${formatMs(armed.timeoutMs)}) was armed in boot ` +
     `${armed.bootId} with a limit of ${formatMs(limitMs)}: nothing that others could start runs ` +

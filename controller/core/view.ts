@@ -30,6 +30,7 @@ import type {
 } from './commit.ts'
 import { type Ended, Histories, type Recorded } from './histories.ts'
 import { Indexes } from './indexes.ts'
+import { Leases } from './leases.ts'
 import type { Position } from './ports.ts'
 import { Records } from './records.ts'
 import { subjectOf } from './subject.ts'
@@ -110,9 +111,7 @@ export class View {
   })
   readonly #heard = new Map<string, HostHeard>()
   readonly #fences = new Map<string, FenceState>()
-  /** When those heartbeats of hosts were heard that were echoed last. */
-  readonly #leased = new Map<string, Ms>()
-  #reign: { readonly since: Ms; readonly epoch: number; readonly alone: boolean } | undefined
+  readonly leases = new Leases()
   /** Since when each lost host is in the phase of its recovery in which it is; monotonic. */
   readonly #lostSince = new Map<string, Ms>()
   #turnAt: Ms = Number.NEGATIVE_INFINITY
@@ -162,20 +161,6 @@ export class View {
   /** Since when this controller has listened without a pause; before that, silence says nothing. */
   get listeningSince(): Ms {
     return this.#listeningSince
-  }
-  /**
-   * Since when a host that is not echoed has had no lease from anybody: no later than we have heard
-   * the heartbeat that we have echoed last, nor than our own beginning, when the controller before
-   * could give none any more. One without an election may go on, though: then only a host that has
-   * seen our epoch listens to nobody else. Undefined: it cannot be known.
-   */
-  unleasedSince(host: string): Ms | undefined {
-    const reign = this.#reign
-    if (!reign) return undefined
-    const { report } = this.heard(host)
-    if (reign.alone && (!report || report.epoch < reign.epoch)) return undefined
-    const seenAt = reign.alone ? this.heard(host).heardAt! : reign.since
-    return Math.max(seenAt, this.#leased.get(host) ?? Number.NEGATIVE_INFINITY)
   }
   /**
    * Since when a lost host is in this phase of its recovery, on our own clock: whatever people's
@@ -229,15 +214,12 @@ export class View {
       case 'fences':
         for (const state of fact.states) this.#foldFence(state)
         return undefined
-      case 'echo': {
-        const { heardAt } = this.heard(fact.host)
-        if (heardAt !== undefined) this.#leased.set(fact.host, heardAt)
+      case 'echo':
+        this.leases.echo(fact.host, this.heard(fact.host).heardAt)
         return undefined
-      }
       case 'turn': {
         const { monotonic } = fact.at
-        const { epoch = 1, alone = false } = fact
-        this.#reign = { since: this.#reign?.since ?? monotonic, epoch, alone }
+        this.leases.lead(monotonic, fact)
         if (monotonic - this.#turnAt > inattentiveMs) this.#listeningSince = monotonic
         this.#turnAt = monotonic
         return undefined
@@ -352,7 +334,7 @@ export class View {
     if (kind === 'host') {
       this.#heard.delete(before.name)
       this.#fences.delete(before.name)
-      this.#leased.delete(before.name)
+      this.leases.forget(before.name)
       this.#lostSince.delete(before.name)
       this.witnesses.forget(before.name)
     }

@@ -7,7 +7,7 @@ import { nothingSeen } from '../../agent/core/acceptance.ts'
 import type { OwnDomain } from '../../agent/core/metadata.ts'
 import type { Domain } from '../../agent/core/ports.ts'
 import type { OrderKeeper, Recalled } from '../../agent/io/kept-order.ts'
-import { AgentLoop } from '../../agent/io/loop.ts'
+import { AgentLoop, type LoopOptions } from '../../agent/io/loop.ts'
 import { FakeClock } from '../world/fake-clock.ts'
 import { FakeHardware } from '../world/fake-hardware.ts'
 import { FakeHypervisor } from '../world/fake-hypervisor.ts'
@@ -60,6 +60,8 @@ export class LoopRig implements AsyncDisposable {
   /** Instances that may start before any controller is there. */
   services: ReadonlySet<string> = new Set()
   watched: readonly OwnDomain[] = []
+  /** What the loop stands on beside. */
+  more: Partial<LoopOptions> = {}
   loop!: AgentLoop
   #end = new AbortController()
   #running: Promise<void> = Promise.resolve()
@@ -144,7 +146,8 @@ export class LoopRig implements AsyncDisposable {
         this.watched = own
       },
       clock,
-      log: silentLog
+      log: silentLog,
+      ...this.more
     })
   }
 }

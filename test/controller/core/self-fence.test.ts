@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava'
 import { fenceOrdersOf } from '../../../controller/core/fence-orders.ts'
 import { orderFor } from '../../../controller/core/orders.ts'
 import { expiryMs } from '../../../controller/core/timing.ts'
+import type { View } from '../../../controller/core/view.ts'
 import { hostsToBeat } from '../../../controller/io/heartbeats.ts'
 import { Rack } from '../../world/rack.ts'
 
@@ -25,6 +26,8 @@ function rackOf(selfFence: object = armed, generation?: number): Rack {
   rack.decide()
   return rack
 }
+
+const unleasedSince = (view: View, host: string) => view.leases.endedAt(host, view.heard(host))
 
 /** h1 beats, and is echoed if it is in use. */
 function beat(rack: Rack): readonly string[] {
@@ -63,7 +66,8 @@ test('a device that proves it first is not waited for, and one that cannot is', 
   rack.pass(500, undefined, { selfFence: armed, generation })
   rack.decide()
   const silentMs = fallSilent(t, rack)
-  t.is(fenceOrdersOf(rack.cloud.view, 1)[0]?.want, 'off')
+  const now = rack.cloud.context.now.monotonic
+  t.is(fenceOrdersOf(rack.cloud.view, { epoch: 1, now })[0]?.want, 'off')
   rack.said('h1', 'unknown')
   rack.pass(endsMs - silentMs, ['h2', 'h3'])
   t.is(rack.decide()[0], 'fenced')
@@ -98,24 +102,24 @@ test('a host that is taken for dead gets no lease, and one that speaks again get
   t.deepEqual(beat(rack), [])
   t.deepEqual(rack.decide(), ['fence-withdrawn'])
   t.deepEqual(beat(rack), ['uuid-h1'])
-  t.is(view.unleasedSince('h1'), monotonic + 500)
+  t.is(unleasedSince(view, 'h1'), monotonic + 500)
 })
 
 test('a new controller counts from its beginning, one that is alone only what it knows', t => {
   const rack = rackOf()
   const { view, context } = rack.cloud
-  t.true(view.unleasedSince('h1')! <= context.now.monotonic)
-  const begun = view.unleasedSince('h2')
+  t.true(unleasedSince(view, 'h1')! <= context.now.monotonic)
+  const begun = unleasedSince(view, 'h2')
   rack.pass(5_000)
-  t.is(view.unleasedSince('h2'), begun, 'of a host that was never echoed')
+  t.is(unleasedSince(view, 'h2'), begun, 'of a host that was never echoed')
   view.fold({ type: 'turn', at: context.now, epoch: 2, alone: true })
-  t.is(view.unleasedSince('h1'), undefined, 'h1 has not seen epoch 2 and may hear another one')
+  t.is(unleasedSince(view, 'h1'), undefined, 'h1 has not seen epoch 2 and may hear another one')
   rack.pass(500, undefined, { epoch: 2 })
   view.fold({ type: 'turn', at: context.now, epoch: 2, alone: true })
-  t.is(view.unleasedSince('h1'), context.now.monotonic)
+  t.is(unleasedSince(view, 'h1'), context.now.monotonic)
 })
 
-test('no order says a longer limit than is recorded, no record a shorter one than is in force', t => {
+test('no order says a longer limit than is recorded, no record a shorter one than is held', t => {
   const rack = rackOf()
   const { cloud } = rack
   const context = { epoch: 1, imageUrl: () => '' }

@@ -1,0 +1,192 @@
+import test from 'ava'
+import fc from 'fast-check'
+import {
+  beatEchoed,
+  beatSent,
+  beatsMax,
+  type Dog,
+  type Lease,
+  noLease,
+  type Plight,
+  selfFenceStand
+} from '../../../agent/core/self-fence.ts'
+import { expiryMs } from '../../../controller/core/timing.ts'
+
+const limitMs = 15_000
+const plight = (given: Partial<Plight>): Plight => ({
+  limitMs,
+  lease: { ...noLease('run', 0), from: 100_000 },
+  dog: { state: 'held' },
+  isClear: false,
+  now: 100_000,
+  ...given
+})
+
+for (const [title, given, state, opens, pets] of [
+  ['without a limit a watchdog that is open is pet', { limitMs: undefined }, 'free', false, true],
+  [
+    'without a watchdog nothing ends',
+    { dog: { state: 'none' }, now: 999_999 },
+    'free',
+    false,
+    false
+  ],
+  [
+    'a fresh lease starts a watchdog',
+    { dog: { state: 'closed', counts: false } },
+    'free',
+    true,
+    false
+  ],
+  ['with a fresh lease it is pet', { now: 114_999 }, 'leased', false, true],
+  ['at the limit it is pet no more', { now: 115_000 }, 'ending', false, false],
+  ['when all has ended it is pet', { now: 115_000, isClear: true }, 'ended', false, true],
+  [
+    'a new run leaves what counts alone until it has a lease',
+    { dog: { state: 'closed', counts: true }, lease: noLease('new', 95_000) },
+    'waiting',
+    false,
+    false
+  ],
+  [
+    'a new run ends all when it has had none for the whole limit',
+    { dog: { state: 'closed', counts: true }, lease: noLease('new', 85_000) },
+    'ending',
+    false,
+    false
+  ],
+  [
+    'a new run pets what counts once nothing runs',
+    { dog: { state: 'closed', counts: true }, lease: noLease('new', 85_000), isClear: true },
+    'ended',
+    true,
+    false
+  ],
+  [
+    'a watchdog that does not count yet is not started without a lease',
+    { dog: { state: 'closed', counts: false }, lease: noLease('new', 85_000), isClear: true },
+    'free',
+    false,
+    false
+  ]
+] as const) {
+  test(title, t => {
+    const stand = selfFenceStand(plight(given))
+    t.deepEqual([stand.state, stand.opens, stand.pets], [state, opens, pets])
+  })
+}
+
+test('a lease counts from the sending of what was heard, and only what is newer prolongs it', t => {
+  let lease = [1, 2, 3].reduce((last, at) => beatSent(last, at, at * 500), noLease('run', 0))
+  lease = beatEchoed(lease, { run: 'run', number: 2 })
+  t.is(lease.from, 1_000)
+  for (const [echo, from] of [
+    [{ run: 'run', number: 1 }, 1_000],
+    [{ run: 'earlier', number: 3 }, 1_000],
+    [{ run: 'run', number: 9 }, 1_000],
+    [{ run: 'run', number: 3 }, 1_500]
+  ] as const) {
+    lease = beatEchoed(lease, echo)
+    t.is(lease.from, from)
+  }
+})
+
+test('what was sent too long ago gives no lease', t => {
+  let lease = noLease('run', 0)
+  for (let number = 1; number <= beatsMax + 1; number++) lease = beatSent(lease, number, number)
+  t.is(beatEchoed(lease, { run: 'run', number: 1 }).from, undefined)
+  t.is(beatEchoed(lease, { run: 'run', number: 2 }).from, 2)
+})
+
+const watchdogMs = 10_000
+const tickMs = 500
+
+type Chance = {
+  readonly hears: boolean
+  readonly echoAfter: number
+  readonly ends: boolean
+  readonly dies: boolean
+}
+
+/** A host with one instance that others could start, tick by tick. */
+class Model {
+  now = 0
+  isRunning = true
+  wasArmed = false
+  bitten = false
+  heardAt = 0
+  #lease: Lease = noLease('0', 0)
+  #dog: Dog = { state: 'closed', counts: false }
+  #bitesAt = Number.POSITIVE_INFINITY
+  #beats = 0
+  #runs = 0
+  #clearAt = Number.NEGATIVE_INFINITY
+  #echoes: { readonly at: number; readonly run: string; readonly number: number }[] = []
+
+  tick(chance: Chance, isEchoed: boolean): void {
+    this.now += tickMs
+    if (this.now >= this.#bitesAt) this.bitten = true
+    if (this.bitten) this.isRunning = false
+    if (this.bitten) return
+    if (chance.dies) this.#die()
+    this.#lease = beatSent(this.#lease, ++this.#beats, this.now)
+    if (chance.hears && isEchoed) {
+      this.heardAt = this.now
+      const at = this.now + chance.echoAfter * tickMs
+      this.#echoes.push({ at, run: this.#lease.run, number: this.#beats })
+    }
+    for (const echo of this.#echoes.filter(({ at }) => at === this.now)) {
+      this.#lease = beatEchoed(this.#lease, echo)
+    }
+    this.#judge(chance)
+  }
+
+  #die(): void {
+    if (this.#dog.state === 'held') this.#bitesAt = this.now + watchdogMs
+    this.#dog = { state: 'closed', counts: Number.isFinite(this.#bitesAt) }
+    this.#lease = noLease(String(++this.#runs), this.now)
+  }
+
+  #judge({ ends }: Chance): void {
+    const isClear = this.#clearAt === this.now - tickMs && !this.isRunning
+    const given = { limitMs, lease: this.#lease, dog: this.#dog, isClear, now: this.now }
+    const { state, opens, pets } = selfFenceStand(given)
+    if (opens) this.#dog = { state: 'held' }
+    if (opens) this.wasArmed = true
+    if (opens || pets) this.#bitesAt = this.now + watchdogMs
+    if (state === 'free' || state === 'leased') this.isRunning = true
+    else {
+      if (state === 'ending' && ends) this.isRunning = false
+      if (!this.isRunning) this.#clearAt = this.now
+    }
+  }
+}
+
+test('whatever happens, when it must have ended nothing runs that others could start', t => {
+  const rarely = fc.integer({ min: 0, max: 30 }).map(value => value === 0)
+  const chance = fc.record({
+    hears: fc.boolean(),
+    echoAfter: fc.integer({ min: 0, max: 40 }),
+    ends: fc.boolean(),
+    dies: rarely
+  })
+  const seen = { bitten: 0, ended: 0, armed: 0 }
+  const endsMs = expiryMs({ limitMs, watchdogMs })
+  const property = fc.property(
+    fc.array(chance, { minLength: 150, maxLength: 150 }),
+    fc.integer({ min: 1, max: 60 }),
+    (chances, echoed) => {
+      const model = new Model()
+      for (const [at, each] of chances.entries()) {
+        model.tick(each, at < echoed)
+        if (!model.wasArmed || model.now < model.heardAt + endsMs) continue
+        if (model.isRunning) throw new Error(`it runs at ${model.now}, heard at ${model.heardAt}`)
+      }
+      if (model.wasArmed) seen.armed += 1
+      if (model.bitten) seen.bitten += 1
+      else if (model.wasArmed) seen.ended += 1
+    }
+  )
+  t.notThrows(() => fc.assert(property, { numRuns: 500, seed: 1 }))
+  t.true(seen.armed > 100 && seen.bitten > 10 && seen.ended > 10, JSON.stringify(seen))
+})

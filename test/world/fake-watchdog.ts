@@ -1,0 +1,67 @@
+import type { Clock } from '#shared/clock.ts'
+import { Fault } from '#shared/fault.ts'
+import type { Ms } from '#shared/units.ts'
+import type { Watchdog, WatchdogFacts } from '../../agent/core/ports.ts'
+
+/** A watchdog that nobody can stop; it outlives the programs that open it, as the real one does. */
+export class FakeWatchdog implements Watchdog {
+  readonly #clock: Clock
+  readonly #onBite: () => void
+  #bitesAt: Ms | undefined
+  #isOpen = false
+  facts: WatchdogFacts = {
+    kind: 'hardware',
+    identity: 'fake',
+    timeoutMs: 10_000,
+    nowayout: true,
+    counts: false,
+    because: ''
+  }
+  /** Lets nobody open it. */
+  isBusy = false
+  bites = 0
+  pets = 0
+
+  constructor(clock: Clock, onBite: () => void) {
+    this.#clock = clock
+    this.#onBite = onBite
+  }
+
+  async look(): Promise<WatchdogFacts> {
+    return { ...this.facts, counts: this.#bitesAt !== undefined }
+  }
+
+  async open(): Promise<WatchdogFacts> {
+    if (this.isBusy || this.#isOpen)
+      throw new Fault('unavailable', 'cannot open the watchdog: busy')
+    this.#isOpen = true
+    const isNew = this.#bitesAt === undefined
+    this.#reset()
+    if (isNew) void this.#count()
+    return this.look()
+  }
+
+  pet(): void {
+    this.pets += 1
+    this.#reset()
+  }
+
+  /** The program that has it open ends: the kernel closes it, and pets it once more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isOpen) this.#reset()
+    this.#isOpen = false
+  }
+
+  #reset(): void {
+    this.#bitesAt = this.#clock.monotonic() + this.facts.timeoutMs
+  }
+
+  async #count(): Promise<void> {
+    while (this.#bitesAt !== undefined && this.#clock.monotonic() < this.#bitesAt) {
+      await this.#clock.sleep(this.#bitesAt - this.#clock.monotonic())
+    }
+    this.#bitesAt = undefined
+    this.bites += 1
+    this.#onBite()
+  }
+}
