@@ -16,6 +16,7 @@ import type { Commit } from '../../core/commit.ts'
 import { healingStatus } from '../../core/healing.ts'
 import { sentencesOfLoss } from '../../core/loss.ts'
 import { isRefusal, type Refusal } from '../../core/refusal.ts'
+import { promiseOf, strandingSentence } from '../../core/reserve/promise.ts'
 import type { View } from '../../core/view.ts'
 import { faultOf } from '../refusal-fault.ts'
 import type { Call, Reply, Route } from './route.ts'
@@ -63,6 +64,9 @@ export const HealingReply = Strict({
   disarmed: Type.Optional(Disarmed),
   reserveHosts: Type.Integer({ description: 'Losses that room is kept for. Unit: count.' }),
   reserveDomain: Type.Optional(Text('Label of which any one value may be lost as a whole.')),
+  reserveBroken: Type.Optional(
+    Names('Losses after which not everything would find a place now; left out: there are none.')
+  ),
   watches: Type.Boolean({ description: 'Whether who answers hears hosts itself.' }),
   brake: Strict({
     missing: Names('Hosts that have gone missing together.'),
@@ -148,9 +152,15 @@ export const healingRoutes = (service: Service): readonly Route[] => [
   confirmOff(service)
 ]
 
-const shown = (service: Service): Reply => ({
-  body: healingStatus(service.reign.view, service.reign.now())
-})
+function shown({ reign }: Service): Reply {
+  const { view } = reign
+  const now = reign.now()
+  const { strandings } = view.watches ? promiseOf(view, now) : { strandings: [] }
+  const reserveBroken = strandings.map(strandingSentence)
+  return {
+    body: { ...healingStatus(view, now), ...(reserveBroken.length > 0 && { reserveBroken }) }
+  }
+}
 
 /** Judges, records if there is anything to, and answers how it is then. */
 async function record(

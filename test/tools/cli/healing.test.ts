@@ -11,6 +11,7 @@ const healing = {
   disarmed: { at: '2026-11-20T10:00:00.000Z', by: 'user/ann', because: 'new switch' },
   reserveHosts: 1,
   reserveDomain: 'rack',
+  reserveBroken: ['if h2 is lost, web (2048 MiB) could start nowhere'],
   watches: true,
   brake: { missing: ['h1', 'h2'], hosts: 3, most: 1 },
   fenced: [
@@ -50,6 +51,7 @@ test('ha status says what is armed, missing, reserved, fenced, held and exposed'
     /^fencing +disarmed since .* by user\/ann: new switch; remuda ha arm$/m,
     /^missing +2 of 3: h1, h2; 1 at once is fenced, more are not$/m,
     /^reserve +room is kept for the loss of any 1 host, or of any one rack$/m,
+    /^! if h2 is lost, web \(2048 MiB\) could start nowhere$/m,
     /^h4 +fenced +.* ago +read off twice +not heard for 3 s$/m,
     /^h1 +brake +2 of 3 are missing +remuda host confirm-off h1$/m,
     /^h3 +no-device +it has no fence device/m

@@ -13,6 +13,7 @@ export type HealingSaid = {
   readonly disarmed?: { readonly at: string; readonly by: string; readonly because: string }
   readonly reserveHosts: number
   readonly reserveDomain?: string
+  readonly reserveBroken?: readonly string[]
   readonly watches: boolean
   readonly brake: {
     readonly missing: readonly string[]
@@ -120,8 +121,9 @@ function describe(invocation: Invocation, said: HealingSaid): string {
     ['reserve', reserveOf(said)]
   ]
   const head = rows.map(([name, text]) => `${paint('dim', name.padEnd(10))}${printable(text)}\n`)
+  const broken = (said.reserveBroken ?? []).map(one => `${paint('red', '!')} ${oneLine(one)}\n`)
   const follows = watches ? [] : ['\nthis candidate hears no host: ask the controller\n']
-  return [...head, ...follows, ...tablesOf(invocation, said)].join('')
+  return [...head, ...broken, ...follows, ...tablesOf(invocation, said)].join('')
 }
 
 function armedWords({ disarmed }: HealingSaid, { paint }: Invocation): string {
