@@ -20,7 +20,7 @@ import { fencings } from './fencing.ts'
 import { moves } from './moves.ts'
 import { notification } from './notification.ts'
 import type { Demand } from './placement/pipeline.ts'
-import { isRefusal } from './refusal.ts'
+import { isRefusal, listed, type Refusal } from './refusal.ts'
 import { reportedIn } from './reported.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
@@ -65,19 +65,21 @@ function* placements(view: View, context: Context): Iterable<Commit | undefined>
   const waiting = [...view.indexes.unplaced]
     .flatMap(id => view.get('instance', id) ?? [])
     .sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
-  const hopeless = new Set<string>()
+  const hopeless = new Map<string, Refusal>()
   for (const { id } of waiting) {
     const instance = view.get('instance', id)
     if (!instance || !view.indexes.unplaced.has(id)) continue
     const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
     const shape = shapeOf(demandOf({ instance, volumes }))
-    if (hopeless.has(shape)) continue
-    const placement = placeInstance(view, { instance, volumes }, context.now)
-    if (isRefusal(placement) || !placement.chosen) {
-      hopeless.add(shape)
-      yield undefined
+    const known = hopeless.get(shape)
+    const placement = known ?? placeInstance(view, { instance, volumes }, context.now)
+    if (isRefusal(placement)) {
+      hopeless.set(shape, placement)
+      const told = nowhereToGo(view, { instance, refusal: placement }, context)
+      if (told || !known) yield told
       continue
     }
+    if (!placement.chosen) continue
     const host = placement.chosen.name
     const placed: Instance = { ...instance, decided: { ...instance.decided, host } }
     const bound = volumes.map(volume => onHost(volume, host))
@@ -85,6 +87,24 @@ function* placements(view: View, context: Context): Iterable<Commit | undefined>
       changes: [placed, ...bound].map((resource: Resource): Change => ({ op: 'put', resource })),
       decisions: [placedDecision(context, placed, placement.because)]
     }
+  }
+}
+
+/** Who has lost its host and finds no other one is told of once; undefined: it was, or never had. */
+function nowhereToGo(
+  view: View,
+  given: { readonly instance: Instance; readonly refusal: Refusal },
+  context: Context
+): Commit | undefined {
+  const subject = subjectOf(given.instance)
+  if (view.history(subject).at(-1)?.verb !== 'evacuated') return undefined
+  const { message, reasons } = given.refusal.refused
+  const because = `${message}: ${listed(reasons)}; it waits for one that can`
+  const seen = { subject, reason: 'not-placed', message: because, at: isoOf(context) }
+  const event = notification(view, { ...seen, severity: 'alarm', source: 'controller' }, context)
+  return {
+    changes: [{ op: 'put', resource: event }],
+    decisions: [decision(context, 'not-placed', because, subject)]
   }
 }
 
@@ -113,7 +133,7 @@ function goneFrom(
   since: number
 ): string | undefined {
   const { host } = resource.decided
-  if (host === undefined) return 'no host ever had it'
+  if (host === undefined) return 'no host has it'
   const { report } = view.heard(host)
   if (!report || report.generation < since) return undefined
   return resource.kind === 'instance' ? noInstance(report, resource) : noVolume(report, resource)

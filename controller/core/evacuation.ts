@@ -132,16 +132,26 @@ function evacuation(
   }
 }
 
+/** Who waits for the return of a host, where nobody leaves it; undefined: nobody does. */
+export function waitingWordsOf(view: View, host: Host): string | undefined {
+  const { leaving, staying } = splitOf(view, host)
+  return leaving.length > 0 || staying.length === 0 ? undefined : waitingWords(staying)
+}
+
+function waitingWords(staying: Split['staying']): string {
+  const some = staying.map(({ instance, because }) => `${instance.name} (${because})`)
+  const who = some.length === 1 ? '1 instance waits' : `${some.length} instances wait`
+  return `${who} for its return: ${listed(some)}`
+}
+
 function eventOf(
   view: View,
   { host, leaving, staying }: Split & { readonly host: Host },
   context: Context
 ) {
-  const some = staying.map(({ instance, because }) => `${instance.name} (${because})`)
-  const verb = some.length === 1 ? 'waits' : 'wait'
-  const rest = some.length === 0 ? '' : `; ${some.length} ${verb} for its return: ${listed(some)}`
-  const who = leaving.length === 1 ? '1 instance starts' : `${leaving.length} instances start`
-  const message = `${who} elsewhere${rest}`
+  const rest = staying.length === 0 ? '' : `; ${waitingWords(staying)}`
+  const who = leaving.length === 1 ? '1 instance' : `${leaving.length} instances`
+  const message = `${who} may start elsewhere${rest}`
   const at = isoOf(context)
   const seen = { subject: subjectOf(host), reason: 'evacuated', message, at }
   return notification(view, { ...seen, severity: 'warning', source: 'controller' }, context)

@@ -22,6 +22,7 @@ import { formatMs } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import { type Context, decision, isoOf } from './admission/context.ts'
 import type { Change, Commit } from './commit.ts'
+import { waitingWordsOf } from './evacuation.ts'
 import { notification } from './notification.ts'
 import { expiryOf, isSameSelfFence, selfFenceOf } from './self-fence.ts'
 import { subjectOf } from './subject.ts'
@@ -117,7 +118,7 @@ function nextOfFencing(view: View, lost: Lost, context: Context): Commit | undef
   const state = view.fence(host.name)
   const verdict = proofIn(state, recovery)
   if (verdict) {
-    const took = formatMs(Math.max(0, context.now.wall - Date.parse(recovery.since)))
+    const took = sinceLost(view, host, recovery.since, context)
     const because = `${verdict.because} (${took} after it was taken for dead)`
     return fenced(view, lost, { verdict: 'off-confirmed', because }, context)
   }
@@ -163,7 +164,9 @@ export function fenced(
     phase: 'fenced',
     proof: { ...proof, at: isoOf(context) }
   }
-  const message = `proven off (${proof.verdict}): ${proof.because}`
+  const waiting = waitingWordsOf(view, host)
+  const rest = waiting === undefined ? '' : `; ${waiting}`
+  const message = `proven off (${proof.verdict}): ${proof.because}${rest}`
   return change(view, { ...host, decided: { ...host.decided, recovery: after } }, context, {
     verb: 'fenced',
     message,
@@ -175,7 +178,7 @@ function nextOfFenced(view: View, { host, recovery }: Lost, context: Context): C
   const heard = view.heard(host.name)
   const { proof, bootId } = recovery
   if (!proof || !heard.report || !isHeardSinceLost(view, host.name)) return undefined
-  const offFor = formatMs(Math.max(0, context.now.wall - Date.parse(proof.at)))
+  const offFor = sinceLost(view, host, proof.at, context)
   if (bootId === undefined || heard.report.bootId !== bootId) {
     const message = `back with boot ${heard.report.bootId}, ${offFor} after it was proven off`
     return back(view, host, context, { verb: 'host-back', message, severity: 'notice' })
@@ -193,6 +196,13 @@ function nextOfFenced(view: View, { host, recovery }: Lost, context: Context): C
   }
   const held = { ...host, decided: { ...host.decided, duty } }
   return back(view, held, context, { verb: 'fence-lied', message, severity: 'alarm' })
+}
+
+/** How long ago that was: by our own clock where we have seen it, else by people's. */
+function sinceLost(view: View, host: Host, at: string, { now }: Context): string {
+  const since = view.lostSince(host.name)
+  const ms = Number.isFinite(since) ? now.monotonic - since : now.wall - Date.parse(at)
+  return formatMs(Math.max(0, ms))
 }
 
 /** Whether a host was heard since it is in the phase of its recovery in which it is. */

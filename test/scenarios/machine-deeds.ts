@@ -1,4 +1,5 @@
 /** What happens to machines in stories of a cloud that heals itself, and what is seen of it. */
+import { Fault } from '#shared/fault.ts'
 import { newId } from '#shared/ids.ts'
 import { arm, disarm } from '../../controller/core/admission/healing.ts'
 import type { Commit } from '../../controller/core/commit.ts'
@@ -50,12 +51,17 @@ export type MachineDeed =
   | { readonly do: 'create-many'; readonly names: readonly string[]; readonly spec: object }
   | { readonly do: 'crash'; readonly name: string; readonly host: string; readonly times: number }
   | { readonly do: 'copies'; readonly name: string }
+  | { readonly do: 'peers-miss'; readonly hosts: readonly string[] }
+  | { readonly do: 'libvirt-silent'; readonly host: string; readonly looks: number }
+  | { readonly do: 'hold-storage' | 'release-storage'; readonly host: string }
+  | { readonly do: 'fence-test' | 'remove-host'; readonly host: string; readonly force: boolean }
 
 const words: readonly string[] = [
   ...['power-off', 'power-on', 'hang', 'wake', 'freeze-agent', 'thaw-agent', 'bmc', 'bmc-fails'],
   ...['partition', 'mend-partition', 'flap', 'late', 'clock-jump', 'disarm', 'arm', 'ha'],
   ...['stop-bootd', 'start-bootd', 'show-host', 'change-host', 'move', 'at-moment'],
-  ...['create-volume', 'create-many', 'crash', 'copies']
+  ...['create-volume', 'create-many', 'crash', 'copies', 'peers-miss', 'libvirt-silent'],
+  ...['hold-storage', 'release-storage', 'fence-test', 'remove-host']
 ]
 
 /** Tells such a deed from all others. */
@@ -105,6 +111,9 @@ export async function actOnMachines(
     case 'mend-partition':
       part(cloud, room, deed.do === 'partition' ? deed.hosts : [])
       return []
+    case 'peers-miss':
+      for (const [name, one] of room.machines) one.island = deed.hosts.includes(name) ? 1 : 0
+      return []
     case 'stop-bootd':
       room.stopBootd(deed.bootd)
       return []
@@ -120,7 +129,9 @@ export async function actOnMachines(
   }
 }
 
-type RoomDeed = { readonly do: 'power-off' | 'power-on' | 'hang' | 'wake' | 'copies' | 'partition' }
+type RoomDeed = {
+  readonly do: 'power-off' | 'power-on' | 'hang' | 'wake' | 'copies' | 'partition' | 'peers-miss'
+}
 type AgentDeed = { readonly do: 'freeze-agent' | 'thaw-agent' | 'mend-partition' }
 type DeviceDeed = { readonly do: 'bmc' | 'bmc-fails' | 'stop-bootd' | 'start-bootd' }
 
@@ -158,6 +169,28 @@ async function actOnCloud(
         if (moment === deed.moment) for (const host of deed.hosts) room.powerOff(host)
       }
       return []
+    case 'libvirt-silent':
+      for (let left = deed.looks; left > 0; left -= 1) {
+        const fault = new Fault('unavailable', 'cannot list domains: libvirt does not answer')
+        cloud.host(deed.host).hypervisor.failNext('domains', fault)
+      }
+      return []
+    case 'hold-storage':
+      cloud.host(deed.host).storage.hold('createVolume')
+      return []
+    case 'release-storage':
+      cloud.host(deed.host).storage.release('createVolume')
+      return []
+    case 'fence-test': {
+      const { id } = hostOf(cloud, deed.host)
+      await cloud.wish({ verb: 'fence-test', id, force: deed.force })
+      return []
+    }
+    case 'remove-host': {
+      const { id } = hostOf(cloud, deed.host)
+      await cloud.wish({ verb: 'delete', kind: 'host', id, force: deed.force })
+      return []
+    }
     case 'move':
     case 'create-volume':
     case 'create-many':

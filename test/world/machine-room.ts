@@ -5,7 +5,8 @@
  *
  * What a machine shows to a peer that looks for it follows from what it is:
  *
- *   no power, or on another island      silent
+ *   no power, or not booted yet         silent
+ *   on another island                   silent
  *   its agent has ended                 refuses
  *   it hangs, or its agent is stopped   accepts
  *   all is well                         it is reached
@@ -30,6 +31,8 @@ export type Machine = {
   readonly host: WorldHost
   readonly device: PowerSwitch
   isOn: boolean
+  /** It has power, and its kernel does not run yet. */
+  boots: boolean
   hangs: boolean
   /** Where the network has broken apart: those on one island reach each other. */
   island: number
@@ -70,7 +73,7 @@ export class MachineRoom implements AsyncDisposable {
       isOn: () => this.machine(name).isOn,
       turn: isOn => (isOn ? this.powerOn(name) : this.powerOff(name))
     })
-    const machine = { host, device, isOn: true, hangs: false, island: 0, turns: 0 }
+    const machine = { host, device, isOn: true, boots: false, hangs: false, island: 0, turns: 0 }
     this.machines.set(name, machine)
   }
 
@@ -84,7 +87,7 @@ export class MachineRoom implements AsyncDisposable {
   powerOff(name: string): void {
     const machine = this.machine(name)
     if (!machine.isOn) return
-    Object.assign(machine, { isOn: false, hangs: false, turns: machine.turns + 1 })
+    Object.assign(machine, { isOn: false, boots: false, hangs: false, turns: machine.turns + 1 })
     this.#keep(machine.host.powerCut())
     this.#options.onPower(name, false)
   }
@@ -93,11 +96,11 @@ export class MachineRoom implements AsyncDisposable {
   powerOn(name: string): void {
     const machine = this.machine(name)
     if (machine.isOn) return
-    machine.isOn = true
-    machine.turns += 1
+    Object.assign(machine, { isOn: true, boots: true, turns: machine.turns + 1 })
     const { turns } = machine
     const booting = this.#options.clock.sleep(bootMs).then(async () => {
       if (machine.turns !== turns) return
+      machine.boots = false
       machine.host.hypervisor.powerCut()
       await this.#options.startAgent(machine.host)
       this.#options.onPower(name, true)
@@ -121,7 +124,7 @@ export class MachineRoom implements AsyncDisposable {
   seen(from: WorldHost, peer: HostId): Pick<PeerSeen, 'reached' | 'sign'> {
     const at = this.machine(from.name)
     const to = [...this.machines.values()].find(({ host }) => host.id === peer)
-    if (!to?.isOn || to.island !== at.island) return { reached: false, sign: 'silent' }
+    if (!to?.isOn || to.boots || to.island !== at.island) return { reached: false, sign: 'silent' }
     if (!to.host.isRunning) return { reached: false, sign: 'refuses' }
     if (to.hangs || to.host.freezer.isFrozen) return { reached: false, sign: 'accepts' }
     return { reached: true }
