@@ -26,7 +26,7 @@ import { waitingWordsOf } from './evacuation.ts'
 import { notification } from './notification.ts'
 import { expiryOf, isSameSelfFence, selfFenceOf } from './self-fence.ts'
 import { subjectOf } from './subject.ts'
-import { suspicionOf } from './suspicion.ts'
+import { type Missing, missingOnce, suspicionOf } from './suspicion.ts'
 import type { View } from './view.ts'
 
 /** A host that speaks so long after it was proven off is not off. Unit: ms. */
@@ -34,19 +34,25 @@ const lyingMs = 3_000
 
 /** Decides what comes next of hosts that are dead, were dead, or may be. */
 export function* fencings(view: View, context: Context): Iterable<Commit> {
+  // Who is fenced meanwhile was missing before, and still is.
+  const missing = missingOnce(view, context.now.monotonic)
   for (const host of [...view.all('host').values()]) {
     const { recovery } = host.decided
     const commit = recovery
       ? nextOfRecovery(view, { host, recovery }, context)
-      : (beginning(view, host, context) ??
+      : (beginning(view, host, { context, missing }) ??
         booted(view, host, context) ??
         reliance(view, host, context))
     if (commit) yield commit
   }
 }
 
-function beginning(view: View, host: Host, context: Context): Commit | undefined {
-  const suspicion = suspicionOf(view, host, context.now.monotonic)
+function beginning(
+  view: View,
+  host: Host,
+  { context, missing }: { readonly context: Context; readonly missing: () => Missing }
+): Commit | undefined {
+  const suspicion = suspicionOf(view, host, context.now.monotonic, missing)
   if (suspicion.verdict !== 'suspect') return undefined
   const { because } = suspicion
   const recovery = recoveryOf(host, because, context)

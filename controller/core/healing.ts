@@ -2,7 +2,7 @@
 import type { Host } from '#shared/model/host.ts'
 import { type FenceReadiness, fenceReadiness } from './fence-readiness.ts'
 import { fenceWords } from './host-document.ts'
-import { brakeHostsMin, brakeShare, missingHosts, suspicionOf } from './suspicion.ts'
+import { brakeHostsMin, brakeShare, type Missing, missingOnce, suspicionOf } from './suspicion.ts'
 import type { Moment, View } from './view.ts'
 
 /** What operators are shown of it. */
@@ -57,7 +57,8 @@ export function healingStatus(view: View, now: Moment): HealingStatus {
   const hosts = [...view.all('host').values()]
     .filter(({ decided }) => decided.approval === 'approved' && decided.deletedAt === undefined)
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-  const { missing, total } = missingHosts(view, now.monotonic)
+  const counted = missingOnce(view, now.monotonic)
+  const { missing, total } = counted()
   return {
     armed: disarmed === undefined,
     ...(disarmed && { disarmed }),
@@ -70,7 +71,9 @@ export function healingStatus(view: View, now: Moment): HealingStatus {
       most: Math.max(brakeHostsMin, Math.floor(total * brakeShare))
     },
     fenced: hosts.flatMap(host => fencedOf(view, host) ?? []),
-    suspects: view.watches ? hosts.flatMap(host => suspectOf(view, host, now) ?? []) : [],
+    suspects: view.watches
+      ? hosts.flatMap(host => suspectOf(view, host, { now, counted }) ?? [])
+      : [],
     exposed: hosts.flatMap(host => exposedOf(view, host) ?? [])
   }
 }
@@ -89,8 +92,12 @@ function fencedOf(view: View, host: Host): FencedHost | undefined {
   }
 }
 
-function suspectOf(view: View, host: Host, now: Moment): SuspectHost | undefined {
-  const suspicion = suspicionOf(view, host, now.monotonic)
+function suspectOf(
+  view: View,
+  host: Host,
+  { now, counted }: { readonly now: Moment; readonly counted: () => Missing }
+): SuspectHost | undefined {
+  const suspicion = suspicionOf(view, host, now.monotonic, counted)
   const { name } = host
   switch (suspicion.verdict) {
     case 'none':

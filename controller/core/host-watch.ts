@@ -10,7 +10,7 @@ import { type HostPhase, phaseOf } from './liveness.ts'
 import { notification } from './notification.ts'
 import { silenceOf } from './silence.ts'
 import { subjectOf } from './subject.ts'
-import { type Hold, type Suspicion, suspicionOf } from './suspicion.ts'
+import { type Hold, type Missing, missingOnce, type Suspicion, suspicionOf } from './suspicion.ts'
 import type { View } from './view.ts'
 
 /** How a host was seen last. */
@@ -47,11 +47,12 @@ export function watchHosts(
   const seen = new Map<string, HostSeen>()
   const changed: Host[] = []
   const commits: Commit[] = []
+  const missing = missingOnce(view, context.now.monotonic)
   for (const host of view.all('host').values()) {
     const heard = view.heard(host.name)
     const phase = phaseOf(host, heard, context.now.monotonic)
     const libvirtSilence = heard.report?.libvirtSilence
-    const held = heldIn(view, host, context)
+    const held = heldIn(view, host, { context, missing })
     const before = last.get(host.name)
     const silent = isDark(host) ? undefined : silentDevicesOf(view, host)
     const silentDevices = isDark(host) ? before?.silentDevices : silent?.names
@@ -103,8 +104,12 @@ function wordsOfPhase(
 
 type Held = Extract<Suspicion, { readonly verdict: 'held' }>
 
-function heldIn(view: View, host: Host, context: Context): Held | undefined {
-  const suspicion = suspicionOf(view, host, context.now.monotonic)
+function heldIn(
+  view: View,
+  host: Host,
+  { context, missing }: { readonly context: Context; readonly missing: () => Missing }
+): Held | undefined {
+  const suspicion = suspicionOf(view, host, context.now.monotonic, missing)
   return suspicion.verdict === 'held' ? suspicion : undefined
 }
 

@@ -49,8 +49,16 @@ export type Suspicion =
     }
   | { readonly verdict: 'suspect'; readonly because: string }
 
-/** Judges one host. */
-export function suspicionOf(view: View, host: Host, now: Ms): Suspicion {
+/** Hosts that have gone missing together, and how many hosts there are in service. */
+export type Missing = { readonly missing: readonly string[]; readonly total: number }
+
+/** Judges one host; whoever judges many counts the missing once, by `missingOnce`. */
+export function suspicionOf(
+  view: View,
+  host: Host,
+  now: Ms,
+  missing: () => Missing = () => missingHosts(view, now)
+): Suspicion {
   const { approval, duty, recovery, deletedAt, fenceTest } = host.decided
   if (approval !== 'approved' || deletedAt !== undefined || recovery) return { verdict: 'none' }
   if (duty?.state === 'maintenance' || fenceTest) return { verdict: 'none' }
@@ -64,7 +72,7 @@ export function suspicionOf(view: View, host: Host, now: Ms): Suspicion {
   const because = `${since}; ${corroborationSentence(found)}`
   const waitMs = waitMsOf(found)
   if (waitMs === undefined || sinceMs < waitMs) return { verdict: 'waits', because }
-  return heldBy(view, host, { because, now }) ?? { verdict: 'suspect', because }
+  return heldBy(view, host, { because, missing }) ?? { verdict: 'suspect', because }
 }
 
 /** How long a host is silent, of the time in which we have listened; undefined: it is not. */
@@ -97,8 +105,9 @@ function waitMsOf(found: ReturnType<typeof corroborationOf>): Ms | undefined {
 function heldBy(
   view: View,
   host: Host,
-  { because, now }: { readonly because: string; readonly now: Ms }
+  given: { readonly because: string; readonly missing: () => Missing }
 ): Suspicion | undefined {
+  const { because } = given
   const held = (hold: Hold, why: string, next: string): Suspicion => ({
     verdict: 'held',
     hold,
@@ -114,7 +123,7 @@ function heldBy(
   if ((host.spec.fence ?? []).length === 0 && !canExpire(view, host)) {
     return held('no-device', 'it has no fence device, so nothing can prove that it is off', confirm)
   }
-  const { missing, total } = missingHosts(view, now)
+  const { missing, total } = given.missing()
   if (missing.length > brakeHostsMin && missing.length > total * brakeShare) {
     const percent = Math.round(brakeShare * 100)
     const why =
@@ -133,11 +142,17 @@ const beingFenced = (view: View, rack: string): string | undefined =>
     ({ labels, decided }) => labels['rack'] === rack && decided.recovery?.phase === 'fencing'
   )?.name
 
+/** Counts them when it is first asked for, and never again: for one moment only. */
+export function missingOnce(view: View, now: Ms): () => Missing {
+  let counted: Missing | undefined
+  return () => {
+    counted ??= missingHosts(view, now)
+    return counted
+  }
+}
+
 /** Names of the hosts that have gone missing together, and how many hosts there are in service. */
-export function missingHosts(
-  view: View,
-  now: Ms
-): { readonly missing: readonly string[]; readonly total: number } {
+export function missingHosts(view: View, now: Ms): Missing {
   const missing: string[] = []
   let total = 0
   for (const host of view.all('host').values()) {
