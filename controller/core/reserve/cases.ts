@@ -8,7 +8,9 @@ import type { Ground } from './ground.ts'
 import type { Reserve } from './settings.ts'
 
 /** Losses that are looked at one by one at most; with more, nothing can be promised in time. */
-export const casesMax = 250_000
+const casesMax = 250_000
+/** Those of them that no bound settles, so that each must be planned, which takes far longer. */
+export const doubtsMax = 40_000
 
 /** What came of looking at losses: all were seen, one ended it, or there were too many. */
 export type Looked = 'all' | 'ended' | 'too-many'
@@ -19,7 +21,7 @@ export function eachDoubt(
   reserve: Reserve,
   ends: (lost: readonly number[]) => boolean
 ): Looked {
-  const search: Search = { ground, ends, left: casesMax, summits: [] }
+  const search: Search = { ground, ends, left: casesMax, doubts: doubtsMax, summits: [] }
   if (ground.waiting.length > 0 && ends([])) return 'ended'
   const looked = reserve.hosts > 0 ? losses(search, [], 0, reserve.hosts) : 'all'
   if (looked !== 'all' || reserve.domain === undefined) return looked
@@ -33,6 +35,7 @@ type Search = {
   readonly ground: Ground
   readonly ends: (lost: readonly number[]) => boolean
   left: number
+  doubts: number
   readonly summits: (Summit | undefined)[]
 }
 
@@ -46,7 +49,11 @@ function losses(search: Search, lost: readonly number[], from: number, more: num
     const next = [...lost, host]
     search.left -= 1
     if (search.left < 0) return 'too-many'
-    if (!isSure(ground, next, undefined) && search.ends(next)) return 'ended'
+    if (!isSure(ground, next, undefined)) {
+      search.doubts -= 1
+      if (search.doubts < 0) return 'too-many'
+      if (search.ends(next)) return 'ended'
+    }
     if (more === 1) continue
     const looked = losses(search, next, host + 1, more - 1)
     if (looked !== 'all') return looked

@@ -9,7 +9,7 @@ import { formatMib, type Mib } from '#shared/units.ts'
 import type { Change } from '../commit.ts'
 import { listed, type Refusal, refuse } from '../refusal.ts'
 import type { Moment, View } from '../view.ts'
-import { casesMax, eachDoubt } from './cases.ts'
+import { doubtsMax, eachDoubt } from './cases.ts'
 import type { Evacuee } from './evacuee.ts'
 import type { Ground } from './ground.ts'
 import { planOf } from './plan.ts'
@@ -162,7 +162,7 @@ export function strandingSentence({ lost, stranded, leftMib, leftMostMib }: Stra
 /** What a wish would break, in a sentence. */
 export function harmSentence({ reserve, stranding }: Harm): string {
   if (stranding) return strandingSentence(stranding)
-  return `more than ${casesMax} losses of ${reserveName(reserve)} are too near to be told apart`
+  return `more than ${doubtsMax} losses of ${reserveName(reserve)} are too near to be told apart`
 }
 
 /** What can be done where the reserve has no room. */
