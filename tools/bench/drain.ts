@@ -1,7 +1,7 @@
 /**
  * Empties a host of a lab that runs ten VMs, while each of them is asked over HTTP all the time
- * from the switch. Every one must answer throughout: what is measured is the longest gap between two
- * answers of each, beside the longest one of as long a time in which nothing happened.
+ * from the switch. Every one must answer throughout: what is measured is the longest gap between
+ * two answers of each, beside the longest one of a time in which nothing happened.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp } from 'node:fs/promises'

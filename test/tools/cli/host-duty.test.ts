@@ -72,7 +72,7 @@ test('a drain that is waited for says how far it is, and at the end who stays', 
   t.deepEqual(body, { parallel: 3, bandwidthMib: 100, downtimeMs: 50 })
 })
 
-test('a drain that cannot go on ends the waiting with what is missing and how to stop it', async t => {
+test('a drain that cannot go on ends the waiting and says what is missing', async t => {
   await using api = await cloudWith([draining(held)])
   const { code, errors } = await typeLine('host drain h2 --wait', { server: api.url })
   t.is(code, 1)
