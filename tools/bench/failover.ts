@@ -48,7 +48,7 @@ export async function failoverBench(print: (line: string) => void): Promise<void
   const folder = await mkdtemp(join(tmpdir(), 'remuda-failover-'))
   const ranges = { subnet: '10.89.0.0/24', instances: '10.90.0.0/16' }
   await using lab = await openLab({ folder, hosts: 5, isBound: true, outside: false, ...ranges })
-  const spec = { image: 'tiny', memoryMib: 72, pool: 'shared' }
+  const spec = { image: 'tiny', memoryMib: 96, pool: 'shared' }
   for (const name of instances) await createResource(lab.api, { kind: 'instance', name }, { spec })
   await untilWhole(lab)
   const random = randomFrom(wanted('--seed', 1))
