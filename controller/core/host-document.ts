@@ -11,7 +11,7 @@ import { capacityOf } from './capacity.ts'
 import { dutyShown } from './duty-document.ts'
 import { fenceReadiness } from './fence-readiness.ts'
 import { phaseOf } from './liveness.ts'
-import { expiryOf } from './self-fence.ts'
+import { expiryOf, selfFenceShown } from './self-fence.ts'
 import { condition, type Shown } from './shown.ts'
 import { silenceOf } from './silence.ts'
 import { type Standing, standingOf } from './standing.ts'
@@ -49,6 +49,7 @@ export function showHost(view: View, host: Host, now: Moment): Shown {
       ...(report?.facts && { facts: report.facts }),
       ...(report?.migration && { migration: migrationOf(report.migration) }),
       ...(fence && { fence: fenceShown(fence) }),
+      ...selfFenceShown(view, host),
       ...testShown(host),
       ...(duty && { duty })
     },

@@ -90,3 +90,25 @@ export function expiryOf(view: View, host: Host, recovery: HostRecovery): Expiry
     `there ${formatMs(waitMs)} after its last lease`
   return { at: since === undefined ? undefined : since + waitMs, because }
 }
+
+/** What is shown of it, once the host has said something of it. */
+export function selfFenceShown(view: View, host: Host): object {
+  const said = view.heard(host.name).report?.selfFence
+  if (!said) return {}
+  const { identity: watchdog, timeoutMs, armed, limitMs, because } = said
+  const relied = canExpire(view, host)
+  const known = host.decided.selfFence
+  const expiresMs =
+    relied && known ? expiryMs({ limitMs: known.limitMs, watchdogMs: timeoutMs }) : undefined
+  return {
+    selfFence: {
+      armed,
+      relied,
+      ...(limitMs !== undefined && { limitMs }),
+      watchdog,
+      timeoutMs,
+      ...(expiresMs !== undefined && { expiresMs }),
+      because
+    }
+  }
+}

@@ -9,6 +9,7 @@ import type { DeepReadonly } from '#shared/model/types.ts'
 import { stateDefault } from '#shared/state-folder.ts'
 import { doorPort } from '#shared/wire/door.ts'
 import type { TlsFiles } from '#shared/zookeeper/tls-files.ts'
+import { timingProblems } from '../core/timing.ts'
 
 const Port = (value: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65_535, default: value, description })
@@ -121,7 +122,7 @@ const machineName = (): string =>
 /** Refuses fields that are right one by one and make no sense together. */
 async function checkTogether(config: ControllerConfig): Promise<void> {
   const { journal, ensemble, ensembleSecretFile, postgres, postgresPasswordFile } = config
-  const reasons: string[] = []
+  const reasons: string[] = [...timingProblems(config)]
   if (journal === 'zookeeper' && ensemble === undefined) {
     reasons.push('journal is zookeeper, and ensemble does not say where that is')
   }

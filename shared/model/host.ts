@@ -295,6 +295,22 @@ export const HostStatus = Strict({
       { description: 'How the devices are that would fence it.' }
     )
   ),
+  selfFence: Type.Optional(
+    Strict(
+      {
+        armed: Type.Boolean({ description: 'Whether its watchdog runs and nobody can stop it.' }),
+        relied: Type.Boolean({ description: 'Whether its own end can prove it off.' }),
+        limitMs: Type.Optional(Type.Integer({ description: 'The limit in force. Unit: ms.' })),
+        watchdog: Type.String({ description: 'What its watchdog calls itself; empty: none.' }),
+        timeoutMs: Type.Integer({ description: 'When it resets the host. Unit: ms.' }),
+        expiresMs: Type.Optional(
+          Type.Integer({ description: 'Silence that proves it off without a device. Unit: ms.' })
+        ),
+        because: Type.String({ description: 'Why it is not armed; empty: it is.' })
+      },
+      { description: 'What stands behind its self-fence.' }
+    )
+  ),
   duty: Type.Optional(DutyStatus),
   fenceTest: Type.Optional(
     Strict(

@@ -95,8 +95,12 @@ export class Rack {
   }
 
   phase(name: string): unknown {
+    return this.status(name)['phase']
+  }
+
+  status(name: string): Readonly<Record<string, unknown>> {
     const { view, host, context } = this.cloud
-    return documentOf(view, host(name), context.now).status['phase']
+    return documentOf(view, host(name), context.now).status
   }
 
   message(name: string): string {

@@ -48,6 +48,7 @@ function fallSilent(t: ExecutionContext, rack: Rack): number {
 
 test('without a device a host is proven off once its watchdog must have fired, not before', t => {
   const rack = rackOf()
+  t.like(rack.status('h1')['selfFence'], { relied: true, limitMs, expiresMs: endsMs })
   const silentMs = fallSilent(t, rack)
   t.regex(rack.message('h1'), /its watchdog i6300ESB timer \(10 s\) was armed in boot boot with a/)
   rack.pass(endsMs - silentMs - 1, ['h2', 'h3'])
