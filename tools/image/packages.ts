@@ -33,12 +33,12 @@ export type ImagePackages = {
 
 /** Asks apt which packages the images are made of today. Fault `unavailable`: it has no lists. */
 export async function imagePackages(signal?: AbortSignal): Promise<ImagePackages> {
-  const [meta] = await show([kernelMetaPackage], signal)
+  const [meta] = await packagesNamed([kernelMetaPackage], signal)
   const kernelName = /\blinux-image-\S+/.exec(meta!.depends)?.[0]
   if (!kernelName) {
     throw new Fault('not-found', `cannot find the kernel that ${kernelMetaPackage} stands for`)
   }
-  const [kernel, ...userland] = await show([kernelName, ...userlandPackages], signal)
+  const [kernel, ...userland] = await packagesNamed([kernelName, ...userlandPackages], signal)
   return { kernel: kernel!, userland }
 }
 
@@ -48,7 +48,11 @@ const listsFolder = '/var/lib/apt/lists'
 export const listsMoment = async (): Promise<bigint | undefined> =>
   (await stat(listsFolder, { bigint: true }).catch(() => undefined))?.mtimeNs
 
-async function show(names: readonly string[], signal?: AbortSignal): Promise<readonly Package[]> {
+/** Asks apt what it knows of packages. Fault `unavailable`: it has no lists. */
+export async function packagesNamed(
+  names: readonly string[],
+  signal?: AbortSignal
+): Promise<readonly Package[]> {
   const text = await run('apt-cache', ['show', '--no-all-versions', ...names], { signal }).catch(
     cause => {
       throw new Fault('unavailable', `cannot find ${names.join(', ')} in the sources of apt`, {
