@@ -90,7 +90,7 @@ function* placements(view: View, context: Context): Iterable<Commit | undefined>
   }
 }
 
-/** Who has lost its host and finds no other one is told of once; undefined: it was, or never had. */
+/** Who has lost its host and finds no other one: that is told, once. */
 function nowhereToGo(
   view: View,
   given: { readonly instance: Instance; readonly refusal: Refusal },

@@ -96,7 +96,7 @@ function hostReady(
     // The controller takes one out of service for this alone; see controller/core/fencing.ts.
     const why =
       duty?.by === 'controller'
-        ? ', as it was heard in the boot that was "proven" off: see that its fence device works, then'
+        ? ', for it was heard in the boot that was "proven" off: see to its fence device, then'
         : ':'
     const message = `out of service since ${duty?.since} by ${duty?.by}${why} ${next}`
     return condition('ready', false, { reason: 'maintenance', message })

@@ -6,13 +6,22 @@
  */
 import type { Clock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
-import type { HostId } from '#shared/ids.ts'
+import { type HostId, newId } from '#shared/ids.ts'
 import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
 import { heartbeatMs } from '#shared/wire/beat.ts'
 import { type FenceOrder, fenceHostsMax } from '#shared/wire/fence.ts'
 import type { ToAgent } from '#shared/wire/messages.ts'
 import { Bell } from '#shared/wire/queues.ts'
+import {
+  type BootdTold,
+  bootdHeard,
+  bootdSilent,
+  bootdSilentMs,
+  bootdTold,
+  unknownFences
+} from '../core/bootd-watch.ts'
+import type { Commit } from '../core/commit.ts'
 import { fenceOrdersOf } from '../core/fence-orders.ts'
 import type { BootdAddress, CandidateCard, Mesh, MeshMessage } from '../core/ports.ts'
 import type { View } from '../core/view.ts'
@@ -43,6 +52,8 @@ export type FencesOptions = {
   readonly own: string
   /** Told when bootd has said something new. */
   readonly onNews: () => void
+  /** Records that nobody, or somebody again, could switch power. */
+  readonly record: (commit: Commit) => Promise<unknown>
   readonly clock: Clock
   readonly log: Log
 }
@@ -58,6 +69,9 @@ export class Fences {
   #urgent = ''
   #watchedAt: Ms = Number.NEGATIVE_INFINITY
   #number = 0
+  /** Since when no bootd is heard; undefined: one is. */
+  #aloneSince: Ms | undefined
+  #saidOfBootds: BootdTold | undefined
 
   constructor(options: FencesOptions) {
     this.#options = options
@@ -112,6 +126,7 @@ export class Fences {
       late.abort()
       if (signal.aborted || !this.#options.mayAct()) continue
       this.#choose()
+      this.#tellOfBootds()
       if (clock.monotonic() - beatAt >= heartbeatMs) {
         beatAt = clock.monotonic()
         this.#beat()
@@ -133,6 +148,41 @@ export class Fences {
     if (this.#active === undefined) {
       log.warn('no bootd is heard: no host can be fenced', { was: before })
     } else log.info('hosts are fenced through a bootd', { bootd: this.#active, was: before })
+  }
+
+  /** Whether hosts can be fenced at all is told before it is needed. */
+  #tellOfBootds(): void {
+    const { view, clock, epoch, onNews } = this.#options
+    const now = clock.monotonic()
+    const context = { by: 'controller', now: { monotonic: now, wall: clock.wall() }, newId }
+    this.#saidOfBootds ??= bootdTold(view)
+    if (this.#active !== undefined) {
+      this.#aloneSince = undefined
+      if (this.#saidOfBootds === 'heard') return
+      this.#saidOfBootds = 'heard'
+      this.#record(bootdHeard(view, this.#active, context))
+      return
+    }
+    this.#aloneSince ??= now
+    const silentMs = now - this.#aloneSince
+    if (silentMs < bootdSilentMs || this.#saidOfBootds === 'silent') return
+    const commit = bootdSilent(view, silentMs, context)
+    if (!commit) return
+    this.#saidOfBootds = 'silent'
+    this.#record(commit)
+    const states = unknownFences(view, epoch(), context)
+    view.fold({ type: 'fences', states, at: context.now })
+    onNews()
+  }
+
+  /** What could not be recorded is tried again: the view still says what was told before. */
+  #record(commit: Commit): void {
+    const { record, log } = this.#options
+    record(commit).catch(thrown => {
+      if (!isFault(thrown)) throw thrown
+      this.#saidOfBootds = undefined
+      log.warn('cannot record what became of bootds', { because: sentence(thrown) })
+    })
   }
 
   #isUsable(name: string): boolean {
@@ -212,7 +262,7 @@ export class Fences {
 export async function keepFences(
   given: Pick<FencesOptions, 'mesh' | 'bootds' | 'own' | 'mayAct' | 'clock' | 'log'> & {
     readonly ledger: Pick<Ledger, 'view' | 'epoch'>
-    readonly reign: Pick<Reign, 'wake' | 'afterDecisions'>
+    readonly reign: Pick<Reign, 'wake' | 'afterDecisions' | 'record'>
   },
   signal: AbortSignal
 ): Promise<void> {
@@ -221,7 +271,8 @@ export async function keepFences(
     ...given,
     view: ledger.view,
     epoch: () => ledger.epoch,
-    onNews: () => reign.wake()
+    onNews: () => reign.wake(),
+    record: commit => reign.record(commit)
   })
   reign.afterDecisions(() => fences.ring())
   await fences.run(signal)
