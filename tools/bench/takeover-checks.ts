@@ -109,7 +109,10 @@ export async function zooKeeperLeader(lab: Lab): Promise<string | undefined> {
       .filter(({ server }) => server !== undefined)
       .map(async ({ name, address }) => {
         const script = `exec 3<>/dev/tcp/${address}/2181; printf srvr >&3; timeout 15 cat <&3`
-        const { stdout } = await lab.run(name, ['bash', '-c', script], { deadlineMs: 30_000 })
+        // With a socket for its input bash would think itself remote, and read what is set up there.
+        const { stdout } = await lab.run(name, ['bash', '--norc', '-c', script], {
+          deadlineMs: 30_000
+        })
         return { name, mode: /^Mode: (\w+)$/m.exec(stdout)?.[1] }
       })
   )

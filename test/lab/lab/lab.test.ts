@@ -176,7 +176,7 @@ async function addressOf(name: string): Promise<string> {
 
 /** Whether a connection comes about; where nothing stands in its way it does at once. */
 async function reaches(from: string, to: string, port: number): Promise<boolean> {
-  const line = ['timeout', '-s', 'KILL', '2', 'bash', '-c', `</dev/tcp/${to}/${port}`]
+  const line = ['timeout', '-s', 'KILL', '2', 'bash', '--norc', '-c', `</dev/tcp/${to}/${port}`]
   return (await lab.run(from, line)).code === 0
 }
 
