@@ -1,7 +1,7 @@
 /** What happens to machines in stories of a cloud that heals itself, and what is seen of it. */
 import { Fault } from '#shared/fault.ts'
 import { newId } from '#shared/ids.ts'
-import { arm, disarm } from '../../controller/core/admission/healing.ts'
+import { arm, disarm, setReserve } from '../../controller/core/admission/healing.ts'
 import type { Commit } from '../../controller/core/commit.ts'
 import { documentOf } from '../../controller/core/documents.ts'
 import { healingStatus } from '../../controller/core/healing.ts'
@@ -36,6 +36,7 @@ export type MachineDeed =
   | { readonly do: 'late'; readonly host: string; readonly byMs: number; readonly forMs: number }
   | { readonly do: 'clock-jump'; readonly byMs: number }
   | { readonly do: 'disarm'; readonly because: string }
+  | { readonly do: 'reserve'; readonly hosts: number }
   | { readonly do: 'mend-partition' }
   | { readonly do: 'arm' | 'ha' }
   | { readonly do: 'stop-bootd' | 'start-bootd'; readonly bootd: string }
@@ -59,6 +60,7 @@ export type MachineDeed =
 const words: readonly string[] = [
   ...['power-off', 'power-on', 'hang', 'wake', 'freeze-agent', 'thaw-agent', 'bmc', 'bmc-fails'],
   ...['partition', 'mend-partition', 'flap', 'late', 'clock-jump', 'disarm', 'arm', 'ha'],
+  'reserve',
   ...['stop-bootd', 'start-bootd', 'show-host', 'change-host', 'move', 'at-moment'],
   ...['create-volume', 'create-many', 'crash', 'copies', 'peers-miss', 'libvirt-silent'],
   ...['hold-storage', 'release-storage', 'fence-test', 'remove-host']
@@ -154,6 +156,10 @@ async function actOnCloud(
       return await heal(cloud, (view, context) => disarm(view, deed, context))
     case 'arm':
       return await heal(cloud, arm)
+    case 'reserve':
+      return await heal(cloud, (view, context) =>
+        setReserve(view, { reserveHosts: deed.hosts }, context)
+      )
     case 'ha':
       return healing(cloud)
     case 'show-host':
