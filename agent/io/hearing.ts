@@ -28,7 +28,10 @@ export async function hear(
     readonly briefed?: (message: BootstrapMessage | Peers) => void
     /** Told which of our heartbeats a controller has heard. */
     readonly lease?: {
-      echoed(echo: { readonly run: string; readonly number: number }): void
+      echoed(
+        echo: { readonly run: string; readonly number: number },
+        newest: { readonly epoch: number; readonly generation: number }
+      ): void
     }
     readonly log: Log
   },
@@ -60,7 +63,7 @@ export async function hear(
         // Channels belong to a controller's reign; those of an earlier one are nobody's.
         if (message.epoch > epoch && epoch > 0) relay.closeAll('another controller has taken over')
         epoch = Math.max(epoch, message.epoch)
-        if (message.type === 'heartbeat' && message.echo) given.lease?.echoed(message.echo)
+        if (message.type === 'heartbeat' && message.echo) given.lease?.echoed(message.echo, message)
         const refusal = message.type === 'order' ? loop.takeOrder(message) : undefined
         if (refusal !== undefined) say(refusal)
         return

@@ -57,6 +57,8 @@ export class SelfFence {
   /** When nothing was found that others could start, after the lease had run out. */
   #clearAt: Ms = Number.NEGATIVE_INFINITY
   #state: SelfFenceState = 'free'
+  /** After it was cut off: what ran here may run elsewhere, so it starts by this order or later. */
+  #awaited: { readonly epoch: number; readonly generation: number } | undefined
 
   constructor(options: SelfFenceOptions) {
     this.#options = options
@@ -69,12 +71,17 @@ export class SelfFence {
     return this.#limitMs === undefined ? undefined : this.#options.run
   }
 
-  /** A controller has heard a heartbeat of ours. */
-  echoed(echo: { readonly run: string; readonly number: number }): void {
+  /** A controller has heard a heartbeat of ours; it says its newest order for this host, too. */
+  echoed(
+    echo: { readonly run: string; readonly number: number },
+    newest: { readonly epoch: number; readonly generation: number }
+  ): void {
     const before = this.#lease.from
+    const wasCutOff = !mayStart(this.#stand())
     this.#lease = beatEchoed(this.#lease, echo)
     if (this.#lease.from === before) return
     this.#clearAt = Number.NEGATIVE_INFINITY
+    if (wasCutOff) this.#awaited = newest
     this.#tell(this.#stand())
   }
 
@@ -84,18 +91,26 @@ export class SelfFence {
     readonly observed: Observed
     readonly inFlight: readonly Step[]
   }): CutOff | undefined {
-    const mayStart = ({ state }: SelfFenceStand) => state === 'free' || state === 'leased'
     const isCutOff = !mayStart(this.#stand())
     // Only what is found when nothing may be begun any more says that it stays so.
     const isClear = isCutOff && isClearOf(found)
     this.#clearAt = isClear ? this.#options.clock.monotonic() : Number.NEGATIVE_INFINITY
     const stand = this.#stand()
     this.#tell(stand)
-    if (mayStart(stand)) return undefined
+    if (mayStart(stand)) return this.#awaitsOrder(found.order)
     const because =
       `no controller has heard this host for ${formatMs(this.#limitMs ?? 0)}: what others could ` +
       'start is ended here'
     return { ends: stand.state === 'ending', because }
+  }
+
+  #awaitsOrder({ epoch, generation }: Order): CutOff | undefined {
+    const awaited = this.#awaited
+    if (awaited && (epoch < awaited.epoch || generation < awaited.generation)) {
+      return { ends: false, because: 'it waits for the newest order, as it was cut off' }
+    }
+    this.#awaited = undefined
+    return undefined
   }
 
   /** What a report says of it; undefined: nobody has ever asked for it. */
@@ -196,6 +211,8 @@ export class SelfFence {
     onChanged()
   }
 }
+
+const mayStart = ({ state }: SelfFenceStand): boolean => state === 'free' || state === 'leased'
 
 function wordsOf(
   state: SelfFenceState,

@@ -189,6 +189,10 @@ function nextOfFenced(view: View, { host, recovery }: Lost, context: Context): C
     const message = `back with boot ${heard.report.bootId}, ${offFor} after it was proven off`
     return back(view, host, context, { verb: 'host-back', message, severity: 'notice' })
   }
+  if (proof.verdict === 'expired') {
+    const message = `back in the same boot, ${offFor} after it must have ended by itself`
+    return back(view, host, context, { verb: 'host-back', message, severity: 'notice' })
+  }
   if ((heard.heardAt ?? 0) - view.lostSince(host.name) < lyingMs) return undefined
   const message =
     `heard in the same boot ${bootId}, ${offFor} after it was "proven" off (${proof.because}): ` +

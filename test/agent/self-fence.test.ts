@@ -27,6 +27,8 @@ class Host implements AsyncDisposable {
   fence!: SelfFence
   isCutOff = false
   heardAt = 0
+  /** Generation of the newest order that the controller has for it. */
+  newest = 1
   #runs = 0
   #number = 0
   #end = new AbortController()
@@ -62,7 +64,7 @@ class Host implements AsyncDisposable {
       const run = fence.sending(number)
       if (run !== undefined && !this.isCutOff) {
         this.heardAt = clock.monotonic()
-        fence.echoed({ run, number })
+        fence.echoed({ run, number }, { epoch: 1, generation: this.newest })
       }
       await clock.sleep(500, signal).catch(() => {})
     }
@@ -118,6 +120,19 @@ test('cut off, it ends what others could start, and starts it again when heard',
   t.deepEqual(host.running, ['acme.near', 'acme.web'])
   const reasons = host.rig.report.notices.map(({ reason }) => reason)
   t.true(reasons.includes('self-fence-ending') && reasons.includes('self-fence-ended'))
+})
+
+test('heard again, it starts nothing by an order of before: that may run elsewhere', async t => {
+  await using host = await leased()
+  host.isCutOff = true
+  await host.rig.clock.pass(limitMs + 5_000)
+  host.newest = 3
+  host.isCutOff = false
+  await host.rig.clock.pass(5_000)
+  await host.rig.order({ ...both, generation: 2 }, 5_000)
+  t.deepEqual(host.running, ['acme.near'], 'also by one that was late')
+  await host.rig.order({ ...both, generation: 3 }, 5_000)
+  t.deepEqual(host.running, ['acme.near', 'acme.web'])
 })
 
 test('where it cannot end them its watchdog bites in time', async t => {

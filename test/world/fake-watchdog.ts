@@ -52,6 +52,12 @@ export class FakeWatchdog implements Watchdog {
     this.#isOpen = false
   }
 
+  /** The machine has no power: it counts no more. */
+  powerCut(): void {
+    this.#bitesAt = undefined
+    this.#isOpen = false
+  }
+
   #reset(): void {
     this.#bitesAt = this.#clock.monotonic() + this.facts.timeoutMs
   }
@@ -60,7 +66,9 @@ export class FakeWatchdog implements Watchdog {
     while (this.#bitesAt !== undefined && this.#clock.monotonic() < this.#bitesAt) {
       await this.#clock.sleep(this.#bitesAt - this.#clock.monotonic())
     }
+    if (this.#bitesAt === undefined) return
     this.#bitesAt = undefined
+    this.#isOpen = false
     this.bites += 1
     this.#onBite()
   }

@@ -3,7 +3,6 @@
  * over a mesh, a journal, hypervisors and disks in memory. Nothing happens but what the test does
  * and what follows from it.
  */
-import type { HostId } from '#shared/ids.ts'
 import { silentLog } from '#shared/log.ts'
 import { type Kind, kinds } from '#shared/model/index.ts'
 import { withDefaults } from '#shared/model/validate.ts'
@@ -17,7 +16,7 @@ import { Briefings } from '../../controller/io/briefings.ts'
 import { soloElection } from '../../controller/io/election/solo.ts'
 import { Feed } from '../../controller/io/feed.ts'
 import { keepFences } from '../../controller/io/fences.ts'
-import { sendHeartbeats } from '../../controller/io/heartbeats.ts'
+import { hostsToBeat, sendHeartbeats } from '../../controller/io/heartbeats.ts'
 import { Keeper } from '../../controller/io/keeper.ts'
 import { Ledger } from '../../controller/io/ledger.ts'
 import { Reign } from '../../controller/io/reign.ts'
@@ -117,12 +116,7 @@ export class WholeCloud implements AsyncDisposable {
       onReply: () => {},
       onReport: (host, report) => briefings.heard(host, report)
     })
-    const hosts = function* () {
-      for (const host of ledger.view.all('host').values()) {
-        const generation = ledger.view.indexes.hostGeneration(host.name)
-        yield { host: host.decided.uuid as HostId, generation }
-      }
-    }
+    const hosts = () => hostsToBeat(view)
     const values = { epoch: () => ledger.epoch, hosts }
     const source = { cards: async () => this.cards, ensemble: [] }
     const keeping = { ...source, reign, briefings, clock, log: silentLog }

@@ -10,12 +10,14 @@ import { ConsoleRelay } from '../../agent/io/console/relay.ts'
 import { hear } from '../../agent/io/hearing.ts'
 import { sendHeartbeats as agentHeartbeats } from '../../agent/io/heartbeats.ts'
 import { AgentLoop } from '../../agent/io/loop.ts'
+import { SelfFence } from '../../agent/io/self-fence.ts'
 import { FakeKeeper } from '../agent/loop-rig.ts'
 import { FakeHardware } from './fake-hardware.ts'
 import { FakeHypervisor, type MigrationMoment } from './fake-hypervisor.ts'
 import type { FakeNet } from './fake-mesh.ts'
 import { FakeNetwork } from './fake-network.ts'
 import { FakeStorage } from './fake-storage.ts'
+import { FakeWatchdog } from './fake-watchdog.ts'
 import { Freezer } from './frozen.ts'
 import type { MachineRoom } from './machine-room.ts'
 import { Onlooker } from './onlooker.ts'
@@ -24,6 +26,8 @@ export type HostWish = {
   readonly name: string
   readonly memoryMib: number
   readonly threads?: number
+  /** The time of its watchdog; left out: it has none. */
+  readonly watchdogMs?: number
 }
 
 /** Ends a program: nothing of it runs when this has resolved. */
@@ -44,6 +48,8 @@ export class WorldHost {
   /** Its agent can be stopped for a while. */
   readonly freezer = new Freezer()
   readonly #around: Around
+  readonly #watchdogMs: number | undefined
+  #dog: FakeWatchdog | undefined
   /** The signed list that it keeps, and the key that it has pinned; both outlive a power cut. */
   #signed: SignedBootstrap | undefined
   #cloudKey: string | undefined
@@ -54,6 +60,7 @@ export class WorldHost {
   constructor(wish: HostWish, number: number, around: Around) {
     this.name = wish.name
     this.#around = around
+    this.#watchdogMs = wish.watchdogMs
     const { peers, pace } = around
     this.hypervisor = new FakeHypervisor({ peers, pace })
     this.storage = new FakeStorage(around.volumes)
@@ -86,6 +93,7 @@ export class WorldHost {
     const end = new AbortController()
     const { signal } = end
     this.#runs += 1
+    const lease = this.#leaseOf(world.clock, { clock, loop: () => loop })
     const loop = await AgentLoop.open({
       hands: {
         hypervisor: this.hypervisor,
@@ -111,8 +119,10 @@ export class WorldHost {
         const uri = `qemu+tls://${this.name}/system`
         const bootstrapVersion = this.#signed?.bootstrap.version ?? 0
         const migration = { uri, address: this.name, folder: '/' }
-        return { migration, bootstrapVersion, ...onlooker?.said(seat.peer.endpoint) }
+        const own = lease?.said ? { selfFence: lease.said } : {}
+        return { migration, bootstrapVersion, ...onlooker?.said(seat.peer.endpoint), ...own }
       },
+      ...(lease && { cutOff: found => lease.cutOff(found) }),
       services: () => this.#services(),
       onDomains: () => {},
       clock,
@@ -126,29 +136,54 @@ export class WorldHost {
       else onlooker?.setPeers(message)
       loop.ring()
     }
-    const noting = {
-      takeOrder: (order: Order) => {
-        const refusal = loop.takeOrder(order)
-        const { epoch, generation } = order
-        if (refusal) this.refused.push({ epoch, generation })
-        else this.applied.push({ epoch, generation })
-        return refusal
-      }
-    }
+    const noting = { takeOrder: (order: Order) => this.#noteOrder(order, loop) }
     const mesh = room ? this.freezer.agentMesh(seat.mesh) : seat.mesh
+    const given = lease ? { lease } : {}
     const tasks = [
       loop.run(signal),
       ...(onlooker ? [onlooker.run(signal)] : []),
-      hear({ mesh, loop: noting, relay, answer, briefed, log: silentLog }, signal),
-      agentHeartbeats({ mesh: seat.mesh, clock, values: { seen: () => loop.seen } }, signal)
+      ...(lease ? [lease.run(signal)] : []),
+      hear({ mesh, loop: noting, relay, answer, briefed, ...given, log: silentLog }, signal),
+      agentHeartbeats(
+        { mesh: seat.mesh, clock, values: { seen: () => loop.seen, ...given } },
+        signal
+      )
     ]
     this.#end = async () => {
       end.abort()
       this.freezer.thaw()
+      await this.#dog?.[Symbol.asyncDispose]()
       await seat.mesh[Symbol.asyncDispose]()
       await Promise.all(tasks)
     }
     return seat.peer
+  }
+
+  #noteOrder(order: Order, loop: AgentLoop) {
+    const refusal = loop.takeOrder(order)
+    const { epoch, generation } = order
+    if (refusal) this.refused.push({ epoch, generation })
+    else this.applied.push({ epoch, generation })
+    return refusal
+  }
+
+  #leaseOf(
+    world: Clock,
+    { clock, loop }: { readonly clock: Clock; readonly loop: () => AgentLoop }
+  ): SelfFence | undefined {
+    if (this.#watchdogMs === undefined) return undefined
+    const watchdog = this.#dog ?? new FakeWatchdog(world, () => void this.powerCut())
+    this.#dog = watchdog
+    watchdog.facts = { ...watchdog.facts, timeoutMs: this.#watchdogMs }
+    return new SelfFence({
+      watchdog,
+      run: `run-${this.#runs}`,
+      order: () => loop().desired?.order,
+      onChanged: () => loop().ring(),
+      note: text => loop().note(text),
+      clock,
+      log: silentLog
+    })
   }
 
   /** Ends the agent; what runs on the host goes on. */
@@ -161,6 +196,7 @@ export class WorldHost {
   /** The machine loses its power: its domains are gone, and its next boot is another one. */
   async powerCut(): Promise<void> {
     this.hypervisor.powerCut()
+    this.#dog?.powerCut()
     this.#boots += 1
     const { recalled } = this.keeper
     this.keeper.recalled = { ...recalled, origin: 'other-boot' }
