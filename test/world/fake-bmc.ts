@@ -59,6 +59,8 @@ export class FakeBmc implements FenceDevice {
 
   async #switch(to: boolean, signal: AbortSignal): Promise<void> {
     await this.#begin(to ? 'on' : 'off', signal)
+    // What it still showed of an earlier switch is over.
+    this.#shown = []
     if (this.faults.lying) return
     this.#shown = Array.from({ length: this.faults.slowReadings ?? 0 }, () => this.isRunning)
     this.isRunning = to
