@@ -109,7 +109,7 @@ export async function zooKeeperLeader(lab: Lab): Promise<string | undefined> {
       .filter(({ server }) => server !== undefined)
       .map(async ({ name, address }) => {
         const script = `exec 3<>/dev/tcp/${address}/2181; printf srvr >&3; timeout 15 cat <&3`
-        // With a socket for its input bash would think itself remote, and read what is set up there.
+        // With a socket for its input bash would think itself remote, and read its user's files.
         const { stdout } = await lab.run(name, ['bash', '--norc', '-c', script], {
           deadlineMs: 30_000
         })
