@@ -108,6 +108,12 @@ export class MachineRoom implements AsyncDisposable {
     this.#keep(booting)
   }
 
+  /** It begins anew, as by its button. */
+  reset(name: string): void {
+    this.powerOff(name)
+    this.powerOn(name)
+  }
+
   /** It stands still: its kernel still takes calls, and nobody answers them. */
   hang(name: string): void {
     this.machine(name).hangs = true

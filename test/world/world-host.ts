@@ -172,7 +172,7 @@ export class WorldHost {
     { clock, loop }: { readonly clock: Clock; readonly loop: () => AgentLoop }
   ): SelfFence | undefined {
     if (this.#watchdogMs === undefined) return undefined
-    const watchdog = this.#dog ?? new FakeWatchdog(world, () => void this.powerCut())
+    const watchdog = this.#dog ?? new FakeWatchdog(world, () => this.#bitten())
     this.#dog = watchdog
     watchdog.facts = { ...watchdog.facts, timeoutMs: this.#watchdogMs }
     return new SelfFence({
@@ -191,6 +191,13 @@ export class WorldHost {
     const end = this.#end
     this.#end = undefined
     await end?.()
+  }
+
+  /** Its watchdog resets the machine. */
+  #bitten(): void {
+    const room = this.#around.room()
+    if (room) room.reset(this.name)
+    else void this.powerCut()
   }
 
   /** The machine loses its power: its domains are gone, and its next boot is another one. */
