@@ -14,15 +14,18 @@ import {
 import type { DeepReadonly } from './types.ts'
 
 /** How a host sees to it that nothing of it runs on once nobody hears it. */
-export const SelfFence = Strict({
-  limitMs: Type.Integer({
-    minimum: 15_000,
-    maximum: 600_000,
-    description:
-      'Without a controller for so long it ends what others could start, or its hardware ' +
-      'watchdog resets it. Unit: ms.'
-  })
-})
+export const SelfFence = Strict(
+  {
+    limitMs: Type.Integer({
+      minimum: 15_000,
+      maximum: 600_000,
+      description:
+        'Without a controller for so long it ends what others could start, or its hardware ' +
+        'watchdog resets it. Unit: ms.'
+    })
+  },
+  { description: 'How it fences itself when it is cut off; left out: it does not.' }
+)
 
 /** What an operator may set of a host; all else is found out by its agent. */
 export const HostSpec = Strict({

@@ -49,9 +49,10 @@ function sampleOf({ type, words, minimum, format, pattern, default: fallback }: 
   return samples.find(sample => new RegExp(pattern ?? '').test(sample))
 }
 
+/** What is within a field that may be left out must be given only with it. */
 const requiredOf = (kind: Kind): readonly (readonly [string, Field])[] =>
   Object.entries(fieldsOf(kind).spec).filter(
-    ([name, field]) => field.required && !name.includes('[]')
+    ([name, field]) => field.required && !name.includes('[]') && !name.includes('.')
   )
 
 for (const kind of kindNames) {

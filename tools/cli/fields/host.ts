@@ -44,7 +44,10 @@ export const host = {
       type: 'text',
       words: ['on', 'off']
     },
-    selfFence: { doc: '', type: 'object' },
+    selfFence: {
+      doc: 'How it fences itself when it is cut off; left out: it does not.',
+      type: 'object'
+    },
     'selfFence.limitMs': {
       doc:
         'Without a controller for so long it ends what others could start, or its hardware ' +
