@@ -14,7 +14,11 @@ import { lastOfInstances } from './plan.ts'
 const imageFolder = join(import.meta.dirname, '../../node_modules/.cache/remuda-images')
 
 /** Gives the cloud what it has not yet. */
-export async function furnish(lab: Lab, say: Say): Promise<void> {
+export async function furnish(
+  lab: Lab,
+  say: Say,
+  { isFenced }: { readonly isFenced: boolean }
+): Promise<void> {
   const { api, plan } = lab
   await say.step('network over all hosts', async () => {
     const network = { kind: 'network' as const, name: 'default' }
@@ -34,14 +38,17 @@ export async function furnish(lab: Lab, say: Say): Promise<void> {
     const path = folderOf(plan.folder).shared
     if (!isThere) await createResource(api, pool, { spec: { path, shared: true } })
   })
-  await say.step('fence devices', async () => {
-    const socket = folderOf(plan.folder).socket
-    for (const { name } of plan.hosts) {
-      const fence = [{ devices: [{ type: 'lab', socket, host: name }] }]
-      await patchResource(api, { kind: 'host', name }, { spec: { fence } })
-    }
-  })
+  if (isFenced) await say.step('fence devices', () => giveSwitches(lab))
   await say.step('images', async tell => {
     await ensureImages(api, { ...layoutOf(plan.folder), images: imageFolder }, tell)
   })
+}
+
+/** Each host is fenced by the power switch that the keeper of the lab holds. */
+async function giveSwitches({ api, plan }: Lab): Promise<void> {
+  const { socket } = folderOf(plan.folder)
+  for (const { name } of plan.hosts) {
+    const fence = [{ devices: [{ type: 'lab', socket, host: name }] }]
+    await patchResource(api, { kind: 'host', name }, { spec: { fence } })
+  }
 }

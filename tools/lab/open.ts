@@ -34,6 +34,8 @@ export type OpenOptions = LabWish & {
   readonly isBound?: boolean
   /** Whether the cloud gets its images, the shared pool and its network; true when left out. */
   readonly isFurnished?: boolean
+  /** Whether hosts that die are fenced by their power switches; true when left out. */
+  readonly isFenced?: boolean
   /** Says how far it is; silent when left out. */
   readonly say?: Say
 }
@@ -70,7 +72,7 @@ export async function openLab(options: OpenOptions): Promise<Lab> {
     await say.step('power', async tell => tell(await powerOn(lab)))
     await say.step('controller', () => admitHosts(lab))
     await say.step('hosts', async tell => await untilOnline(lab, tell))
-    if (options.isFurnished ?? true) await furnish(lab, say)
+    if (options.isFurnished ?? true) await furnish(lab, say, { isFenced: true, ...options })
     return lab
   } catch (thrown) {
     if (child) await lab[Symbol.asyncDispose]()
