@@ -12,6 +12,8 @@ import { membersOf } from '../lab/plan.ts'
 import type { ReaderLine, ReaderOrder } from './journal-reader.ts'
 import type { LabEntry } from './lab-checker.ts'
 
+/** Servers that all serve end alike after so long at the latest. Unit: ms. */
+const alikeMsMax = 30_000
 const program = join(import.meta.dirname, 'journal-reader.ts')
 /** What was acknowledged is read after so long at the latest. Unit: ms. */
 const readMsMax = 60_000
@@ -59,8 +61,20 @@ export class LabJournal implements AsyncDisposable {
     }
   }
 
-  /** The last entries, as each server of the ensemble has them. */
+  /**
+   * The last entries, as each server of the ensemble has them. They are read one after another, and
+   * a server may be behind for a moment: so again, until all end alike or it has lasted too long.
+   */
   async lastOfServers(): Promise<ReadonlyMap<string, readonly LabEntry[]>> {
+    const late = performance.now() + alikeMsMax
+    for (;;) {
+      const read = await this.#readServers()
+      const ends = new Set([...read.values()].map(all => all.at(-1)?.position))
+      if (ends.size === 1 || performance.now() > late) return read
+    }
+  }
+
+  async #readServers(): Promise<ReadonlyMap<string, readonly LabEntry[]>> {
     const { servers, secretFile } = orderOf(this.#lab)
     const after = Math.max(0, this.entries.length - lastEntries)
     const read = new Map<string, readonly LabEntry[]>()

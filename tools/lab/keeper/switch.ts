@@ -9,6 +9,7 @@ import { readlink } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Cidr, overlaps, parseCidr } from '#shared/cidr.ts'
 import { Fault } from '#shared/fault.ts'
+import { exists } from '#shared/files.ts'
 import { run } from '#shared/process.ts'
 import type { HostPlan, LabPlan } from '../plan.ts'
 import type { Cut, Slowness } from '../protocol.ts'
@@ -106,7 +107,11 @@ export class Switch implements AsyncDisposable {
     await this.run(['nft', '-f', '-'], switchRules(cuts, frontsOf))
     for (const { name, pid } of hosts) {
       const own = cuts.filter(isServiceCut).filter(cut => cut.hosts.includes(name))
-      if (pid !== undefined) await runIn(pid, ['nft', '-f', '-'], hostRules(own))
+      if (pid === undefined) continue
+      await runIn(pid, ['nft', '-f', '-'], hostRules(own)).catch(async thrown => {
+        // Its power went meanwhile, as when it is fenced: there is nothing left to be told.
+        if (await exists(`/proc/${pid}/ns/net`)) throw thrown
+      })
     }
   }
 
