@@ -51,6 +51,8 @@ export class FakeBmc implements FenceDevice {
     this.#turn = !this.#turn
     if (this.faults.vague) return 'unknown'
     if (this.faults.flapping) return this.#turn ? 'off' : 'on'
+    // Once its readings are slow no more, they show what is.
+    if (!this.faults.slowReadings) this.#shown = []
     return (this.#shown.shift() ?? this.isRunning) ? 'on' : 'off'
   }
 
