@@ -19,20 +19,17 @@ const perCommit = 64
 
 /** Frees what may start elsewhere from hosts that are proven off. */
 export function* evacuations(view: View, context: Context): Iterable<Commit> {
-  for (const host of [...view.all('host').values()]) {
-    const { recovery } = host.decided
-    if (recovery?.phase !== 'fenced') continue
-    const { leaving, staying } = splitOf(view, host)
-    for (let at = 0; at < leaving.length; at += perCommit) {
-      const some = leaving.slice(at, at + perCommit)
-      const isFirst = at === 0
-      yield evacuation(
-        view,
-        { host, some, told: isFirst ? { leaving, staying } : undefined },
-        context
-      )
+  for (const id of [...view.all('host').keys()]) {
+    const host = fencedHost(view, id)
+    if (!host) continue
+    const split = splitOf(view, host)
+    for (let at = 0; at < split.leaving.length; at += perCommit) {
+      // Between two commits others may have recorded something of those whose turn is next.
+      const some = split.leaving.slice(at, at + perCommit).flatMap(one => stillLeaving(view, one))
+      if (some.length === 0 || !fencedHost(view, id)) continue
+      yield evacuation(view, { host, some, told: at === 0 ? split : undefined }, context)
     }
-    const volumes = freeVolumesOf(view, host)
+    const volumes = fencedHost(view, id) ? freeVolumesOf(view, host) : []
     if (volumes.length > 0) {
       const because = `${host.name} is proven off, and other hosts see their pools`
       yield {
@@ -41,6 +38,18 @@ export function* evacuations(view: View, context: Context): Iterable<Commit> {
       }
     }
   }
+}
+
+function fencedHost(view: View, id: string): Host | undefined {
+  const host = view.get('host', id)
+  return host?.decided.recovery?.phase === 'fenced' ? host : undefined
+}
+
+/** The instance as it is now, if it is to leave as it was to before. */
+function stillLeaving(view: View, { id, decided }: Instance): readonly Instance[] {
+  const now = view.get('instance', id)
+  if (!now || now.decided.host !== decided.host || now.decided.moving) return []
+  return whyItStays(view, now) === undefined ? [now] : []
 }
 
 type Split = {

@@ -32,9 +32,10 @@ const nameOfOn = (id: string): string => `${id}-on`
 
 /** Decides what comes next of hosts whose devices are tested. */
 export function* fenceTests(view: View, context: Context): Iterable<Commit> {
-  for (const host of [...view.all('host').values()]) {
-    const { fenceTest } = host.decided
-    if (!fenceTest) continue
+  for (const id of [...view.all('host').keys()]) {
+    const host = view.get('host', id)
+    const fenceTest = host?.decided.fenceTest
+    if (!host || !fenceTest) continue
     const commit = nextOf(view, { host, test: fenceTest }, context)
     if (commit) yield commit
   }

@@ -36,7 +36,10 @@ const lyingMs = 3_000
 export function* fencings(view: View, context: Context): Iterable<Commit> {
   // Who is fenced meanwhile was missing before, and still is.
   const missing = missingOnce(view, context.now.monotonic)
-  for (const host of [...view.all('host').values()]) {
+  for (const id of [...view.all('host').keys()]) {
+    // Between two commits others may have recorded something of the next one.
+    const host = view.get('host', id)
+    if (!host) continue
     const { recovery } = host.decided
     const commit = recovery
       ? nextOfRecovery(view, { host, recovery }, context)

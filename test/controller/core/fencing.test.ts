@@ -1,9 +1,11 @@
 import test, { type ExecutionContext } from 'ava'
 import { documentOf } from '../../../controller/core/documents.ts'
+import { evacuations } from '../../../controller/core/evacuation.ts'
 import { fenceOrdersOf } from '../../../controller/core/fence-orders.ts'
 import { suspicionOf } from '../../../controller/core/suspicion.ts'
 import { View } from '../../../controller/core/view.ts'
 import { Rack } from '../../world/rack.ts'
+import { instanceIntent } from '../../world/sample-cloud.ts'
 
 const ordersOf = ({ cloud }: Rack) =>
   fenceOrdersOf(cloud.view, { epoch: 1, now: cloud.context.now.monotonic })
@@ -158,4 +160,36 @@ test('what only the dead host holds waits for it, and says why', t => {
     t.is(ready?.reason, 'host-off')
     t.regex(ready?.message ?? '', why)
   }
+})
+
+test('what others record while a host is evacuated is not lost, and nobody deleted comes back', t => {
+  const rack = new Rack({}, { vcpusPerThread: 64 })
+  const { cloud } = rack
+  for (let number = 1; number <= 70; number += 1) {
+    const spec = { pool: 'far', vcpus: 1, memoryMib: 16 }
+    cloud.done(instanceIntent(`many-${number}`, { ...spec, priority: 100, image: 'tiny' }))
+  }
+  for (const { id, decided, ...rest } of [...cloud.view.all('instance').values()]) {
+    const onFirst = { ...rest, id, decided: { ...decided, host: 'h1' } }
+    cloud.commit({ changes: [{ op: 'put', resource: onFirst }], decisions: [] })
+  }
+  const host = cloud.host('h1')
+  const recovery = {
+    ...{ id: 'fe-1', phase: 'fenced' as const, since: '2026-01-01T00:00:00Z', because: 'silent' },
+    proof: { verdict: 'operator' as const, because: 'seen', at: '2026-01-01T00:00:00Z' }
+  }
+  const off = { ...host, decided: { ...host.decided, recovery } }
+  cloud.commit({ changes: [{ op: 'put', resource: off }], decisions: [] })
+  const last = [...cloud.view.all('instance').values()].at(-1)!
+  let commits = 0
+  for (const commit of evacuations(cloud.view, cloud.context)) {
+    cloud.commit(commit)
+    commits += 1
+    if (commits > 1) continue
+    const gone = { op: 'remove' as const, kind: 'instance' as const, id: last.id }
+    cloud.commit({ changes: [{ ...gone, subject: `instance/${last.name}` }], decisions: [] })
+  }
+  t.true(commits > 1, 'one commit would not show it')
+  t.is(cloud.view.get('instance', last.id), undefined)
+  t.is(cloud.view.indexes.of('host-instances', 'h1').size, 0)
 })
