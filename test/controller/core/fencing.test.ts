@@ -162,7 +162,7 @@ test('what only the dead host holds waits for it, and says why', t => {
   }
 })
 
-test('what others record while a host is evacuated is not lost, and nobody deleted comes back', t => {
+test('what others record while a host is evacuated is kept, and nobody deleted comes back', t => {
   const rack = new Rack({}, { vcpusPerThread: 64 })
   const { cloud } = rack
   for (let number = 1; number <= 70; number += 1) {
