@@ -5,7 +5,6 @@ import type { Ms } from '#shared/units.ts'
 import type { FenceOrder } from '#shared/wire/fence.ts'
 import { splitOf } from './evacuation.ts'
 import { wantOfTest } from './fence-test.ts'
-import { newcomerMs } from './suspicion-times.ts'
 import type { View } from './view.ts'
 
 /**
@@ -16,7 +15,7 @@ export const fenceOrdersOf = (
   view: View,
   { epoch, now }: { readonly epoch: number; readonly now: Ms }
 ): readonly FenceOrder[] => {
-  const isNew = now - view.listeningSince < newcomerMs
+  const isNew = now - view.listeningSince < view.patience.newcomerMs
   return [...view.all('host').values()].flatMap(host => {
     const hasListened = !isNew || view.heard(host.name).heardAt !== undefined
     return fenceOrderOf(view, host, { epoch, hasListened }) ?? []

@@ -1,11 +1,31 @@
-/** After which silence a host is thought to be dead; see suspicion.ts. */
+/**
+ * After which silence a host is thought to be dead; see suspicion.ts. They are chosen by the curve
+ * of detection time against false suspicions in docs/benchmarks.md.
+ */
 import type { Ms } from '#shared/units.ts'
 
-/** Five heartbeats. */
-export const suspectMs: Ms = 2_500
-/** A machine that takes calls may only be slow. */
-export const hungMs: Ms = 15_000
-/** One that this controller has never heard gets the time to be dialled. */
-export const newcomerMs: Ms = 4_000
-/** Nobody could look for it, though others are heard. */
-export const unwitnessedMs: Ms = 20_000
+/** The times of a judgement; a measurement may take other ones than a cloud does. */
+export type Patience = {
+  /** Silence of a machine at whose address nothing answers. */
+  readonly suspectMs: Ms
+  /** Silence of an agent whose machine takes calls: it may only be slow. */
+  readonly hungMs: Ms
+  /** One that this controller has never heard gets the time to be dialled. */
+  readonly newcomerMs: Ms
+  /** Nobody could look for it, though others are heard. */
+  readonly unwitnessedMs: Ms
+  /**
+   * Who is silent for so long counts for the brake: hosts that go missing in one moment were last
+   * heard a heartbeat apart, and the first of them shall not be fenced for being the first.
+   */
+  readonly brakeMs: Ms
+}
+
+/** What clouds go by; `suspectMs` is five heartbeats. */
+export const patience: Patience = {
+  suspectMs: 2_500,
+  hungMs: 15_000,
+  newcomerMs: 4_000,
+  unwitnessedMs: 20_000,
+  brakeMs: 1_250
+}

@@ -15,17 +15,12 @@ import type { Host } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import { canExpire } from './self-fence.ts'
 import { corroborationOf } from './silence.ts'
-import { hungMs, newcomerMs, suspectMs, unwitnessedMs } from './suspicion-times.ts'
+import type { Patience } from './suspicion-times.ts'
 import type { View } from './view.ts'
-import { corroborationSentence } from './witnesses.ts'
+import { type Corroboration, corroborationSentence } from './witnesses.ts'
 
 /** Losses within this time count together. */
 export const brakeWindowMs: Ms = 60_000
-/**
- * Who is silent for so long counts for the brake: hosts that go missing in one moment were last
- * heard a heartbeat apart, and the first of them shall not be fenced for being the first.
- */
-export const brakeMs: Ms = 1_250
 /** More than this share of all hosts at once is no accident of hosts. */
 export const brakeShare = 1 / 3
 /** So many may always be lost at once. */
@@ -62,7 +57,7 @@ export function suspicionOf(
   const { approval, duty, recovery, deletedAt, fenceTest } = host.decided
   if (approval !== 'approved' || deletedAt !== undefined || recovery) return { verdict: 'none' }
   if (duty?.state === 'maintenance' || fenceTest) return { verdict: 'none' }
-  const silence = silenceOfHost(view, host, { now, forMs: suspectMs })
+  const silence = silenceOfHost(view, host, { now, forMs: view.patience.suspectMs })
   if (silence === undefined) return { verdict: 'none' }
   const { sinceMs, isNew } = silence
   const since = isNew
@@ -70,7 +65,7 @@ export function suspicionOf(
     : `not heard for ${formatMs(sinceMs)}`
   const found = corroborationOf(view, host, now)
   const because = `${since}; ${corroborationSentence(found)}`
-  const waitMs = waitMsOf(found)
+  const waitMs = waitMsOf(found, view.patience)
   if (waitMs === undefined || sinceMs < waitMs) return { verdict: 'waits', because }
   return heldBy(view, host, { because, missing }) ?? { verdict: 'suspect', because }
 }
@@ -85,10 +80,13 @@ function silenceOfHost(
   const isNew = heardAt === undefined
   const sinceMs = now - Math.max(heardAt ?? Number.NEGATIVE_INFINITY, view.listeningSince)
   if (!Number.isFinite(sinceMs)) return undefined
-  return sinceMs >= (isNew ? newcomerMs : forMs) ? { sinceMs, isNew } : undefined
+  return sinceMs >= (isNew ? view.patience.newcomerMs : forMs) ? { sinceMs, isNew } : undefined
 }
 
-function waitMsOf(found: ReturnType<typeof corroborationOf>): Ms | undefined {
+function waitMsOf(
+  found: Corroboration,
+  { suspectMs, hungMs, unwitnessedMs }: Patience
+): Ms | undefined {
   switch (found.verdict) {
     case 'one-sided':
       return undefined
@@ -161,7 +159,7 @@ export function missingHosts(view: View, now: Ms): Missing {
     total += 1
     const isLost = recovery
       ? isRecent(view, host, now)
-      : silenceOfHost(view, host, { now, forMs: brakeMs })
+      : silenceOfHost(view, host, { now, forMs: view.patience.brakeMs })
     if (isLost) missing.push(host.name)
   }
   return { missing, total }

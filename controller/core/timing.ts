@@ -14,7 +14,7 @@ import { formatMs, type Ms } from '#shared/units.ts'
 import { heartbeatMs } from '#shared/wire/beat.ts'
 import { clockRateError, reportMsMax } from '#shared/zookeeper/lease.ts'
 import { livenessLimits } from './liveness.ts'
-import { newcomerMs, suspectMs } from './suspicion-times.ts'
+import { patience } from './suspicion-times.ts'
 
 /** The shortest limit of a self-fence that can be set; as in the schema of hosts. Unit: ms. */
 export const limitMsMin: Ms = 15_000
@@ -36,7 +36,7 @@ export const expiryMs = (given: { readonly limitMs: Ms; readonly watchdogMs: Ms 
 
 /** How long hosts may be without a controller when one dies; a shorter limit would fence all. */
 export const withoutControllerMs = (sessionMs: Ms): Ms =>
-  surely(sessionMs) + takeOverMs + newcomerMs + 2 * heartbeatMs
+  surely(sessionMs) + takeOverMs + patience.newcomerMs + 2 * heartbeatMs
 
 /** One link of the chain, for people. */
 export type Link = { readonly name: string; readonly ms: Ms; readonly because: string }
@@ -46,7 +46,7 @@ export function timingChain({ sessionMs }: { readonly sessionMs: Ms }): readonly
   return [
     { name: 'heartbeat', ms: heartbeatMs, because: 'each side says so often that it is alive' },
     { name: 'late', ms: livenessLimits.lateMs, because: '4 heartbeats are missing' },
-    { name: 'suspect', ms: suspectMs, because: '5 are missing, and peers agree' },
+    { name: 'suspect', ms: patience.suspectMs, because: '5 are missing, and peers agree' },
     { name: 'session', ms: sessionMs, because: 'silence after which another candidate may lead' },
     {
       name: 'lease',

@@ -34,6 +34,7 @@ import { Leases } from './leases.ts'
 import type { Position } from './ports.ts'
 import { Records } from './records.ts'
 import { subjectOf } from './subject.ts'
+import { type Patience, patience } from './suspicion-times.ts'
 import { Witnesses } from './witnesses.ts'
 
 /** What is known of a host by listening to it. Times are monotonic. */
@@ -122,6 +123,8 @@ export class View {
   readonly indexes = new Indexes()
   /** Whether hosts report here; of a candidate that only follows, they do not. */
   watches = true
+  /** After which silence hosts are thought to be dead; measurements set other ones. */
+  patience: Patience = patience
 
   get position(): Position {
     return this.#position
