@@ -118,7 +118,6 @@ export class View {
   #turnAt: Ms = Number.NEGATIVE_INFINITY
   #listeningSince: Ms = Number.NEGATIVE_INFINITY
   readonly #dirty = new Set<string>()
-  /** What hosts say of their peers. */
   readonly witnesses = new Witnesses()
   readonly indexes = new Indexes()
   /** Whether hosts report here; of a candidate that only follows, they do not. */
