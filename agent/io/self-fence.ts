@@ -7,20 +7,24 @@ import { sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { Order, Report } from '#shared/wire/order.ts'
+import {
+  cutOffOf,
+  echoTaken,
+  foundIn,
+  freshKeeping,
+  type Keeping,
+  type Newest,
+  saidOf,
+  standOf
+} from '../core/lease-keeping.ts'
 import type { NoticeText } from '../core/notices.ts'
 import type { Observed } from '../core/observed.ts'
-import type { Watchdog, WatchdogFacts } from '../core/ports.ts'
+import type { Watchdog } from '../core/ports.ts'
 import {
-  beatEchoed,
   beatSent,
   type CutOff,
-  type Dog,
-  isClearOf,
-  type Lease,
-  noLease,
   type SelfFenceStand,
-  type SelfFenceState,
-  selfFenceStand
+  type SelfFenceState
 } from '../core/self-fence.ts'
 import type { Step } from '../core/steps.ts'
 
@@ -28,8 +32,6 @@ import type { Step } from '../core/steps.ts'
 const tickMs: Ms = 500
 /** A watchdog that could not be opened is tried again so often, and looked at. Unit: ms. */
 const lookMs: Ms = 5_000
-/** That nothing runs is believed for so long: the loop looks more often. Unit: ms. */
-const clearMsMax: Ms = 5_000
 
 /** What it stands on. */
 export type SelfFenceOptions = {
@@ -48,41 +50,29 @@ export type SelfFenceOptions = {
 /** One for each run of the agent. */
 export class SelfFence {
   readonly #options: SelfFenceOptions
-  #lease: Lease
-  #facts: WatchdogFacts | undefined
+  #keeping: Keeping
   #lookedAt: Ms = Number.NEGATIVE_INFINITY
-  #isHeld = false
   #fault = ''
   #triedAt: Ms = Number.NEGATIVE_INFINITY
-  /** When nothing was found that others could start, after the lease had run out. */
-  #clearAt: Ms = Number.NEGATIVE_INFINITY
   #state: SelfFenceState = 'free'
-  /** After it was cut off: what ran here may run elsewhere, so it starts by this order or later. */
-  #awaited: { readonly epoch: number; readonly generation: number } | undefined
 
   constructor(options: SelfFenceOptions) {
     this.#options = options
-    this.#lease = noLease(options.run, options.clock.monotonic())
+    this.#keeping = freshKeeping(options.run, options.clock.monotonic())
   }
 
   /** Notes that a heartbeat is sent now; gives our run where a lease is needed. */
   sending(number: number): string | undefined {
-    this.#lease = beatSent(this.#lease, number, this.#options.clock.monotonic())
+    const lease = beatSent(this.#keeping.lease, number, this.#options.clock.monotonic())
+    this.#keeping = { ...this.#keeping, lease }
     return this.#limitMs === undefined ? undefined : this.#options.run
   }
 
   /** A controller has heard a heartbeat of ours; it says its newest order for this host, too. */
-  echoed(
-    echo: { readonly run: string; readonly number: number },
-    newest: { readonly epoch: number; readonly generation: number }
-  ): void {
-    const before = this.#lease.from
-    const wasCutOff = !mayStart(this.#stand())
-    this.#lease = beatEchoed(this.#lease, echo)
-    if (this.#lease.from === before) return
-    this.#clearAt = Number.NEGATIVE_INFINITY
-    if (wasCutOff) this.#awaited = newest
-    this.#tell(this.#stand())
+  echoed(echo: { readonly run: string; readonly number: number }, newest: Newest): void {
+    const before = this.#keeping
+    this.#keeping = echoTaken(before, { echo, newest }, this.#at)
+    if (this.#keeping !== before) this.#tell(this.#stand())
   }
 
   /** What the loop may not do now; told with what it has just found. */
@@ -91,38 +81,15 @@ export class SelfFence {
     readonly observed: Observed
     readonly inFlight: readonly Step[]
   }): CutOff | undefined {
-    const isCutOff = !mayStart(this.#stand())
-    // Only what is found when nothing may be begun any more says that it stays so.
-    const isClear = isCutOff && isClearOf(found)
-    this.#clearAt = isClear ? this.#options.clock.monotonic() : Number.NEGATIVE_INFINITY
-    const stand = this.#stand()
+    const { keeping, stand, isCutOff } = foundIn(this.#keeping, found, this.#at)
+    this.#keeping = keeping
     this.#tell(stand)
-    if (mayStart(stand)) return this.#awaitsOrder(found.order)
-    const because =
-      `no controller has heard this host for ${formatMs(this.#limitMs ?? 0)}: what others could ` +
-      'start is ended here'
-    return { ends: stand.state === 'ending', because }
-  }
-
-  #awaitsOrder({ epoch, generation }: Order): CutOff | undefined {
-    const awaited = this.#awaited
-    if (awaited && (epoch < awaited.epoch || generation < awaited.generation)) {
-      return { ends: false, because: 'it waits for the newest order, as it was cut off' }
-    }
-    this.#awaited = undefined
-    return undefined
+    return isCutOff ? cutOffOf(stand, this.#limitMs) : undefined
   }
 
   /** What a report says of it; undefined: nobody has ever asked for it. */
   get said(): Report['selfFence'] {
-    const facts = this.#facts
-    const limitMs = this.#limitMs
-    if (facts === undefined) return undefined
-    const { kind, identity, timeoutMs, nowayout } = facts
-    const armed = this.#isHeld && this.#fault === '' && facts.because === ''
-    const because = this.#fault || facts.because || (armed ? '' : 'it waits for a lease')
-    const inForce = armed && limitMs !== undefined ? { limitMs } : {}
-    return { kind, identity, timeoutMs, armed, nowayout, ...inForce, because }
+    return saidOf(this.#keeping, { limitMs: this.#limitMs, fault: this.#fault })
   }
 
   /** Until the signal aborts; the watchdog is not stopped then: nobody can. */
@@ -140,21 +107,16 @@ export class SelfFence {
     return this.#options.order()?.selfFence?.limitMs
   }
 
-  get #dog(): Dog {
-    if (this.#isHeld) return { state: 'held' }
-    if (this.#facts === undefined || this.#facts.because !== '') return { state: 'none' }
-    return { state: 'closed', counts: this.#facts.counts && this.#facts.nowayout }
+  get #at() {
+    return { limitMs: this.#limitMs, now: this.#options.clock.monotonic() }
   }
 
   #stand(): SelfFenceStand {
-    const now = this.#options.clock.monotonic()
-    const isClear = now - this.#clearAt < clearMsMax
-    const lease = this.#lease
-    return selfFenceStand({ limitMs: this.#limitMs, lease, dog: this.#dog, isClear, now })
+    return standOf(this.#keeping, this.#at)
   }
 
   async #tick(): Promise<void> {
-    if (!this.#isHeld && this.#limitMs !== undefined) await this.#lookWhenDue()
+    if (!this.#keeping.isHeld && this.#limitMs !== undefined) await this.#lookWhenDue()
     if (this.#stand().opens) await this.#open()
     // Judged anew, with nothing between this and the pet: what was awaited may have taken long.
     const stand = this.#stand()
@@ -166,9 +128,10 @@ export class SelfFence {
     const now = this.#options.clock.monotonic()
     if (now - this.#lookedAt < lookMs) return
     this.#lookedAt = now
-    const before = this.#facts
-    this.#facts = await this.#options.watchdog.look()
-    if (JSON.stringify(before) !== JSON.stringify(this.#facts)) this.#options.onChanged()
+    const before = this.#keeping.facts
+    const facts = await this.#options.watchdog.look()
+    this.#keeping = { ...this.#keeping, facts }
+    if (JSON.stringify(before) !== JSON.stringify(facts)) this.#options.onChanged()
   }
 
   async #open(): Promise<void> {
@@ -177,10 +140,10 @@ export class SelfFence {
     if (now - this.#triedAt < lookMs) return
     this.#triedAt = now
     try {
-      this.#facts = await watchdog.open()
-      this.#isHeld = true
+      const facts = await watchdog.open()
+      this.#keeping = { ...this.#keeping, facts, isHeld: true }
       this.#fault = ''
-      const { identity, timeoutMs } = this.#facts
+      const { identity, timeoutMs } = facts
       log.info('watchdog opened', { identity, timeoutMs, limitMs: this.#limitMs })
     } catch (thrown) {
       this.#fault = sentence(thrown)
@@ -211,8 +174,6 @@ export class SelfFence {
     onChanged()
   }
 }
-
-const mayStart = ({ state }: SelfFenceStand): boolean => state === 'free' || state === 'leased'
 
 function wordsOf(
   state: SelfFenceState,

@@ -1,0 +1,134 @@
+/**
+ * What one run of the agent keeps of its lease and its watchdog, and how each thing that happens
+ * changes it; what follows from it is judged in self-fence.ts. Nothing here opens or pets anything.
+ *
+ * That nothing runs which others could start is believed for a while only, and only if it was found
+ * when nothing of it might be begun any more. After it was cut off, what ran here may run elsewhere:
+ * so this host starts nothing before it has the order that the first new lease speaks of.
+ */
+import { formatMs, type Ms } from '#shared/units.ts'
+import type { Order, Report } from '#shared/wire/order.ts'
+import type { Observed } from './observed.ts'
+import type { WatchdogFacts } from './ports.ts'
+import {
+  beatEchoed,
+  type CutOff,
+  type Dog,
+  isClearOf,
+  type Lease,
+  noLease,
+  type SelfFenceStand,
+  selfFenceStand
+} from './self-fence.ts'
+import type { Step } from './steps.ts'
+
+/** That nothing runs is believed for so long: the loop looks more often. Unit: ms. */
+const clearMsMax: Ms = 5_000
+
+/** Which order a controller has for this host. */
+export type Newest = { readonly epoch: number; readonly generation: number }
+
+/** What is kept from moment to moment. Times are monotonic. */
+export type Keeping = {
+  readonly lease: Lease
+  /** As the watchdog was found last; undefined: it was never looked at. */
+  readonly facts: WatchdogFacts | undefined
+  readonly isHeld: boolean
+  /** When nothing was found that others could start, after the lease had run out. */
+  readonly clearAt: Ms
+  /** After it was cut off: what ran here may run elsewhere, so it starts by this order or later. */
+  readonly awaited: Newest | undefined
+}
+
+/** By what it is judged at a moment. */
+export type At = { readonly limitMs: Ms | undefined; readonly now: Ms }
+
+/** What a run that begins keeps: nothing yet. */
+export const freshKeeping = (run: string, since: Ms): Keeping => ({
+  lease: noLease(run, since),
+  facts: undefined,
+  isHeld: false,
+  clearAt: Number.NEGATIVE_INFINITY,
+  awaited: undefined
+})
+
+/** How it stands at a moment. */
+export const standOf = (keeping: Keeping, { limitMs, now }: At): SelfFenceStand =>
+  selfFenceStand({
+    limitMs,
+    lease: keeping.lease,
+    dog: dogOf(keeping),
+    isClear: now - keeping.clearAt < clearMsMax,
+    now
+  })
+
+function dogOf({ isHeld, facts }: Keeping): Dog {
+  if (isHeld) return { state: 'held' }
+  if (facts === undefined || facts.because !== '') return { state: 'none' }
+  return { state: 'closed', counts: facts.counts && facts.nowayout }
+}
+
+/** Whether what others could start may be started here. */
+export const mayStart = ({ state }: SelfFenceStand): boolean =>
+  state === 'free' || state === 'leased'
+
+/** A controller has heard a heartbeat of ours; the same value: that says nothing new. */
+export function echoTaken(
+  keeping: Keeping,
+  heard: {
+    readonly echo: { readonly run: string; readonly number: number }
+    readonly newest: Newest
+  },
+  at: At
+): Keeping {
+  const lease = beatEchoed(keeping.lease, heard.echo)
+  if (lease.from === keeping.lease.from) return keeping
+  const awaited = mayStart(standOf(keeping, at)) ? keeping.awaited : heard.newest
+  return { ...keeping, lease, awaited, clearAt: Number.NEGATIVE_INFINITY }
+}
+
+/** The loop has looked: what is kept then, how it stands, and what may not be done. */
+export function foundIn(
+  keeping: Keeping,
+  found: {
+    readonly order: Order
+    readonly observed: Observed
+    readonly inFlight: readonly Step[]
+  },
+  at: At
+): { readonly keeping: Keeping; readonly stand: SelfFenceStand; readonly isCutOff: boolean } {
+  // Only what is found when nothing may be begun any more says that it stays so.
+  const isClear = !mayStart(standOf(keeping, at)) && isClearOf(found)
+  const clear = { ...keeping, clearAt: isClear ? at.now : Number.NEGATIVE_INFINITY }
+  const stand = standOf(clear, at)
+  if (!mayStart(stand)) return { keeping: clear, stand, isCutOff: true }
+  if (isAwaited(clear, found.order)) return { keeping: clear, stand, isCutOff: true }
+  return { keeping: { ...clear, awaited: undefined }, stand, isCutOff: false }
+}
+
+/** What the loop may not do, with why. */
+export const cutOffOf = (stand: SelfFenceStand, limitMs: Ms | undefined): CutOff =>
+  mayStart(stand)
+    ? { ends: false, because: 'it waits for the newest order, as it was cut off' }
+    : {
+        ends: stand.state === 'ending',
+        because:
+          `no controller has heard this host for ${formatMs(limitMs ?? 0)}: what others could ` +
+          'start is ended here'
+      }
+
+const isAwaited = ({ awaited }: Keeping, { epoch, generation }: Order): boolean =>
+  awaited !== undefined && (epoch < awaited.epoch || generation < awaited.generation)
+
+/** What a report says of it; undefined: nobody has ever asked for it. */
+export function saidOf(
+  { facts, isHeld }: Keeping,
+  { limitMs, fault }: { readonly limitMs: Ms | undefined; readonly fault: string }
+): Report['selfFence'] {
+  if (facts === undefined) return undefined
+  const { kind, identity, timeoutMs, nowayout } = facts
+  const armed = isHeld && fault === '' && facts.because === ''
+  const because = fault || facts.because || (armed ? '' : 'it waits for a lease')
+  const inForce = armed && limitMs !== undefined ? { limitMs } : {}
+  return { kind, identity, timeoutMs, armed, nowayout, ...inForce, because }
+}
