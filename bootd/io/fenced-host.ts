@@ -21,6 +21,7 @@ import {
   withdrawFence
 } from '../core/fence-plan.ts'
 import type { Answer, FenceSettings } from '../core/fence-switch.ts'
+import { areOtherDevices, endsPlan, fenceStateOf, verdictOf } from '../core/fence-wishes.ts'
 import type { FenceDevice } from '../core/ports.ts'
 import type { OpenDevice } from './fence/open.ts'
 
@@ -72,14 +73,11 @@ export class FencedHost implements AsyncDisposable {
   take(order: FenceOrder): void {
     const before = this.#order
     this.#order = order
-    const areOthers = printOf(before) !== printOf(order)
-    if (areOthers) {
+    if (areOtherDevices(before, order)) {
       this.#closeDevices()
       this.#openDevices()
     }
-    const isSameWish = before.want === order.want && before.fence === order.fence
-    const isOver = this.#plan?.stage.phase === 'proven'
-    if (isSameWish && (isOver || !areOthers)) return
+    if (!endsPlan(this.#plan, { before, after: order })) return
     this.#withdraw()
     this.#begin()
   }
@@ -111,20 +109,13 @@ export class FencedHost implements AsyncDisposable {
 
   /** How it stands, without any secret. */
   get state(): FenceState {
-    const { host, name, want, fence, epoch } = this.#order
-    const plan = this.#plan
-    const stage = plan?.stage
-    return {
-      ...{ host, name, want, epoch },
-      ...(fence !== undefined && { fence }),
-      phase: stage?.phase ?? 'idle',
+    return fenceStateOf({
+      order: this.#order,
+      plan: this.#plan,
+      verdict: this.#verdict,
       since: this.#phaseSince,
-      attempt: plan?.attempt ?? 0,
-      level: stage === undefined || stage.phase === 'waiting' ? 0 : stage.level + 1,
-      ...(this.#verdict !== undefined && { verdict: this.#verdict }),
-      story: plan?.story ?? [],
       devices: this.#seen.flat()
-    }
+    })
   }
 
   #begin(): void {
@@ -182,13 +173,11 @@ export class FencedHost implements AsyncDisposable {
     }
   }
 
-  #find({ verdict, at, because }: Finding): void {
+  #find(finding: Finding): void {
     const { fence, epoch, name: host } = this.#order
-    const tookMs = Math.round(at - this.#plan!.startedAt)
-    this.#verdict = {
-      ...{ verdict, epoch, at: this.#now(), tookMs, because },
-      ...(fence !== undefined && { fence })
-    }
+    const { startedAt } = this.#plan!
+    this.#verdict = verdictOf(finding, { order: this.#order, startedAt, wall: this.#now() })
+    const { verdict, tookMs, because } = this.#verdict
     const say = verdict === 'unknown' ? this.#means.log.warn : this.#means.log.info
     say('fence verdict', { host, verdict, fence, epoch, tookMs, because })
     this.#means.onChanged()
@@ -316,8 +305,6 @@ async function reading(device: FenceDevice, signal: AbortSignal): Promise<Answer
 }
 
 const closed = async (device: OpenDevice): Promise<void> => await device[Symbol.asyncDispose]()
-
-const printOf = ({ levels, secrets }: FenceOrder): string => JSON.stringify([levels, secrets])
 
 const phasePrint = (plan: FencePlan | undefined): string => {
   if (plan === undefined) return ''

@@ -17,8 +17,9 @@ import type { Epoch } from '#shared/ids.ts'
 import type { Log } from '#shared/log.ts'
 import { readPrivateFile, writePrivateFile } from '#shared/private-file.ts'
 import type { Ms } from '#shared/units.ts'
-import { type FenceOrder, type FenceState, fenceHostsMax } from '#shared/wire/fence.ts'
+import type { FenceOrder, FenceState } from '#shared/wire/fence.ts'
 import { type FenceSettings, fenceSettings } from '../core/fence-switch.ts'
+import { objectionTo } from '../core/fence-wishes.ts'
 import { FenceExecutor } from './fence/executor.ts'
 import { type Deadlines, deadlines, type OpenDevice, openDevice } from './fence/open.ts'
 import { FencedHost, type FencingMeans } from './fenced-host.ts'
@@ -182,21 +183,12 @@ export class Fencer implements AsyncDisposable {
   }
 
   #check(orders: readonly FenceOrder[], epochs: readonly number[]): void {
-    const refuse = (because: string) => new Fault('invalid', `cannot take fence orders: ${because}`)
-    if (epochs.length === 0) throw refuse('there are none, and no epoch either')
-    if (orders.length > fenceHostsMax) {
-      throw refuse(`${orders.length} hosts, ${fenceHostsMax} are allowed`)
+    const objection = objectionTo(orders, { epochs, seen: this.#epoch })
+    if (objection === undefined) return
+    if (objection.code === 'stale') {
+      this.#log.warn('fence orders refused', { epoch: Math.min(...epochs), seen: this.#epoch })
     }
-    if (new Set(orders.map(({ host }) => host)).size < orders.length) {
-      throw refuse('a host is named twice')
-    }
-    const lowest = Math.min(...epochs)
-    if (lowest >= this.#epoch) return
-    this.#log.warn('fence orders refused', { epoch: lowest, seen: this.#epoch })
-    throw new Fault(
-      'stale',
-      `cannot take fence orders of epoch ${lowest}: epoch ${this.#epoch} was seen already`
-    )
+    throw objection
   }
 
   #takeOne(order: FenceOrder): void {
