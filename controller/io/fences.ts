@@ -13,6 +13,7 @@ import { heartbeatMs } from '#shared/wire/beat.ts'
 import { type FenceOrder, fenceHostsMax } from '#shared/wire/fence.ts'
 import type { ToAgent } from '#shared/wire/messages.ts'
 import { Bell } from '#shared/wire/queues.ts'
+import { chooseBootd } from '../core/bootd-choice.ts'
 import {
   type BootdTold,
   bootdHeard,
@@ -32,8 +33,6 @@ import type { Reign } from './reign.ts'
 
 /** How often it is looked which bootds there are. Unit: ms. */
 const bootdsMs: Ms = 2_000
-/** A bootd that is silent for so long is not used. Unit: ms. */
-const silentMs: Ms = 2_000
 /** Orders that only watch are worked out anew at most so often. Unit: ms. */
 const watchMs: Ms = 1_000
 /** The loop turns at least so often. Unit: ms. */
@@ -137,11 +136,12 @@ export class Fences {
 
   /** Keeps to the one in use as long as it is heard and its own machine is well. */
   #choose(): void {
-    const { own, log } = this.#options
-    const usable = this.#bootds.map(({ name }) => name).filter(name => this.#isUsable(name))
-    if (this.#active !== undefined && usable.includes(this.#active)) return
+    const { own, log, view, clock } = this.#options
     const before = this.#active
-    this.#active = usable.includes(own) ? own : usable[0]
+    const bootds = this.#bootds.map(({ name }) => name)
+    const now = clock.monotonic()
+    const heard = { bootds, heardAt: this.#heardAt }
+    this.#active = chooseBootd(view, { ...heard, active: before, own, now })
     if (this.#active === before) return
     this.#told = ''
     this.#urgent = ''
@@ -183,13 +183,6 @@ export class Fences {
       this.#saidOfBootds = undefined
       log.warn('cannot record what became of bootds', { because: sentence(thrown) })
     })
-  }
-
-  #isUsable(name: string): boolean {
-    const { view, clock } = this.#options
-    const heardAt = this.#heardAt.get(name)
-    if (heardAt === undefined || clock.monotonic() - heardAt > silentMs) return false
-    return view.named('host', name)?.decided.recovery === undefined
   }
 
   /** Heartbeats let a bootd know the epoch, and us that it is there. */
@@ -309,9 +302,15 @@ const nameOf = (peer: HostId): string => peer.slice(prefix.length)
 
 /** Stands for all that cannot wait: it is looked at in each turn. */
 function urgentIn(view: View): string {
-  const all = [...view.all('host').values()].filter(({ decided }) => decided.recovery)
+  const all = [...view.all('host').values()].filter(
+    ({ decided }) => decided.recovery ?? decided.fenceTest
+  )
   return JSON.stringify(
-    all.map(({ name, decided }) => [name, decided.recovery?.id, decided.recovery?.phase])
+    all.map(({ name, decided: { recovery, fenceTest } }) => [
+      name,
+      ...[recovery?.id, recovery?.phase],
+      ...[fenceTest?.id, fenceTest?.step]
+    ])
   )
 }
 
