@@ -23,7 +23,7 @@ import { ensembleLook } from './io/ensemble-look.ts'
 import { hostsToBeat, sendHeartbeats } from './io/heartbeats.ts'
 import { openLevelJournal } from './io/journal/level.ts'
 import type { Ending } from './io/leadership.ts'
-import { ControllerMesh } from './io/mesh.ts'
+import { ControllerMesh, type MeshOptions, silenceMsMax } from './io/mesh.ts'
 
 /** Tells whoever supervises this program to start it again, as a candidate. */
 const restartCode = 75
@@ -104,7 +104,7 @@ async function becomeReady(
 
 /** The only controller: it leads from its start to its end. */
 async function serveAlone(base: Base, stop: AbortSignal): Promise<void> {
-  const { config, log, own, clock, sender, meshKeys, doorKeys } = base
+  const { config, log, own, clock, meshKeys, doorKeys } = base
   await using journal =
     config.journal === 'postgres'
       ? await openDatabaseJournal(config, log)
@@ -112,7 +112,7 @@ async function serveAlone(base: Base, stop: AbortSignal): Promise<void> {
   await using election = soloElection()
   let running: Running | undefined
   const epoch = (): number => running?.service.ledger.epoch ?? 0
-  await using mesh = ControllerMesh.open({ keys: meshKeys, sender, epoch, clock, log })
+  await using mesh = openMesh(base, { epoch })
   const controllerKeys = [meshKeys.publicKey]
   let card: BootstrapCandidate | undefined
   const candidates = { ensemble: [], cards: async () => (card ? [card] : []) }
@@ -144,9 +144,15 @@ async function serveAlone(base: Base, stop: AbortSignal): Promise<void> {
   }
 }
 
+/** A mesh with those who speak twice a second, agents or bootds. */
+const openMesh = (
+  { meshKeys: keys, sender, clock, log }: Base,
+  reign: Pick<MeshOptions, 'epoch' | 'mayAct'>
+): ControllerMesh => ControllerMesh.open({ keys, sender, ...reign, silenceMsMax, clock, log })
+
 /** The line to bootds, and what this machine's own is told and tells. */
 function openFenceLine(
-  { config, log, clock, sender, meshKeys: keys }: Base,
+  base: Base,
   given: {
     readonly epoch: () => number
     readonly mayAct?: () => boolean
@@ -156,8 +162,9 @@ function openFenceLine(
 ): AsyncDisposable & { readonly fences: FenceLine } {
   const ending = new AbortController()
   const signal = AbortSignal.any([stop, ending.signal])
+  const { config, log, clock, meshKeys: keys } = base
   const { epoch, mayAct, view } = given
-  const mesh = ControllerMesh.open({ keys, sender, epoch, ...(mayAct && { mayAct }), clock, log })
+  const mesh = openMesh(base, { epoch, ...(mayAct && { mayAct }) })
   const own = new OwnBootd()
   const { state } = config
   const loops = Promise.all([
@@ -176,16 +183,14 @@ function openFenceLine(
 
 /** One of several candidates, until it is told to stop or has to start again. */
 async function serveAmongOthers(base: Base, stop: AbortSignal): Promise<Ending> {
-  const { config, log, clock, sender, meshKeys, doorKeys } = base
+  const { config, log, clock, meshKeys, doorKeys } = base
   await using opened = new AsyncDisposableStack()
   let candidate: Candidate | undefined
   let door: Door | undefined
   const epoch = (): number => candidate?.service.ledger.epoch ?? 0
   const mayAct = (): boolean => candidate?.mayAct() ?? false
   const view = (): View | undefined => candidate?.service.ledger.view
-  const mesh = opened.use(
-    ControllerMesh.open({ keys: meshKeys, sender, epoch, mayAct, clock, log })
-  )
+  const mesh = opened.use(openMesh(base, { epoch, mayAct }))
   const { fences } = opened.use(openFenceLine(base, { epoch, mayAct, view }, stop))
   const parts = {
     connect: connectionsOf(config, { log, clock }),

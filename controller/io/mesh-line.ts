@@ -19,6 +19,8 @@ export type Line = {
   address: LineAddress
   failures: number
   dialAt: Ms
+  /** When anything came in on it last, or since when it is connected. */
+  heardAt: Ms
   /** What was last told of why it is not connected. */
   told: string
 }
@@ -33,6 +35,7 @@ export const newLine = (peer: Peer): Line => ({
   address: addressOf(''),
   failures: 0,
   dialAt: 0,
+  heardAt: 0,
   told: ''
 })
 

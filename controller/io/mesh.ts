@@ -11,7 +11,8 @@
  * handed over before is delivered after, and what still comes in under the old name is known to be
  * old.
  *
- * Nothing here waits for a peer: what cannot be sent now stays in that peer's own queue. Whether a
+ * Nothing waits for a peer that is away, an order least of all: while it is away its instances may
+ * be started elsewhere. What a peer that is there cannot take now stays in that peer's own queue. Whether a
  * host that is silent lives is judged elsewhere; the mesh says only what it hears.
  */
 import { setImmediate } from 'node:timers/promises'
@@ -39,6 +40,14 @@ export const dialsMax = 128
 const [callMsMax, handshakeMsMax] = [250, 5_000]
 /** How often a line that had no room is tried again, and waiting lines are looked at. Unit: ms. */
 export const sweepMs = 50
+/**
+ * How long nothing may come in on a line whose other end is known to speak twice a second. After a
+ * cut that has healed, a new call gets through at once; the old one waits for the kernel to try
+ * again, which it does ever more rarely. Unit: ms.
+ */
+export const silenceMsMax = 4_000
+/** Looks so far apart tell that we stood still, not the others. Unit: ms. */
+const stoodStillMs = 1_000
 /** Refused messages are logged at most this often; all are counted. Unit: ms. */
 export const warnEveryMs = 10_000
 /** After so many messages in a row the event loop gets its turn. */
@@ -52,6 +61,8 @@ export type MeshOptions = {
   readonly epoch: () => number
   /** Asked at the last moment before each message leaves; left out: always. */
   readonly mayAct?: () => boolean
+  /** A line on which nothing came in for so long is dialled anew; left out: none is. */
+  readonly silenceMsMax?: Ms
   readonly clock: Clock
   readonly log: Log
 }
@@ -158,7 +169,7 @@ export class ControllerMesh implements Mesh {
     this.#byName.delete(line.name)
     if (line.state === 'connected') {
       this.#counters.add('disconnects')
-      this.#counters.add('dropped', line.outbox.clear(['order']))
+      this.#counters.add('dropped', line.outbox.clear([]))
     }
     line.state = 'waiting'
   }
@@ -184,10 +195,9 @@ export class ControllerMesh implements Mesh {
     const line = this.#byHost.get(host)
     if (line === undefined) throw cannotSend(host, message, 'it is not a peer')
     const bytes = this.#sealer.envelop(message)
-    const isState = stateTypes.includes(message.type)
-    if (line.state !== 'connected' && message.type !== 'order') {
+    if (line.state !== 'connected') {
       this.#counters.add('dropped')
-      if (isState) return
+      if (isBeside(message)) return
       throw cannotSend(host, message, 'it is not connected')
     }
     const put = line.outbox.put({ type: message.type, bytes })
@@ -218,8 +228,10 @@ export class ControllerMesh implements Mesh {
 
   #take(line: Line, frames: readonly Uint8Array[]): void {
     const { host } = line.peer
+    const now = this.#options.clock.monotonic()
+    line.heardAt = now
     try {
-      const arrival = line.arrivals.judge(readHeader(frames), this.#options.clock.monotonic())
+      const arrival = line.arrivals.judge(readHeader(frames), now)
       if (arrival !== 'fresh') {
         this.#counters.add(arrival)
         return
@@ -272,6 +284,7 @@ export class ControllerMesh implements Mesh {
     if (line.state === 'connected') return
     const { host } = line.peer
     line.state = 'connected'
+    line.heardAt = this.#options.clock.monotonic()
     line.told = ''
     this.#dialling.delete(line)
     this.#dialDue()
@@ -334,19 +347,33 @@ export class ControllerMesh implements Mesh {
   }
 
   async #sweep(): Promise<void> {
-    const { signal } = this.#closing
+    const [{ signal }, { clock }] = [this.#closing, this.#options]
+    let [lookedAt, listeningSince] = [clock.monotonic(), clock.monotonic()]
     while (!signal.aborted) {
-      await this.#options.clock.sleep(sweepMs, signal).catch(() => {})
+      await clock.sleep(sweepMs, signal).catch(() => {})
       if (signal.aborted) return
       for (const line of this.#blocked) this.#ready.add(line)
       this.#blocked.clear()
       if (this.#ready.size > 0) this.#bell.ring()
-      const now = this.#options.clock.monotonic()
+      const now = clock.monotonic()
+      if (now - lookedAt >= stoodStillMs) listeningSince = now
+      lookedAt = now
+      this.#redialSilent(now, listeningSince)
       for (const [line, until] of this.#dialling) if (until <= now) this.#dialling.delete(line)
       for (const line of this.#byHost.values()) {
         if (line.state === 'waiting' && line.dialAt <= now) this.#due.add(line)
       }
       this.#dialDue()
+    }
+  }
+
+  #redialSilent(now: Ms, listeningSince: Ms): void {
+    const { silenceMsMax: most = Number.POSITIVE_INFINITY } = this.#options
+    if (now - listeningSince < most) return
+    for (const line of this.#byHost.values()) {
+      if (line.state !== 'connected' || now - line.heardAt < most) continue
+      this.#counters.add('silentLines')
+      this.#redial(line, `nothing was heard for ${most / 1_000} s`)
     }
   }
 
@@ -365,6 +392,9 @@ export class ControllerMesh implements Mesh {
     await this.#loops
   }
 }
+
+/** A state of which nobody minds that it is lost; an order is made anew once the host is there. */
+const isBeside = ({ type }: ToAgent): boolean => type !== 'order' && stateTypes.includes(type)
 
 const cannotSend = (host: HostId, message: ToAgent, because: string): Fault =>
   new Fault('unavailable', `cannot send ${message.type} to host ${host}: ${because}`)

@@ -40,10 +40,12 @@ export const socketSettings = {
   immediate: false,
   /**
    * Connections whose other end vanished are ended by the kernel, once what was sent, or its own
-   * question where nothing was, has had no acknowledgement for so long; who is alive is judged by
-   * messages. The library's own pings cost 45 µs each, a fifth of a core with 5,000 hosts.
+   * question where nothing was, has had no acknowledgement for so long; or had no room for so long,
+   * so it is not short: one end may be very busy. Who is alive is judged by messages, and so is
+   * which line is worth to be dialled anew. The library's own pings cost 45 µs each, a fifth of a
+   * core with 5,000 hosts.
    */
-  tcpMaxRetransmitTimeout: 3_000,
+  tcpMaxRetransmitTimeout: 20_000,
   tcpKeepalive: 1,
   /** These three are in seconds and a count. */
   tcpKeepaliveIdle: 2,

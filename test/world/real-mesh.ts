@@ -6,7 +6,7 @@ import { AnsweringEnd } from '#shared/wire/answering-end.ts'
 import type { Sender } from '#shared/wire/frame.ts'
 import { type CurveKeys, makeKeys } from '#shared/wire/keys.ts'
 import type { Peer } from '../../controller/core/ports.ts'
-import { ControllerMesh } from '../../controller/io/mesh.ts'
+import { ControllerMesh, type MeshOptions } from '../../controller/io/mesh.ts'
 import type { MeshRig } from '../contracts/mesh.ts'
 
 export const anyPort = 'tcp://127.0.0.1:0'
@@ -27,10 +27,14 @@ export class RealMeshRig implements MeshRig {
 
   sender = (): Sender => ({ bootId: 'boot', run: `run-${++this.#runs}` })
 
-  controller = (epoch: () => number, keys: CurveKeys = this.controllerKeys): ControllerMesh =>
-    this.#stack.use(
-      ControllerMesh.open({ keys, sender: this.sender(), epoch, clock: realClock, log: silentLog })
-    )
+  controller = (
+    epoch: () => number,
+    keys: CurveKeys = this.controllerKeys,
+    more: Partial<MeshOptions> = {}
+  ): ControllerMesh => {
+    const usual = { keys, sender: this.sender(), epoch, clock: realClock, log: silentLog }
+    return this.#stack.use(ControllerMesh.open({ ...usual, ...more }))
+  }
 
   agent = async (
     host: HostId,
