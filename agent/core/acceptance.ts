@@ -6,6 +6,8 @@
  * - an order of a lower epoch is refused: that controller's reign is over;
  * - in the same epoch, a lower generation is refused (an older order that came late); the same one
  *   again is fine, since a repeated order does nothing;
+ * - an order that was made for another boot of this host is refused: it may have waited on its way
+ *   while this host was proven off, and what it names may run elsewhere by now;
  * - in a higher epoch any generation goes: the new controller's journal is the truth, even where it
  *   lost what the old one had not committed.
  */
@@ -31,12 +33,12 @@ export type Judgement =
   | { readonly verdict: 'accepted'; readonly seen: Seen }
   | { readonly verdict: 'refused'; readonly refusal: Refusal }
 
-/** Says whether an order is taken on and what has been seen then, or why it is refused. */
-export function judgeOrder(
-  seen: Seen,
-  order: Pick<Order, 'cloud' | 'epoch' | 'generation'>
-): Judgement {
-  const because = objection(seen, order)
+/** What an order is judged by. */
+type Judged = Pick<Order, 'cloud' | 'epoch' | 'generation' | 'boot'>
+
+/** Says whether an order is taken on in this boot, and what has been seen then, or why not. */
+export function judgeOrder(seen: Seen, order: Judged, boot: string): Judgement {
+  const because = objection(seen, order) ?? madeForAnother(order, boot)
   if (because !== undefined) {
     const { epoch, generation } = seen
     return { verdict: 'refused', refusal: { type: 'refusal', epoch, generation, because } }
@@ -45,10 +47,12 @@ export function judgeOrder(
   return { verdict: 'accepted', seen: { cloud, epoch, generation } }
 }
 
-function objection(
-  seen: Seen,
-  order: Pick<Order, 'cloud' | 'epoch' | 'generation'>
-): string | undefined {
+const madeForAnother = (order: Judged, boot: string): string | undefined =>
+  order.boot === undefined || order.boot === boot
+    ? undefined
+    : `cannot take an order that was made for boot ${order.boot}: this is boot ${boot}`
+
+function objection(seen: Seen, order: Judged): string | undefined {
   if (seen.cloud !== undefined && order.cloud !== seen.cloud) {
     return `cannot take an order of cloud ${order.cloud}: this host belongs to cloud ${seen.cloud}`
   }

@@ -2,7 +2,13 @@
  * What outlives the agent's process: the highest epoch and generation that it has seen, its last
  * order, and which instances may have to stay off. All of it is for the host's next boot too, with
  * one difference: an order of an earlier boot is only for looking at; see situation.ts.
+ *
+ * On a full disk an order cannot be kept, but what was seen can: its file has its room from the
+ * start and is written over in place. Otherwise an agent that is started anew would listen to a
+ * controller again that it knew to be deposed.
  */
+
+import { constants } from 'node:fs'
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import Type from 'typebox'
@@ -29,7 +35,16 @@ const Marks = Type.Record(
     state: Words(['running', 'done'], { description: 'How it was when last seen.' })
   })
 )
+const SeenFile = Strict({
+  version: Type.Literal(1),
+  cloud: Type.String({ maxLength: 256 }),
+  epoch: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  generation: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+})
+/** Room of that file: one block, so that writing it over is whole or not at all. Unit: bytes. */
+const seenBytes = 512
 const checkKept = validator(Kept)
+const checkSeen = validator(SeenFile)
 const checkMarks = validator(Marks)
 
 /** What was found at the start. */
@@ -47,10 +62,11 @@ export interface OrderKeeper {
   keepMarks(marks: Readonly<Record<string, Mark>>): Promise<void>
 }
 
-/** The two files; written whole, one write at a time, by the loop alone. */
+/** The three files; written whole, one write at a time, by the loop alone. */
 export class KeptOrder implements OrderKeeper {
   readonly #orderFile: string
   readonly #marksFile: string
+  readonly #seenFile: string
   readonly #bootId: string
   readonly #log: Log
   #order = ''
@@ -59,6 +75,7 @@ export class KeptOrder implements OrderKeeper {
   constructor(given: { readonly folder: string; readonly bootId: string; readonly log: Log }) {
     this.#orderFile = join(given.folder, 'order.json')
     this.#marksFile = join(given.folder, 'marks.json')
+    this.#seenFile = join(given.folder, 'seen.json')
     this.#bootId = given.bootId
     this.#log = given.log
   }
@@ -74,15 +91,16 @@ export class KeptOrder implements OrderKeeper {
       | Readonly<Record<string, Mark>>
       | undefined
     this.#marks = fingerprint(marks ?? {})
+    const beside = await this.#recallSeen()
     if (kept === undefined) {
-      return { seen: nothingSeen, order: undefined, origin: 'fresh', marks: marks ?? {} }
+      return { seen: beside, order: undefined, origin: 'fresh', marks: marks ?? {} }
     }
     const { order, bootId } = kept
     const isThisBoot = bootId === this.#bootId
     if (isThisBoot) this.#order = orderPrint(order)
     const { cloud, epoch, generation } = order
     return {
-      seen: { cloud, epoch, generation },
+      seen: newerOf({ cloud, epoch, generation }, beside),
       order,
       origin: isThisBoot ? 'same-boot' : 'other-boot',
       marks: marks ?? {}
@@ -93,8 +111,36 @@ export class KeptOrder implements OrderKeeper {
   async keepOrder(order: Order): Promise<void> {
     const print = orderPrint(order)
     if (print === this.#order) return
-    await write(this.#orderFile, { version: 1, bootId: this.#bootId, order })
+    try {
+      await write(this.#orderFile, { version: 1, bootId: this.#bootId, order })
+    } catch (thrown) {
+      await this.#keepSeen(order)
+      throw thrown
+    }
     this.#order = print
+  }
+
+  /** What was seen of orders that could not be kept. Its file is made, while there is room. */
+  async #recallSeen(): Promise<Seen> {
+    const found = (await this.#read(this.#seenFile, checkSeen)) as Seen | undefined
+    if (found === undefined) await this.#keepSeen({ cloud: '', epoch: 0, generation: 0 })
+    if (found === undefined || found.cloud === '') return nothingSeen
+    const { cloud, epoch, generation } = found
+    return { cloud, epoch, generation }
+  }
+
+  /** Written over where it is, which takes no room. */
+  async #keepSeen({ cloud, epoch, generation }: Order | (Seen & { cloud: string })): Promise<void> {
+    const text = JSON.stringify({ version: 1, cloud, epoch, generation })
+    try {
+      const flags = constants.O_RDWR | constants.O_CREAT
+      await using file = await open(this.#seenFile, flags, 0o600)
+      await file.write(text.padEnd(seenBytes), 0)
+      await file.sync()
+    } catch (thrown) {
+      const because = sentence(thrown)
+      this.#log.error('what was seen is not kept', { epoch, generation, because })
+    }
   }
 
   /** Keeps which instances may have to stay off. */
@@ -127,6 +173,12 @@ export class KeptOrder implements OrderKeeper {
   }
 }
 
+/** Of the same cloud the higher epoch, and in it the later generation. */
+function newerOf(one: Seen, other: Seen): Seen {
+  if (other.cloud !== one.cloud || other.epoch < one.epoch) return one
+  return other.epoch > one.epoch || other.generation > one.generation ? other : one
+}
+
 // Notices are forgotten in memory; an order that differs in nothing else need not be written.
 const orderPrint = (order: Order): string => fingerprint({ ...order, noticesKept: 0 })
 
@@ -157,7 +209,7 @@ async function write(path: string, value: unknown): Promise<void> {
       await folder.close()
     }
   } catch (thrown) {
-    await rm(draft, { force: true })
+    await rm(draft, { force: true }).catch(() => undefined)
     throw new Fault('storage', `cannot keep ${path}: ${sentence(thrown)}`, { cause: thrown })
   }
 }

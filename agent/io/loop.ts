@@ -9,10 +9,7 @@
  * A step that has ended is taken up at the beginning of a round, before looking: what is seen then
  * is never older than what was done.
  */
-import type { Clock } from '#shared/clock.ts'
 import { sentence } from '#shared/fault.ts'
-import type { Log } from '#shared/log.ts'
-import type { HostFacts } from '#shared/model/host-facts.ts'
 import type { Ms } from '#shared/units.ts'
 import type { Refusal } from '#shared/wire/messages.ts'
 import type { Order, Report } from '#shared/wire/order.ts'
@@ -20,22 +17,20 @@ import { judgeOrder, nothingSeen, type Seen } from '../core/acceptance.ts'
 import { diff, type Plan } from '../core/diff.ts'
 import * as fold from '../core/memory.ts'
 import * as foldStep from '../core/memory-steps.ts'
-import type { OwnDomain } from '../core/metadata.ts'
 import type { Moment } from '../core/moment.ts'
 import { type NoticeText, note } from '../core/notices.ts'
 import { domainsOf, nothingObserved, type Observed, withResult } from '../core/observed.ts'
 import { isHeld, sortDomains } from '../core/own-domains.ts'
-import type { DomainEvent, Hardware } from '../core/ports.ts'
-import type { Beside, Reporter } from '../core/report.ts'
+import type { DomainEvent } from '../core/ports.ts'
+import { type GateNews, type ReadinessMemory, rememberGate } from '../core/readiness.ts'
 import { mayAct, type Situation } from '../core/situation.ts'
 import { type Step, type StepType, stepSentence } from '../core/steps.ts'
-import { act, classOf, type Hands } from './act.ts'
+import { act, classOf } from './act.ts'
 import { Bell } from './bell.ts'
 import { Eyes } from './eyes.ts'
 import { HostKnowledge } from './host-knowledge.ts'
-import type { OrderKeeper } from './kept-order.ts'
+import type { LoopOptions } from './loop-options.ts'
 import { Reports } from './reports.ts'
-import type { SelfFence } from './self-fence.ts'
 import { Standings } from './standings.ts'
 import { StorageWatch } from './storage-watch.ts'
 import { type Ended, Works } from './works.ts'
@@ -50,27 +45,6 @@ const changesStorage: ReadonlySet<StepType> = new Set(['fetch-image', 'forget-in
 const stopMsMax: Ms = 8_000
 
 type Desired = Pick<Situation, 'order' | 'origin' | 'isUnkept'>
-
-/** What the loop stands on. */
-export type LoopOptions = {
-  readonly hands: Hands
-  readonly hardware: Hardware
-  readonly kept: OrderKeeper
-  readonly reporter: Reporter
-  /** The machine's facts as they were at the start. */
-  readonly facts: HostFacts
-  readonly consoleFolder: string
-  readonly send: (report: Report) => void
-  /** What a report says beside what the loop knows. */
-  readonly beside?: () => Beside
-  /** Instances, by id, that may be started before any controller is there. */
-  readonly services?: () => ReadonlySet<string>
-  readonly cutOff?: SelfFence['cutOff']
-  /** Told of our domains at each look, so that consoles can be attached. */
-  readonly onDomains: (own: readonly OwnDomain[]) => void
-  readonly clock: Clock
-  readonly log: Log
-}
 
 /** Made by `open`, which recalls what an earlier run has kept. */
 export class AgentLoop {
@@ -116,7 +90,7 @@ export class AgentLoop {
       log,
       onChanged: ring
     })
-    this.#reports = new Reports({ clock, send: report => this.#send(report) })
+    this.#reports = new Reports({ clock, log, send: options.send })
   }
 
   /** The highest epoch and generation that were taken on. */
@@ -144,6 +118,11 @@ export class AgentLoop {
     return this.#reports.last
   }
 
+  /** How far those are that others wait for. */
+  get readiness(): ReadinessMemory {
+    return this.#memory.readiness
+  }
+
   /** Steps that are under way. */
   get underWay(): readonly Step[] {
     return this.#works.steps
@@ -156,7 +135,7 @@ export class AgentLoop {
 
   /** Takes an order on, or says why not. */
   takeOrder(order: Order): Refusal | undefined {
-    const judgement = judgeOrder(this.#seen, order)
+    const judgement = judgeOrder(this.#seen, order, this.#options.reporter.bootId)
     if (judgement.verdict === 'refused') {
       const { because } = judgement.refusal
       this.#options.log.warn('order refused', { because })
@@ -179,6 +158,14 @@ export class AgentLoop {
   note(text: NoticeText): void {
     const notices = note(this.#memory.notices, text, this.#now())
     this.#memory = { ...this.#memory, notices }
+    this.#bell.ring()
+  }
+
+  /** Notes what was found of a gate that others wait for. */
+  takeGate(news: GateNews): void {
+    const readiness = rememberGate(this.#memory.readiness, news)
+    if (readiness === this.#memory.readiness) return
+    this.#memory = { ...this.#memory, readiness }
     this.#bell.ring()
   }
 
@@ -367,14 +354,6 @@ export class AgentLoop {
       await this.#options.kept.keepMarks(fold.marksOf(this.#memory))
     } catch (thrown) {
       this.#options.log.error('marks not kept', { because: sentence(thrown) })
-    }
-  }
-
-  #send(report: Report): void {
-    try {
-      this.#options.send(report)
-    } catch (thrown) {
-      this.#options.log.error('report not sent', { because: sentence(thrown) })
     }
   }
 

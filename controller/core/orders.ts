@@ -44,6 +44,7 @@ export function orderFor(view: View, host: Host, context: OrderContext): Order {
     epoch: context.epoch,
     generation: view.indexes.hostGeneration(host.name),
     host: host.decided.uuid,
+    ...bootOf(view, host),
     images: held(view, 'image', images).flatMap(image => imageOrder(image, context)),
     pools: [...view.all('pool').values()].map(({ name, spec }) => ({ name, ...spec })),
     volumes: [
@@ -60,6 +61,12 @@ export function orderFor(view: View, host: Host, context: OrderContext): Order {
     ...(limitMs !== undefined && { selfFence: { limitMs } }),
     noticesKept: noticesKept(view, host)
   }
+}
+
+/** What was ordered before a host was lost must not be taken on by the one that comes back. */
+function bootOf(view: View, { name }: Host): Pick<Order, 'boot'> {
+  const boot = view.heard(name).report?.bootId
+  return boot === undefined ? {} : { boot }
 }
 
 /** A host that is used again meanwhile is not to boot any more. */

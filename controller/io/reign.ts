@@ -283,7 +283,8 @@ export class Reign {
     const context = { epoch: ledger.epoch, imageUrl }
     const orders = names
       .flatMap(name => this.view.named('host', name) ?? [])
-      .filter(host => this.view.heard(host.name).report !== undefined)
+      // Whoever is away has an order made anew when it is heard again.
+      .filter(({ name }) => this.view.heard(name).connected && this.view.heard(name).report)
       // Nothing new may begin on a host that is taken for dead, should it live after all.
       .filter(host => host.decided.recovery === undefined)
       .map(host => ({ host, order: orderFor(this.view, host, context) }))

@@ -10,7 +10,7 @@ import Type from 'typebox'
 import { severities } from '../model/event.ts'
 import { HostFacts } from '../model/host-facts.ts'
 import { imageFormats } from '../model/image.ts'
-import { MovePaceFields, RestartPolicy } from '../model/instance.ts'
+import { MovePaceFields, Readiness, RestartPolicy, readyWords } from '../model/instance.ts'
 import { Strict, Words } from '../model/resource.ts'
 import type { DeepReadonly } from '../model/types.ts'
 import { volumeFormats } from '../model/volume.ts'
@@ -131,6 +131,13 @@ export const OrderInstance = Strict({
   stopGraceMs: Count(),
   /** Whether the end that is wished now is to be by force; a later one has its grace again. */
   pullPlug: Type.Optional(Type.Boolean()),
+  /** Higher goes first where not all may be started at once. */
+  priority: Type.Optional(Count()),
+  /** Those before it are not ready: it is not started yet. What runs goes on. */
+  hold: Type.Optional(Type.Boolean()),
+  readiness: Type.Optional(Readiness),
+  /** The start, RFC 3339, since which it is known to have phoned home. */
+  phonedHome: Type.Optional(Text(40)),
   leaving: Type.Optional(OrderLeaving),
   arriving: Type.Optional(OrderArriving)
 })
@@ -143,11 +150,15 @@ export const Order = Strict({
   epoch: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
   generation: Count(),
   host: Text(),
+  /** The boot of the host that this was made for; in another one it is void. */
+  boot: Type.Optional(Text(64)),
   images: Type.Array(OrderImage, { maxItems: 10_000 }),
   pools: Type.Array(OrderPool, { maxItems: 1_000 }),
   volumes: Type.Array(OrderVolume, { maxItems: 50_000 }),
   networks: Type.Array(OrderNetwork, { maxItems: 10_000 }),
   instances: Type.Array(OrderInstance, { maxItems: 10_000 }),
+  /** So many may be on their way up at once; left out: all. */
+  startsMax: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
   /** Without a lease for so long it ends what others could start; left out: it never does. */
   selfFence: Type.Optional(Strict({ limitMs: Count() })),
   /** The kernel's boot id of the boot that is to end; in another one there is nothing to do. */
@@ -157,7 +168,7 @@ export const Order = Strict({
 })
 export type Order = DeepReadonly<Type.Static<typeof Order>>
 
-/** What an instance may be on its host; `waiting`: it ended and its next start is due later. */
+/** What an instance may be on its host; `waiting`: it should run, and its start is due later. */
 export const observedPowers = [
   'running',
   'paused',
@@ -214,6 +225,9 @@ export const ReportInstance = Strict({
   acceleration: Type.Optional(Words(['kvm', 'tcg', 'none'], { description: 'How it runs.' })),
   /** Whether it runs with other hardware than desired, and will until its next start. */
   restartNeeded: Type.Boolean(),
+  /** Whether it is ready for those after it; left out: it does not run, or no gate is asked for. */
+  ready: Type.Optional(Words(readyWords, { description: 'Whether it is ready.' })),
+  readyMessage: Type.Optional(Text(2048)),
   move: Type.Optional(ReportMove)
 })
 export type ReportInstance = DeepReadonly<Type.Static<typeof ReportInstance>>
@@ -250,7 +264,12 @@ export const PeerSeen = Strict({
   /** Where it was not: whether its kernel takes calls, says that nobody listens, or is silent. */
   sign: Type.Optional(Words(['accepts', 'refuses', 'silent'], { description: 'What it shows.' })),
   /** How long ago it was looked for last. Unit: ms. */
-  ageMs: Type.Number({ minimum: 0 })
+  ageMs: Type.Number({ minimum: 0 }),
+  /**
+   * How long ago it was lost: reached once, and then no more, look after look without a gap; left
+   * out: it is reached, or never was. Unit: ms.
+   */
+  missedMs: Type.Optional(Type.Number({ minimum: 0 }))
 })
 export type PeerSeen = DeepReadonly<Type.Static<typeof PeerSeen>>
 

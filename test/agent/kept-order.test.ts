@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -83,7 +83,7 @@ for (const [what, text] of [
     const log = makeLog('agent', { write: line => void lines.push(line) })
     const recalled = await new KeptOrder({ folder, bootId: 'b', log }).recall()
     t.is(recalled.order, undefined)
-    t.deepEqual(await readdir(folder), ['order.json.unusable'])
+    t.deepEqual((await readdir(folder)).sort(), ['order.json.unusable', 'seen.json'])
     t.regex(lines[0] ?? '', /"level":"error".*kept file cannot be used/)
   })
 }
@@ -94,4 +94,38 @@ test('a write that fails says so, and leaves the earlier order as it was', async
   await kept.keepOrder(order())
   await rm(folder, { recursive: true })
   await t.throwsAsync(kept.keepOrder(order({ generation: 2 })), { code: 'storage' })
+})
+
+test('what was seen outlives an order that could not be kept', async t => {
+  const folder = await makeFolder(t)
+  const first = order({ epoch: 3, generation: 12 })
+  const { cloud } = first
+  await keeper(folder).keepOrder(first)
+  const kept = keeper(folder)
+  await kept.recall()
+  await mkdir(join(folder, 'order.json.new'))
+  for (const [epoch, generation] of [
+    [4, 7],
+    [4, 9]
+  ] as const) {
+    await t.throwsAsync(kept.keepOrder(order({ epoch, generation })), { code: 'storage' })
+    const { seen, order: recalled } = await keeper(folder).recall()
+    t.deepEqual(seen, { cloud, epoch, generation })
+    t.deepEqual(recalled, first, 'it goes on by the order that it has')
+  }
+  await rmdir(join(folder, 'order.json.new'))
+  await kept.keepOrder(order({ epoch: 4, generation: 10 }))
+  t.deepEqual((await keeper(folder).recall()).seen, { cloud, epoch: 4, generation: 10 })
+})
+
+test('what was seen of another cloud, or is torn, counts for nothing beside an order', async t => {
+  const folder = await makeFolder(t)
+  const first = order({ epoch: 3, generation: 12 })
+  const { cloud } = first
+  await keeper(folder).keepOrder(first)
+  const other = { version: 1, cloud: 'another', epoch: 9, generation: 1 }
+  for (const text of [JSON.stringify(other), '{"version":1,"clou']) {
+    await writeFile(join(folder, 'seen.json'), text)
+    t.deepEqual((await keeper(folder).recall()).seen, { cloud, epoch: 3, generation: 12 })
+  }
 })

@@ -149,7 +149,8 @@ test.serial(
       said => said.type === 'disconnected' && said.because === 'the key is not admitted'
     )
     t.is(await trust.take(both), 'refused', 'the list that it was in does not bring it back')
-    oldMesh.send(alpha, anOrder({ host: alpha, generation: 1, epoch: 9 }))
+    const order = anOrder({ host: alpha, generation: 1, epoch: 9 })
+    t.throws(() => oldMesh.send(alpha, order), { code: 'unavailable' })
     await until(() => counted(nextMesh, 'connects') > 1)
     nextMesh.send(alpha, anOrder({ host: alpha, generation: 1, epoch: 2 }))
     await until(() => counted(agent, 'received') === 1)

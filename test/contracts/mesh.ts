@@ -159,14 +159,36 @@ function carries(behaves: Behaves): void {
 }
 
 function keepsTheLatest(behaves: Behaves): void {
-  behaves('of orders for a host that is away only the newest reaches it', async (t, rig) => {
+  behaves('an order for a host that is away is refused, and never reaches it', async (t, rig) => {
     const { mesh: before, peer } = await rig.agent(alpha)
     await before[Symbol.asyncDispose]()
     const mesh = rig.controller(() => 1)
     mesh.setPeers([peer])
-    for (const generation of [1, 2, 3]) mesh.send(alpha, anOrder({ host: alpha, generation }))
+    t.throws(() => mesh.send(alpha, anOrder({ host: alpha, generation: 1 })), {
+      code: 'unavailable',
+      message: 'cannot send order to host host-alpha: it is not connected'
+    })
+    const fromAgents = readMesh(mesh)
     const fromController = readAgent((await rig.agent(alpha)).mesh)
-    t.deepEqual(await fromController.next(), anOrder({ host: alpha, generation: 3 }))
+    await fromAgents.next(isConnected(alpha))
+    mesh.send(alpha, hello(1))
+    t.deepEqual(await fromController.next(), hello(1))
+  })
+
+  behaves('an order that waits when its host goes away is not delivered after', async (t, rig) => {
+    const { agent, mesh, fromAgents } = await meet(rig)
+    await agent[Symbol.asyncDispose]()
+    // Whether it is known yet that nobody is there is a matter of luck.
+    try {
+      mesh.send(alpha, anOrder({ host: alpha, generation: 1 }))
+    } catch (thrown) {
+      t.like(thrown, { code: 'unavailable' })
+    }
+    await fromAgents.next(isDisconnected(alpha))
+    const fromController = readAgent((await rig.agent(alpha)).mesh)
+    await fromAgents.next(isConnected(alpha))
+    mesh.send(alpha, hello(2))
+    t.deepEqual(await fromController.next(), hello(2))
   })
 
   behaves('of unread orders only the newest is read, of unread heartbeats too', async (t, rig) => {

@@ -237,6 +237,7 @@ export class FakeControllerMesh implements Mesh {
     if (line.agent === undefined) return
     line.agent.forget(line)
     line.agent = undefined
+    line.outbox.clear([])
     this.#put({ type: 'disconnected', host: line.peer.host, because }, 'disconnected')
   }
 
@@ -251,9 +252,9 @@ export class FakeControllerMesh implements Mesh {
     const line = this.#lines.get(host)
     if (line === undefined) throw cannotSend(host, message, 'it is not a peer')
     const bytes = encodeBody(message)
-    if (line.agent === undefined && message.type !== 'order') {
+    if (line.agent === undefined) {
       this.#counters.add('dropped')
-      if (stateTypes.includes(message.type)) return
+      if (message.type !== 'order' && stateTypes.includes(message.type)) return
       throw cannotSend(host, message, 'it is not connected')
     }
     line.outbox.put({ type: message.type, bytes })

@@ -13,7 +13,7 @@ for (const [what, before, next] of [
   ['an order of a higher epoch with a lower generation', seen, order('c-1', 4, 7)]
 ] as const) {
   test(`${what} is taken on, and is what has been seen then`, t => {
-    t.deepEqual(judgeOrder(before, next), { verdict: 'accepted', seen: next })
+    t.deepEqual(judgeOrder(before, next, 'boot-2'), { verdict: 'accepted', seen: next })
   })
 }
 
@@ -35,12 +35,23 @@ for (const [what, next, because] of [
   ]
 ] as const) {
   test(`${what} is refused: ${because}`, t => {
-    t.deepEqual(judgeOrder(seen, next), {
+    t.deepEqual(judgeOrder(seen, next, 'boot-2'), {
       verdict: 'refused',
       refusal: { type: 'refusal', epoch: 3, generation: 40, because }
     })
   })
 }
+
+test('an order that was made for this boot is taken on, one for another boot never', t => {
+  const next = order('c-1', 4, 41)
+  const own = judgeOrder(seen, { ...next, boot: 'boot-2' }, 'boot-2')
+  t.deepEqual(own, { verdict: 'accepted', seen: next })
+  const because = 'cannot take an order that was made for boot boot-1: this is boot boot-2'
+  t.deepEqual(judgeOrder(seen, { ...next, boot: 'boot-1' }, 'boot-2'), {
+    verdict: 'refused',
+    refusal: { type: 'refusal', epoch: 3, generation: 40, because }
+  })
+})
 
 test('whatever orders come, the epoch never falls, nor the generation within one epoch', t => {
   const orders = fc.array(fc.tuple(fc.constantFrom('a', 'b'), fc.nat(5), fc.nat(5)))
@@ -48,7 +59,7 @@ test('whatever orders come, the epoch never falls, nor the generation within one
     fc.property(orders, all => {
       let now = nothingSeen
       for (const [cloud, epoch, generation] of all) {
-        const judged = judgeOrder(now, { cloud, epoch, generation })
+        const judged = judgeOrder(now, { cloud, epoch, generation }, 'boot-2')
         if (judged.verdict === 'refused') continue
         if (now.cloud !== undefined && judged.seen.cloud !== now.cloud) return false
         if (judged.seen.epoch < now.epoch) return false

@@ -36,7 +36,10 @@ behaves('a host that listens at the address of another gets none of its orders',
   const thief = await rig.agent(beta, { endpoint: peer.endpoint, keys: betaKeys })
   const own = await rig.agent('host-own' as HostId, { keys: betaKeys, endpoint: anyPort })
   mesh.setPeers([peer, { ...own.peer, host: beta }])
-  mesh.send(alpha, anOrder({ host: alpha, generation: 7 }))
+  await using said = new Reading(signal => mesh.messages(signal))
+  await said.next(({ type, host }) => type === 'connected' && host === beta)
+  const lost = { code: 'unavailable' }
+  t.throws(() => mesh.send(alpha, anOrder({ host: alpha, generation: 7 })), lost)
   mesh.send(beta, anOrder({ host: beta, generation: 8 }))
   await using heard = new Reading(signal => own.mesh.messages(signal))
   t.like(await heard.next(), { type: 'order', host: beta, generation: 8 })
@@ -62,8 +65,9 @@ behaves('a host cannot dial another as if it were a controller, and it is told',
   const { endpoint } = agent
   const other = rig.controller(() => 99, own)
   other.setPeers([{ host: alpha, endpoint, publicKey: keys.publicKey }])
-  other.send(alpha, anOrder({ host: alpha, generation: 1, epoch: 99 }))
   await until(() => knocks.length > 1)
+  const order = anOrder({ host: alpha, generation: 1, epoch: 99 })
+  t.throws(() => other.send(alpha, order), { code: 'unavailable' })
   t.deepEqual(knocks[0], { publicKey: own.publicKey, address: '127.0.0.1' })
   t.is(counted(agent, 'received'), 0)
   t.is(agent.epochSeen, 3)
