@@ -54,7 +54,7 @@ for names in $controllers; do
 done
 cd /
 unshare --mount --uts --ipc --net --pid --cgroup --fork --kill-child \
-  bash -c "$3" inside "$directory" "$controllers" || code=$?
+  bash --norc -c "$3" inside "$directory" "$controllers" || code=$?
 for names in $controllers; do
   cd "${cgroupRoot}/$names"
   echo $$ >cgroup.procs
@@ -131,7 +131,7 @@ class PrivateLibvirtd implements AsyncDisposable {
     this.socketPath = join(directory, 'run/libvirt/libvirt-sock')
     this.#log = openSync(join(directory, 'libvirtd.log'), 'a+')
     const group = `remuda-test-${directory.slice(-6)}`
-    const args = ['-c', outside, 'outside', directory, group, inside]
+    const args = ['--norc', '-c', outside, 'outside', directory, group, inside]
     this.#shell = spawn('bash', args, {
       stdio: ['pipe', this.#log, this.#log],
       env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }
