@@ -21,6 +21,7 @@ import { type AgentConfig, readConfig } from './io/config.ts'
 import { ConsoleHub } from './io/console/hub.ts'
 import { ConsoleRelay } from './io/console/relay.ts'
 import { stayAdmitted } from './io/door.ts'
+import { type Call, callTcp, Gates } from './io/gates.ts'
 import { openHardware, readBootId } from './io/hardware.ts'
 import { hear } from './io/hearing.ts'
 import { sendHeartbeats } from './io/heartbeats.ts'
@@ -35,6 +36,7 @@ import { MigrationDoor } from './io/migration-door.ts'
 import { FlatNetworks } from './io/network/flat.ts'
 import { pagesOf } from './io/pages.ts'
 import { Probes } from './io/probes.ts'
+import { phoneHomeOver } from './io/phone-home.ts'
 import { rebooting } from './io/reboot.ts'
 import { remainsIn } from './io/remains.ts'
 import { SelfFence, type SelfFenceOptions } from './io/self-fence.ts'
@@ -137,6 +139,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     joinIn(config, { ...ground, mesh, trust, host, hostname, clock, log }, signal)
   ]
   await untilOver(tasks, stop).finally(() => rm(readyFile, { force: true }))
+    gatesOf(config, { loop, clock, log }).run(signal),
 }
 
 async function untilOver(tasks: readonly Promise<void>[], stop: AbortController): Promise<void> {
@@ -289,6 +292,23 @@ function leaseOf(
   given: Pick<SelfFenceOptions, 'watchdog' | 'run' | 'clock' | 'log'> & {
     readonly loop: () => AgentLoop
   }
+/** Looks whether instances are ready; networks in a namespace are out of its sight. */
+function gatesOf(
+  { netns }: AgentConfig,
+  { loop, clock, log }: { readonly loop: AgentLoop; readonly clock: Clock; readonly log: Log }
+): Gates {
+  const unseen: Call = async () => `its network is in namespace ${netns}, where nobody can call it`
+  return new Gates({
+    order: () => loop.desired?.order,
+    readiness: () => loop.readiness,
+    found: news => loop.takeGate(news),
+    call: netns === undefined ? callTcp : unseen,
+    phoneHome: phoneHomeOver,
+    clock,
+    log
+  })
+}
+
 ): SelfFence {
   const { loop, ...rest } = given
   return new SelfFence({

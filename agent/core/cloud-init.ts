@@ -4,6 +4,7 @@
  * keys that a small init reads with `sed` stand alone on their line.
  */
 import type { OrderInstance } from '#shared/wire/order.ts'
+import { phoneHomePort } from './readiness.ts'
 
 /** Label of the file system that cloud-init looks for. */
 export const seedLabel = 'cidata'
@@ -21,20 +22,40 @@ export type SeedFiles = {
 /** Writes the seed. `hostname` is the host's that the instance starts on. */
 export const seedFiles = (
   instance: OrderInstance,
-  options: { readonly hostname: string; readonly mtuOf: (networkId: string) => number }
+  options: {
+    readonly hostname: string
+    readonly mtuOf: (networkId: string) => number
+    /** Address at which its host is to be called when it is ready. */
+    readonly home?: string | undefined
+  }
 ): SeedFiles => ({
   'meta-data': lines([
     `instance-id: ${quote(instance.id)}`,
     `local-hostname: ${quote(instance.name)}`,
     `remuda-tenant: ${quote(instance.tenant)}`,
     `remuda-host: ${quote(options.hostname)}`,
+    ...(options.home === undefined ? [] : [`remuda-phone-home: ${quote(urlOf(options.home))}`]),
     ...(instance.sshKeys.length === 0 ? ['public-keys: []'] : ['public-keys:']),
     ...instance.sshKeys.map(key => `  - ${quote(key.trim())}`)
   ]),
   'user-data': instance.userData ?? '#cloud-config\n{}\n',
-  'vendor-data': '#cloud-config\n{}\n',
+  'vendor-data': vendorData(options.home),
   'network-config': networkConfig(instance, options.mtuOf)
 })
+
+const urlOf = (home: string): string => `http://${home}:${phoneHomePort}/`
+
+/** What user data says goes before this; `post` with nothing but the id tells no secrets. */
+const vendorData = (home: string | undefined): string =>
+  home === undefined
+    ? '#cloud-config\n{}\n'
+    : lines([
+        '#cloud-config',
+        'phone_home:',
+        `  url: ${quote(urlOf(home))}`,
+        '  post: ["instance_id"]',
+        '  tries: 30'
+      ])
 
 // DHCP rather than fixed addresses: gateway and name servers may change while it runs. `set-name`
 // since cloud-init's renderer for ifupdown would otherwise take the key for the interface's name.

@@ -13,6 +13,7 @@ import { driverOf } from './domain-plan.ts'
 import { stopWish } from './memory.ts'
 import { hardwareOf, type OwnDomain } from './metadata.ts'
 import { isAlive, isHeld } from './own-domains.ts'
+import { lateAtOf } from './readiness.ts'
 import { failureOf, type Matter, wishFor } from './situation.ts'
 import type { Step } from './steps.ts'
 import { indexKey, type Surroundings } from './surroundings.ts'
@@ -121,7 +122,8 @@ function living(instance: OrderInstance, own: OwnDomain, about: Surroundings): I
   const power = state === 'paused' ? 'paused' : 'running'
   const since = `${power === 'paused' ? 'is paused, started' : 'runs since'} `
   const message = `${since}${own.metadata.startedAt}${changes}`
-  return { ...base, power, reason: power, message, settled: true }
+  const lookAgainAt = lateAtOf(instance, situation.memory.readiness.get(instance.id))
+  return { ...base, power, reason: power, message, lookAgainAt, settled: true }
 }
 
 /** What a next start would change, as the end of a sentence; empty: nothing. */

@@ -87,7 +87,10 @@ function wantedNetworks(
   own: readonly OwnDomain[]
 ): { readonly networks: readonly OrderNetwork[]; readonly ports: readonly NamedPort[] } {
   const ports: NamedPort[] = order.instances.flatMap(instance =>
-    instance.ports.map(port => ({ ...port, name: instance.name }))
+    instance.ports.map((port, index) => {
+      const phonesHome = index === 0 && instance.readiness?.phoneHome === true
+      return { ...port, name: instance.name, ...(phonesHome && { phonesHome }) }
+    })
   )
   const ordered = new Set(ports.map(port => port.id))
   const used = new Set(

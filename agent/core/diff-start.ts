@@ -9,6 +9,7 @@ import { seedFiles, seedFolder } from './cloud-init.ts'
 import type { InstanceVerdict } from './diff-instance.ts'
 import type { VolumeVerdict } from './diff-volumes.ts'
 import { type DomainPlan, domainName, driverOf } from './domain-plan.ts'
+import { homeOf } from './gates.ts'
 import { lastWordsMsMax } from './memory.ts'
 import { type Acceleration, hardwareOf } from './metadata.ts'
 import { isAlive } from './own-domains.ts'
@@ -30,6 +31,7 @@ type Standing = Pick<InstanceVerdict, 'power' | 'reason' | 'message'> &
 export function startVerdict(instance: OrderInstance, about: Surroundings): InstanceVerdict {
   const standing =
     foreignInTheWay(instance, about) ??
+    waitsForOthers(instance, about) ??
     waitsForRestart(instance, about) ??
     lacking(instance, about) ??
     start(instance, about)
@@ -139,6 +141,16 @@ function waitsForName(instance: OrderInstance, { indexes }: Surroundings): Stand
   return starting('name-taken', `waits for an earlier ${nameOf(instance)} to end`)
 }
 
+/** Whoever ran here goes on: neither a crash nor a restart puts it behind others again. */
+function waitsForOthers(
+  instance: OrderInstance,
+  { situation }: Surroundings
+): Standing | undefined {
+  if (!instance.hold || situation.memory.instances.get(instance.id)?.goesOn) return undefined
+  const message = 'waits for those before it to be ready; the controller says when they are'
+  return { power: 'waiting', reason: 'others-not-ready', message }
+}
+
 function waitsForRestart(
   instance: OrderInstance,
   { situation }: Surroundings
@@ -166,6 +178,7 @@ function waitsForRestart(
 
 function start(instance: OrderInstance, about: Surroundings): Standing {
   const isMachine = instance.type === 'vm'
+  const { order } = about.situation
   const step: Step = {
     type: 'create-domain',
     plan: planOf(instance, about),
@@ -201,6 +214,7 @@ export function seedOf(
   const inTree = Object.entries(files).map(([name, text]) => [`${seedFolder}/${name}`, text])
   return Object.fromEntries(inTree)
 }
+    home: homeOf(situation.order, instance),
 
 function planOf(instance: OrderInstance, about: Surroundings): DomainPlan {
   const { order, host, memory } = about.situation

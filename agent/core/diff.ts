@@ -25,6 +25,7 @@ import { diffVolumes, usersOf, type VolumeVerdict } from './diff-volumes.ts'
 import { domainsOf } from './observed.ts'
 import { type SortedDomains, sortDomains } from './own-domains.ts'
 import { type Matter, mayAct, mayStartAlone, type Situation } from './situation.ts'
+import { inTurns, keysOf } from './start-turns.ts'
 import { keyOf, laneOf, type Step } from './steps.ts'
 import { indexesOf } from './surroundings.ts'
 
@@ -54,7 +55,9 @@ export type Plan = {
 
 /** Decides what to do now, and what is to be said of each thing, done or not. */
 export function diff(situation: Situation): Plan {
-  const verdicts = judge(situation)
+  const judged = judge(situation)
+  const turns = inTurns(judged.instances, situation)
+  const verdicts = { ...judged, instances: turns.verdicts }
   const all: readonly Matter[] = [
     // First: what is ended for want of a lease is not to be asked to shut down, or sent, beside it.
     ...diffCutOff(verdicts.sorted.own, situation),
@@ -81,7 +84,7 @@ export function diff(situation: Situation): Plan {
   return {
     verdicts,
     steps: [...steps.values()],
-    wanted: new Set(wishes.map(wish => keyOf(wish.step))),
+    wanted: new Set([...wishes.map(wish => keyOf(wish.step)), ...keysOf(turns.waiting)]),
     lookAgainAt: moments.length === 0 ? undefined : moments.reduce((a, b) => Math.min(a, b)),
     settled:
       mayAct(situation.origin) &&

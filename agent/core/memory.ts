@@ -15,6 +15,7 @@ import type { Moment } from './moment.ts'
 import { forgetNotices, type Notices, noNotices, note } from './notices.ts'
 import { isAlive, isHeld, type SortedDomains } from './own-domains.ts'
 import type { Domain, DomainEvent, DomainKey, Driver } from './ports.ts'
+import { followRuns, type ReadinessMemory } from './readiness.ts'
 import {
   adopted,
   type Ending,
@@ -47,6 +48,8 @@ export type InstanceMemory = {
   readonly leavingTo?: string | undefined
   /** The move that all is ready for on this host. */
   readonly preparedFor?: string | undefined
+  /** It ran here, and was not wished to stop since: when it is started again, it goes on. */
+  readonly goesOn?: boolean
 }
 
 /**
@@ -69,6 +72,8 @@ export type Memory = {
   /** Names of the foreign domains that were seen last. */
   readonly foreign: ReadonlySet<string>
   readonly notices: Notices
+  /** How far those are that others wait for. */
+  readonly readiness: ReadinessMemory
   /** Fingerprint of what was there when images were last tidied away. */
   readonly tidied: string | undefined
   /** That this machine was told to boot anew, and in which boot that was. */
@@ -82,6 +87,7 @@ export const freshMemory: Memory = {
   lastEvents: new Map(),
   foreign: new Set(),
   notices: noNotices,
+  readiness: new Map(),
   tidied: undefined
 }
 
@@ -125,7 +131,8 @@ export function recallMarks(
 /** An order was taken on. */
 export function rememberOrder(memory: Memory, order: Order): Memory {
   const instances = new Map<string, InstanceMemory>()
-  for (const [id, each] of memory.instances) instances.set(id, { ...each, ordered: false })
+  for (const [id, each] of memory.instances)
+    instances.set(id, { ...each, ordered: false, goesOn: false })
   for (const instance of order.instances) {
     instances.set(instance.id, withWish(memory.instances.get(instance.id), instance))
   }
@@ -150,7 +157,8 @@ function withWish(last: InstanceMemory | undefined, instance: OrderInstance): In
   const isFree = instance.desiredPower === 'stopped' || restarts !== last.restarts
   const history =
     isFree && last.history.now.state !== 'running' ? setFree(last.history) : last.history
-  return { ...last, ...wish, history }
+  const goesOn = last.goesOn === true && instance.desiredPower !== 'stopped'
+  return { ...last, ...wish, goesOn, history }
 }
 
 /** libvirt has said something; only how a domain ended is kept, until it is missed. */
@@ -191,7 +199,10 @@ export function rememberDomains(
   const foreign = noteForeign(draft, memory.foreign, sorted.foreign, now)
   for (const own of alive.values()) noteAlive(draft, own, ordered.get(own.metadata.id), now)
   for (const [id, each] of memory.instances) if (!alive.has(id)) noteAbsent(draft, each, now)
-  return { ...memory, ...draft, foreign }
+  const { notices } = draft
+  const own = [...alive.values()]
+  const ready = followRuns({ readiness: memory.readiness, notices }, { own, order, now })
+  return { ...memory, ...draft, ...ready, foreign }
 }
 
 type Draft = {
@@ -223,7 +234,8 @@ function noteAlive(
       : adopted(last.history, { since: now.monotonic - ranMs, startCount })
   const over = last.stop !== undefined && now.monotonic - last.stop.askedAt > stopForgottenMs(own)
   const stop = over && stopWish(own, instance) === undefined ? undefined : last.stop
-  draft.instances.set(id, { ...last, history, stop, missingSince: undefined })
+  const goesOn = instance !== undefined && instance.desiredPower !== 'stopped'
+  draft.instances.set(id, { ...last, history, stop, goesOn, missingSince: undefined })
 }
 
 /** A domain that no order names is only ever ended; the policy is never asked. */

@@ -13,9 +13,16 @@
  * a frame from or about the gateway.
  */
 import { interfaceOf, type Layout } from './network-layout.ts'
+import { phoneHomePort } from './readiness.ts'
 
 /** What the filter must know of a port. */
-export type FilterPort = { readonly id: string; readonly mac: string; readonly address: string }
+export type FilterPort = {
+  readonly id: string
+  readonly mac: string
+  readonly address: string
+  /** It may call the host at its gateway, to say that it is ready. */
+  readonly phonesHome?: boolean
+}
 
 /** Name of both tables. */
 export const tableName = 'remuda'
@@ -29,11 +36,12 @@ export function nftRuleset(layouts: readonly Layout[], ports: readonly FilterPor
   ])
   if (networks.length === 0) return `${clean.join('\n')}\n`
   const sorted = ports.toSorted(by(port => port.id))
-  const text = [...clean, inetTable(networks), bridgeTable(networks, sorted)].join('\n')
+  const text = [...clean, inetTable(networks, sorted), bridgeTable(networks, sorted)].join('\n')
   return `${text}\n`
 }
 
-function inetTable(networks: readonly Layout[]): string {
+function inetTable(networks: readonly Layout[], ports: readonly FilterPort[]): string {
+  const callers = ports.filter(port => port.phonesHome === true)
   const hosted = networks.filter(network => network.kind !== 'site')
   const nat = networks.filter(network => network.kind === 'nat')
   return table('inet', [
@@ -59,6 +67,15 @@ function inetTable(networks: readonly Layout[]): string {
         subnets.map(({ gateway }) => `${quote(bridge)} . ${gateway}`)
       )
     ),
+    ...(callers.length === 0
+      ? []
+      : [
+          set(
+            'callers',
+            'ipv4_addr',
+            callers.map(({ address }) => address)
+          )
+        ]),
     chain('input', 'type filter hook input priority filter; policy accept;', [
       'iifname @bridges jump to_host'
     ]),
@@ -81,6 +98,9 @@ function inetTable(networks: readonly Layout[]): string {
       'iifname . ip daddr @gateways udp dport 53 accept',
       'iifname . ip daddr @gateways tcp dport 53 accept',
       'iifname . ip daddr @gateways icmp type echo-request accept',
+      ...(callers.length === 0
+        ? []
+        : [`iifname . ip daddr @gateways ip saddr @callers tcp dport ${phoneHomePort} accept`]),
       'drop'
     ]),
     chain('from_network', undefined, [

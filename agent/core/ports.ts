@@ -33,6 +33,8 @@ export type Domain = {
   readonly metadata: string | undefined
   readonly memoryMib: Mib
   readonly vcpus: number
+  /** Whether a guest agent is there; left out: it is not, or its kind has none. */
+  readonly guestAgent?: boolean
 }
 
 /** What happened to a domain; an invitation to look again, never an instruction. */
@@ -192,7 +194,11 @@ export type StandingNetwork = {
 }
 
 /** A port together with the name under which DHCP and DNS know its instance. */
-export type NamedPort = OrderPort & { readonly name: string }
+export type NamedPort = OrderPort & {
+  readonly name: string
+  /** Its instance calls the host when it is ready. */
+  readonly phonesHome?: boolean
+}
 
 /**
  * Keeps networks: a bridge each, DHCP and DNS on it, filter rules. All calls are safe to repeat,

@@ -1,4 +1,5 @@
 import type { HostFacts } from '#shared/model/host-facts.ts'
+import type { Ms } from '#shared/units.ts'
 import type { Report } from '#shared/wire/order.ts'
 import type { Seen } from './acceptance.ts'
 import type { Plan, Verdicts } from './diff.ts'
@@ -6,6 +7,7 @@ import { fingerprint } from './fingerprint.ts'
 import type { Memory } from './memory.ts'
 import type { OwnDomain } from './metadata.ts'
 import type { Observed } from './observed.ts'
+import { readinessOf } from './readiness.ts'
 
 /** Who reports: what stays the same during one run of the agent. */
 export type Reporter = {
@@ -37,6 +39,8 @@ export function writeReport(given: {
   readonly settledGeneration: number
   readonly observed: Observed
   readonly memory: Memory
+  /** By the clock of `memory`. */
+  readonly now?: Ms
   /** undefined: no order is known. */
   readonly plan: Plan | undefined
   /** undefined: they were sent not long ago. */
@@ -58,7 +62,7 @@ export function writeReport(given: {
       : { libvirtSilence: cut(observed.domains.because) }),
     images: observed.images ?? [],
     ...resources(plan?.verdicts),
-    instances: plan === undefined ? [] : instances(plan.verdicts, memory),
+    instances: plan === undefined ? [] : instances(plan.verdicts, memory, given.now ?? 0),
     foreign: (plan?.verdicts.sorted.foreign ?? []).map(({ name, driver, memoryMib }) => ({
       name,
       driver,
@@ -93,7 +97,7 @@ function resources(verdicts: Verdicts | undefined): Pick<Report, 'pools' | 'netw
   }
 }
 
-const instances = (verdicts: Verdicts, memory: Memory): Report['instances'] => [
+const instances = (verdicts: Verdicts, memory: Memory, now: Ms): Report['instances'] => [
   ...verdicts.instances.map(({ instance, own, power, reason, message, restartNeeded, move }) => ({
     id: instance.id,
     ...(move && { move: { ...move, message: cut(move.message) } }),
@@ -102,6 +106,7 @@ const instances = (verdicts: Verdicts, memory: Memory): Report['instances'] => [
     message: cut(message),
     restartNeeded,
     ...ownFacts(own),
+    ...(own && readinessOf(instance, memory.readiness.get(instance.id), now)),
     // What was judged is this wish; whether the running one has all of it, restartNeeded says.
     generation: instance.generation,
     startCount: startCount(memory, instance.id)
@@ -140,6 +145,6 @@ export function reportFingerprint(report: Report): string {
     peers: rest.peers?.map(({ host, reached }) => [host, reached]),
     volumes: rest.volumes.map(({ id, phase, sizeMib }) => [id, phase, sizeMib]),
     // Sentences count seconds down.
-    instances: rest.instances.map(({ message: ____, ...instance }) => instance)
+    instances: rest.instances.map(({ message: ____, readyMessage: _____, ...each }) => each)
   })
 }

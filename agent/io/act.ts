@@ -63,12 +63,14 @@ const deadlineMs: Readonly<Record<StepType, Ms>> = {
 }
 
 /** Sorts of work that do not get into each other's way, and how much of each goes on at once. */
-export type WorkClass = 'fetch' | 'storage' | 'network' | 'domain' | 'migration'
+export type WorkClass = 'fetch' | 'storage' | 'network' | 'start' | 'domain' | 'migration'
 /** So many steps of one sort are under way at once. */
 export const workAtOnceMax: Readonly<Record<WorkClass, number>> = {
   fetch: 2,
   storage: 4,
   network: 1,
+  // The order says how many; this only bounds what one libvirt is asked at once.
+  start: 32,
   domain: 4,
   migration: 2
 }
@@ -82,7 +84,7 @@ export const classOf: Readonly<Record<StepType, WorkClass>> = {
   'grow-volume': 'storage',
   'remove-volume': 'storage',
   'apply-networks': 'network',
-  'create-domain': 'domain',
+  'create-domain': 'start',
   shutdown: 'domain',
   destroy: 'domain',
   suspend: 'domain',

@@ -1,5 +1,7 @@
 /** When a report is sent: at each change, but not more often than is good, and now and then. */
 import type { Clock } from '#shared/clock.ts'
+import { sentence } from '#shared/fault.ts'
+import type { Log } from '#shared/log.ts'
 import type { HostFacts } from '#shared/model/host-facts.ts'
 import type { Ms } from '#shared/units.ts'
 import type { Report } from '#shared/wire/order.ts'
@@ -13,7 +15,7 @@ const reportEveryMs: Ms = 2_000
 const factsEveryMs: Ms = 60_000
 
 /** What a report is written from. */
-export type ReportParts = Omit<Parameters<typeof writeReport>[0], 'number' | 'facts'> & {
+export type ReportParts = Omit<Parameters<typeof writeReport>[0], 'number' | 'facts' | 'now'> & {
   readonly facts: HostFacts
 }
 
@@ -21,6 +23,7 @@ export type ReportParts = Omit<Parameters<typeof writeReport>[0], 'number' | 'fa
 export class Reports {
   readonly #clock: Clock
   readonly #send: (report: Report) => void
+  readonly #log: Log
   #number = 0
   #sentAt: Ms = Number.NEGATIVE_INFINITY
   #print = ''
@@ -28,9 +31,14 @@ export class Reports {
   #facts: { readonly at: Ms; readonly epoch: number; readonly said: HostFacts } | undefined
   #last: Report | undefined
 
-  constructor(given: { readonly clock: Clock; readonly send: (report: Report) => void }) {
+  constructor(given: {
+    readonly clock: Clock
+    readonly send: (report: Report) => void
+    readonly log: Log
+  }) {
     this.#clock = given.clock
     this.#send = given.send
+    this.#log = given.log
   }
 
   /** When it is to be asked again though nothing happens. */
@@ -49,7 +57,7 @@ export class Reports {
     const isNews = this.#facts?.said !== parts.facts || this.#facts.epoch !== parts.actedOn.epoch
     const isTold = !isNews && now - (this.#facts?.at ?? 0) < factsEveryMs
     const facts = isTold ? undefined : parts.facts
-    const report = writeReport({ ...parts, facts, number: this.#number + 1 })
+    const report = writeReport({ ...parts, facts, now, number: this.#number + 1 })
     const print = reportFingerprint(report)
     const isChanged = print !== this.#print || isNews
     this.#nextAt = this.#sentAt + (isChanged ? reportApartMs : reportEveryMs)
@@ -60,6 +68,10 @@ export class Reports {
     this.#nextAt = now + reportEveryMs
     if (facts !== undefined) this.#facts = { at: now, epoch: parts.actedOn.epoch, said: facts }
     this.#last = report
-    this.#send(report)
+    try {
+      this.#send(report)
+    } catch (thrown) {
+      this.#log.error('report not sent', { because: sentence(thrown) })
+    }
   }
 }

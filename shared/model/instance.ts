@@ -33,6 +33,47 @@ export const RestartPolicy = Strict(
   { default: {}, description: 'What happens when the instance ends by itself.' }
 )
 
+/** What becomes of those after an instance that is not ready in time. */
+export const lateWords = ['wait', 'go-on'] as const
+
+/** When an instance counts as ready for those after it; without any gate, as soon as it runs. */
+export const Readiness = Strict(
+  {
+    tcp: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        description:
+          'TCP port at which it takes calls of its host, at the address of its first port.'
+      })
+    ),
+    guestAgent: Type.Optional(
+      Type.Boolean({
+        description: 'Whether its QEMU guest agent must be there; VMs alone have one.'
+      })
+    ),
+    phoneHome: Type.Optional(
+      Type.Boolean({
+        description:
+          'Whether it must have called http://GATEWAY:7416/ of its first port since its start; ' +
+          'cloud-init is told to.'
+      })
+    ),
+    timeoutMs: Type.Integer({
+      minimum: 1_000,
+      maximum: 86_400_000,
+      default: 300_000,
+      description: 'After so long it is late, which is an alarm. Unit: ms.'
+    }),
+    late: Words(lateWords, {
+      default: 'wait',
+      description: 'What those after it do once it is late: wait on, or go on without it.'
+    })
+  },
+  { description: 'When it counts as ready for those after it; left out: as soon as it runs.' }
+)
+export type Readiness = DeepReadonly<Type.Static<typeof Readiness>>
+
 /** A VM or container of a tenant, as wished. */
 export const InstanceSpec = Strict({
   type: Words(['vm', 'container'], {
@@ -109,6 +150,14 @@ export const InstanceSpec = Strict({
     default: 500,
     description: 'Who goes first when room is short; higher goes first.'
   }),
+  after: Type.Optional(
+    Type.Array(Name('Instance of the same tenant.'), {
+      maxItems: 16,
+      description:
+        'Instances that must be ready before it is started; what runs goes on without them.'
+    })
+  ),
+  readiness: Type.Optional(Readiness),
   highlyAvailable: Type.Boolean({
     default: true,
     description: 'Whether it starts elsewhere when its host is proven dead.'
@@ -191,6 +240,8 @@ export type InstanceDecided = {
   readonly ports: readonly string[]
   /** Its plug shall be pulled: it was asked to stop by force. */
   readonly forced?: boolean
+  /** The start, RFC 3339, since which it has phoned home: its next host need not hear it again. */
+  readonly phonedHome?: string
   /** RFC 3339; set once it was asked to go. */
   readonly deletedAt?: string
   /** Set while it is on its way to another host. */
@@ -200,7 +251,7 @@ export type InstanceDecided = {
 /** An instance in the journal; its id's UUID is also that of its libvirt domain. */
 export type Instance = Stored<'instance', InstanceSpec, InstanceDecided>
 
-/** What an instance may be found to be; `waiting`: it ended and its next start is due later. */
+/** What an instance may be found to be; `waiting`: it should run, and its start is due later. */
 export const instancePhases = [
   'pending',
   'starting',
@@ -219,6 +270,9 @@ export const instancePhases = [
  * word.
  */
 export type InstancePhase = (typeof instancePhases)[number]
+
+/** Whether an instance is ready for those after it; `late`: it is not, and should be by now. */
+export const readyWords = ['waiting', 'ready', 'late'] as const
 
 /** How an instance is; where its host is silent, the phase is `unknown`. */
 export const InstanceStatus = Strict({
@@ -248,6 +302,15 @@ export const InstanceStatus = Strict({
   ),
   acceleration: Type.Optional(
     Words(['kvm', 'tcg', 'none'], { description: 'How its processor runs.' })
+  ),
+  readiness: Type.Optional(
+    Strict(
+      {
+        state: Words(readyWords, { description: 'Whether it is ready for those after it.' }),
+        message: Type.String({ description: 'What was found, or is waited for.' })
+      },
+      { description: 'While it runs, and its wish says when it is ready.' }
+    )
   )
 })
 export type InstanceStatus = DeepReadonly<Type.Static<typeof InstanceStatus>>

@@ -38,9 +38,12 @@ export class WholeCloud implements AsyncDisposable {
   readonly hosts = new Map<string, WorldHost>()
   /** Waited for before each moment of a migration. */
   pace: (moment: MigrationMoment) => Promise<void> = async () => {}
+  /** TCP ports of instances that take calls, as ADDRESS:PORT. */
+  readonly open = new Set<string>()
   readonly #around: Around = {
     peers: new Map(),
     volumes: new Map(),
+    open: this.open,
     pace: moment => this.pace(moment),
     room: () => this.room
   }

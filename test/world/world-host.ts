@@ -7,6 +7,7 @@ import type { BootstrapMessage, Peers } from '#shared/wire/messages.ts'
 import type { Order } from '#shared/wire/order.ts'
 import type { StoredVolume } from '../../agent/core/ports.ts'
 import { ConsoleRelay } from '../../agent/io/console/relay.ts'
+import { Gates } from '../../agent/io/gates.ts'
 import { hear } from '../../agent/io/hearing.ts'
 import { sendHeartbeats as agentHeartbeats } from '../../agent/io/heartbeats.ts'
 import { AgentLoop } from '../../agent/io/loop.ts'
@@ -45,6 +46,8 @@ export class WorldHost {
   /** Orders that its agents have taken on, and those that they have refused, in their order. */
   readonly applied: Pick<Order, 'epoch' | 'generation'>[] = []
   readonly refused: Pick<Order, 'epoch' | 'generation'>[] = []
+  /** What takes calls on it, as ADDRESS:PORT; a reboot of the instance does not shut it. */
+  readonly #open: Set<string>
   /** Its agent can be stopped for a while. */
   readonly freezer = new Freezer()
   readonly #around: Around
@@ -54,6 +57,7 @@ export class WorldHost {
   #signed: SignedBootstrap | undefined
   #cloudKey: string | undefined
   #end: End | undefined
+  #called: (at: string, from: string) => boolean = () => false
   #runs = 0
   #boots = 1
 
@@ -61,6 +65,7 @@ export class WorldHost {
     this.name = wish.name
     this.#around = around
     this.#watchdogMs = wish.watchdogMs
+    this.#open = around.open
     const { peers, pace } = around
     this.hypervisor = new FakeHypervisor({ peers, pace })
     this.storage = new FakeStorage(around.volumes)
@@ -142,6 +147,7 @@ export class WorldHost {
     const tasks = [
       loop.run(signal),
       ...(onlooker ? [onlooker.run(signal)] : []),
+      this.#gates(loop, clock).run(signal),
       ...(lease ? [lease.run(signal)] : []),
       hear({ mesh, loop: noting, relay, answer, briefed, ...given, log: silentLog }, signal),
       agentHeartbeats(
@@ -157,6 +163,27 @@ export class WorldHost {
       await Promise.all(tasks)
     }
     return seat.peer
+  }
+
+  #gates(loop: AgentLoop, clock: Clock): Gates {
+    return new Gates({
+      order: () => loop.desired?.order,
+      readiness: () => loop.readiness,
+      found: news => loop.takeGate(news),
+      call: async ({ address, port }) =>
+        this.#open.has(`${address}:${port}`) ? undefined : 'ECONNREFUSED',
+      phoneHome: called => {
+        this.#called = called
+        return { listen: async () => {} }
+      },
+      clock,
+      log: silentLog
+    })
+  }
+
+  /** An instance of this machine calls its host; says whether that was expected. */
+  phoneHome(at: string, from: string): boolean {
+    return this.#called(at, from)
   }
 
   #noteOrder(order: Order, loop: AgentLoop) {
@@ -226,6 +253,8 @@ export class WorldHost {
 export type Around = {
   readonly peers: Map<string, FakeHypervisor>
   readonly volumes: Map<string, StoredVolume>
+  /** What takes calls, as ADDRESS:PORT: addresses go with their instances. */
+  readonly open: Set<string>
   readonly pace: (moment: MigrationMoment) => Promise<void>
   readonly room: () => MachineRoom | undefined
 }

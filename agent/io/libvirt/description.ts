@@ -11,6 +11,9 @@ import { childOf, parseXml, type XmlElement } from '../xml.ts'
 /** The namespace of our own element in a domain's metadata. */
 export const metadataNamespace = 'https://remuda.dev/domain/1'
 
+/** The channel of QEMU's guest agent. */
+const guestAgentChannel = 'org.qemu.guest_agent.0'
+
 /** What of a domain only its XML says. */
 export type Description = {
   /** The text of our own metadata element; undefined: not ours. */
@@ -19,6 +22,8 @@ export type Description = {
   readonly vcpus: number
   /** The host's ends of its network interfaces. */
   readonly interfaces: readonly string[]
+  /** Whether a guest agent holds its end of the channel. */
+  readonly guestAgent: boolean
 }
 
 /** Reads a domain's XML as libvirt gives it. */
@@ -32,8 +37,15 @@ export function describeDomain(xml: string): Description {
     metadata: ownMetadata(domain),
     memoryMib: memory ? parseMib(memory.text + (memory.attributes['unit'] ?? 'KiB')) : 0,
     vcpus: Number(vcpu?.attributes['current'] ?? vcpu?.text ?? 1),
-    interfaces: interfaces.flatMap(card => childOf(card, 'target')?.attributes['dev'] ?? [])
+    interfaces: interfaces.flatMap(card => childOf(card, 'target')?.attributes['dev'] ?? []),
+    guestAgent: devices.some(device => device.name === 'channel' && isAgentThere(device))
   }
+}
+
+/** libvirt says so only of the channel by which it speaks to a guest agent. */
+function isAgentThere(channel: XmlElement): boolean {
+  const { name, state } = childOf(channel, 'target')?.attributes ?? {}
+  return name === guestAgentChannel && state === 'connected'
 }
 
 const ownMetadata = (domain: XmlElement): string | undefined =>

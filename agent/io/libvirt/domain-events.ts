@@ -1,7 +1,14 @@
 /** libvirt's messages about domains, in the words of the port. */
 import type { DomainEvent, Driver } from '../../core/ports.ts'
 import type { RemoteEvent } from './connection.ts'
-import { blockJobWords, eventId, ioErrorWords, lifecycleWords, watchdogWords } from './constants.ts'
+import {
+  agentStateWords,
+  blockJobWords,
+  eventId,
+  ioErrorWords,
+  lifecycleWords,
+  watchdogWords
+} from './constants.ts'
 import type { RemoteDomain } from './procedures.ts'
 import { formatUuid } from './uuid.ts'
 
@@ -33,6 +40,8 @@ function words({ name, body }: RemoteEvent): Words {
       return { dom: body.msg.dom, event: 'changed', detail: `memory ${body.msg.actual} KiB` }
     case 'domainEventCallbackTunable':
       return { dom: body.dom, event: 'changed', detail: 'tuning' }
+    case 'domainEventCallbackAgentLifecycle':
+      return { dom: body.dom, event: 'guest-agent', detail: agentStateWords(body.state) }
     case 'domainEventCallbackMetadataChange':
       return { dom: body.dom, event: 'changed', detail: 'metadata' }
     case 'domainEventCallbackDeviceAdded':

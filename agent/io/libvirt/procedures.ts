@@ -82,6 +82,12 @@ const domainEventCallbackBalloonChangeMsg = struct({
   callbackId: int,
   msg: domainEventBalloonChangeMsg
 })
+const domainEventCallbackAgentLifecycleMsg = struct({
+  callbackId: int,
+  dom: domain,
+  state: int,
+  reason: int
+})
 const domainEventCallbackDeviceAddedMsg = struct({ callbackId: int, dom: domain, devAlias: string })
 const domainEventCallbackDeviceRemovalFailedMsg = struct({
   callbackId: int,
@@ -364,6 +370,7 @@ export const events = {
   333: { name: 'domainEventCallbackDeviceRemoved', body: domainEventCallbackDeviceRemovedMsg },
   339: { name: 'domainEventBlockJob2', body: domainEventBlockJob2Msg },
   346: { name: 'domainEventCallbackTunable', body: domainEventCallbackTunableMsg },
+  348: { name: 'domainEventCallbackAgentLifecycle', body: domainEventCallbackAgentLifecycleMsg },
   354: { name: 'domainEventCallbackDeviceAdded', body: domainEventCallbackDeviceAddedMsg },
   363: { name: 'domainEventCallbackJobCompleted', body: domainEventCallbackJobCompletedMsg },
   367: {

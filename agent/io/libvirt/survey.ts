@@ -35,10 +35,11 @@ export async function readStats(survey: Survey): Promise<readonly DomainStats[]>
 }
 
 function toDomain({ driver }: Survey, { dom, state, reason }: Seen, known: Description): Domain {
-  const { metadata, memoryMib, vcpus } = known
+  const { metadata, memoryMib, vcpus, guestAgent } = known
   const uuid = formatUuid(dom.uuid)
   const words = stateWords(state, reason)
-  return { uuid, name: dom.name, driver, ...words, metadata, memoryMib, vcpus }
+  const agent = guestAgent ? { guestAgent } : {}
+  return { uuid, name: dom.name, driver, ...words, metadata, memoryMib, vcpus, ...agent }
 }
 
 const describe = ({ session }: Survey, dom: RemoteDomain): Promise<Description> =>
