@@ -35,8 +35,8 @@ import { AgentLoop } from './io/loop.ts'
 import { MigrationDoor } from './io/migration-door.ts'
 import { FlatNetworks } from './io/network/flat.ts'
 import { pagesOf } from './io/pages.ts'
-import { Probes } from './io/probes.ts'
 import { phoneHomeOver } from './io/phone-home.ts'
+import { Probes } from './io/probes.ts'
 import { rebooting } from './io/reboot.ts'
 import { remainsIn } from './io/remains.ts'
 import { SelfFence, type SelfFenceOptions } from './io/self-fence.ts'
@@ -136,10 +136,10 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen, lease } }, signal),
     lease.run(signal),
     probes.run(signal),
+    gatesOf(config, { loop, clock, log }).run(signal),
     joinIn(config, { ...ground, mesh, trust, host, hostname, clock, log }, signal)
   ]
   await untilOver(tasks, stop).finally(() => rm(readyFile, { force: true }))
-    gatesOf(config, { loop, clock, log }).run(signal),
 }
 
 async function untilOver(tasks: readonly Promise<void>[], stop: AbortController): Promise<void> {
@@ -287,11 +287,6 @@ function socketsOf({
   return { socketPaths: { qemu: [libvirtSocket], lxc: [libvirtSocket] } }
 }
 
-/** What ends this host when nobody hears it any more, where that is wished. */
-function leaseOf(
-  given: Pick<SelfFenceOptions, 'watchdog' | 'run' | 'clock' | 'log'> & {
-    readonly loop: () => AgentLoop
-  }
 /** Looks whether instances are ready; networks in a namespace are out of its sight. */
 function gatesOf(
   { netns }: AgentConfig,
@@ -309,6 +304,11 @@ function gatesOf(
   })
 }
 
+/** What ends this host when nobody hears it any more, where that is wished. */
+function leaseOf(
+  given: Pick<SelfFenceOptions, 'watchdog' | 'run' | 'clock' | 'log'> & {
+    readonly loop: () => AgentLoop
+  }
 ): SelfFence {
   const { loop, ...rest } = given
   return new SelfFence({

@@ -208,13 +208,13 @@ export function seedOf(
 ): Readonly<Record<string, string>> {
   const files = seedFiles(instance, {
     hostname,
+    home: homeOf(situation.order, instance),
     mtuOf: id => indexes.mtus.get(id) ?? mtuElse
   })
   if (instance.type === 'vm') return { ...files }
   const inTree = Object.entries(files).map(([name, text]) => [`${seedFolder}/${name}`, text])
   return Object.fromEntries(inTree)
 }
-    home: homeOf(situation.order, instance),
 
 function planOf(instance: OrderInstance, about: Surroundings): DomainPlan {
   const { order, host, memory } = about.situation

@@ -22,8 +22,8 @@ export const eventId = {
   blockJob2: 16,
   tunable: 17,
   deviceAdded: 19,
-  jobCompleted: 21,
   agentLifecycle: 18,
+  jobCompleted: 21,
   deviceRemovalFailed: 22,
   metadataChange: 23
 } as const
@@ -187,12 +187,12 @@ const blockJobStatuses = ['completed', 'failed', 'canceled', 'ready']
 export const blockJobWords = (type: number, status: number): string =>
   `block ${blockJobTypes[type] ?? 'job'} ${blockJobStatuses[status] ?? 'changed'}`
 
-const watchdogActions = ['none', 'pause', 'reset', 'poweroff', 'shutdown', 'debug', 'inject NMI']
 const agentStates = ['unknown', 'connected', 'disconnected']
 
 /** Says whether a guest agent has come or gone (virConnectDomainEventAgentLifecycleState). */
 export const agentStateWords = (state: number): string => agentStates[state] ?? 'unknown'
 
+const watchdogActions = ['none', 'pause', 'reset', 'poweroff', 'shutdown', 'debug', 'inject NMI']
 
 /** Says what the hypervisor did when a guest's watchdog fired (virDomainEventWatchdogAction). */
 export const watchdogWords = (action: number): string => watchdogActions[action] ?? 'unknown'
