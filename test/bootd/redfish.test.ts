@@ -4,8 +4,8 @@ import { isFault, sentence } from '#shared/fault.ts'
 import type { RedfishDevice as Model } from '#shared/model/fence.ts'
 import type { FenceDevice } from '../../bootd/core/ports.ts'
 import { RedfishDevice } from '../../bootd/io/fence/redfish.ts'
+import { RedfishBmc, type RedfishFaults } from '../../tools/lab/bmc/redfish-bmc.ts'
 import { fenceDeviceSuite } from '../contracts/fence-device.ts'
-import { RedfishBmc, type RedfishFaults } from '../world/redfish-bmc.ts'
 import { serviceCertificate } from '../world/redfish-certificate.ts'
 
 type Rig = AsyncDisposable & {

@@ -2,17 +2,17 @@
  * Power devices of Debian on loopback: OpenIPMI's baseboard controller, and net-snmp's agent as a
  * power strip of APC. The machine behind each is a file, which a script reads and writes.
  *
- *  - ipmi_sim has no sample configuration in Debian. It needs a folder for its state, `-n` for no
- *    console, and cipher suite 3: it refuses 17, which ipmitool would take by itself elsewhere.
+ *  - What ipmi_sim needs is in tools/lab/bmc/ipmi.ts.
  *  - snmpd passes a subtree of objects to a script, which is asked with -g, -n and -s. It has to
  *    say whose it is (sysObjectID), or the fence agent takes it for an unknown model.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { writeIpmiFiles } from '../../tools/lab/bmc/ipmi.ts'
 
 /** A service with its machines, until it is disposed of. */
 export type PowerService = AsyncDisposable & {
@@ -26,24 +26,6 @@ export const bmcUser = 'admin'
 export const bmcPassword = 'sesame-7f'
 /** Community of the power strip. */
 export const stripCommunity = 'stable-3c'
-
-const emulator = `mc_setbmc 0x20
-mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr
-sel_enable 0x20 1000 0x0a
-mc_enable 0x20
-`
-
-const lan = (folder: string, port: number): string => `name "machine"
-set_working_mc 0x20
-  startlan 1
-    addr 127.0.0.1 ${port}
-    priv_limit admin
-    allowed_auths_admin none md2 md5 straight
-    guid a123456789abcdefa123456789abcd02
-  endlan
-  chassis_control "${folder}/chassis"
-  user 2 true "${bmcUser}" "${bmcPassword}" admin 10 none md2 md5 straight
-`
 
 const chassis = `#!/bin/sh
 file=$(dirname "$0")/power1
@@ -65,12 +47,12 @@ esac
 /** A baseboard controller that speaks IPMI. */
 export async function startBmc(): Promise<PowerService> {
   const { folder, port } = await makePlace(1)
-  await mkdir(join(folder, 'state'))
-  await writeFile(join(folder, 'bmc.emu'), emulator)
-  await writeFile(join(folder, 'lan.conf'), lan(folder, port))
   await writeFile(join(folder, 'chassis'), chassis, { mode: 0o755 })
-  const files = ['-c', join(folder, 'lan.conf'), '-f', join(folder, 'bmc.emu')]
-  const child = await start('ipmi_sim', [...files, '-s', join(folder, 'state'), '-n'])
+  const [command = '', ...args] = await writeIpmiFiles({
+    ...{ folder, address: '127.0.0.1', port, user: bmcUser, password: bmcPassword },
+    chassis: join(folder, 'chassis')
+  })
+  const child = await start(command, args)
   return serviceOf({ folder, port, child })
 }
 

@@ -5,10 +5,11 @@ import { createResource, patchResource, readResource } from '../cli/api/resource
 import { ensureImages } from '../up/demo.ts'
 import { layoutOf } from '../up/layout.ts'
 import type { Say } from '../up/say.ts'
+import { bmcSecret, fenceDeviceOf, readBmcPassword } from './bmc/place.ts'
 import { folderOf } from './folder.ts'
 import { hostLinks } from './keeper/switch.ts'
 import type { Lab } from './lab.ts'
-import { lastOfInstances } from './plan.ts'
+import { bmcsOf, fencedBy, lastOfInstances } from './plan.ts'
 
 /** Images are built once for all labs of this checkout. */
 const imageFolder = join(import.meta.dirname, '../../node_modules/.cache/remuda-images')
@@ -38,17 +39,25 @@ export async function furnish(
     const path = folderOf(plan.folder).shared
     if (!isThere) await createResource(api, pool, { spec: { path, shared: true } })
   })
-  if (isFenced) await say.step('fence devices', () => giveSwitches(lab))
+  if (isFenced) {
+    await say.step('fence devices', async tell => tell(await giveDevices(lab)))
+  }
   await say.step('images', async tell => {
     await ensureImages(api, { ...layoutOf(plan.folder), images: imageFolder }, tell)
   })
 }
 
-/** Each host is fenced by the power switch that the keeper of the lab holds. */
-async function giveSwitches({ api, plan }: Lab): Promise<void> {
-  const { socket } = folderOf(plan.folder)
-  for (const { name } of plan.hosts) {
-    const fence = [{ devices: [{ type: 'lab', socket, host: name }] }]
-    await patchResource(api, { kind: 'host', name }, { spec: { fence } })
+/** Gives each host the device that cuts its power, and the cloud the password of those. */
+async function giveDevices({ api, plan }: Lab): Promise<string> {
+  if (bmcsOf(plan).length > 0) {
+    const body = { value: await readBmcPassword(plan.folder) }
+    const doing = `set secret ${bmcSecret}`
+    await api.ask({ method: 'PUT', path: `/v1/secrets/${bmcSecret}`, body, doing })
   }
+  for (const { name } of plan.hosts) {
+    const device = await fenceDeviceOf(plan, name, fencedBy(plan, name))
+    const spec = { fence: [{ devices: [device] }] }
+    await patchResource(api, { kind: 'host', name }, { spec })
+  }
+  return plan.hosts.map(({ name }) => `${name} ${fencedBy(plan, name)}`).join(', ')
 }

@@ -19,6 +19,9 @@ export const folderOf = (folder: string) => ({
   keeperLog: join(folder, 'keeper.log'),
   /** Name and password of the candidates at their ensemble. */
   ensembleSecret: join(folder, 'ensemble.secret'),
+  /** Password of the hosts' baseboard controllers, and the program behind them. */
+  bmcPassword: join(folder, 'bmc.secret'),
+  bmc: join(folder, 'bmc'),
   /** Signs the certificates of the hosts. */
   authority: join(folder, 'authority'),
   /** The daemons' programs. */
@@ -48,6 +51,8 @@ export function hostFolderOf(folder: string, host: string) {
     state: join(own, 'state'),
     zookeeper: join(own, 'zookeeper'),
     clock: join(own, 'clock'),
+    /** Of its baseboard controller: certificate, files and log. */
+    bmc: join(own, 'bmc'),
     /** Program by which the host has its own power cycled. */
     reboot: join(own, 'reboot')
   }

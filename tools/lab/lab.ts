@@ -10,7 +10,7 @@ import { askKeeper, statusOf } from './client.ts'
 import { adminSocketOf, hostFolderOf } from './folder.ts'
 import { enter, environmentOf } from './place.ts'
 import type { LabPlan } from './plan.ts'
-import type { Cut, DaemonName, LabStatus, Service } from './protocol.ts'
+import type { BmcManner, Cut, DaemonName, LabStatus, Service } from './protocol.ts'
 import { sweep } from './sweep.ts'
 
 /** What a program wrote and how it ended. */
@@ -74,8 +74,20 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Turns a host's power switch, and waits until it is so. */
-  async power(host: string, to: 'on' | 'off' | 'cycle'): Promise<void> {
-    await askKeeper(this.folder, { verb: 'power', host, to })
+  async power(
+    host: string,
+    to: 'on' | 'off' | 'cycle',
+    options: {
+      /** Its baseboard controller loses its power as well, until the host has it again. */
+      readonly withBmc?: boolean
+    } = {}
+  ): Promise<void> {
+    await askKeeper(this.folder, { verb: 'power', host, to, ...options })
+  }
+
+  /** Gives the baseboard controller of a host other manners. */
+  async bmc(host: string, manner: BmcManner): Promise<void> {
+    await askKeeper(this.folder, { verb: 'bmc', host, manner })
   }
 
   /** Stops a host, or one of its daemons, where it stands (SIGSTOP). */

@@ -13,6 +13,7 @@ import { startDaemon } from '#shared/daemon.ts'
 import { Fault, isFault } from '#shared/fault.ts'
 import { exists } from '#shared/files.ts'
 import { writePrivateFile } from '#shared/private-file.ts'
+import { isInstalled } from '#shared/process.ts'
 import { type JoinTokenContent, readJoinToken } from '#shared/wire/join-token.ts'
 import { joinFileOf, writeJoinFile } from '../../agent/io/join-file.ts'
 import { makeSay, type Say } from '../up/say.ts'
@@ -24,7 +25,7 @@ import { folderOf, hostFolderOf } from './folder.ts'
 import { fakeTimeLibrary } from './keeper/daemons.ts'
 import { boundVariable, keeperDaemon, keeperProgram } from './keeper-process.ts'
 import { Lab } from './lab.ts'
-import { isAlike, type LabPlan, type LabWish, membersOf, planLab } from './plan.ts'
+import { bmcsOf, isAlike, type LabPlan, type LabWish, membersOf, planLab } from './plan.ts'
 import { buildPrograms } from './programs.ts'
 import { readPlan, sweep } from './sweep.ts'
 
@@ -94,6 +95,12 @@ async function layGround(plan: LabPlan, say: Say): Promise<void> {
     throw new Fault('unavailable', 'cannot make a lab whose clocks can be moved', {
       reasons: [`${fakeTimeLibrary} is not there`],
       next: ['apt-get install libfaketime', 'or leave --clocks out']
+    })
+  }
+  if (bmcsOf(plan).length > 0 && !isInstalled('ipmi_sim')) {
+    throw new Fault('unavailable', 'cannot make a lab with baseboard controllers', {
+      reasons: ['ipmi_sim, which plays them, is not installed'],
+      next: ['apt-get install openipmi', 'or leave --bmc out']
     })
   }
   await mkdir(plan.folder, { recursive: true, mode: 0o755 })

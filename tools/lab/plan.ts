@@ -5,7 +5,8 @@
  * The hosts stand in two networks. In the first they and the operator's machine talk to each
  * other. The second is one segment over all hosts and carries the instances' networks, so that an
  * instance keeps its address wherever it runs. A switch joins the ports of each, and routes between
- * them and the machine.
+ * them and the machine. Baseboard controllers, in a lab that has them, are in a third, to which the
+ * switch routes as well: they are reached also from a host that is cut off from all others.
  */
 import { createHash } from 'node:crypto'
 import { type Cidr, contains, formatIpv4, overlaps, parseCidr } from '#shared/cidr.ts'
@@ -38,7 +39,16 @@ export type LabWish = {
   readonly clocks?: boolean
   /** Length of the sessions with the ensemble. Unit: ms. */
   readonly sessionMs?: number
+  /** By what hosts are fenced; with any but `lab` each has a baseboard controller as well. */
+  readonly bmc?: LabFencing | undefined
+  /** Range of the baseboard controllers' addresses, a /24. */
+  readonly management?: string | undefined
 }
+
+/** The lab's own switch, baseboard controllers by IPMI or by Redfish, or all three by turns. */
+export const labFencings = ['lab', 'ipmi', 'redfish', 'mixed'] as const
+/** One of them. */
+export type LabFencing = (typeof labFencings)[number]
 
 /** One host of a lab. */
 export type HostPlan = {
@@ -49,6 +59,8 @@ export type HostPlan = {
   readonly isCandidate: boolean
   /** Number of its ZooKeeper server; undefined: it runs none. */
   readonly server?: number
+  /** Address of its baseboard controller; undefined: it has none. */
+  readonly bmc?: string
 }
 
 /** A lab as it is to be. */
@@ -58,6 +70,9 @@ export type LabPlan = {
   readonly folder: string
   readonly subnet: { readonly cidr: string; readonly router: string; readonly outside: string }
   readonly instances: { readonly cidr: string; readonly router: string }
+  /** Of the baseboard controllers; undefined: there are none. */
+  readonly management?: { readonly cidr: string; readonly router: string }
+  readonly fencing: LabFencing
   readonly hosts: readonly HostPlan[]
   readonly outside: boolean
   readonly kvm: boolean
@@ -71,20 +86,29 @@ export type LabPlan = {
 export const membersOf = ({ hosts }: LabPlan) =>
   hosts.flatMap(({ server, address }) => (server === undefined ? [] : [{ id: server, address }]))
 
+/** Baseboard controllers of a lab, by their hosts. */
+export const bmcsOf = ({ hosts }: LabPlan) =>
+  hosts.flatMap(({ name: host, bmc: address }) =>
+    address === undefined ? [] : [{ host, address }]
+  )
+
+/** By what a host of a lab is fenced. */
+export function fencedBy({ fencing, hosts }: LabPlan, host: string): Exclude<LabFencing, 'mixed'> {
+  if (fencing !== 'mixed') return fencing
+  const turns = ['ipmi', 'redfish', 'lab'] as const
+  return turns[hosts.findIndex(({ name }) => name === host) % turns.length]!
+}
+
 /** Works a lab out. Fault `invalid` says what of the wish cannot be. */
 export function planLab(wish: LabWish): LabPlan {
-  const { folder, hosts: count, solo = false, sessionMs = 4_000 } = wish
+  const { folder, hosts: count, solo = false, sessionMs = 4_000, bmc: fencing = 'lab' } = wish
   if (!Number.isInteger(count) || count < 1 || count > hostsMax) {
     throw new Fault('invalid', `cannot make a lab of ${count} hosts: it takes 1 to ${hostsMax}`)
   }
   const subnet = readRange(wish.subnet ?? '10.77.0.0/24', { least: 24, most: 24 })
   const instances = readRange(wish.instances ?? '10.78.0.0/16', { least: 8, most: 24 })
-  if (overlaps(subnet, instances)) {
-    throw new Fault('invalid', 'cannot make a lab whose hosts and instances share addresses', {
-      reasons: [`${writeRange(subnet)} and ${writeRange(instances)} overlap`],
-      next: ['name other ranges with --subnet and --instances']
-    })
-  }
+  const management = readRange(wish.management ?? '10.79.0.0/24', { least: 24, most: 24 })
+  refuseShared([subnet, instances, ...(fencing === 'lab' ? [] : [management])])
   const candidates = solo || count < candidatesMax ? 1 : candidatesMax
   return {
     tag: tagOf(folder),
@@ -95,17 +119,33 @@ export function planLab(wish: LabWish): LabPlan {
       outside: formatIpv4(subnet.last - 2)
     },
     instances: { cidr: writeRange(instances), router: formatIpv4(instances.last - 1) },
+    ...(fencing !== 'lab' && {
+      management: { cidr: writeRange(management), router: formatIpv4(management.last - 1) }
+    }),
+    fencing,
     hosts: Array.from({ length: count }, (_, index) => ({
       name: `h${index + 1}`,
       address: formatIpv4(subnet.first + index + 1),
       uuid: uuidOf(`h${index + 1}`),
       isCandidate: index < candidates,
-      ...(candidates > 1 && index < candidates && { server: index + 1 })
+      ...(candidates > 1 && index < candidates && { server: index + 1 }),
+      ...(fencing !== 'lab' && { bmc: formatIpv4(management.first + index + 1) })
     })),
     outside: wish.outside ?? true,
     kvm: wish.kvm ?? false,
     clocks: wish.clocks ?? false,
     sessionMs
+  }
+}
+
+function refuseShared(ranges: readonly Cidr[]): void {
+  for (const [index, one] of ranges.entries()) {
+    const other = ranges.slice(0, index).find(before => overlaps(before, one))
+    if (other === undefined) continue
+    throw new Fault('invalid', 'cannot make a lab whose hosts and instances share addresses', {
+      reasons: [`${writeRange(other)} and ${writeRange(one)} overlap`],
+      next: ['name other ranges with --subnet, --instances and --management']
+    })
   }
 }
 

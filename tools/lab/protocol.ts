@@ -24,6 +24,14 @@ export const services = ['zookeeper', 'ensemble', 'agents', 'api'] as const
 /** One of them. */
 export type Service = (typeof services)[number]
 
+/**
+ * Manners of a baseboard controller: `slow` answers a second later, and switches after some more;
+ * `lying` says that it has switched, and has not; `dead` is not heard any more.
+ */
+export const bmcManners = ['ok', 'slow', 'lying', 'dead'] as const
+/** One of them. */
+export type BmcManner = (typeof bmcManners)[number]
+
 /** What a lab's hosts cannot say to each other. */
 export type Cut =
   /** Nothing passes from one group to another, in both directions or only from earlier to later. */
@@ -37,7 +45,14 @@ export type Slowness = { readonly delayMs: number; readonly loss: number }
 /** One thing to do. */
 export type Ask =
   | { readonly verb: 'status' }
-  | { readonly verb: 'power'; readonly host: string; readonly to?: 'on' | 'off' | 'cycle' }
+  | {
+      readonly verb: 'power'
+      readonly host: string
+      readonly to?: 'on' | 'off' | 'cycle'
+      /** Its baseboard controller loses its power as well, until the host has it again. */
+      readonly withBmc?: boolean
+    }
+  | { readonly verb: 'bmc'; readonly host: string; readonly manner: BmcManner }
   | { readonly verb: 'pause' | 'resume'; readonly host: string; readonly daemon?: DaemonName }
   | { readonly verb: 'start' | 'stop' | 'kill'; readonly host: string; readonly daemon: DaemonName }
   | { readonly verb: 'cut'; readonly cut: Cut }
@@ -83,6 +98,12 @@ export type HostStatus = {
   readonly bootId?: string
   readonly clockMs: number
   readonly slow?: Slowness
+  /** Its baseboard controller, in a lab that has them. */
+  readonly bmc?: {
+    readonly address: string
+    readonly manner: BmcManner
+    readonly power: 'on' | 'off'
+  }
   readonly daemons: readonly DaemonStatus[]
 }
 

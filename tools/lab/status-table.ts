@@ -4,7 +4,9 @@ import type { Colour, Paint } from '../cli/terminal.ts'
 import type { Seen } from './look.ts'
 import type { Cut, DaemonStatus, HostStatus } from './protocol.ts'
 
-const columns = ['HOST', 'ADDRESS', 'POWER', 'DAEMONS', 'CANDIDATE', 'CLOUD', 'INSTANCES', 'LINKS']
+const columns = [
+  ...['HOST', 'ADDRESS', 'POWER', 'BMC', 'DAEMONS', 'CANDIDATE', 'CLOUD', 'INSTANCES', 'LINKS']
+]
 
 /** Writes what was seen of a lab. */
 export function describeStatus(
@@ -42,12 +44,20 @@ function rowOf(host: HostStatus, { candidates, phases, instances }: Seen): reado
     { text: host.name },
     { text: host.address },
     { text: power, colour: colours[power]! },
+    bmcCell(host),
     { text: host.daemons.map(writeDaemon).join(' ') },
     { text: stands ?? '', ...(stands === 'leads' && { colour: 'green' as const }) },
     { text: phase, ...(phase === 'online' && { colour: 'green' as const }) },
     { text: String(instances[host.name] ?? 0) },
     { text: host.slow ? `+${host.slow.delayMs} ms, ${host.slow.loss * 100} % lost` : '' }
   ]
+}
+
+/** Where there are none the cell is empty. */
+function bmcCell({ bmc }: HostStatus): Cell {
+  if (bmc === undefined) return { text: '' }
+  const text = bmc.power === 'off' ? 'no power' : bmc.manner
+  return { text, ...(text !== 'ok' && { colour: 'yellow' as const }) }
 }
 
 /** One that runs well is its name alone. */

@@ -47,9 +47,9 @@ export async function sweep(folder: string): Promise<boolean> {
 async function removeFolder(folder: string): Promise<void> {
   const { plan, ...paths } = folderOf(folder)
   const { socket, keeperRecord, keeperReady, keeperLog, programs, shared, hosts } = paths
-  const { authority, ensembleSecret } = paths
-  const files = [socket, keeperReady, keeperRecord, keeperLog, ensembleSecret, authority]
-  for (const path of [...files, programs, shared, hosts]) {
+  const { authority, ensembleSecret, bmcPassword, bmc } = paths
+  const files = [socket, keeperReady, keeperRecord, keeperLog, ensembleSecret, authority, bmc]
+  for (const path of [...files, bmcPassword, programs, shared, hosts]) {
     await rm(path, { recursive: true, force: true })
   }
   await rm(plan, { force: true })

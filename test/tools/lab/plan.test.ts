@@ -2,7 +2,14 @@ import test from 'ava'
 import { isFault } from '#shared/fault.ts'
 import { labDefault } from '../../../tools/lab/folder.ts'
 import { daemonsOf } from '../../../tools/lab/keeper/daemons.ts'
-import { isAlike, type LabWish, membersOf, planLab } from '../../../tools/lab/plan.ts'
+import {
+  bmcsOf,
+  fencedBy,
+  isAlike,
+  type LabWish,
+  membersOf,
+  planLab
+} from '../../../tools/lab/plan.ts'
 
 const folder = '/somewhere/lab'
 
@@ -36,6 +43,24 @@ for (const wish of [{ hosts: 1 }, { hosts: 2 }, { hosts: 3, solo: true }]) {
   })
 }
 
+test('with baseboard controllers each host has one, in a network of its own', t => {
+  const plan = planLab({ folder, hosts: 4, bmc: 'mixed' })
+  t.deepEqual(
+    bmcsOf(plan).map(({ host, address }) => [host, address, fencedBy(plan, host)]),
+    [
+      ['h1', '10.79.0.1', 'ipmi'],
+      ['h2', '10.79.0.2', 'redfish'],
+      ['h3', '10.79.0.3', 'lab'],
+      ['h4', '10.79.0.4', 'ipmi']
+    ]
+  )
+  t.is(plan.management?.router, '10.79.0.254')
+  const plain = planLab({ folder, hosts: 4 })
+  t.deepEqual(bmcsOf(plain), [])
+  t.is(fencedBy(plain, 'h4'), 'lab')
+  t.is(plain.management, undefined)
+})
+
 const refusals: readonly (readonly [Partial<LabWish>, RegExp])[] = [
   [{ hosts: 0 }, /a lab of 0 hosts: it takes 1 to 32/],
   [{ hosts: 33 }, /a lab of 33 hosts/],
@@ -43,7 +68,8 @@ const refusals: readonly (readonly [Partial<LabWish>, RegExp])[] = [
   [{ subnet: '10.77.0.0/16' }, /cannot use 10.77.0.0\/16/],
   [{ subnet: '10.77.0.1/24' }, /cannot use 10.77.0.1\/24/],
   [{ subnet: 'here' }, /cannot use here/],
-  [{ instances: '10.0.0.0/8' }, /whose hosts and instances share addresses/]
+  [{ instances: '10.0.0.0/8' }, /whose hosts and instances share addresses/],
+  [{ bmc: 'ipmi', subnet: '10.79.0.0/24' }, /share addresses/]
 ]
 
 for (const [wish, message] of refusals) {

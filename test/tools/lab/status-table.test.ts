@@ -32,3 +32,16 @@ test('while one leads, the table alone says so', t => {
   t.regex(text, /^h2 .* leads /m)
   t.notRegex(text, /no controller/)
 })
+
+test('manners of baseboard controllers are told where there are any', t => {
+  const bmc = { address: '10.79.0.2', manner: 'lying', power: 'on' } as const
+  const hosts = [
+    host('h1'),
+    { ...host('h2'), bmc },
+    { ...host('h3'), bmc: { ...bmc, power: 'off' } }
+  ]
+  const status = { ...seen.status, hosts: hosts as readonly HostStatus[] }
+  const text = describeStatus({ ...seen, status }, { paint })
+  t.regex(text, /^h2 +10\.77\.0\.2 +on +lying /m)
+  t.regex(text, /^h3 +10\.77\.0\.3 +on +no power /m)
+})

@@ -37,11 +37,28 @@ const up: Command = {
     { name: 'subnet', type: 'text', value: 'CIDR', doc: 'Addresses of hosts, a /24.' },
     { name: 'instances', type: 'text', value: 'CIDR', doc: 'Addresses of instances.' },
     { name: 'kvm', type: 'flag', doc: "Shows the machine's /dev/kvm to the hosts." },
+    {
+      name: 'bmc',
+      type: 'text',
+      value: 'TYPE',
+      words: ['lab', 'ipmi', 'redfish', 'mixed'],
+      default: 'lab',
+      doc:
+        'By what hosts are fenced: a switch of the lab, or baseboard controllers that speak IPMI ' +
+        'and Redfish; mixed: all three by turns.'
+    },
+    {
+      name: 'management',
+      type: 'text',
+      value: 'CIDR',
+      doc: 'Addresses of baseboard controllers, a /24.'
+    },
     { name: 'clocks', type: 'flag', doc: 'Lets wall clocks be moved; needs libfaketime.' }
   ],
   examples: [
     { line: 'remuda lab up', doc: 'three hosts' },
-    { line: 'remuda lab up --hosts 2 --solo', doc: 'quicker: one controller that stays' }
+    { line: 'remuda lab up --hosts 2 --solo', doc: 'quicker: one controller that stays' },
+    { line: 'remuda lab up --hosts 5 --bmc ipmi', doc: 'each with a controller to fence it by' }
   ],
   run: () => import('../run/lab-up.ts').then(module => module.labUp)
 }
@@ -90,11 +107,37 @@ const power: Command = {
     { name: 'SWITCH', doc: 'on, off or cycle.', words: ['on', 'off', 'cycle'] },
     { ...host, many: true }
   ],
+  options: [
+    {
+      name: 'with-bmc',
+      type: 'flag',
+      doc: 'With off: its baseboard controller is fed by the same plug.'
+    }
+  ],
   examples: [
     { line: 'remuda lab power off h2', doc: 'pulls the plug' },
     { line: 'remuda lab power on h2', doc: 'it boots, with a new boot id' }
   ],
   run: () => import('../run/lab-faults.ts').then(module => module.labPower)
+}
+
+const bmc: Command = {
+  noun: 'lab',
+  verb: 'bmc',
+  doc: 'Gives the baseboard controller of a host other manners.',
+  details: [
+    'slow answers a second later and switches after some more; lying says that it has switched, ' +
+      'and has not; dead is not heard any more. Only in a lab that was made with --bmc.'
+  ],
+  positionals: [
+    host,
+    { name: 'MANNER', doc: 'ok, slow, lying or dead.', words: ['ok', 'slow', 'lying', 'dead'] }
+  ],
+  examples: [
+    { line: 'remuda lab bmc h2 dead', doc: 'an alarm, and nothing to fence h2 by' },
+    { line: 'remuda lab bmc h2 ok', doc: 'it answers again' }
+  ],
+  run: () => import('../run/lab-faults.ts').then(module => module.labBmc)
 }
 
 const pause = (verb: 'pause' | 'resume', doc: string): Command => ({
@@ -138,6 +181,7 @@ export const lab: Noun = {
       run: () => import('../run/lab.ts').then(module => module.labStatus)
     },
     power,
+    bmc,
     partition,
     {
       noun: 'lab',

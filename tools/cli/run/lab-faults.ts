@@ -1,6 +1,6 @@
 import { parseMs } from '#shared/units.ts'
 import { askKeeper } from '../../lab/client.ts'
-import type { Cut, DaemonName, Service } from '../../lab/protocol.ts'
+import type { BmcManner, Cut, DaemonName, Service } from '../../lab/protocol.ts'
 import type { Run } from '../command.ts'
 import { UsageFault } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
@@ -11,12 +11,26 @@ export async function labPower(invocation: Invocation): Promise<void> {
   const { given } = invocation
   const to = given.positional('SWITCH') as 'on' | 'off' | 'cycle'
   const folder = labFolderOf(invocation)
+  const withBmc = given.flag('with-bmc')
+  if (withBmc && to !== 'off') {
+    throw new UsageFault('cannot use --with-bmc: it goes with off alone', {
+      next: ['whoever is switched on has all power again']
+    })
+  }
   await Promise.all(
     given.positionals('HOST').map(async host => {
-      await askKeeper(folder, { verb: 'power', host, to })
+      await askKeeper(folder, { verb: 'power', host, to, ...(withBmc && { withBmc }) })
       invocation.note(`${host} is ${to === 'cycle' ? 'on again' : to}\n`)
     })
   )
+}
+
+/** Gives a baseboard controller other manners. */
+export async function labBmc(invocation: Invocation): Promise<void> {
+  const host = invocation.given.positional('HOST')!
+  const manner = invocation.given.positional('MANNER') as BmcManner
+  await askKeeper(labFolderOf(invocation), { verb: 'bmc', host, manner })
+  invocation.note(`the baseboard controller of ${host} is ${manner}\n`)
 }
 
 /** Cuts groups off from each other, or hosts from a service. */

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { Fault } from '#shared/fault.ts'
-import type { LabWish } from '../../lab/plan.ts'
+import type { LabFencing, LabWish } from '../../lab/plan.ts'
 import type { Invocation } from '../invocation.ts'
 import { labFolderOf } from './lab.ts'
 
@@ -17,7 +17,9 @@ export async function labUp(invocation: Invocation): Promise<number> {
     instances: given.text('instances'),
     solo: given.flag('solo'),
     kvm: given.flag('kvm'),
-    clocks: given.flag('clocks')
+    clocks: given.flag('clocks'),
+    bmc: given.text('bmc') as LabFencing | undefined,
+    management: given.text('management')
   }
   if (process.getuid?.() !== 0) {
     throw new Fault('forbidden', 'cannot make a lab: it needs root', {

@@ -61,7 +61,7 @@ export class Cgroup {
   async remove(): Promise<void> {
     const until = performance.now() + emptyMsMax
     for (;;) {
-      for (const pid of await this.#members()) kill(pid)
+      for (const pid of await this.members()) kill(pid)
       if (await exists(this.#folders[0]!)) await this.freeze(false).catch(() => {})
       const left = await Promise.all(this.#folders.map(removeTree))
       if (left.every(gone => gone) || performance.now() > until) return
@@ -69,7 +69,8 @@ export class Cgroup {
     }
   }
 
-  async #members(): Promise<ReadonlySet<number>> {
+  /** Processes that are in it, and in those below. */
+  async members(): Promise<ReadonlySet<number>> {
     const pids = new Set<number>()
     for (const folder of this.#folders) {
       for (const each of await foldersBelow(folder)) {

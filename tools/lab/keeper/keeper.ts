@@ -5,6 +5,7 @@ import { makeAuthority } from '../certificates.ts'
 import { folderOf } from '../folder.ts'
 import type { LabPlan } from '../plan.ts'
 import type { Ask, Cut, LabStatus } from '../protocol.ts'
+import { Bmcs } from './bmcs.ts'
 import { hierarchies } from './cgroups.ts'
 import { LabHost } from './host.ts'
 import { Switch } from './switch.ts'
@@ -14,13 +15,22 @@ export class Keeper implements AsyncDisposable {
   readonly #plan: LabPlan
   readonly #switch: Switch
   readonly #hosts: ReadonlyMap<string, LabHost>
+  readonly #bmcs: Bmcs | undefined
   readonly #lanes = new Map<string, Promise<unknown>>()
   #cuts: readonly Cut[] = []
 
-  private constructor(plan: LabPlan, wires: Switch, hosts: ReadonlyMap<string, LabHost>) {
+  private constructor(
+    plan: LabPlan,
+    parts: {
+      readonly wires: Switch
+      readonly hosts: ReadonlyMap<string, LabHost>
+      readonly bmcs: Bmcs | undefined
+    }
+  ) {
     this.#plan = plan
-    this.#switch = wires
-    this.#hosts = hosts
+    this.#switch = parts.wires
+    this.#hosts = parts.hosts
+    this.#bmcs = parts.bmcs
   }
 
   /** Makes the switch and what the hosts have on disk; their power is off. */
@@ -36,7 +46,8 @@ export class Keeper implements AsyncDisposable {
       })
     )
     for (const host of hosts.values()) await host.prepare()
-    return new Keeper(plan, wires, hosts)
+    const bmcs = await Bmcs.open(plan, wires.pid)
+    return new Keeper(plan, { wires, hosts, bmcs })
   }
 
   get status(): LabStatus {
@@ -45,7 +56,8 @@ export class Keeper implements AsyncDisposable {
       switchPid: this.#switch.pid,
       hosts: [...this.#hosts.values()].map(({ status }) => {
         const slow = this.#switch.slownessOf(status.name)
-        return { ...status, ...(slow && { slow }) }
+        const bmc = this.#bmcs?.of(status.name)
+        return { ...status, ...(slow && { slow }), ...(bmc && { bmc }) }
       }),
       cuts: this.#cuts
     }
@@ -58,6 +70,8 @@ export class Keeper implements AsyncDisposable {
         return this.status
       case 'power':
         return await this.#power(ask)
+      case 'bmc':
+        return await this.#bmc(ask)
       case 'pause':
       case 'resume':
         return await this.#pause(ask)
@@ -81,9 +95,12 @@ export class Keeper implements AsyncDisposable {
     }
   }
 
-  async #power({ host: name, to }: Extract<Ask, { verb: 'power' }>) {
+  async #power({ host: name, to, withBmc }: Extract<Ask, { verb: 'power' }>) {
     const host = this.#host(name)
+    if (withBmc) this.#bmcsOf(name)
     return await this.#lane(name, async () => {
+      if (to === 'on' || to === 'cycle') await this.#bmcs?.setPower(name, 'on')
+      if (to === 'off' && withBmc) await this.#bmcs?.setPower(name, 'off')
       if (to === 'off' || to === 'cycle') await host.off()
       if (to === 'on' || to === 'cycle') {
         await host.on()
@@ -91,6 +108,23 @@ export class Keeper implements AsyncDisposable {
       }
       return { power: host.status.power }
     })
+  }
+
+  async #bmc({ host: name, manner }: Extract<Ask, { verb: 'bmc' }>) {
+    await this.#bmcsOf(name).setManner(name, manner)
+  }
+
+  /** The controllers, which are there when that of this host is. */
+  #bmcsOf(name: string): Bmcs {
+    checkHosts(this.#hosts, [name])
+    if (this.#bmcs) return this.#bmcs
+    throw new Fault(
+      'unavailable',
+      `cannot reach the baseboard controller of ${name}: it has none`,
+      {
+        next: ['make the lab anew with remuda lab up --bmc ipmi, redfish or mixed']
+      }
+    )
   }
 
   async #pause({ verb, host: name, daemon }: Extract<Ask, { verb: 'pause' | 'resume' }>) {
@@ -177,6 +211,7 @@ export class Keeper implements AsyncDisposable {
     await Promise.all(
       [...this.#hosts].map(([name, host]) => this.#lane(name, async () => await host.off()))
     )
+    await this.#bmcs?.[Symbol.asyncDispose]()
     await this.#switch[Symbol.asyncDispose]()
   }
 }

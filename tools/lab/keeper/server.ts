@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { Fault, sentence } from '#shared/fault.ts'
-import { type Ask, daemonNames, type Reply, services } from '../protocol.ts'
+import { type Ask, bmcManners, daemonNames, type Reply, services } from '../protocol.ts'
 
 /** Longer lines are no asks of ours. */
 const lineCharsMax = 64 * 1024
@@ -82,7 +82,12 @@ const optional =
 const shapes: Readonly<Record<Ask['verb'], Readonly<Record<string, (value: unknown) => boolean>>>> =
   {
     status: {},
-    power: { host: isText, to: optional(isOneOf(['on', 'off', 'cycle'])) },
+    power: {
+      host: isText,
+      to: optional(isOneOf(['on', 'off', 'cycle'])),
+      withBmc: optional(value => typeof value === 'boolean')
+    },
+    bmc: { host: isText, manner: isOneOf(bmcManners) },
     pause: { host: isText, daemon: optional(isOneOf(daemonNames)) },
     resume: { host: isText, daemon: optional(isOneOf(daemonNames)) },
     start: { host: isText, daemon: isOneOf(daemonNames) },

@@ -11,15 +11,15 @@ import { type Cidr, overlaps, parseCidr } from '#shared/cidr.ts'
 import { Fault } from '#shared/fault.ts'
 import { exists } from '#shared/files.ts'
 import { run } from '#shared/process.ts'
-import type { HostPlan, LabPlan } from '../plan.ts'
+import { bmcsOf, type HostPlan, type LabPlan } from '../plan.ts'
 import type { Cut, Slowness } from '../protocol.ts'
 import { hostRules, isServiceCut, switchRules } from './cuts.ts'
 import { linksOf, SlowLines } from './slow-line.ts'
 
 const deadlineMs = 20_000
 
-/** Bridges of the switch: of the hosts and of the instances. */
-const bridges = { hosts: 'lab0', instances: 'net0' } as const
+/** Bridges of the switch: of the hosts, of the instances, and of baseboard controllers. */
+const bridges = { hosts: 'lab0', instances: 'net0', management: 'bmc0' } as const
 
 /** They would change with their ports, and hosts miss their router, if they were not said. */
 const macs = { hosts: '02:fe:00:00:00:01', instances: '02:fe:00:00:00:02' } as const
@@ -184,6 +184,7 @@ export class Switch implements AsyncDisposable {
       `link set dev ${bridges.hosts} up`,
       `link set dev ${bridges.instances} up`
     ])
+    await this.#addManagement()
     await this.run(['tee', '/proc/sys/net/ipv4/ip_forward'], '1\n')
     // The bridges of slow lines have no address, and must not answer for one of another bridge.
     await this.run(['tee', '/proc/sys/net/ipv4/conf/all/arp_ignore'], '1\n')
@@ -201,6 +202,20 @@ export class Switch implements AsyncDisposable {
       ])
     })
     await this.#ip([`link set dev outside master ${bridges.hosts}`, 'link set dev outside up'])
+  }
+
+  /** Baseboard controllers stand at the switch itself: no cut between hosts cuts them off. */
+  async #addManagement(): Promise<void> {
+    const { management } = this.#plan
+    if (management === undefined) return
+    const { prefix } = parseCidr(management.cidr)!
+    const addresses = [management.router, ...bmcsOf(this.#plan).map(({ address }) => address)]
+    const dev = bridges.management
+    await this.#ip([
+      `link add name ${dev} type bridge forward_delay 0`,
+      ...addresses.map(address => `address add ${address}/${prefix} dev ${dev}`),
+      `link set dev ${dev} up`
+    ])
   }
 
   #ip(batch: readonly string[]) {

@@ -1,12 +1,31 @@
 /**
- * A Redfish service on loopback that behaves as the schema says, or as services in the field do.
- * Written after DSP0266 and the schemas ComputerSystem, SessionService and Task.
+ * A Redfish service that behaves as the schema says, or as services in the field do. Written after
+ * DSP0266 and the schemas ComputerSystem, SessionService and Task. What it switches is given: a
+ * machine that is only remembered, or a host of a lab.
  */
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import type { Certificate } from './redfish-certificate.ts'
+
+/** What a service shows that it is who it is. PEM. */
+export type ServiceCertificate = { readonly key: string; readonly certificate: string }
+
+/** What is behind a service. */
+export type Machine = {
+  readonly isRunning: () => Promise<boolean>
+  readonly switch: (to: boolean) => Promise<void>
+}
+
+/** Where a service listens, who may use it, and what is behind it. */
+export type RedfishPlace = ServiceCertificate & {
+  /** Loopback, and any free port, when left out. */
+  readonly address?: string
+  readonly port?: number
+  readonly password?: string
+  /** Left out: a machine that is only remembered. */
+  readonly machine?: Machine
+}
 
 /** How a service misbehaves, or does what others do not. */
 export type RedfishFaults = {
@@ -43,6 +62,10 @@ type Answer = {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+/** So many sessions are open at once, and so many requests remembered. */
+const sessionsMax = 32
+const requestsMax = 1_000
+
 const root = '/redfish/v1'
 const sessionsPath = `${root}/SessionService/Sessions`
 const systemsPath = `${root}/Systems`
@@ -51,32 +74,49 @@ const resetPath = (id: string) => `${systemsPath}/${id}/Actions/ComputerSystem.R
 /** The service, with the machine that it switches. */
 export class RedfishBmc implements AsyncDisposable {
   readonly user = 'admin'
-  readonly password = 'sesame-7f'
+  readonly password: string
   readonly faults: RedfishFaults = {}
   /** Ids of its systems; the machine is the first. */
   readonly systems: string[] = ['1']
+  /** What is remembered of a machine, where no other one is behind it. */
   isRunning = true
-  /** Requests so far: method and path. */
+  /** The latest requests: method and path. */
   readonly requests: string[] = []
   readonly sessions = new Map<string, string>()
   readonly #server: Server
+  readonly #machine: Machine
+  #sessionCount = 0
   #between = 0
   #taskLooks = 0
 
-  private constructor({ key, certificate }: Certificate) {
+  private constructor({ key, certificate, password, machine }: RedfishPlace) {
+    this.password = password ?? 'sesame-7f'
+    this.#machine = machine ?? {
+      isRunning: async () => this.isRunning,
+      switch: async to => {
+        this.isRunning = to
+      }
+    }
     this.#server = createServer({ key, cert: certificate }, (request, response) => {
-      void this.#serve(request, response)
+      this.#serve(request, response).catch(() => response.destroy()) // whoever asked has gone
     })
+    this.#server.on('tlsClientError', () => {})
   }
 
-  static async start(certificate: Certificate): Promise<RedfishBmc> {
-    const bmc = new RedfishBmc(certificate)
-    await new Promise<void>(resolve => bmc.#server.listen(0, '127.0.0.1', resolve))
+  /** Listens until it is disposed of. */
+  static async start(place: RedfishPlace): Promise<RedfishBmc> {
+    const bmc = new RedfishBmc(place)
+    const { address = '127.0.0.1', port = 0 } = place
+    await new Promise<void>((resolve, reject) => {
+      bmc.#server.once('error', reject)
+      bmc.#server.listen(port, address, resolve)
+    })
     return bmc
   }
 
   get url(): string {
-    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    const { address, port } = this.#server.address() as AddressInfo
+    return `https://${address}:${port}`
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -85,19 +125,20 @@ export class RedfishBmc implements AsyncDisposable {
     const path = new URL(request.url!, this.url).pathname.replace(/\/+$/, '')
     const method = request.method!
     this.requests.push(`${method} ${path}`)
+    if (this.requests.length > requestsMax) this.requests.shift()
     if (this.faults.silent) return
     const text = Buffer.concat(chunks).toString('utf8')
     const body = text === '' ? {} : (JSON.parse(text) as Body)
-    const { status, body: said, headers } = this.#answer(request, { method, path, body })
+    const { status, body: said, headers } = await this.#answer(request, { method, path, body })
     const isPage = this.faults.page && method === 'GET'
     response.writeHead(status, { 'content-type': 'application/json', ...headers })
     response.end(isPage ? '<html>' : said && JSON.stringify(said))
   }
 
-  #answer(
+  async #answer(
     request: IncomingMessage,
     ask: { readonly method: string; readonly path: string; readonly body: Body }
-  ): Answer {
+  ): Promise<Answer> {
     const { method, path, body } = ask
     if ((this.faults.busy ?? 0) > 0) {
       this.faults.busy! -= 1
@@ -115,8 +156,10 @@ export class RedfishBmc implements AsyncDisposable {
       return { status: 204 }
     }
     if (path === `${root}/TaskService/Tasks/1`) return this.#task()
-    if (method === 'GET') return this.#show(path)
-    if (method === 'POST' && path === resetPath(this.systems[0]!)) return this.#reset(request, body)
+    if (method === 'GET') return await this.#show(path)
+    if (method === 'POST' && path === resetPath(this.systems[0]!)) {
+      return await this.#reset(request, body)
+    }
     return refusal(404, 'ResourceMissing', 'there is no such thing')
   }
 
@@ -124,9 +167,12 @@ export class RedfishBmc implements AsyncDisposable {
     if (body['UserName'] !== this.user || body['Password'] !== this.password) {
       return refusal(401, 'InsufficientPrivilege', 'user or password is wrong')
     }
-    const id = String(this.sessions.size + 1)
+    this.#sessionCount += 1
+    const id = String(this.#sessionCount)
     const token = randomBytes(8).toString('hex')
     this.sessions.set(id, token)
+    const [oldest] = this.sessions.keys()
+    if (this.sessions.size > sessionsMax && oldest !== undefined) this.sessions.delete(oldest)
     const place = `${sessionsPath}/${id}`
     return { status: 201, body: { Id: id }, headers: { 'x-auth-token': token, location: place } }
   }
@@ -146,7 +192,7 @@ export class RedfishBmc implements AsyncDisposable {
     }
   }
 
-  #show(path: string): Answer {
+  async #show(path: string): Promise<Answer> {
     if (path === systemsPath) {
       const Members = this.systems.map(id => ({ '@odata.id': `${systemsPath}/${id}` }))
       return { status: 200, body: { Members, 'Members@odata.count': Members.length } }
@@ -155,10 +201,11 @@ export class RedfishBmc implements AsyncDisposable {
     if (path !== `${systemsPath}/${id}` || !this.systems.includes(id)) {
       return refusal(404, 'ResourceMissing', 'there is no such thing')
     }
+    const isRunning = await this.#machine.isRunning()
     const body = {
       '@odata.id': path,
       Id: id,
-      PowerState: id === this.systems[0] ? this.#powerState() : 'On',
+      PowerState: id === this.systems[0] ? this.#powerState(isRunning) : 'On',
       Status: { State: this.faults.state ?? 'Enabled' },
       Actions: {
         '#ComputerSystem.Reset': {
@@ -167,39 +214,36 @@ export class RedfishBmc implements AsyncDisposable {
         }
       }
     }
-    return { status: 200, body, headers: { etag: this.#etag } }
+    return { status: 200, body, headers: { etag: etagOf(isRunning) } }
   }
 
-  get #etag(): string {
-    return `W/"${this.isRunning}"`
-  }
-
-  #powerState(): unknown {
+  #powerState(isRunning: boolean): unknown {
     if ('powerState' in this.faults) return this.faults.powerState
     if (this.#between > 0) {
       this.#between -= 1
-      return this.isRunning ? 'PoweringOn' : 'PoweringOff'
+      return isRunning ? 'PoweringOn' : 'PoweringOff'
     }
-    return this.isRunning ? 'On' : 'Off'
+    return isRunning ? 'On' : 'Off'
   }
 
-  #reset({ headers }: IncomingMessage, body: Body): Answer {
+  async #reset({ headers }: IncomingMessage, body: Body): Promise<Answer> {
     const type = body['ResetType']
     if (type !== 'On' && type !== 'ForceOff') {
       return refusal(400, 'ActionParameterNotSupported', `no ${String(type)}`)
     }
-    if (this.faults.wantsEtag && headers['if-match'] !== this.#etag) {
+    const isRunning = await this.#machine.isRunning()
+    if (this.faults.wantsEtag && headers['if-match'] !== etagOf(isRunning)) {
       return refusal(412, 'PreconditionFailed', 'the ETag is missing')
     }
     const to = type === 'On'
-    if (this.faults.refusesSame && to === this.isRunning) {
+    if (this.faults.refusesSame && to === isRunning) {
       return refusal(409, 'NoOperation', 'it is so already')
     }
     const { task } = this.faults
     const isDone = !this.faults.lying && task?.end !== 'Exception'
     if (isDone) {
       this.#between = this.faults.betweenReadings ?? 0
-      this.isRunning = to
+      await this.#machine.switch(to)
     }
     if (task === undefined) return { status: 204 }
     this.#taskLooks = task.looks
@@ -218,6 +262,8 @@ export class RedfishBmc implements AsyncDisposable {
     await closed
   }
 }
+
+const etagOf = (isRunning: boolean): string => `W/"${isRunning}"`
 
 function refusal(status: number, code: string, message: string): Answer {
   const extended = [{ MessageId: `Base.1.8.${code}`, Message: message }]
