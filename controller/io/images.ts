@@ -7,7 +7,7 @@ import { createReadStream } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { Fault, sentence } from '#shared/fault.ts'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Image } from '#shared/model/image.ts'
 import { run } from '#shared/process.ts'
 import type { ImageContent } from '../core/admission/image.ts'
@@ -16,6 +16,10 @@ import { Lane } from './journal/lane.ts'
 
 /** A stream that brings nothing for so long is given up. Unit: ms. */
 const silenceMsMax = 60_000
+/** All tables of a qcow2 are read before it is taken. Unit: ms. */
+const checkMsMax = 300_000
+/** What `qemu-img check` ends with where clusters are lost, which harms nobody, and nothing else. */
+const onlyLeaks = 3
 const partSuffix = '.part'
 
 /** Opens the store in a folder; what an earlier run left half-done is removed. */
@@ -175,13 +179,32 @@ async function virtualMibOf(path: string, image: Image): Promise<number> {
         next: ['flatten it first: qemu-img convert -O qcow2 IN OUT']
       })
     }
+    if (format === 'qcow2') await refuseDamaged(path, image)
     return Math.ceil(seen['virtual-size'] / 2 ** 20)
   } catch (cause) {
-    if (cause instanceof Fault && cause.code === 'invalid') throw cause
+    if (cause instanceof Fault && ['invalid', 'deadline'].includes(cause.code)) throw cause
     throw new Fault('invalid', `the content of image ${image.name} is no ${format}`, {
       cause,
       reasons: [sentence(cause)],
       next: ['say what it is: --format qcow2, raw or tar']
+    })
+  }
+}
+
+/** One whose end is missing, for one, would be taken for a disk and not boot. */
+async function refuseDamaged(path: string, image: Image): Promise<void> {
+  try {
+    await run('qemu-img', ['check', '--output=json', '-f', 'qcow2', path], {
+      deadlineMs: checkMsMax,
+      exitCodes: [0, onlyLeaks]
+    })
+  } catch (cause) {
+    if (!isFault(cause, 'command')) throw cause
+    const { size } = await stat(path)
+    throw new Fault('invalid', `the content of image ${image.name} is a damaged qcow2`, {
+      cause,
+      reasons: [`${size} bytes came, and qemu-img check finds clusters missing or used twice`],
+      next: ['check the file where it is, and its size: qemu-img check FILE', 'import it again']
     })
   }
 }

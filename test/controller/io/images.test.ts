@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
 import { Fault } from '#shared/fault.ts'
 import type { Image } from '#shared/model/image.ts'
+import { run } from '#shared/process.ts'
 import type { ImageStore } from '../../../controller/io/api/service.ts'
 import { openImageStore } from '../../../controller/io/images.ts'
 
@@ -65,4 +66,29 @@ test('content that could not be recorded goes with the next tidying', t =>
     await t.throwsAsync(put(images, failing), { instanceOf: Fault })
     await images.keepOnly(nobodyWants, durable)
     t.deepEqual(await readdir(folder), [])
+  }))
+
+test('a qcow2 whose end is missing is refused, and nothing of it is kept', t =>
+  withStore(t, async (images, folder) => {
+    const [raw, qcow2] = [join(folder, 'raw.part'), join(folder, 'qcow2.part')]
+    await writeFile(raw, Buffer.alloc(2 ** 20, 7))
+    await run('qemu-img', ['convert', '-q', '-O', 'qcow2', raw, qcow2], { deadlineMs: 30_000 })
+    const whole = await readFile(qcow2)
+    await Promise.all([rm(raw), rm(qcow2)])
+    const disk = { ...expected, image: { ...image, spec: { ...image.spec, format: 'qcow2' } } }
+    const store = (content: Buffer): Promise<void> =>
+      images.store(
+        Readable.from([content]),
+        { ...disk, image: disk.image as Image },
+        async () => {}
+      )
+    for (const sizeBytes of [1_000, whole.length - 300_000]) {
+      await t.throwsAsync(store(whole.subarray(0, sizeBytes)), {
+        instanceOf: Fault,
+        message: /^the content of image tiny is a damaged qcow2/
+      })
+    }
+    t.deepEqual(await readdir(folder), [])
+    await store(whole)
+    t.is((await readdir(folder)).length, 1)
   }))
