@@ -65,6 +65,8 @@ export type Healing = {
   readonly reserveHosts?: number
   /** Label of hosts, such as rack, of which any one value may be lost as a whole. */
   readonly reserveDomain?: string
+  /** Instances that may be on their way up on one host at once; left out: by its threads. */
+  readonly startsPerHost?: number
 }
 
 /** A password that fence devices need; nobody is ever shown it. */

@@ -22,6 +22,7 @@ import { notification } from './notification.ts'
 import type { Demand } from './placement/pipeline.ts'
 import { isRefusal, listed, type Refusal } from './refusal.ts'
 import { reportedIn } from './reported.ts'
+import { startNews } from './start-news.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
 
@@ -49,7 +50,7 @@ export function* decide(
   let commits = 0
   // Notices before departures: the last words of what has ended belong into its own history.
   const healing = [fencings, evacuations, fenceTests]
-  const rest = [moves, noticesOf, departures, forgotten]
+  const rest = [moves, startNews, noticesOf, departures, forgotten]
   const all = [...healing, ...(places ? [placements, drains] : []), ...rest]
   for (const some of all) {
     for (const commit of some(view, context)) {

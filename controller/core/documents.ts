@@ -10,6 +10,7 @@ import type { Instance } from '#shared/model/instance.ts'
 import type { Network, Subnet } from '#shared/model/network.ts'
 import type { Pool } from '#shared/model/pool.ts'
 import type { Volume } from '#shared/model/volume.ts'
+import type { ReportInstance } from '#shared/wire/order.ts'
 import { rangeOf, sizeOf } from './addresses.ts'
 import { showHost } from './host-document.ts'
 import { instanceState, wayOf } from './instance-state.ts'
@@ -92,12 +93,18 @@ function showInstance(view: View, instance: Instance, now: Moment): Shown {
       volumes: volumes.flatMap(id => view.get('volume', id)?.name ?? []),
       ...(seen?.startedAt !== undefined && { startedAt: seen.startedAt }),
       ...(seen && { startCount: seen.startCount }),
-      ...(seen?.acceleration !== undefined && { acceleration: seen.acceleration })
+      ...(seen?.acceleration !== undefined && { acceleration: seen.acceleration }),
+      ...(seen?.ready && state.phase === 'running' && { readiness: readinessOf(seen) })
     },
     conditions: state.conditions,
     observedGeneration: seen?.generation ?? 0
   }
 }
+
+const readinessOf = ({ ready, readyMessage = '' }: ReportInstance) => ({
+  state: ready,
+  message: readyMessage
+})
 
 function showVolume(view: View, volume: Volume): Shown {
   const { host, deletedAt } = volume.decided

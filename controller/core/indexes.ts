@@ -48,6 +48,8 @@ export class Indexes {
   readonly unplaced = new Set<string>()
   /** Keys (kind/id) of what was asked to go and is not gone, with the position of that commit. */
   readonly going = new Map<string, number>()
+  /** Ids of instances that come after others. */
+  readonly afterOthers = new Set<string>()
   /** Ids of instances on their way from host to host. */
   readonly moving = new Set<string>()
   /** Names of hosts that may need a new order. */
@@ -140,6 +142,8 @@ export class Indexes {
       this.unplaced.add(resource.id)
     }
     if (resource.kind === 'instance' && resource.decided.moving) this.moving.add(resource.id)
+    if (resource.kind === 'instance' && resource.spec.after?.length)
+      this.afterOthers.add(resource.id)
     this.#changed(resource)
     if (before) this.#changed(before)
   }
@@ -151,6 +155,7 @@ export class Indexes {
       this.#promise(resource, -1)
       this.unplaced.delete(resource.id)
       this.moving.delete(resource.id)
+      this.afterOthers.delete(resource.id)
     }
   }
 
@@ -235,6 +240,7 @@ export type Relation =
   | 'port-address'
   | 'port-mac'
   | 'volume-user'
+  | 'instance-after'
 
 function isEmpty(value: object): boolean {
   for (const _ in value) return false
@@ -264,6 +270,9 @@ function eachRelation(resource: Resource, tell: (relation: Relation, key: string
       }
       if (resource.decided.moving) tell('host-arrivals', resource.decided.moving.to)
       for (const volume of resource.decided.volumes) tell('volume-user', volume)
+      for (const name of resource.spec.after ?? []) {
+        tell('instance-after', subjectOf({ ...resource, name }))
+      }
       return
     case 'volume':
       if (resource.decided.host) tell('host-volumes', resource.decided.host)

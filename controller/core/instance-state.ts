@@ -10,8 +10,9 @@ import { placeInstance } from './admission/instance-place.ts'
 import { whyItStays } from './evacuation.ts'
 import { phaseOf } from './liveness.ts'
 import { wordsOf } from './moves.ts'
-import { isRefusal } from './refusal.ts'
+import { isRefusal, listed } from './refusal.ts'
 import { reportedIn } from './reported.ts'
+import { type Before, beforeOf, isHeld, isStarted, isWanted, waitedWords } from './start-order.ts'
 import type { Moment, View } from './view.ts'
 
 /** How an instance is at one moment; never stored, since silence alone changes it. */
@@ -24,11 +25,53 @@ export type InstanceState = {
 
 /** Works out phase and conditions of an instance at a moment. */
 export function instanceState(view: View, instance: Instance, now: Moment): InstanceState {
-  const state = onItsHost(view, instance, now)
   const { moving } = instance.decided
+  const onHost = onItsHost(view, instance, now)
+  const turn = mayStart(view, instance, now)
+  const state = turn ? { ...onHost, conditions: [...onHost.conditions, turn] } : onHost
   if (!moving) return state
   const message = `to ${moving.to}, ${moving.phase}: ${wayOf(view, instance, moving).message}`
   return { ...state, conditions: [...state.conditions, said('moving', 'true', 'moving', message)] }
+}
+
+/** Whether those before it let an instance start; of one that runs, or needs not, nothing is said. */
+function mayStart(view: View, instance: Instance, now: Moment): Condition | undefined {
+  if (!instance.spec.after?.length || !isWanted(instance)) return undefined
+  if (isStarted(view, instance, now)) return undefined
+  if (!view.watches) {
+    const message =
+      'hosts are heard by the controller alone, and this candidate follows the journal'
+    return said('may-start', 'unknown', 'not-heard', message)
+  }
+  const before = beforeOf(view, instance, now)
+  const waits = before.filter(({ stands }) => stands === 'waits')
+  if (waits.length > 0 && isHeld(view, instance, now)) {
+    const words = waits.map(
+      one => `${one.name}${waitedWords(one)}: ${notReadyWords(view, one, now)}`
+    )
+    return said('may-start', 'false', 'others-not-ready', `waits for ${words.join('; ')}`)
+  }
+  const words = before.map(({ name, stands }) => `${name} ${standsWords[stands]}`)
+  return said('may-start', 'true', 'others-ready', words.join(', '))
+}
+
+const standsWords: Readonly<Record<Before['stands'], string>> = {
+  ready: 'is ready',
+  'not-wanted': 'is not wished to run',
+  waits: 'was not waited for: it ran when it was moved',
+  over: 'is late, and is not waited for any more (readiness.late: go-on)'
+}
+
+/** Why one that others wait for is not ready, with numbers. */
+export function notReadyWords(view: View, { instance }: Before, now: Moment): string {
+  if (!instance) return 'there is none'
+  const { phase, conditions, seen } = onItsHost(view, instance, now)
+  if (phase === 'running' && seen?.readyMessage) return seen.readyMessage
+  const others = isStarted(view, instance, now) ? [] : beforeOf(view, instance, now)
+  const waits = others.filter(({ stands }) => stands === 'waits').map(({ name }) => name)
+  if (waits.length > 0) return `it waits for ${listed(waits)} itself`
+  const ready = conditions.find(({ type }) => type === 'ready')
+  return `it is ${phase}: ${ready?.message ?? 'nothing is known of it'}`
 }
 
 /** How far an instance is on its way to another host, in words and numbers. */
@@ -119,14 +162,21 @@ function onLostHost(view: View, instance: Instance, placed: Condition): Instance
 function judged(instance: Instance, seen: ReportInstance): readonly Condition[] {
   const asDesired =
     seen.power === instance.spec.desiredPower && seen.generation >= instance.generation
-  const ready = asDesired
-    ? said('ready', 'true', seen.reason, seen.message)
-    : said('ready', 'false', seen.reason, notYet(instance, seen))
+  const isReady = seen.ready === undefined || seen.ready === 'ready'
+  const ready =
+    asDesired && !isReady
+      ? said('ready', 'false', seen.ready === 'late' ? 'late' : 'not-ready-yet', readyWords(seen))
+      : asDesired
+        ? said('ready', 'true', seen.reason, seen.message)
+        : said('ready', 'false', seen.reason, notYet(instance, seen))
   if (!seen.restartNeeded) return [ready]
   const message = 'it runs with other hardware than is wished, until its next start'
   const next = `: remuda instance restart ${instance.name}`
   return [ready, said('restart-needed', 'true', 'changed', message + next)]
 }
+
+const readyWords = ({ message, readyMessage = '' }: ReportInstance): string =>
+  `${message}, ${readyMessage}`
 
 const notYet = (instance: Instance, seen: ReportInstance): string =>
   seen.power === instance.spec.desiredPower

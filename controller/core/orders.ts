@@ -13,14 +13,18 @@ import type {
 } from '#shared/wire/order.ts'
 import { rangeOf } from './addresses.ts'
 import { orderedLimit } from './self-fence.ts'
+import { isHeld } from './start-order.ts'
+import { startsMaxOf } from './starts-max.ts'
 import { defaultTenant, subjectOf } from './subject.ts'
-import type { View } from './view.ts'
+import type { Moment, View } from './view.ts'
 
 /** What an order carries besides the view. */
 export type OrderContext = {
   readonly epoch: number
   /** Where the agents fetch an image's content. */
   readonly imageUrl: (image: Image) => string
+  /** Left out: nobody waits for others. */
+  readonly now?: Moment
 }
 
 /** Works out everything that one host should hold. */
@@ -54,9 +58,11 @@ export function orderFor(view: View, host: Host, context: OrderContext): Order {
     networks: held(view, 'network', networks).map(network => networkOrder(view, network)),
     instances: wanted.map(instance => {
       const { moving } = instance.decided
-      const order = instanceOrder(view, instance)
+      const held = context.now && isHeld(view, instance, context.now)
+      const order = { ...instanceOrder(view, instance), ...(held && { hold: true }) }
       return moving ? { ...order, ...wayOf(view, instance, { moving, host }) } : order
     }),
+    startsMax: startsMaxOf(view, host),
     ...rebootOf(host),
     ...(limitMs !== undefined && { selfFence: { limitMs } }),
     noticesKept: noticesKept(view, host)
@@ -183,6 +189,9 @@ function makeInstanceOrder(instance: Instance, plugs: readonly Port[]): OrderIns
     desiredPower: spec.desiredPower,
     stopGraceMs: spec.stopGraceMs,
     ...(decided.forced && { pullPlug: true }),
+    priority: spec.priority,
+    ...(spec.readiness && { readiness: spec.readiness }),
+    ...(decided.phonedHome !== undefined && { phonedHome: decided.phonedHome }),
     restart: spec.restart,
     restarts: spec.restarts
   }

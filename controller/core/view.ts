@@ -33,6 +33,7 @@ import { Indexes } from './indexes.ts'
 import { Leases } from './leases.ts'
 import type { Position } from './ports.ts'
 import { Records } from './records.ts'
+import { StartWaits } from './start-waits.ts'
 import { subjectOf } from './subject.ts'
 import { type Patience, patience } from './suspicion-times.ts'
 import { Witnesses } from './witnesses.ts'
@@ -113,6 +114,8 @@ export class View {
   readonly #heard = new Map<string, HostHeard>()
   readonly #fences = new Map<string, FenceState>()
   readonly leases = new Leases()
+  /** Who waits for whom to be ready, and since when. */
+  readonly starts = new StartWaits()
   /** Since when each lost host is in the phase of its recovery in which it is; monotonic. */
   readonly #lostSince = new Map<string, Ms>()
   #turnAt: Ms = Number.NEGATIVE_INFINITY
@@ -205,12 +208,8 @@ export class View {
         return undefined
       }
       case 'link': {
-        const before = this.heard(fact.host)
-        this.#heard.set(fact.host, {
-          ...before,
-          connected: fact.connected,
-          because: fact.because
-        })
+        const { host, connected, because } = fact
+        this.#heard.set(host, { ...this.heard(host), connected, because })
         return undefined
       }
       case 'fences':

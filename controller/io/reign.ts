@@ -21,6 +21,7 @@ import { type HostNews, type HostSeen, watchHosts } from '../core/host-watch.ts'
 import { orderFor } from '../core/orders.ts'
 import type { Election, Mesh, MeshMessage, Position } from '../core/ports.ts'
 import { isRefusal } from '../core/refusal.ts'
+import { hostsToTell, noteStartWaits } from '../core/start-order.ts'
 import type { Moment, View } from '../core/view.ts'
 import type { Announcer } from './announcer.ts'
 import { breathing } from './breath.ts'
@@ -28,6 +29,7 @@ import { Grace } from './grace.ts'
 import type { Ledger } from './ledger.ts'
 import { faultOf } from './refusal-fault.ts'
 import { SentOrders } from './sent-orders.ts'
+import { slicesOf } from './slices.ts'
 
 /** The loop turns at least so often, and rests so long between turns. Unit: ms. */
 const turnMsMax = 500
@@ -207,6 +209,7 @@ export class Reign {
     // Either the journal is an older copy, or we are deposed: then it does not let us raise it.
     if (this.#epochSeen >= ledger.epoch) await ledger.raiseAbove(this.#epochSeen)
     this.#dial()
+    noteStartWaits(this.view, this.now())
     await this.#decide()
     this.#afterDecisions()
     await this.#order()
@@ -264,6 +267,7 @@ export class Reign {
   async #order(): Promise<void> {
     const { touched } = this.view.indexes
     this.#sent.keepOnly(name => this.view.named('host', name) !== undefined)
+    for (const name of hostsToTell(this.view, this.#sent, this.now())) touched.add(name)
     const due = this.#sent.due(touched, this.#options.clock.monotonic())
     for (const names of slicesOf(due, ordersPerSlice)) {
       for (const name of names) touched.delete(name)
@@ -280,7 +284,7 @@ export class Reign {
   /** An order leaves once everything that it was made of is on disk, and if we still may act. */
   async #orderSome(names: readonly string[]): Promise<void> {
     const { ledger, election, clock, imageUrl } = this.#options
-    const context = { epoch: ledger.epoch, imageUrl }
+    const context = { epoch: ledger.epoch, imageUrl, now: this.now() }
     const orders = names
       .flatMap(name => this.view.named('host', name) ?? [])
       // Whoever is away has an order made anew when it is heard again.
@@ -393,8 +397,4 @@ export class Reign {
 const faultThrown = (thrown: unknown): Fault => {
   if (isFault(thrown)) return thrown
   throw thrown
-}
-
-function* slicesOf<Item>(items: readonly Item[], size: number): Iterable<readonly Item[]> {
-  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
 }

@@ -5,6 +5,7 @@
  */
 import type { Ms } from '#shared/units.ts'
 import type { Order, Report } from '#shared/wire/order.ts'
+import type { SaidOfStarts } from '../core/start-order.ts'
 
 /** Two orders of one host are at least so far apart. Unit: ms. */
 const orderApartMs: Ms = 50
@@ -16,7 +17,7 @@ const repeatMs: Ms = 1_000
  */
 const renewMs: Ms = 20 * 60 * 1_000
 
-type Sent = { readonly generation: number; readonly noticesKept: number; readonly at: Ms }
+type Sent = SaidOfStarts & { readonly generation: number; readonly noticesKept: number }
 
 /** By name of the host; times are monotonic. */
 export class SentOrders {
@@ -28,8 +29,14 @@ export class SentOrders {
     return this.#nextAt
   }
 
-  noteSent(host: string, { generation, noticesKept }: Order, at: Ms): void {
-    this.#sent.set(host, { generation, noticesKept, at })
+  noteSent(host: string, { generation, noticesKept, instances }: Order, at: Ms): void {
+    const held = new Set(instances.flatMap(({ id, hold }) => (hold ? [id] : [])))
+    this.#sent.set(host, { generation, noticesKept, held, at })
+  }
+
+  /** What the last order of a host said of those that come after others; undefined: none left. */
+  saidOfStarts(host: string): SaidOfStarts | undefined {
+    return this.#sent.get(host)
   }
 
   noteFailed(host: string): void {

@@ -13,6 +13,7 @@ import { refuseTooLittle } from './image-memory.ts'
 import { attachedVolumes, onHost, shapeOf } from './instance-create.ts'
 import { refuseMoving } from './instance-move.ts'
 import { refuseNoRoom } from './instance-place.ts'
+import { refuseStartOrder } from './start-order.ts'
 
 /** What is fixed once an instance is made, and what one does instead. */
 const fixed: readonly (readonly [keyof InstanceSpec, string])[] = [
@@ -67,6 +68,8 @@ function changeMarked(view: View, wish: Wish, context: Context): Verdict {
   const { name, tenant = defaultTenant } = instance
   const alone = refuseColdStart(view, { name, tenant, spec })
   if (alone) return alone
+  const order = startOrderAfter(view, instance, spec)
+  if (order) return order
   const shape = shapeAfter(view, instance, spec)
   if (isRefusal(shape)) return shape
   const [rootId = ''] = instance.decided.volumes
@@ -92,6 +95,14 @@ function changeMarked(view: View, wish: Wish, context: Context): Verdict {
     because: differences(instance, after),
     more: volumes.changes
   })
+}
+
+/** What was admitted once stays: only another wish is judged. */
+function startOrderAfter(view: View, instance: Instance, spec: InstanceSpec): Refusal | undefined {
+  const fields = ['after', 'readiness', 'coldStart'] as const
+  if (fields.every(field => same(spec[field], instance.spec[field]))) return undefined
+  const { name, tenant = defaultTenant } = instance
+  return refuseStartOrder(view, { name, tenant, spec })
 }
 
 /** A size is looked up only when the wish for it changes: no stop or start shall resize. */

@@ -13,6 +13,7 @@ import { born, type Context, decision, nameClash, reference, type Verdict } from
 import { refuseTooLittle } from './image-memory.ts'
 import { placeInstance } from './instance-place.ts'
 import { portsFor } from './ports.ts'
+import { refuseStartOrder } from './start-order.ts'
 
 /** The spec has passed its schema and carries its defaults; the tenant is `default` if unsaid. */
 export type InstanceWish = {
@@ -32,6 +33,8 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
   if (clash) return clash
   const alone = refuseColdStart(view, wish)
   if (alone) return alone
+  const order = refuseStartOrder(view, wish)
+  if (order) return order
   const shape = shapeOf(view, wish.spec)
   if (isRefusal(shape)) return shape
   const born_ = born(context, 'instance', wish)

@@ -8,6 +8,7 @@ import { defaultTenant, subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
 import { admitted, type Context, decision, isoOf, unchanged, type Verdict } from './context.ts'
 import { refuseMoving } from './instance-move.ts'
+import { refuseLeaving } from './start-order.ts'
 
 /** Judges a wish that a resource goes: what others need stays, what hosts hold goes first there. */
 export function removeResource(view: View, resource: Resource, context: Context): Verdict {
@@ -21,7 +22,7 @@ export function removeResource(view: View, resource: Resource, context: Context)
   switch (resource.kind) {
     case 'instance':
     case 'volume':
-      return goSlowly(resource, context)
+      return goSlowly(view, resource, context)
     case 'image':
     case 'network':
     case 'subnet':
@@ -45,10 +46,16 @@ export function removeResource(view: View, resource: Resource, context: Context)
 }
 
 /** Sets the mark; the decision that sees it gone from its host removes it. */
-function goSlowly(resource: ResourceOf['instance' | 'volume'], context: Context): Verdict {
+function goSlowly(
+  view: View,
+  resource: ResourceOf['instance' | 'volume'],
+  context: Context
+): Verdict {
   if (resource.decided.deletedAt) return unchanged(resource)
-  const moving = resource.kind === 'instance' ? refuseMoving(resource, 'delete') : undefined
-  if (moving) return moving
+  if (resource.kind === 'instance') {
+    const refused = refuseMoving(resource, 'delete') ?? refuseLeaving(view, resource)
+    if (refused) return refused
+  }
   const deletedAt = isoOf(context)
   const after = { ...resource, decided: { ...resource.decided, deletedAt } } as Resource
   const { host } = resource.decided
