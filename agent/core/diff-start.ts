@@ -178,7 +178,6 @@ function waitsForRestart(
 
 function start(instance: OrderInstance, about: Surroundings): Standing {
   const isMachine = instance.type === 'vm'
-  const { order } = about.situation
   const step: Step = {
     type: 'create-domain',
     plan: planOf(instance, about),
