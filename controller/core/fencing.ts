@@ -187,6 +187,8 @@ function nextOfFenced(view: View, { host, recovery }: Lost, context: Context): C
   const heard = view.heard(host.name)
   const { proof, bootId } = recovery
   if (!proof || !heard.report || !isHeardSinceLost(view, host.name)) return undefined
+  // A heartbeat does not name its boot, and the report that we have may be of before the fence.
+  if ((heard.reportAt ?? 0) <= view.lostSince(host.name)) return undefined
   const offFor = sinceLost(view, host, proof.at, context)
   if (bootId === undefined || heard.report.bootId !== bootId) {
     const message = `back with boot ${heard.report.bootId}, ${offFor} after it was proven off`

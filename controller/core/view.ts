@@ -47,6 +47,7 @@ export type HostHeard = {
   readonly heardAtWall: Ms | undefined
   readonly loopLagMs: number
   readonly report: Report | undefined
+  readonly reportAt?: Ms
   /** The newest heartbeat of a host that needs a lease. */
   readonly beat?: { readonly run: string; readonly number: number } | undefined
 }
@@ -267,7 +268,7 @@ export class View {
       ...before,
       connected: true,
       heardAt: at.monotonic,
-      heardAtWall: at.wall,
+      ...{ heardAtWall: at.wall, reportAt: at.monotonic },
       report: late ? before.report : facts === undefined ? report : { ...report, facts }
     })
     if (!late) this.witnesses.tell(host, report.peers ?? [], at.monotonic)

@@ -53,6 +53,20 @@ test('who is back with another boot is in use again; with the same one the proof
   }
 })
 
+test('a heartbeat of a new boot that comes before its report does not make the proof a lie', t => {
+  const rack = new Rack()
+  lost(t, rack)
+  rack.decide()
+  rack.said('h1', 'off-confirmed')
+  rack.decide()
+  rack.pass(30_000, ['h2', 'h3'])
+  const at = rack.cloud.context.now
+  rack.cloud.view.fold({ type: 'heartbeat', host: 'h1', loopLagMs: 0, at })
+  t.deepEqual(rack.decide(), [], 'which boot speaks is not known yet')
+  rack.pass(1_000, ['h1', 'h2', 'h3'], { bootId: 'boot-2' })
+  t.is(rack.decide()[0], 'host-back')
+})
+
 test('who speaks again before the proof is not fenced, and nothing has moved', t => {
   const rack = new Rack()
   lost(t, rack)
