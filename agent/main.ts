@@ -36,7 +36,7 @@ import { MigrationDoor } from './io/migration-door.ts'
 import { FlatNetworks } from './io/network/flat.ts'
 import { pagesOf } from './io/pages.ts'
 import { phoneHomeOver } from './io/phone-home.ts'
-import { Probes } from './io/probes.ts'
+import { type ProbeOptions, Probes } from './io/probes.ts'
 import { rebooting } from './io/reboot.ts'
 import { remainsIn } from './io/remains.ts'
 import { SelfFence, type SelfFenceOptions } from './io/self-fence.ts'
@@ -81,13 +81,8 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   const { uuid: host, hostname } = facts
   const { bootId, run: agentRun } = sender
   const trust = await Trust.open({ ...ground, host, log })
-  await using probes = await Probes.open({
-    endpoint: `tcp://${config.address}:${config.port === 0 ? 0 : config.probePort}`,
-    keys,
-    clock,
-    log,
-    onChanged: () => loop.ring()
-  })
+  const changed = (): void => loop.ring()
+  await using probes = await openProbes(config, { keys, clock, log, onChanged: changed })
   const remains = remainsIn([join(own, 'seeds'), consoleFolder], consoles)
   const { migrationAddress: address = config.address, migrationUri: uri } = config
   const door = new MigrationDoor({ uri, address, folder: own, clock })
@@ -286,6 +281,12 @@ function socketsOf({
   if (libvirtSocket === undefined) return { socketPaths: defaultSocketPaths }
   return { socketPaths: { qemu: [libvirtSocket], lxc: [libvirtSocket] } }
 }
+
+const openProbes = (
+  { address, port, probePort }: AgentConfig,
+  given: Omit<ProbeOptions, 'endpoint'>
+): Promise<Probes> =>
+  Probes.open({ ...given, endpoint: `tcp://${address}:${port === 0 ? 0 : probePort}` })
 
 /** Looks whether instances are ready; networks in a namespace are out of its sight. */
 function gatesOf(
