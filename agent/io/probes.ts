@@ -42,7 +42,16 @@ export type ProbeOptions = {
   readonly onChanged: () => void
 }
 
-type Seen = { readonly reached: boolean; readonly sign?: PeerSeen['sign']; readonly at: Ms }
+/** Looks that are further apart are not in a row: who stood still has not seen what was between. */
+const apartMsMax: Ms = 2 * (probeEveryMs + probeMsMax)
+
+type Seen = {
+  readonly reached: boolean
+  readonly sign?: PeerSeen['sign']
+  readonly at: Ms
+  /** When the first look was over that did not reach it any more, of those in a row since. */
+  readonly missedSince?: Ms
+}
 
 /** Lets itself be looked for, and looks for others. Made by `open`; `run` does the looking. */
 export class Probes implements AsyncDisposable {
@@ -121,11 +130,12 @@ export class Probes implements AsyncDisposable {
   /** What was found of each peer when it was last looked for. */
   results(): readonly PeerSeen[] {
     const now = this.#options.clock.monotonic()
-    return [...this.#seen].map(([host, { reached, sign, at }]) => ({
+    return [...this.#seen].map(([host, { reached, sign, at, missedSince }]) => ({
       host,
       reached,
       ...(sign && { sign }),
-      ageMs: Math.max(0, Math.round(now - at))
+      ageMs: Math.max(0, Math.round(now - at)),
+      ...(missedSince !== undefined && { missedMs: Math.max(0, Math.round(now - missedSince)) })
     }))
   }
 
@@ -172,7 +182,11 @@ export class Probes implements AsyncDisposable {
     this.#counters.add(reached ? 'reached' : 'notReached')
     if (signal.aborted || !this.#peers.probe.includes(peer)) return
     const before = this.#seen.get(host)
-    this.#seen.set(host, { reached, ...(sign && { sign }), at: clock.monotonic() })
+    const at = clock.monotonic()
+    const inARow = before && at - before.at <= apartMsMax ? before : undefined
+    const missedSince = reached ? undefined : inARow?.reached ? at : inARow?.missedSince
+    const missed = missedSince === undefined ? {} : { missedSince }
+    this.#seen.set(host, { reached, ...(sign && { sign }), at, ...missed })
     if (before?.reached !== reached || before.sign !== sign) onChanged()
   }
 

@@ -5,6 +5,7 @@ import type { Ms } from '#shared/units.ts'
 import type { FenceOrder } from '#shared/wire/fence.ts'
 import { splitOf } from './evacuation.ts'
 import { wantOfTest } from './fence-test.ts'
+import { hasListened } from './suspicion.ts'
 import type { View } from './view.ts'
 
 /**
@@ -17,15 +18,15 @@ export const fenceOrdersOf = (
 ): readonly FenceOrder[] => {
   const isNew = now - view.listeningSince < view.patience.newcomerMs
   return [...view.all('host').values()].flatMap(host => {
-    const hasListened = !isNew || view.heard(host.name).heardAt !== undefined
-    return fenceOrderOf(view, host, { epoch, hasListened }) ?? []
+    const isKnown = !isNew || hasListened(view, host, now)
+    return fenceOrderOf(view, host, { epoch, isKnown }) ?? []
   })
 }
 
 function fenceOrderOf(
   view: View,
   host: Host,
-  { epoch, hasListened }: { readonly epoch: number; readonly hasListened: boolean }
+  { epoch, isKnown }: { readonly epoch: number; readonly isKnown: boolean }
 ): FenceOrder | undefined {
   const levels = host.spec.fence ?? []
   const { approval, uuid, deletedAt } = host.decided
@@ -36,17 +37,17 @@ function fenceOrderOf(
     name: host.name,
     levels,
     secrets: Object.fromEntries(known.map(({ name, value }) => [name, value])),
-    ...wantOf(view, host, hasListened),
+    ...wantOf(view, host, isKnown),
     epoch
   }
 }
 
 /** A host is switched on again only when nothing of it is left to be started elsewhere. */
-function wantOf(view: View, host: Host, hasListened: boolean): Pick<FenceOrder, 'want' | 'fence'> {
+function wantOf(view: View, host: Host, isKnown: boolean): Pick<FenceOrder, 'want' | 'fence'> {
   const { recovery, fenceTest } = host.decided
   if (!recovery) return fenceTest ? wantOfTest(fenceTest) : { want: 'watch' }
   if (recovery.phase === 'fencing') {
-    return hasListened ? { want: 'off', fence: recovery.id } : { want: 'watch' }
+    return isKnown ? { want: 'off', fence: recovery.id } : { want: 'watch' }
   }
   const isWanted = host.spec.afterFence !== 'off' && host.decided.duty === undefined
   if (!isWanted || splitOf(view, host).leaving.length > 0) return { want: 'watch' }

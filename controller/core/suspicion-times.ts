@@ -12,6 +12,8 @@ export type Patience = {
   readonly hungMs: Ms
   /** One that this controller has never heard gets the time to be dialled. */
   readonly newcomerMs: Ms
+  /** The same, of one that peers have missed for long: whoever lives is heard by then. */
+  readonly witnessedMs: Ms
   /** Nobody could look for it, though others are heard. */
   readonly unwitnessedMs: Ms
   /**
@@ -26,6 +28,7 @@ export const patience: Patience = {
   suspectMs: 2_500,
   hungMs: 15_000,
   newcomerMs: 4_000,
+  witnessedMs: 2_000,
   unwitnessedMs: 20_000,
   brakeMs: 1_250
 }

@@ -10,6 +10,15 @@
  *   its kernel says that nobody listens     never: the agent has ended, what runs there runs on
  *   it answers                              never: the fault is ours, or between us
  *   nobody could look                       `unwitnessedMs`
+ *
+ * A new controller has heard nobody yet. It dials all hosts at once, and listens for `newcomerMs`
+ * before it takes one for dead that has not answered. It listens for `witnessedMs` only, if peers
+ * that it hears itself reached that host before, and have looked for it again and again for
+ * `suspectMs` and more since they lost it. Their word does not stand for its own listening. It shows
+ * that the silence did not begin with us, so that what is left to find out is whether the host
+ * answers our own call: thousands have by then. It takes several such peers and no sign of life at
+ * all, so a host that only boots more slowly than we do has its full time; and whoever else has not
+ * answered by then counts as missing, so that one who hears only some hosts fences nobody.
  */
 import type { Host } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
@@ -23,6 +32,8 @@ import { type Corroboration, corroborationSentence } from './witnesses.ts'
 export const brakeWindowMs: Ms = 60_000
 /** More than this share of all hosts at once is no accident of hosts. */
 export const brakeShare = 1 / 3
+/** So many peers must have missed a host, for a new controller to listen for less long. */
+const witnessesMin = 2
 /** So many may always be lost at once. */
 export const brakeHostsMin = 1
 
@@ -64,8 +75,9 @@ export function suspicionOf(
     ? `not heard by this controller in ${formatMs(sinceMs)}`
     : `not heard for ${formatMs(sinceMs)}`
   const found = corroborationOf(view, host, now)
+  if (isNew && sinceMs < listensMs(found, view.patience)) return { verdict: 'none' }
   const because = `${since}; ${corroborationSentence(found)}`
-  const waitMs = waitMsOf(found, view.patience)
+  const waitMs = isNew && isWitnessed(found, view.patience) ? 0 : waitMsOf(found, view.patience)
   if (waitMs === undefined || sinceMs < waitMs) return { verdict: 'waits', because }
   return heldBy(view, host, { because, missing }) ?? { verdict: 'suspect', because }
 }
@@ -80,7 +92,24 @@ function silenceOfHost(
   const isNew = heardAt === undefined
   const sinceMs = now - Math.max(heardAt ?? Number.NEGATIVE_INFINITY, view.listeningSince)
   if (!Number.isFinite(sinceMs)) return undefined
-  return sinceMs >= (isNew ? view.patience.newcomerMs : forMs) ? { sinceMs, isNew } : undefined
+  return sinceMs >= (isNew ? view.patience.witnessedMs : forMs) ? { sinceMs, isNew } : undefined
+}
+
+/** Whether peers have missed a host for so long that the silence did not begin with us. */
+const isWitnessed = (found: Corroboration, { suspectMs }: Patience): boolean =>
+  found.verdict === 'agreed' &&
+  found.sign === 'silent' &&
+  found.missed.length >= witnessesMin &&
+  found.missedMs >= suspectMs
+
+/** How long a new controller listens before it says anything of a host that it has never heard. */
+const listensMs = (found: Corroboration, patience: Patience): Ms =>
+  isWitnessed(found, patience) ? patience.witnessedMs : patience.newcomerMs
+
+/** Whether this controller has heard a host, or has listened for it for long enough. */
+export function hasListened(view: View, host: Host, now: Ms): boolean {
+  if (view.heard(host.name).heardAt !== undefined) return true
+  return now - view.listeningSince >= listensMs(corroborationOf(view, host, now), view.patience)
 }
 
 function waitMsOf(

@@ -20,6 +20,8 @@ export type Testimony = {
   /** What its machine showed when its agent did not answer; left out: nothing is known of that. */
   readonly sign?: MachineSign
   readonly at: Ms
+  /** When it was lost: each look since was in vain; left out: it is reached, or never was. */
+  readonly missedSince?: Ms
 }
 
 /** Its kernel takes calls that nobody answers, or says that nobody listens. */
@@ -33,9 +35,10 @@ export class Witnesses {
   /** A host has reported what it found of its peers; what it said before is forgotten. */
   tell(by: string, peers: readonly PeerSeen[], now: Ms): void {
     this.forget(by)
-    for (const { host, reached, sign, ageMs } of peers) {
+    for (const { host, reached, sign, ageMs, missedMs } of peers) {
       const words = this.#words.get(host) ?? new Map<string, Testimony>()
-      words.set(by, { by, reached, ...(sign && { sign }), at: now - ageMs })
+      const missed = missedMs === undefined || reached ? {} : { missedSince: now - missedMs }
+      words.set(by, { by, reached, ...(sign && { sign }), at: now - ageMs, ...missed })
       this.#words.set(host, words)
     }
     this.#subjects.set(
@@ -71,6 +74,8 @@ export type Corroboration = {
   readonly missed: readonly string[]
   /** What its machine shows to those who miss it: a sign of life counts more than none. */
   readonly sign: MachineSign
+  /** How long ago the last of those lost it; 0: not all of them have had it before. Unit: ms. */
+  readonly missedMs: Ms
 }
 
 /** Judges whether peers corroborate the silence of a host. */
@@ -94,7 +99,9 @@ export function corroborate(
   const verdict = reached.length > 0 ? 'one-sided' : missed.length > 0 ? 'agreed' : 'unknown'
   const signs = valid.filter(word => !word.reached).map(({ sign }) => sign ?? 'silent')
   const sign = signs.find(one => one === 'refuses') ?? signs.find(one => one === 'accepts')
-  return { verdict, reached, missed, sign: sign ?? 'silent' }
+  const since = valid.map(({ missedSince = now }) => missedSince)
+  const missedMs = verdict === 'agreed' ? now - Math.max(...since) : 0
+  return { verdict, reached, missed, sign: sign ?? 'silent', missedMs }
 }
 
 /** What a judgement says, to follow "h2 is silent for 6 s". */

@@ -12,7 +12,9 @@ import type { PeerSeen } from '#shared/wire/order.ts'
 /** As agent/io/probes.ts has them, which is not loaded for it: it opens sockets. */
 const [probeEveryMs, probeMsMax]: readonly [Ms, Ms] = [1_000, 1_000]
 
-type Found = Pick<PeerSeen, 'reached' | 'sign'> & { readonly at: Ms }
+const apartMsMax: Ms = 2 * (probeEveryMs + probeMsMax)
+
+type Found = Pick<PeerSeen, 'reached' | 'sign'> & { readonly at: Ms; readonly missedSince?: Ms }
 
 export class Onlooker {
   readonly #options: {
@@ -41,10 +43,11 @@ export class Onlooker {
   /** What a report says of it; `endpoint` is where peers find this host. */
   said(endpoint: string) {
     const now = this.#options.clock.monotonic()
-    const peers = [...this.#found].map(([host, { at, ...found }]) => ({
+    const peers = [...this.#found].map(([host, { at, missedSince, ...found }]) => ({
       host,
       ...found,
-      ageMs: Math.max(0, Math.round(now - at))
+      ageMs: Math.max(0, Math.round(now - at)),
+      ...(missedSince !== undefined && { missedMs: Math.max(0, Math.round(now - missedSince)) })
     }))
     return { probeEndpoint: endpoint, peersPrint: this.#peers.print, peers }
   }
@@ -74,7 +77,10 @@ export class Onlooker {
   #note(host: string, found: Pick<PeerSeen, 'reached' | 'sign'>): void {
     if (!this.#peers.probe.some(peer => peer.host === host)) return
     const before = this.#found.get(host)
-    this.#found.set(host, { ...found, at: this.#options.clock.monotonic() })
+    const at = this.#options.clock.monotonic()
+    const inARow = before && at - before.at <= apartMsMax ? before : undefined
+    const missedSince = found.reached ? undefined : inARow?.reached ? at : inARow?.missedSince
+    this.#found.set(host, { ...found, at, ...(missedSince !== undefined && { missedSince }) })
     if (before?.reached !== found.reached || before.sign !== found.sign) this.#options.changed()
   }
 }
