@@ -31,6 +31,7 @@ import { KeptOrder } from './io/kept-order.ts'
 import { tryKvm } from './io/kvm.ts'
 import { defaultSocketPaths, makeLibvirt } from './io/libvirt/hypervisor.ts'
 import { LocalSocket } from './io/local-socket.ts'
+import { LockWatch } from './io/lock-service.ts'
 import { AgentLoop } from './io/loop.ts'
 import { MigrationDoor } from './io/migration-door.ts'
 import { FlatNetworks } from './io/network/flat.ts'
@@ -75,7 +76,8 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   await using hypervisor = makeLibvirt({ log, clock, ...socketsOf(config) })
   const hardware = hardwareOf(config, { hypervisor, folder: own, log, signal })
   const facts = await hardware.facts()
-  const storage = await DirectoryStorage.open({ state, log, clock })
+  const locks = new LockWatch()
+  const storage = await DirectoryStorage.open({ state, log, clock, lockService: locks.look })
   await using networks = new FlatNetworks({ state, log, clock, ...(netns && { netns }) })
   await using consoles = new ConsoleHub({ hypervisor, folder: consoleFolder, clock, log })
   const { uuid: host, hostname } = facts
@@ -97,7 +99,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     consoleFolder,
     send: report => mesh.send(report),
     services: () => trust.services,
-    beside: () => besideOf({ trust, probes, door, lease }),
+    beside: () => besideOf({ trust, probes, door, lease, locks }),
     cutOff: found => lease.cutOff(found),
     onDomains: domains => consoles.watch(domains),
     clock,
@@ -127,6 +129,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   const tasks = [
     loop.run(signal),
     door.keepTrying(signal),
+    locks.keepLooking(clock, signal),
     hear({ mesh, loop, relay, answer: answers, briefed, lease, log }, signal),
     sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen, lease } }, signal),
     lease.run(signal),
@@ -153,9 +156,11 @@ const besideOf = (given: {
   readonly probes: Probes
   readonly door: MigrationDoor
   readonly lease: SelfFence
+  readonly locks: LockWatch
 }): Beside => ({
   ...(given.lease.said && { selfFence: given.lease.said }),
   migration: given.door.said,
+  locks: given.locks.said,
   bootstrapVersion: given.trust.version,
   probeEndpoint: reachableEndpoint(given.probes.endpoint),
   peersPrint: given.probes.print,

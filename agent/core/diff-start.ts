@@ -178,17 +178,24 @@ function waitsForRestart(
 
 function start(instance: OrderInstance, about: Surroundings): Standing {
   const isMachine = instance.type === 'vm'
+  const { order } = about.situation
   const step: Step = {
     type: 'create-domain',
     plan: planOf(instance, about),
     seed: seedOf(instance, about),
     tree: isMachine ? undefined : about.volumes.get(instance.volumes[0]!)?.stored,
+    orderedBy: { epoch: order.epoch, generation: order.generation },
     because: whyStart(instance, about)
   }
   const wish = wishFor(step, about.situation)
   const failure = failureOf(wish, about.situation.now)
   if (failure === undefined) return { ...starting('starting', 'is being started'), wish }
-  const refused = wish.state === 'later' && wish.retry.code !== 'storage'
+  const { code } = (wish.state === 'later' && wish.retry) || {}
+  if (code === 'locked') {
+    const why = 'it may run elsewhere, so it is not started by force'
+    return { ...starting('volume-locked', `a volume of it is locked: ${why}; ${failure}`), wish }
+  }
+  const refused = code !== undefined && code !== 'storage'
   return { ...failed(refused ? 'hypervisor-refused' : 'no-seed', failure), wish }
 }
 

@@ -45,6 +45,12 @@ export type DomainPlan = {
   readonly startCount: number
 }
 
+/**
+ * Names an order. Of two starts of one instance on different hosts the later one is of a later
+ * order: a higher epoch, or a higher generation in the same one.
+ */
+export type OrderName = { readonly epoch: number; readonly generation: number }
+
 /** A port's two names on the host. */
 export type Link = { readonly bridge: string; readonly interface: string }
 

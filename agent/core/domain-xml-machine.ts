@@ -1,5 +1,5 @@
 import { uuidOf } from '#shared/ids.ts'
-import type { DomainPlan, PlannedVolume } from './domain-plan.ts'
+import type { DomainPlan, OrderName, PlannedVolume } from './domain-plan.ts'
 import type { DomainSurroundings } from './domain-xml.ts'
 import { bridgedInterface } from './domain-xml-interface.ts'
 import { element, type XmlElement } from './xml-writer.ts'
@@ -8,7 +8,10 @@ import { element, type XmlElement } from './xml-writer.ts'
 const balloonPeriodS = 10
 
 /** What describes a VM outside of its devices. */
-export const machineParts = (plan: DomainPlan): readonly XmlElement[] => [
+export const machineParts = (
+  plan: DomainPlan,
+  orderedBy: OrderName | undefined
+): readonly XmlElement[] => [
   element(
     'sysinfo',
     { type: 'smbios' },
@@ -17,6 +20,7 @@ export const machineParts = (plan: DomainPlan): readonly XmlElement[] => [
       {},
       element('entry', { name: 'manufacturer' }, 'Remuda'),
       element('entry', { name: 'product' }, 'Remuda instance'),
+      ...(orderedBy === undefined ? [] : [startToken(orderedBy)]),
       // cloud-init looks for a NoCloud seed without trying the other clouds first.
       element('entry', { name: 'serial' }, 'ds=nocloud'),
       element('entry', { name: 'uuid' }, uuidOf(plan.instance.id))
@@ -38,6 +42,13 @@ export const machineParts = (plan: DomainPlan): readonly XmlElement[] => [
     element('timer', { name: 'hpet', present: 'no' })
   )
 ]
+
+/**
+ * What fences an instance's own writes: of two of its starts on different hosts the later has the
+ * higher token, so that whoever takes its writes can refuse those of an earlier one.
+ */
+const startToken = ({ epoch, generation }: OrderName): XmlElement =>
+  element('entry', { name: 'version' }, `${epoch}/${generation}`)
 
 function processor(plan: DomainPlan): XmlElement {
   if (plan.instance.cpuBaseline === 'portable') {

@@ -12,7 +12,13 @@
  * - Ends. Whatever way it ends, the domain is gone: the order is the only memory.
  */
 import { uuidOf } from '#shared/ids.ts'
-import { type DomainPlan, domainName, type Link, metadataOf } from './domain-plan.ts'
+import {
+  type DomainPlan,
+  domainName,
+  type Link,
+  metadataOf,
+  type OrderName
+} from './domain-plan.ts'
 import { containerDevices } from './domain-xml-container.ts'
 import { machineDevices, machineParts } from './domain-xml-machine.ts'
 import { metadataNamespace, writeMetadata } from './metadata.ts'
@@ -22,6 +28,8 @@ import { element, writeXml, type XmlElement } from './xml-writer.ts'
 export type DomainSurroundings = {
   /** RFC 3339. */
   readonly startedAt: string
+  /** The order by which it starts; left out: none is known. */
+  readonly orderedBy?: OrderName | undefined
   /** The ports' names on the host, in the order of the ports. */
   readonly links: readonly Link[]
   /** Where the cloud-init seed of a VM is; a container has it in its tree. */
@@ -42,7 +50,7 @@ export function domainXml(plan: DomainPlan, options: DomainSurroundings): string
       metadataElement(plan, options.startedAt),
       element('memory', { unit: 'MiB' }, String(memoryMib)),
       element('vcpu', {}, String(vcpus)),
-      ...(isMachine ? machineParts(plan) : containerParts(vcpus)),
+      ...(isMachine ? machineParts(plan, options.orderedBy) : containerParts(vcpus)),
       element('on_poweroff', {}, 'destroy'),
       element('on_reboot', {}, 'restart'),
       element('on_crash', {}, 'destroy'),

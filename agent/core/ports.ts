@@ -63,7 +63,8 @@ export type DomainStats = {
  * Runs domains. All our domains are transient: what does not run does not exist in libvirt, and the
  * order is the only memory. Every call has a deadline of its own; when the connection dies, every
  * waiter gets Fault `closed`, and the next call connects again. Codes: `hypervisor` (refused),
- * `not-found` (no such domain), `conflict` (exists already), `deadline`, `closed`, `unavailable`.
+ * `not-found` (no such domain), `conflict` (exists already), `locked` (what it would write to is in
+ * use elsewhere), `deadline`, `closed`, `unavailable`.
  */
 export interface Hypervisor extends AsyncDisposable {
   /** All domains of both drivers, foreign ones too. */

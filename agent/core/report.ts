@@ -21,7 +21,13 @@ export type Reporter = {
 /** What others than the loop have to say. */
 export type Beside = Pick<
   Report,
-  'bootstrapVersion' | 'probeEndpoint' | 'peersPrint' | 'peers' | 'migration' | 'selfFence'
+  | 'bootstrapVersion'
+  | 'probeEndpoint'
+  | 'peersPrint'
+  | 'peers'
+  | 'migration'
+  | 'selfFence'
+  | 'locks'
 >
 
 /** Sentences are cut to what the schema takes. */

@@ -7,7 +7,7 @@
  */
 import { formatMib } from '#shared/units.ts'
 import type { OrderImage, OrderNetwork, OrderPool, OrderVolume } from '#shared/wire/order.ts'
-import { type DomainPlan, shapeOf } from './domain-plan.ts'
+import { type DomainPlan, type OrderName, shapeOf } from './domain-plan.ts'
 import { fingerprint } from './fingerprint.ts'
 import type {
   DomainKey,
@@ -24,6 +24,8 @@ export type Step = {
   readonly because: string
   /** Whether it is done again and again while nothing changes; then it is no news. */
   readonly isRoutine?: boolean
+  /** The order that a start is of; it says nothing about what is done. */
+  readonly orderedBy?: OrderName
 } & (
   | { readonly type: 'open-pool'; readonly pool: OrderPool }
   | { readonly type: 'fetch-image'; readonly image: OrderImage }
@@ -148,7 +150,7 @@ export const keyOf = (step: Step): string => `${step.type} ${laneOf(step)}`
 
 /** Stands for all of a step but its reason: two steps with the same one do the same. */
 export function stepFingerprint(step: Step): string {
-  const { because: _, isRoutine: __, ...rest } = step
+  const { because: _, isRoutine: __, orderedBy: ___, ...rest } = step
   return fingerprint(rest)
 }
 

@@ -188,7 +188,7 @@ async function perform(step: Step, hands: Hands, signal: AbortSignal): Promise<S
 }
 
 async function createDomain(
-  { plan, seed, tree }: Step & { readonly type: 'create-domain' },
+  { plan, seed, tree, orderedBy }: Step & { readonly type: 'create-domain' },
   { hypervisor, storage, networks, clock }: Hands
 ): Promise<void> {
   const files = new Map(Object.entries(seed))
@@ -199,5 +199,5 @@ async function createDomain(
     bridge: networks.bridgeOf(port.networkId),
     interface: networks.interfaceOf(port.id)
   }))
-  await hypervisor.create(plan.driver, domainXml(plan, { startedAt, links, seedPath }))
+  await hypervisor.create(plan.driver, domainXml(plan, { startedAt, orderedBy, links, seedPath }))
 }

@@ -58,6 +58,7 @@ export function showHost(view: View, host: Host, now: Moment): Shown {
       ...peersReach(view, host, now.monotonic),
       ...libvirtAnswers(view, host),
       ...kvmWorks(view, host),
+      ...locksVolumes(view, host),
       ...canBeFenced(view, host)
     ],
     observedGeneration: report ? host.generation : 0
@@ -149,6 +150,22 @@ function kvmWorks(view: View, host: Host): readonly Condition[] {
   if (!kvm) return []
   const reason = kvm.works ? 'tried' : 'does-not-work'
   return [condition('kvm', kvm.works, { reason, message: kvm.because })]
+}
+
+/** Whether it can use pools whose volumes are locked. */
+function locksVolumes(view: View, host: Host): readonly Condition[] {
+  const locks = view.heard(host.name).report?.locks
+  if (!locks) return []
+  const { fault } = locks
+  if (fault === undefined) {
+    const message = 'its libvirt locks the volumes of pools that wish it, by virtlockd'
+    return [condition('locks', true, { reason: 'virtlockd', message })]
+  }
+  if ([...view.all('pool').values()].some(({ spec }) => spec.locks === 'virtlockd')) {
+    return [condition('locks', false, { reason: 'cannot', message: fault })]
+  }
+  const message = `no pool wishes it; ${fault}`
+  return [condition('locks', 'unknown', { reason: 'not-wished', message })]
 }
 
 /** How far a fence is, by what bootd said last. */

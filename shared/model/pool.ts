@@ -25,7 +25,23 @@ export const PoolSpec = Strict({
   shared: Type.Boolean({
     default: false,
     description: 'Whether all hosts see the same volumes at this path.'
-  })
+  }),
+  locks: Type.Optional(
+    Words(['none', 'virtlockd'], {
+      description:
+        'How a volume is locked while a VM uses it: by the virtlockd of its host, or not at all, ' +
+        'as when left out. Hosts that cannot do it do not use the pool.'
+    })
+  ),
+  lockFolder: Type.Optional(
+    Type.String({
+      pattern: '^/[^\\0]*$',
+      maxLength: 1024,
+      description:
+        'Absolute path of the folder that all hosts see and in which their virtlockd holds the ' +
+        'locks: file_lockspace_dir of qemu-lockd.conf; the volumes themselves when left out.'
+    })
+  )
 })
 export type PoolSpec = DeepReadonly<Type.Static<typeof PoolSpec>>
 

@@ -35,7 +35,10 @@ export const OrderPool = Strict({
   name: Text(),
   driver: Words(['directory'], { description: 'How volumes are kept.' }),
   path: Type.Optional(Text(1024)),
-  shared: Type.Boolean()
+  shared: Type.Boolean(),
+  /** How its volumes are locked while they are used; left out: they are not. */
+  locks: Type.Optional(Words(['none', 'virtlockd'], { description: 'By whom.' })),
+  lockFolder: Type.Optional(Text(1024))
 })
 export type OrderPool = DeepReadonly<Type.Static<typeof OrderPool>>
 
@@ -352,6 +355,8 @@ export const Report = Strict({
   peersPrint: Type.Optional(Text(64)),
   peers: Type.Optional(Type.Array(PeerSeen, { maxItems: 16 })),
   /** Left out: this host was never told to fence itself. */
-  selfFence: Type.Optional(ReportSelfFence)
+  selfFence: Type.Optional(ReportSelfFence),
+  /** Whether its libvirt can lock volumes; with `fault` it cannot. */
+  locks: Type.Optional(Strict({ fault: Type.Optional(Text(2048)) }))
 })
 export type Report = DeepReadonly<Type.Static<typeof Report>>

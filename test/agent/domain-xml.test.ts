@@ -27,6 +27,7 @@ const written = (
   domainXml(plan(given), {
     seedPath,
     startedAt: '2026-01-02T03:04:05.678Z',
+    orderedBy: { epoch: 3, generation: 141 },
     links: [{ bridge: 'rb000000000001', interface: 'rp000000000001' }]
   })
 

@@ -8,7 +8,8 @@ import type { DomainState } from '../../core/ports.ts'
 /** virErrorNumber: only the codes that we decide on. */
 export const errorCode = {
   noConnect: 5,
-  noDomain: 42
+  noDomain: 42,
+  resourceBusy: 87
 } as const
 
 /** virDomainEventID: the events that we ask for. */

@@ -28,6 +28,7 @@ import {
   writeWhole
 } from './files.ts'
 import { ImageFolder } from './images.ts'
+import { LockFolders, type LockService } from './lock-folders.ts'
 import { growVolume, makeVolume, type Source } from './make-volume.ts'
 import { PoolBook } from './pools.ts'
 import { SeedFolder } from './seeds.ts'
@@ -48,11 +49,14 @@ export type DirectoryStorageOptions = {
   readonly state: string
   readonly log: Log
   readonly clock?: Clock
+  /** Whether the host's libvirt can lock volumes; it cannot when left out. */
+  readonly lockService?: LockService
   /** How long a fetch may stand still. */
   readonly stallMsMax?: number
 }
 
 const stallMsMaxDefault = 30_000
+const noLockService: LockService = async () => ({ fault: 'this host has no lock manager' })
 /** How old the measure of a tree may be, which takes a look at each of its files. */
 const measureAgeMsMax = 60_000
 /** So many volumes are measured at the same time. */
@@ -81,7 +85,9 @@ export class DirectoryStorage implements StorageDriver {
     this.#images = new ImageFolder({ folder: at('images'), mark, stallMsMax, log })
     this.#trees = new TreeFolder(at('trees'), mark)
     this.#seeds = new SeedFolder(at('seeds'), mark)
-    this.#pools = new PoolBook({ folder: at('pools'), book: at('pools-known'), mark, log })
+    const service = options.lockService ?? noLockService
+    const locks = new LockFolders({ service, book: at('locks-known'), mark })
+    this.#pools = new PoolBook({ folder: at('pools'), book: at('pools-known'), mark, locks, log })
   }
 
   /** Opens the storage of an agent and removes what a crash left unfinished. Fault `storage`. */

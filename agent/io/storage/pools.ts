@@ -2,19 +2,20 @@
  * Opens pools: folders, often mount points.
  *
  * A mount point with nothing mounted looks like an empty pool, and an empty pool like lost volumes.
- * So each pool gets a marker when it is first opened, and the agent remembers it. Where the marker
- * is missing later, or is another one, the pool is not what it was, and is not used.
+ * So each pool gets a marker when it is first opened (see markers.ts), and one that is not what it
+ * was is not used. Nor is one whose volumes cannot be locked though that is wished.
  */
-import { randomUUID } from 'node:crypto'
 import fs from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { Fault, sentence } from '#shared/fault.ts'
-import { codeOf, exists } from '#shared/files.ts'
+import { exists } from '#shared/files.ts'
 import type { Log } from '#shared/log.ts'
 import type { Mib } from '#shared/units.ts'
 import type { OrderPool } from '#shared/wire/order.ts'
 import type { StoredPool } from '../../core/ports.ts'
-import { makeFolder, pathIn, removeLeftovers, writeWhole } from './files.ts'
+import { makeFolder, pathIn, removeLeftovers } from './files.ts'
+import type { LockFolders } from './lock-folders.ts'
+import { MarkerBook } from './markers.ts'
 import { roomOf } from './room.ts'
 
 /** `mark` tells this host's unfinished files in a pool that others share. */
@@ -24,29 +25,27 @@ export type PoolBookOptions = {
   /** Where is remembered which pools were opened. */
   readonly book: string
   readonly mark: string
+  readonly locks: LockFolders
   readonly log: Log
 }
-
-/** A pool as it was first opened. */
-type Known = { readonly path: string; readonly marker: string }
-
-const markerName = '.remuda-pool'
 
 /** Remembers by their markers which pools were opened; a pool may be used while it is the same. */
 export class PoolBook {
   readonly #options: PoolBookOptions
+  readonly #known: MarkerBook
   /** Pools that this run has tidied already, by path. */
   readonly #tidied = new Set<string>()
 
   constructor(options: PoolBookOptions) {
     this.#options = options
+    this.#known = new MarkerBook({ ...options, markerName: '.remuda-pool' })
   }
 
   /** Makes the folders. */
   async open(): Promise<void> {
     await makeFolder(this.#options.folder, 0o711)
-    await makeFolder(this.#options.book, 0o700)
-    await removeLeftovers(this.#options.book)
+    await this.#known.open()
+    await this.#options.locks.open()
   }
 
   /** Where a pool is. */
@@ -69,6 +68,7 @@ export class PoolBook {
     try {
       path = this.pathOf(pool)
       await this.#prepare(pool, path)
+      await this.#options.locks.check(pool, path)
       return { name: pool.name, path, ...(await roomOf(path)), failure: undefined }
     } catch (thrown) {
       const none = 0 as Mib
@@ -79,50 +79,31 @@ export class PoolBook {
   /** Folders of volumes of all pools that were ever opened; each must still be what it was. */
   async allVolumeFolders(): Promise<readonly string[]> {
     const folders = []
-    for (const name of await fs.readdir(this.#options.book)) {
-      if (name.startsWith('.')) continue
-      const known = await this.#recall(name)
-      if (!known) continue
-      if ((await readMarker(known.path)) !== known.marker) {
-        const message = `cannot see which images pool ${name} needs: ${known.path} is not there now`
+    for (const { name, path, isThere } of await this.#known.all()) {
+      if (!isThere) {
+        const message = `cannot see which images pool ${name} needs: ${path} is not there now`
         throw new Fault('unavailable', message)
       }
-      folders.push(join(known.path, 'volumes'))
+      folders.push(join(path, 'volumes'))
     }
     return folders
   }
 
   async #prepare(pool: OrderPool, path: string): Promise<void> {
-    const known = await this.#recall(pool.name)
-    const marker = await readMarker(path)
-    if (known?.path === path && known.marker !== marker) {
-      const kept = pathIn(this.#options.book, pool.name)
+    const seen = await this.#known.look(pool.name, path)
+    if (seen.state === 'changed') {
       throw new Fault(
         'unavailable',
         `cannot use pool ${pool.name}: ${path} is not what it was when it was first opened; ` +
-          `is it mounted? If it was emptied on purpose, remove ${kept}`
+          `is it mounted? If it was emptied on purpose, remove ${seen.keptAt}`
       )
     }
-    if (marker === undefined) await this.#found(pool, path)
-    else if (known?.path !== path) await this.#remember(pool.name, { path, marker })
-    if (!this.#tidied.has(path)) await this.#tidy(pool, path)
-  }
-
-  /** The first time: only a pool of this host alone may be made where there is nothing. */
-  async #found(pool: OrderPool, path: string): Promise<void> {
-    if (!pool.shared && !(await exists(path))) await makeFolder(path, 0o711)
-    const marker = randomUUID()
-    // Several hosts may begin at once: whoever comes second finds a whole marker, and keeps to it.
-    const own = join(path, `${markerName}.${marker}`)
-    try {
-      await fs.writeFile(own, `${marker}\n`, { flag: 'wx', mode: 0o644 })
-      await fs.link(own, join(path, markerName))
-    } catch (thrown) {
-      if (codeOf(thrown) !== 'EEXIST') throw thrown
-    } finally {
-      await fs.rm(own, { force: true })
+    if (seen.state === 'new') {
+      // Only a pool of this host alone may be made where there is nothing.
+      if (!pool.shared && !(await exists(path))) await makeFolder(path, 0o711)
+      await this.#known.found(pool.name, path)
     }
-    await this.#remember(pool.name, { path, marker: (await readMarker(path)) ?? marker })
+    if (!this.#tidied.has(path)) await this.#tidy(pool, path)
   }
 
   /** What others leave unfinished in a shared pool is theirs. */
@@ -143,28 +124,5 @@ export class PoolBook {
         next: `chmod o+x ${folder}`
       })
     }
-  }
-
-  async #remember(name: string, known: Known): Promise<void> {
-    const { mark, book } = this.#options
-    await writeWhole(pathIn(book, name), `${JSON.stringify(known)}\n`, { mark, mode: 0o600 })
-  }
-
-  async #recall(name: string): Promise<Known | undefined> {
-    try {
-      return JSON.parse(await fs.readFile(pathIn(this.#options.book, name), 'utf8')) as Known
-    } catch (thrown) {
-      if (codeOf(thrown) === 'ENOENT') return undefined
-      throw thrown
-    }
-  }
-}
-
-async function readMarker(path: string): Promise<string | undefined> {
-  try {
-    return (await fs.readFile(join(path, markerName), 'utf8')).trim()
-  } catch (thrown) {
-    if (codeOf(thrown) === 'ENOENT') return undefined
-    throw thrown
   }
 }

@@ -12,6 +12,7 @@ import { refuseColdStart } from './cold-start.ts'
 import { born, type Context, decision, nameClash, reference, type Verdict } from './context.ts'
 import { refuseTooLittle } from './image-memory.ts'
 import { placeInstance } from './instance-place.ts'
+import { treeFault } from './locks.ts'
 import { portsFor } from './ports.ts'
 import { refuseStartOrder } from './start-order.ts'
 
@@ -211,6 +212,9 @@ function rootVolume(view: View, wish: Owner, context: Context): Volume | Refusal
   const pool = reference(view, 'pool', { name: spec.pool, pointer: '/spec/pool' })
   if (isRefusal(pool)) return pool
   const volumeName = fitName(`${wish.name}-root`)
+  if (spec.type === 'container' && pool.found.spec.locks === 'virtlockd') {
+    return treeFault(volumeName, pool.found)
+  }
   const clash = nameClash(view, 'volume', { name: volumeName, tenant })
   if (clash) return clash
   const smallest = image.found.decided.content!.virtualMib

@@ -16,6 +16,7 @@ import {
   type Verdict
 } from './context.ts'
 import { same } from './instance-change.ts'
+import { lockFault, treeFault } from './locks.ts'
 
 /** The kinds that this file creates. */
 export type PlainKind = 'tenant' | 'size' | 'pool' | 'network' | 'subnet' | 'image' | 'volume'
@@ -128,14 +129,16 @@ function faultOfChange(
 function decidedFor<K extends PlainKind>(view: View, wish: PlainWish<K>): object | Refusal {
   if (wish.kind === 'subnet') return subnetDecided(view, wish as unknown as PlainWish<'subnet'>)
   if (wish.kind === 'volume') return volumeDecided(view, wish as unknown as PlainWish<'volume'>)
-  return wish.kind === 'pool' ? poolDecided(view, wish.name) : {}
+  return wish.kind === 'pool' ? poolDecided(view, wish as unknown as PlainWish<'pool'>) : {}
 }
 
 /** Every order names every pool, and the subnets of its networks: more would make it unreadable. */
 const poolsMax = 256
 const subnetsMax = 16
 
-function poolDecided(view: View, name: string): object | Refusal {
+function poolDecided(view: View, { name, spec }: PlainWish<'pool'>): object | Refusal {
+  const wrong = lockFault(name, spec)
+  if (wrong) return wrong
   const { size } = view.all('pool')
   if (size < poolsMax) return {}
   return refuse('conflict', `cannot create pool ${name}: there are ${size} pools already`, {
@@ -200,6 +203,9 @@ function networkFault(
 function volumeDecided(view: View, wish: PlainWish<'volume'>): object | Refusal {
   const pool = reference(view, 'pool', { name: wish.spec.pool, pointer: '/spec/pool' })
   if (isRefusal(pool)) return pool
+  if (wish.spec.format === 'tree' && pool.found.spec.locks === 'virtlockd') {
+    return treeFault(wish.name, pool.found)
+  }
   if (wish.spec.image === undefined) return {}
   const { name, tenant } = { name: wish.spec.image, tenant: wish.tenant ?? defaultTenant }
   const image = reference(view, 'image', { name, tenant, pointer: '/spec/image' })
