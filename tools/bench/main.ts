@@ -62,7 +62,7 @@ const benches: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./takeover.ts')).takeoverBench
   },
   failover: {
-    says: 'from a power cut of a host until its instance answers elsewhere; --times, --seed',
+    says: 'from a power cut of a host until its instance answers elsewhere; --cuts, --seed, --bmc',
     load: async () => (await import('./failover.ts')).failoverBench
   }
 }

@@ -95,7 +95,7 @@ export const bmcsOf = ({ hosts }: LabPlan) =>
 /** By what a host of a lab is fenced. */
 export function fencedBy({ fencing, hosts }: LabPlan, host: string): Exclude<LabFencing, 'mixed'> {
   if (fencing !== 'mixed') return fencing
-  const turns = ['ipmi', 'redfish', 'lab'] as const
+  const turns = ['lab', 'ipmi', 'redfish'] as const
   return turns[hosts.findIndex(({ name }) => name === host) % turns.length]!
 }
 

@@ -48,10 +48,10 @@ test('with baseboard controllers each host has one, in a network of its own', t 
   t.deepEqual(
     bmcsOf(plan).map(({ host, address }) => [host, address, fencedBy(plan, host)]),
     [
-      ['h1', '10.79.0.1', 'ipmi'],
-      ['h2', '10.79.0.2', 'redfish'],
-      ['h3', '10.79.0.3', 'lab'],
-      ['h4', '10.79.0.4', 'ipmi']
+      ['h1', '10.79.0.1', 'lab'],
+      ['h2', '10.79.0.2', 'ipmi'],
+      ['h3', '10.79.0.3', 'redfish'],
+      ['h4', '10.79.0.4', 'lab']
     ]
   )
   t.is(plan.management?.router, '10.79.0.254')
