@@ -119,7 +119,10 @@ function followed(
   const { timeoutMs } = instance.readiness!
   const name = `${instance.tenant}/${instance.name}`
   const took = formatMs(now - found.since)
-  if (gatesOf(instance.readiness!).every(gate => open.has(gate))) {
+  const gates = gatesOf(instance.readiness!)
+  // That it runs is told already.
+  if (gates.length === 0) return { found: { ...found, readyAt: now } }
+  if (gates.every(gate => open.has(gate))) {
     const message = `${name} is ready ${took} after it was first seen running: ${openWords(instance)}`
     return {
       found: { ...found, readyAt: now },

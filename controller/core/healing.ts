@@ -12,6 +12,8 @@ export type HealingStatus = {
   readonly disarmed?: { readonly at: string; readonly by: string; readonly because: string }
   readonly reserveHosts: number
   readonly reserveDomain?: string
+  /** Instances that may come up on one host at once; left out: by its threads. */
+  readonly startsPerHost?: number
   /** Whether hosts are heard here: who only follows knows of no suspect and no device. */
   readonly watches: boolean
   readonly brake: {
@@ -53,7 +55,7 @@ export type SuspectHost = {
 
 /** Works it out of the view. */
 export function healingStatus(view: View, now: Moment): HealingStatus {
-  const { disarmed, reserveHosts = 0, reserveDomain } = view.cloud?.healing ?? {}
+  const { disarmed, reserveHosts = 0, reserveDomain, startsPerHost } = view.cloud?.healing ?? {}
   const hosts = [...view.all('host').values()]
     .filter(({ decided }) => decided.approval === 'approved' && decided.deletedAt === undefined)
     .sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -64,6 +66,7 @@ export function healingStatus(view: View, now: Moment): HealingStatus {
     ...(disarmed && { disarmed }),
     reserveHosts,
     ...(reserveDomain !== undefined && { reserveDomain }),
+    ...(startsPerHost !== undefined && { startsPerHost }),
     watches: view.watches,
     brake: {
       missing: view.watches ? missing : [],

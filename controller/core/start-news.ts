@@ -63,10 +63,7 @@ function tell(
   const why = some.map(
     one => `${one.name}${waitedWords(one)}: ${notReadyWords(view, one, context.now)}`
   )
-  const because =
-    verb === 'start-waits'
-      ? `waits for ${why.join('; ')}; it waits on until that is ready, is stopped, or is taken out of after`
-      : `starts without ${why.join('; ')} (readiness.late: go-on)`
+  const because = verb === 'start-waits' ? waitsWords(why) : goesOnWords(why)
   const severity = verb === 'start-waits' ? 'alarm' : 'warning'
   const seen = { subject, reason: verb, message: because, at: isoOf(context), severity } as const
   const event = notification(view, { ...seen, source: 'controller' }, context)
@@ -74,6 +71,15 @@ function tell(
     changes: [{ op: 'put', resource: event }],
     decisions: [decision(context, verb, because, subject)]
   }
+}
+
+const waitsWords = (why: readonly string[]): string =>
+  `waits for ${why.join('; ')}; it waits on until that is ready, is stopped, or is taken out of after`
+
+/** Their hosts may have told already that nobody waits for them. */
+function goesOnWords(why: readonly string[]): string {
+  const text = `starts without ${why.join('; ')}`
+  return text.includes('readiness.late') ? text : `${text}; readiness.late says so`
 }
 
 /** Takes down which starts have phoned home, from what hosts have just reported. */

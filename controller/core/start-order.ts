@@ -16,6 +16,7 @@ import { formatMs, type Ms } from '#shared/units.ts'
 import type { ReportInstance } from '#shared/wire/order.ts'
 import { phaseOf } from './liveness.ts'
 import { reportedIn } from './reported.ts'
+import { startsMaxOf } from './starts-max.ts'
 import { subjectOf } from './subject.ts'
 import type { Moment, View } from './view.ts'
 
@@ -107,10 +108,12 @@ function* waitingPairs(view: View, now: Moment): Iterable<readonly [string, stri
   }
 }
 
-/** What was last said to a host of those that come after others. */
+/** What was last said to a host of who may be started. */
 export type SaidOfStarts = {
   /** Ids of those that it was told not to start yet. */
   readonly held: ReadonlySet<string>
+  /** How many it was told to start at once. */
+  readonly startsMax: number | undefined
   readonly at: Ms
 }
 
@@ -124,6 +127,10 @@ export function hostsToTell(
   now: Moment
 ): ReadonlySet<string> {
   const hosts = new Set<string>()
+  for (const host of view.all('host').values()) {
+    const last = sent.saidOfStarts(host.name)
+    if (last && last.startsMax !== startsMaxOf(view, host)) hosts.add(host.name)
+  }
   for (const id of view.indexes.afterOthers) {
     const instance = view.get('instance', id)
     const host = instance?.decided.host

@@ -29,9 +29,10 @@ export class SentOrders {
     return this.#nextAt
   }
 
-  noteSent(host: string, { generation, noticesKept, instances }: Order, at: Ms): void {
-    const held = new Set(instances.flatMap(({ id, hold }) => (hold ? [id] : [])))
-    this.#sent.set(host, { generation, noticesKept, held, at })
+  noteSent(host: string, order: Order, at: Ms): void {
+    const { generation, noticesKept, startsMax } = order
+    const held = new Set(order.instances.flatMap(({ id, hold }) => (hold ? [id] : [])))
+    this.#sent.set(host, { generation, noticesKept, held, startsMax, at })
   }
 
   /** What the last order of a host said of those that come after others; undefined: none left. */

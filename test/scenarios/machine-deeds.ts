@@ -1,7 +1,7 @@
 /** What happens to machines in stories of a cloud that heals itself, and what is seen of it. */
 import { Fault } from '#shared/fault.ts'
 import { newId } from '#shared/ids.ts'
-import { arm, disarm, setReserve } from '../../controller/core/admission/healing.ts'
+import { arm, disarm, setHealing } from '../../controller/core/admission/healing.ts'
 import type { Commit } from '../../controller/core/commit.ts'
 import { documentOf } from '../../controller/core/documents.ts'
 import { healingStatus } from '../../controller/core/healing.ts'
@@ -158,7 +158,7 @@ async function actOnCloud(
       return await heal(cloud, arm)
     case 'reserve':
       return await heal(cloud, (view, context) =>
-        setReserve(view, { reserveHosts: deed.hosts }, context)
+        setHealing(view, { reserveHosts: deed.hosts }, context)
       )
     case 'ha':
       return healing(cloud)

@@ -23,6 +23,7 @@ import {
   type MachineDeed,
   type MachineWish
 } from './machine-deeds.ts'
+import { actOnOrder, isOrderDeed, type OrderDeed } from './order-deeds.ts'
 
 type Deed =
   | { readonly do: 'create'; readonly name: string; readonly spec: object }
@@ -41,6 +42,7 @@ type Deed =
   | CandidateDeed
   | DutyDeed
   | MachineDeed
+  | OrderDeed
 
 type Command = Deed & { readonly at: number }
 
@@ -141,6 +143,7 @@ async function act(
 ): Promise<readonly string[]> {
   if (isCandidateDeed(deed)) return await actOnCandidates(cloud, deed)
   if (isDutyDeed(deed)) return await actOnDuty(cloud, deed)
+  if (isOrderDeed(deed)) return await actOnOrder(cloud, deed)
   switch (deed.do) {
     case 'create': {
       const spec = cloud.specOf('instance', { image: 'tiny', memoryMib: 128, ...deed.spec })
@@ -181,7 +184,7 @@ async function actOnParts(
   cloud: WholeCloud,
   deed: Exclude<
     Deed,
-    { name: string } | { do: 'add-host' } | CandidateDeed | DutyDeed | MachineDeed
+    { name: string } | { do: 'add-host' } | CandidateDeed | DutyDeed | MachineDeed | OrderDeed
   >
 ): Promise<readonly string[]> {
   switch (deed.do) {

@@ -100,6 +100,14 @@ export class FakeHypervisor implements Hypervisor {
     this.#remove(found, 'stopped', 'shutdown')
   }
 
+  /** A guest agent opens its end of the channel. */
+  letGuestAgentCome(name: string): void {
+    const found = [...this.#domains.values()].find(({ domain }) => domain.name === name)
+    if (!found) throw new Error(`there is no domain ${name}`)
+    found.domain = { ...found.domain, guestAgent: true }
+    this.#publish(found.domain, 'guest-agent', 'connected')
+  }
+
   /** From now on the domain ignores the wish to shut down, or follows it again. */
   setObeys(key: DomainKey, obeys: boolean): void {
     this.#find(key, 'teach').obeys = obeys

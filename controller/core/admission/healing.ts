@@ -14,6 +14,8 @@ export const healingSubject = 'cluster/healing'
 export const becauseCharsMax = 512
 /** Most losses of hosts that room can be kept for. Unit: count. */
 export const reserveHostsMax = 16
+/** Most instances that may be set to come up on one host at once. Unit: count. */
+export const startsPerHostMax = 1_000
 
 const nothing: Commit = { changes: [], decisions: [] }
 
@@ -55,25 +57,36 @@ export function arm(view: View, context: Context): Commit | Refusal {
 }
 
 /** What is to be set; null takes a setting away, and what is left out stays. */
-export type ReserveWish = {
+export type HealingWish = {
   readonly reserveHosts?: number | null
   readonly reserveDomain?: string | null
+  readonly startsPerHost?: number | null
 }
 
-/** Judges another reserve. What is there already is never refused by it. */
-export function setReserve(view: View, wish: ReserveWish, context: Context): Commit | Refusal {
+/** Judges other settings. What is there already is never refused by another reserve. */
+export function setHealing(view: View, wish: HealingWish, context: Context): Commit | Refusal {
   const before = view.cloud?.healing ?? {}
   const healing = Object.fromEntries(
     Object.entries({ ...before, ...wish }).filter(([, value]) => value !== null && value !== 0)
   ) as Healing
-  const { reserveHosts = 0, reserveDomain } = healing
-  const isSame = reserveHosts === (before.reserveHosts ?? 0)
-  if (isSame && reserveDomain === before.reserveDomain) return nothing
+  const { reserveHosts = 0, reserveDomain, startsPerHost } = healing
+  const isSame =
+    reserveHosts === (before.reserveHosts ?? 0) && reserveDomain === before.reserveDomain
+  const startsSame = startsPerHost === before.startsPerHost
+  if (isSame && startsSame) return nothing
+  const starts =
+    startsPerHost === undefined
+      ? 'as many instances come up on a host at once as it has threads'
+      : `at most ${startsPerHost} instances come up on a host at once`
+  if (isSame) {
+    const said = { verb: 'starts-set', message: starts, severity: 'notice' } as const
+    return change(view, { healing }, context, said)
+  }
   const domain = reserveDomain === undefined ? '' : ` and of any one ${reserveDomain}`
   const hosts = `${reserveHosts} host${reserveHosts === 1 ? '' : 's'}`
   return change(view, { healing }, context, {
     verb: 'reserve-set',
-    message: `room is kept for the loss of any ${hosts}${domain}`,
+    message: `room is kept for the loss of any ${hosts}${domain}${startsSame ? '' : `; ${starts}`}`,
     severity: 'notice'
   })
 }

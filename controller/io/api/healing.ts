@@ -8,9 +8,10 @@ import {
   arm,
   becauseCharsMax,
   disarm,
-  type ReserveWish,
+  type HealingWish,
   reserveHostsMax,
-  setReserve
+  setHealing,
+  startsPerHostMax
 } from '../../core/admission/healing.ts'
 import type { Commit } from '../../core/commit.ts'
 import { healingStatus } from '../../core/healing.ts'
@@ -64,6 +65,13 @@ export const HealingReply = Strict({
   disarmed: Type.Optional(Disarmed),
   reserveHosts: Type.Integer({ description: 'Losses that room is kept for. Unit: count.' }),
   reserveDomain: Type.Optional(Text('Label of which any one value may be lost as a whole.')),
+  startsPerHost: Type.Optional(
+    Type.Integer({
+      description:
+        'Instances that may come up on one host at once; left out: as many as it has hardware ' +
+        'threads, at least 4. Unit: count.'
+    })
+  ),
   reserveBroken: Type.Optional(
     Names('Losses after which not everything would find a place now; left out: there are none.')
   ),
@@ -86,7 +94,12 @@ const DisarmBody = Strict({
   })
 })
 
-const ReserveBody = Strict({
+const SettingsBody = Strict({
+  startsPerHost: Type.Optional(
+    Type.Union([Type.Integer({ minimum: 1, maximum: startsPerHostMax }), Type.Null()], {
+      description: 'Instances that may come up on one host at once; null: by its threads.'
+    })
+  ),
   reserveHosts: Type.Optional(
     Type.Union([Type.Integer({ minimum: 0, maximum: reserveHostsMax }), Type.Null()], {
       description: 'Losses of hosts to keep room for; null or 0: none. Unit: count.'
@@ -115,14 +128,14 @@ export const healingRoutes = (service: Service): readonly Route[] => [
     method: 'PATCH',
     path: '/v1/ha',
     operation: 'change-healing',
-    summary: 'Change for how many losses of hosts room is kept.',
+    summary: 'Change for how many losses room is kept, and how many start at once on a host.',
     tag: 'cloud',
     role: 'admin',
-    body: ReserveBody,
+    body: SettingsBody,
     checked: true,
     replies: { 200: HealingReply },
     answer: call =>
-      record(service, call, (view, context) => setReserve(view, call.body as ReserveWish, context))
+      record(service, call, (view, context) => setHealing(view, call.body as HealingWish, context))
   },
   {
     method: 'POST',

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { arm, disarm, setReserve } from '../../../controller/core/admission/healing.ts'
+import { arm, disarm, setHealing } from '../../../controller/core/admission/healing.ts'
 import type { Commit } from '../../../controller/core/commit.ts'
 import { fenceReadiness } from '../../../controller/core/fence-readiness.ts'
 import { healingStatus } from '../../../controller/core/healing.ts'
@@ -48,12 +48,12 @@ test('each change is a decision and a notification, and the same once more is no
 test('a reserve is set in parts, and 0 or null take them away', t => {
   const rack = new Rack()
   const { view, context } = rack.cloud
-  recorded(rack, setReserve(view, { reserveHosts: 2 }, context))
+  recorded(rack, setHealing(view, { reserveHosts: 2 }, context))
   recorded(rack, disarm(view, { because: 'x' }, context))
-  recorded(rack, setReserve(view, { reserveDomain: 'rack' }, context))
+  recorded(rack, setHealing(view, { reserveDomain: 'rack' }, context))
   t.like(statusOf(rack), { armed: false, reserveHosts: 2, reserveDomain: 'rack' })
-  t.deepEqual(recorded(rack, setReserve(view, { reserveHosts: 2 }, context)).changes, [])
-  recorded(rack, setReserve(view, { reserveHosts: 0, reserveDomain: null }, context))
+  t.deepEqual(recorded(rack, setHealing(view, { reserveHosts: 2 }, context)).changes, [])
+  recorded(rack, setHealing(view, { reserveHosts: 0, reserveDomain: null }, context))
   t.deepEqual(Object.keys(view.cloud!.healing!), ['disarmed'])
   recorded(rack, arm(view, context))
   t.is(view.cloud!.healing, undefined)

@@ -58,7 +58,7 @@ export const ha: Noun = {
     {
       noun: 'ha',
       verb: 'set',
-      doc: 'Sets for how many losses of hosts room is kept.',
+      doc: 'Sets for how many losses of hosts room is kept, and how many start at once.',
       details: [
         'With a reserve, an instance is refused that could not be started again after such a ' +
           'loss. What is there already stays, also where the new reserve does not hold for it.'
@@ -77,11 +77,20 @@ export const ha: Noun = {
           type: 'text',
           value: 'LABEL',
           doc: 'Label of hosts, such as rack, of which any one may be lost; none: no label.'
+        },
+        {
+          name: 'starts-per-host',
+          type: 'count',
+          value: 'N',
+          doc: 'Instances that may come up on one host at once; 0: by its threads. Unit: count.',
+          minimum: 0,
+          maximum: 1_000
         }
       ],
       examples: [
         { line: 'remuda ha set --reserve-hosts 1', doc: 'any one host may die' },
-        { line: 'remuda ha set --reserve-domain rack', doc: 'any one rack, too' }
+        { line: 'remuda ha set --reserve-domain rack', doc: 'any one rack, too' },
+        { line: 'remuda ha set --starts-per-host 8', doc: 'where disks are slow to start from' }
       ],
       run: () => import('../run/ha.ts').then(module => module.setHealing)
     }

@@ -13,6 +13,7 @@ export type HealingSaid = {
   readonly disarmed?: { readonly at: string; readonly by: string; readonly because: string }
   readonly reserveHosts: number
   readonly reserveDomain?: string
+  readonly startsPerHost?: number
   readonly reserveBroken?: readonly string[]
   readonly watches: boolean
   readonly brake: {
@@ -73,19 +74,23 @@ export async function armHealing(invocation: Invocation): Promise<void> {
   )
 }
 
-/** Sets the reserve. */
+/** Sets the reserve, and how many start at once. */
 export async function setHealing(invocation: Invocation): Promise<void> {
   const reserveHosts = invocation.given.number('reserve-hosts')
   const domain = invocation.given.text('reserve-domain')
-  if (reserveHosts === undefined && domain === undefined) {
+  const starts = invocation.given.number('starts-per-host')
+  if (reserveHosts === undefined && domain === undefined && starts === undefined) {
     throw new UsageFault('cannot set nothing', { next: ['remuda ha set --reserve-hosts 1'] })
   }
   const body = {
     ...(reserveHosts !== undefined && { reserveHosts }),
-    ...(domain !== undefined && { reserveDomain: domain === 'none' ? null : domain })
+    ...(domain !== undefined && { reserveDomain: domain === 'none' ? null : domain }),
+    ...(starts !== undefined && { startsPerHost: starts === 0 ? null : starts })
   }
-  const asked = { method: 'PATCH', path, body, doing: 'set the reserve' } as const
-  await change(invocation, asked, said => `reserve: ${reserveOf(said)}`)
+  const asked = { method: 'PATCH', path, body, doing: 'set how the cloud heals' } as const
+  await change(invocation, asked, said =>
+    starts === undefined ? `reserve: ${reserveOf(said)}` : `starts: ${startsOf(said)}`
+  )
 }
 
 type Asked = {
@@ -118,7 +123,8 @@ function describe(invocation: Invocation, said: HealingSaid): string {
   const rows: readonly (readonly [string, string])[] = [
     ['fencing', armedWords(said, invocation)],
     ['missing', `${braked ? paint('red', `${count}${names}`) : `${count}${names}`}; ${atOnce}`],
-    ['reserve', reserveOf(said)]
+    ['reserve', reserveOf(said)],
+    ['starts', startsOf(said)]
   ]
   const head = rows.map(([name, text]) => `${paint('dim', name.padEnd(10))}${printable(text)}\n`)
   const broken = (said.reserveBroken ?? []).map(one => `${paint('red', '!')} ${oneLine(one)}\n`)
@@ -143,6 +149,12 @@ export function reserveOf({ reserveHosts, reserveDomain }: HealingSaid): string 
     ? 'none: instances may be admitted that no other host has room for'
     : `room is kept for the loss of ${parts.join(', or of ')}`
 }
+
+/** How many come up at once, in words. */
+const startsOf = ({ startsPerHost }: HealingSaid): string =>
+  startsPerHost === undefined
+    ? 'as many instances come up on a host at once as it has threads, at least 4'
+    : `at most ${startsPerHost} ${startsPerHost === 1 ? 'comes' : 'come'} up on a host at once`
 
 function tablesOf(invocation: Invocation, said: HealingSaid): readonly string[] {
   const now = Date.now()
