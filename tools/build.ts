@@ -24,7 +24,7 @@ const threads: Readonly<Record<string, string>> = {
 }
 
 /** Packages with machine code: they look for it beside themselves, so they stay where they are. */
-const native = ['zeromq', 'level', 'classic-level', 'msgpackr-extract']
+const native = ['zeromq', 'ssh2', 'level', 'classic-level', 'msgpackr-extract']
 
 /** Bundled CommonJS expects what Node gives only to files that are not modules. */
 const banner = [

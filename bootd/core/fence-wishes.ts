@@ -64,9 +64,11 @@ export function fenceStateOf(given: {
   readonly plan: FencePlan | undefined
   readonly verdict: FenceState['verdict']
   readonly since: string
+  /** What came of asking the host itself. */
+  readonly courtesy: string | undefined
   readonly devices: readonly FenceDeviceState[]
 }): FenceState {
-  const { order, plan, verdict, since, devices } = given
+  const { order, plan, verdict, since, courtesy, devices } = given
   const { host, name, want, fence, epoch } = order
   const stage = plan?.stage
   return {
@@ -78,6 +80,7 @@ export function fenceStateOf(given: {
     level: stage === undefined || stage.phase === 'waiting' ? 0 : stage.level + 1,
     ...(verdict !== undefined && { verdict }),
     story: plan?.story ?? [],
+    ...(courtesy !== undefined && { courtesy }),
     devices
   }
 }

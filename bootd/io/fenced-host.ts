@@ -5,9 +5,19 @@
 import type { Clock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
-import { deviceName, type FenceDevice as Model } from '#shared/model/fence.ts'
+import {
+  courtesyName,
+  deviceName,
+  type FenceDevice as Model,
+  type SshCourtesy
+} from '#shared/model/fence.ts'
 import type { Ms } from '#shared/units.ts'
-import type { FenceDeviceState, FenceOrder, FenceState } from '#shared/wire/fence.ts'
+import {
+  type FenceDeviceState,
+  type FenceOrder,
+  type FenceState,
+  storyCharsMax
+} from '#shared/wire/fence.ts'
 import { isOtherwise, type Look, lookedAt, placeInRound, unasked } from '../core/device-watch.ts'
 import {
   beginFence,
@@ -36,6 +46,8 @@ export type FencingMeans = {
   /** Between two looks at the devices of a host. Unit: ms. */
   readonly lookEveryMs: Ms
   readonly open: (model: Model, secrets: FenceOrder['secrets']) => OpenDevice
+  /** Asks the host itself to power off; faults with why it could not be asked. */
+  readonly ask: (courtesy: SshCourtesy, secret: string, signal: AbortSignal) => Promise<void>
   /** Told whenever `state` says something else. */
   readonly onChanged: () => void
 }
@@ -52,6 +64,8 @@ export class FencedHost implements AsyncDisposable {
   #verdict: FenceState['verdict']
   /** Calls of the plan whose answers are awaited. */
   readonly #calls = new Map<number, AbortController>()
+  #courtesy: string | undefined
+  #asking = new AbortController()
   #tick = new AbortController()
   #watch = new AbortController()
   /** All that still has to end before we may be called closed. */
@@ -114,6 +128,7 @@ export class FencedHost implements AsyncDisposable {
       plan: this.#plan,
       verdict: this.#verdict,
       since: this.#phaseSince,
+      courtesy: this.#courtesy,
       devices: this.#seen.flat()
     })
   }
@@ -124,7 +139,30 @@ export class FencedHost implements AsyncDisposable {
     const levels = this.#devices.map(level => level.map(({ fence }) => fence.name))
     const { settings, clock, log } = this.#means
     log.info('fence begins', { host, want, fence: this.#order.fence, epoch: this.#order.epoch })
+    if (want === 'off') this.#ask()
     this.#apply(beginFence({ goal: want, host, levels, settings }, clock.monotonic()))
+  }
+
+  /** A host that lives may end in good order; nobody waits for that, and it proves nothing. */
+  #ask(): void {
+    const { courtesy, secrets, name: host } = this.#order
+    const secret = courtesy && secrets[courtesy.secret]
+    if (!courtesy || secret === undefined) return
+    const stop = new AbortController()
+    this.#asking = stop
+    const tell = (said: string): void => {
+      if (stop.signal.aborted) return
+      this.#courtesy = said.slice(0, storyCharsMax)
+      this.#means.log.info('fence courtesy', { host, said })
+      this.#means.onChanged()
+    }
+    const asked = this.#means.ask(courtesy, secret, stop.signal)
+    this.#keep(
+      asked.then(
+        () => tell(`${courtesyName(courtesy)} was asked to power off, which proves nothing`),
+        thrown => tell(sentence(thrown))
+      )
+    )
   }
 
   #withdraw(): void {
@@ -135,6 +173,8 @@ export class FencedHost implements AsyncDisposable {
       this.#means.log.info('fence is no longer wanted', { host, phase })
     }
     this.#tick.abort()
+    this.#asking.abort()
+    this.#courtesy = undefined
     this.#plan = undefined
     this.#verdict = undefined
     this.#phaseSince = this.#now()

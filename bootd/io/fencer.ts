@@ -20,6 +20,7 @@ import type { Ms } from '#shared/units.ts'
 import type { FenceOrder, FenceState } from '#shared/wire/fence.ts'
 import { type FenceSettings, fenceSettings } from '../core/fence-switch.ts'
 import { objectionTo } from '../core/fence-wishes.ts'
+import { askToPowerOff } from './fence/courtesy.ts'
 import { FenceExecutor } from './fence/executor.ts'
 import { type Deadlines, deadlines, type OpenDevice, openDevice } from './fence/open.ts'
 import { FencedHost, type FencingMeans } from './fenced-host.ts'
@@ -52,6 +53,8 @@ export type FencerOptions = {
   readonly deadlines?: Deadlines
   /** Makes a device; the real ones when left out. */
   readonly open?: FencingMeans['open']
+  /** Asks a host to power off; over SSH when left out. */
+  readonly ask?: FencingMeans['ask']
 }
 
 /** Fences hosts until it is disposed of. */
@@ -87,6 +90,8 @@ export class Fencer implements AsyncDisposable {
       settings: options.settings ?? fenceSettings,
       lookEveryMs: options.lookEveryMs ?? lookEveryMsDefault,
       open: options.open ?? ((model, secrets): OpenDevice => openDevice(model, secrets, openings)),
+      ask:
+        options.ask ?? ((courtesy, secret, signal) => askToPowerOff(courtesy, secret, { signal })),
       onChanged: options.onChanged
     }
   }

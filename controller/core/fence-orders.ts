@@ -1,5 +1,5 @@
 /** What bootd should do about the power of each host, worked out of what is recorded. */
-import { secretsOf } from '#shared/model/fence.ts'
+import { secretsOfHost } from '#shared/model/fence.ts'
 import type { Host } from '#shared/model/host.ts'
 import type { Ms } from '#shared/units.ts'
 import type { FenceOrder } from '#shared/wire/fence.ts'
@@ -31,11 +31,12 @@ function fenceOrderOf(
   const levels = host.spec.fence ?? []
   const { approval, uuid, deletedAt } = host.decided
   if (levels.length === 0 || approval !== 'approved' || deletedAt !== undefined) return undefined
-  const known = secretsOf(levels).flatMap(name => view.secrets().get(name) ?? [])
+  const known = secretsOfHost(host.spec).flatMap(name => view.secrets().get(name) ?? [])
   return {
     host: uuid,
     name: host.name,
     levels,
+    ...(host.spec.courtesy && { courtesy: host.spec.courtesy }),
     secrets: Object.fromEntries(known.map(({ name, value }) => [name, value])),
     ...wantOf(view, host, isKnown),
     epoch

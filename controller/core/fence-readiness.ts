@@ -2,7 +2,7 @@
  * Whether a host could be proven off if it died now. A device that is dead is to be known before it
  * is needed: many a baseboard controller is found to be silent in the night in which it counts.
  */
-import { secretsOf } from '#shared/model/fence.ts'
+import { secretsOfHost } from '#shared/model/fence.ts'
 import type { Host } from '#shared/model/host.ts'
 import { formatMs } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
@@ -40,7 +40,7 @@ export function fenceReadiness(view: View, host: Host): FenceReadiness {
     const because = 'it has no fence device: if it dies, an operator must say that it is off'
     return { state: 'no-device', because, next: `remuda host fence set ${name} --help` }
   }
-  const unknown = secretsOf(levels).filter(secret => !view.secrets().has(secret))
+  const unknown = secretsOfHost(host.spec).filter(secret => !view.secrets().has(secret))
   if (unknown.length > 0) {
     const because = `its devices need a secret that is not there: ${unknown.join(', ')}`
     return { state: 'no-secret', because, next: `remuda secret set ${unknown[0]}` }

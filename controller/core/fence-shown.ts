@@ -1,5 +1,5 @@
 /** What the devices of one host read, and what would be done with them if it died. */
-import { deviceName, type FenceLevels } from '#shared/model/fence.ts'
+import { courtesyName, deviceName, type FenceLevels } from '#shared/model/fence.ts'
 import type { Host } from '#shared/model/host.ts'
 import type { FenceState, Power } from '#shared/wire/fence.ts'
 import { type FenceReadiness, fenceReadiness, ownEnd } from './fence-readiness.ts'
@@ -61,9 +61,9 @@ const devicesOf = (levels: FenceLevels, state: FenceState | undefined): readonly
     })
   )
 
-const underwayOf = ({ want, phase, attempt, level, story }: FenceState) => ({
+const underwayOf = ({ want, phase, attempt, level, story, courtesy }: FenceState) => ({
   ...{ want, phase, attempt, level },
-  story: [...story]
+  story: [...(courtesy === undefined ? [] : [courtesy]), ...story]
 })
 
 function planOf(view: View, host: Host, levels: FenceLevels): readonly string[] {
@@ -80,9 +80,19 @@ function planOf(view: View, host: Host, levels: FenceLevels): readonly string[] 
     const done = `cuts the power, and is read until ${each} read off twice`
     return `level ${index + 1}: ${when}${names} ${done}`
   })
+  const { courtesy } = spec
+  const asked = courtesy
+    ? [`meanwhile ${courtesyName(courtesy)} is asked to power off by itself, which proves nothing`]
+    : []
   const end =
     spec.afterFence === 'off'
       ? 'then its instances start elsewhere, and it stays off (afterFence: off)'
       : 'then its instances start elsewhere, and it is switched on again'
-  return [...steps, ...own, end, 'where no level proves it, all are tried again, later each time']
+  return [
+    ...steps,
+    ...asked,
+    ...own,
+    end,
+    'where no level proves it, all are tried again, later each time'
+  ]
 }

@@ -204,6 +204,45 @@ export const FenceLevels = Type.Array(
 )
 export type FenceLevels = DeepReadonly<Type.Static<typeof FenceLevels>>
 
+/**
+ * A word to the host itself, in case it lives and only we cannot hear it: so it may write what it
+ * has not written yet. It goes out when its power is cut, waits for nothing and proves nothing.
+ */
+export const SshCourtesy = Strict(
+  {
+    address: Address,
+    port: Type.Integer({
+      minimum: 1,
+      maximum: 65_535,
+      default: 22,
+      description: 'TCP port of its SSH server.'
+    }),
+    user: Type.String({
+      pattern: '^[^\\x00-\\x1f\\x7f]+$',
+      maxLength: 64,
+      default: 'root',
+      description: 'User who may switch it off.'
+    }),
+    secret: Secret(
+      'Name of the secret that is its password, or an OpenSSH private key: what is between its ' +
+        'first and last line, in one line.'
+    ),
+    hostKey: Type.String({
+      pattern: '^SHA256:[A-Za-z0-9+/]{43}$',
+      description:
+        'SHA-256 of its host key, as ssh-keygen -l shows it; with another one it is not used.'
+    }),
+    command: Type.String({
+      pattern: '^[^\\x00-\\x1f\\x7f]+$',
+      maxLength: 512,
+      default: 'systemctl poweroff',
+      description: 'What is run there.'
+    })
+  },
+  { description: 'How it is asked to power off while its fence devices cut its power.' }
+)
+export type SshCourtesy = DeepReadonly<Type.Static<typeof SshCourtesy>>
+
 /** The sentence part that names a device: what it is, and where. */
 export function deviceName(device: FenceDevice): string {
   switch (device.type) {
@@ -222,6 +261,10 @@ export function deviceName(device: FenceDevice): string {
   }
 }
 
+/** The sentence part that names where a host is asked to power off. */
+export const courtesyName = ({ user, address, port }: SshCourtesy): string =>
+  `${user}@${address}${port === 22 ? '' : `:${port}`}`
+
 /** The sentence part that names an outlet, or any device behind an agent. */
 export function outletName({ agent, parameters }: Outlet): string {
   const place = parameters['ip'] ?? parameters['ipaddr']
@@ -229,6 +272,14 @@ export function outletName({ agent, parameters }: Outlet): string {
   const at = place === undefined ? '' : ` at ${place}`
   return `${agent}${at}${plug === undefined ? '' : ` plug ${plug}`}`
 }
+
+/** Names of all secrets that the fence of a host needs, each once. */
+export const secretsOfHost = (spec: {
+  readonly fence?: FenceLevels
+  readonly courtesy?: SshCourtesy
+}): readonly string[] => [
+  ...new Set([...secretsOf(spec.fence ?? []), ...(spec.courtesy ? [spec.courtesy.secret] : [])])
+]
 
 /** Names of all secrets that devices of these levels need, each once. */
 export function secretsOf(levels: FenceLevels): readonly string[] {

@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { FenceLevels } from './fence.ts'
+import { FenceLevels, SshCourtesy } from './fence.ts'
 import { HostFacts } from './host-facts.ts'
 import type { MovePace } from './instance.ts'
 import {
@@ -46,6 +46,7 @@ export const HostSpec = Strict({
       description: 'Whether it is switched on again once its instances are safe; left out: on.'
     })
   ),
+  courtesy: Type.Optional(SshCourtesy),
   selfFence: Type.Optional(SelfFence)
 })
 export type HostSpec = DeepReadonly<Type.Static<typeof HostSpec>>

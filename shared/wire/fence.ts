@@ -3,7 +3,7 @@
  * devices it should watch or use, never "fence host 3 now", and for each how it stands.
  */
 import Type from 'typebox'
-import { FenceLevels } from '../model/fence.ts'
+import { FenceLevels, SshCourtesy } from '../model/fence.ts'
 import { Strict, Words } from '../model/resource.ts'
 import type { DeepReadonly } from '../model/types.ts'
 
@@ -37,6 +37,8 @@ export const FenceOrder = Strict({
   host: Text(64),
   name: Text(63),
   levels: FenceLevels,
+  /** How the host itself is asked to end, which proves nothing. */
+  courtesy: Type.Optional(SshCourtesy),
   /** Secrets of the devices, by name. They are nowhere else. */
   secrets: Type.Record(Type.String({ maxLength: 63 }), SecretValue, { maxProperties: 64 }),
   want: Words(fenceWants, { description: 'What is wanted of its power.' }),
@@ -103,6 +105,8 @@ export const FenceState = Strict({
   ),
   /** A sentence for each thing that was tried, the oldest first. */
   story: Type.Array(Text(storyCharsMax), { maxItems: storySentencesMax }),
+  /** What came of asking the host itself. */
+  courtesy: Type.Optional(Text(storyCharsMax)),
   devices: Type.Array(FenceDeviceState, { maxItems: 16 })
 })
 export type FenceState = DeepReadonly<Type.Static<typeof FenceState>>

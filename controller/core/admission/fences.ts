@@ -7,7 +7,7 @@ import {
   type FenceDevice,
   type FenceLevels,
   type Outlet,
-  secretsOf
+  secretsOfHost
 } from '#shared/model/fence.ts'
 import type { Host, HostSpec } from '#shared/model/host.ts'
 import { listed, type Refusal, refuse } from '../refusal.ts'
@@ -21,9 +21,10 @@ const secretsMax = 64
 /** Says why a host cannot have these devices; undefined when it can, or has them already. */
 export function refuseFence(view: View, host: Host, spec: HostSpec): Refusal | undefined {
   const levels = spec.fence ?? []
-  if (JSON.stringify(levels) === JSON.stringify(host.spec.fence ?? [])) return undefined
+  const printOf = ({ fence = [], courtesy }: HostSpec): string => JSON.stringify([fence, courtesy])
+  if (printOf(spec) === printOf(host.spec)) return undefined
   return (
-    refuseSecrets(view, host, levels) ??
+    refuseSecrets(view, host, spec) ??
     refuseTwice(host, levels) ??
     refuseItself(host, levels) ??
     refuseOthers(view, host, levels)
@@ -40,8 +41,8 @@ const cannot = (
     ...more
   })
 
-function refuseSecrets(view: View, host: Host, levels: FenceLevels): Refusal | undefined {
-  const names = secretsOf(levels)
+function refuseSecrets(view: View, host: Host, spec: HostSpec): Refusal | undefined {
+  const names = secretsOfHost(spec)
   const unknown = names.filter(name => !view.secrets().has(name))
   if (unknown.length > 0) {
     const many = unknown.length > 1 ? 's' : ''
@@ -162,7 +163,7 @@ export function testFence(
       next: [`remuda host fence set ${name} --help`]
     })
   }
-  const secrets = refuseSecrets(view, host, levels)
+  const secrets = refuseSecrets(view, host, spec)
   if (secrets) return secrets
   if (decided.recovery) {
     return refuse('conflict', `${what}: it is ${decided.recovery.phase}, for real`, {

@@ -3,7 +3,7 @@
  * never told again: not in an answer, not in a history, not in a fault. So nothing here repeats a
  * value, not even to say what is wrong with it, and the same value once more counts as another one.
  */
-import { secretsOf } from '#shared/model/fence.ts'
+import { secretsOfHost } from '#shared/model/fence.ts'
 import type { Commit, StoredSecret } from '../commit.ts'
 import { listed, type Refusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
@@ -26,7 +26,7 @@ export type ShownSecret = Pick<StoredSecret, 'name' | 'changedAt' | 'by'> & {
 export function shownSecrets(view: View): readonly ShownSecret[] {
   const users = new Map<string, string[]>()
   for (const { name: host, spec } of view.all('host').values()) {
-    for (const secret of secretsOf(spec.fence ?? [])) {
+    for (const secret of secretsOfHost(spec)) {
       users.set(secret, [...(users.get(secret) ?? []), host])
     }
   }

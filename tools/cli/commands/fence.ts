@@ -155,6 +155,49 @@ export const fenceCommands: readonly Command[] = [
   },
   {
     noun: 'host',
+    verb: 'fence courtesy',
+    doc: 'Sets how a host is asked to power off while its fence devices cut its power.',
+    details: [
+      'If it lives and only we cannot hear it, it may write what it has not written yet. It waits ' +
+        'for nothing, and proves nothing.',
+      'Its host key: ssh-keyscan ADDRESS | ssh-keygen -lf -'
+    ],
+    positionals: [nameOfOne('host')],
+    options: [
+      text('ssh', 'ADDRESS', 'Where its SSH server listens.'),
+      {
+        name: 'port',
+        type: 'count',
+        value: 'N',
+        doc: 'TCP port of its SSH server. Unit: number.',
+        default: '22',
+        minimum: 1,
+        maximum: 65_535
+      },
+      { ...text('user', 'NAME', 'User who may switch it off.'), default: 'root' },
+      text(
+        'secret',
+        'NAME',
+        'Secret that is its password, or an OpenSSH private key without its first and last line.'
+      ),
+      text('host-key', 'SHA256', 'Its host key; with another one it is not asked.'),
+      text('command', 'LINE', 'What is run there; left out: systemctl poweroff.'),
+      { name: 'none', type: 'flag', doc: 'It is not asked any more.' },
+      dryRunOption
+    ],
+    examples: [
+      {
+        line:
+          'remuda host fence courtesy h2 --ssh 10.0.0.2 --secret h2-ssh ' +
+          '--host-key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU',
+        doc: 'as root'
+      },
+      { line: 'remuda host fence courtesy h2 --none', doc: 'not any more' }
+    ],
+    run: () => import('../run/fence-courtesy.ts').then(module => module.setCourtesy)
+  },
+  {
+    noun: 'host',
     verb: 'fence clear',
     doc: 'Takes all fence devices of a host away, after asking.',
     positionals: [nameOfOne('host')],

@@ -44,6 +44,53 @@ export const host = {
       type: 'text',
       words: ['on', 'off']
     },
+    courtesy: {
+      doc: 'How it is asked to power off while its fence devices cut its power.',
+      type: 'object'
+    },
+    'courtesy.address': {
+      doc: 'Address or name of the device.',
+      type: 'text',
+      required: true,
+      lengthMax: 253,
+      pattern: '^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$'
+    },
+    'courtesy.port': {
+      doc: 'TCP port of its SSH server.',
+      type: 'integer',
+      default: 22,
+      minimum: 1,
+      maximum: 65535
+    },
+    'courtesy.user': {
+      doc: 'User who may switch it off.',
+      type: 'text',
+      default: 'root',
+      lengthMax: 64,
+      pattern: '^[^\\x00-\\x1f\\x7f]+$'
+    },
+    'courtesy.secret': {
+      doc:
+        'Name of the secret that is its password, or an OpenSSH private key: what is ' +
+        'between its first and last line, in one line.',
+      type: 'text',
+      required: true,
+      lengthMax: 63,
+      pattern: '^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$'
+    },
+    'courtesy.hostKey': {
+      doc: 'SHA-256 of its host key, as ssh-keygen -l shows it; with another one it is not used.',
+      type: 'text',
+      required: true,
+      pattern: '^SHA256:[A-Za-z0-9+/]{43}$'
+    },
+    'courtesy.command': {
+      doc: 'What is run there.',
+      type: 'text',
+      default: 'systemctl poweroff',
+      lengthMax: 512,
+      pattern: '^[^\\x00-\\x1f\\x7f]+$'
+    },
     selfFence: {
       doc: 'How it fences itself when it is cut off; left out: it does not.',
       type: 'object'
