@@ -127,6 +127,46 @@ export const instance = {
       minimum: 0,
       maximum: 1000
     },
+    after: {
+      doc: 'Instances that must be ready before it is started; what runs goes on without them.',
+      type: 'list',
+      itemsMax: 16
+    },
+    'after[]': { doc: 'Instance of the same tenant.', type: 'name' },
+    readiness: {
+      doc: 'When it counts as ready for those after it; left out: as soon as it runs.',
+      type: 'object'
+    },
+    'readiness.tcp': {
+      doc: 'TCP port at which it takes calls of its host, at the address of its first port.',
+      type: 'integer',
+      minimum: 1,
+      maximum: 65535
+    },
+    'readiness.guestAgent': {
+      doc: 'Whether its QEMU guest agent must be there; VMs alone have one.',
+      type: 'boolean'
+    },
+    'readiness.phoneHome': {
+      doc:
+        'Whether it must have called http://GATEWAY:7416/ of its first port since its ' +
+        'start; cloud-init is told to.',
+      type: 'boolean'
+    },
+    'readiness.timeoutMs': {
+      doc: 'After so long it is late, which is an alarm.',
+      type: 'integer',
+      unit: 'ms',
+      default: 300000,
+      minimum: 1000,
+      maximum: 86400000
+    },
+    'readiness.late': {
+      doc: 'What those after it do once it is late: wait on, or go on without it.',
+      type: 'text',
+      words: ['wait', 'go-on'],
+      default: 'wait'
+    },
     highlyAvailable: {
       doc: 'Whether it starts elsewhere when its host is proven dead.',
       type: 'boolean',
