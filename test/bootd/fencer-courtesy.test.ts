@@ -7,7 +7,7 @@ const courtesy = {
   hostKey: `SHA256:${'A'.repeat(43)}`
 }
 
-test('a host is asked to power off meanwhile, nobody waits for it, and it proves nothing', async t => {
+test('a host is asked to power off meanwhile, nobody waits, and it proves nothing', async t => {
   await using bed = await Bed.open(t)
   bed.bmc('a1').faults.silent = true
   await bed.fencer.want([bed.order('off', { courtesy })])

@@ -158,8 +158,8 @@ export const fenceCommands: readonly Command[] = [
     verb: 'fence courtesy',
     doc: 'Sets how a host is asked to power off while its fence devices cut its power.',
     details: [
-      'If it lives and only we cannot hear it, it may write what it has not written yet. It waits ' +
-        'for nothing, and proves nothing.',
+      'If it lives and only we cannot hear it, it may write what it has not written yet. Nobody ' +
+        'waits for it, and it proves nothing.',
       'Its host key: ssh-keyscan ADDRESS | ssh-keygen -lf -'
     ],
     positionals: [nameOfOne('host')],
