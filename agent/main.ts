@@ -87,7 +87,8 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   await using probes = await openProbes(config, { keys, clock, log, onChanged: changed })
   const remains = remainsIn([join(own, 'seeds'), consoleFolder], consoles)
   const { migrationAddress: address = config.address, migrationUri: uri } = config
-  const door = new MigrationDoor({ uri, address, folder: own, clock })
+  const emulatorUid = () => loop.emulatorUid
+  const door = new MigrationDoor({ uri, address, folder: own, emulatorUid, clock })
   await using watchdog = watchdogOf(config)
   const lease = leaseOf({ watchdog, run: agentRun, loop: () => loop, clock, log })
   const loop = await AgentLoop.open({

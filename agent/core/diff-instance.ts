@@ -12,7 +12,7 @@ import { stopMatter } from './diff-stop.ts'
 import { driverOf } from './domain-plan.ts'
 import { stopWish } from './memory.ts'
 import { hardwareOf, type OwnDomain } from './metadata.ts'
-import { isAlive, isHeld } from './own-domains.ts'
+import { isAlive, isCrossing, isHeld } from './own-domains.ts'
 import { lateAtOf } from './readiness.ts'
 import { failureOf, type Matter, wishFor } from './situation.ts'
 import type { Step } from './steps.ts'
@@ -87,8 +87,11 @@ function living(instance: OrderInstance, own: OwnDomain, about: Surroundings): I
     const message = 'is shutting down by itself'
     return { ...base, power: 'stopping', reason: 'stopping', message, settled: false }
   }
-  if (state === 'crashed') {
-    const because = 'it has crashed and still takes up its room'
+  if (state === 'crashed' || isCrossing(own.domain)) {
+    const because =
+      state === 'crashed'
+        ? 'it has crashed and still takes up its room'
+        : 'a part of its memory was lost on its way between two hosts'
     const step = { type: 'destroy', instance, domain: key, crashed: true, because } as const
     return wished(step, 'stopping', because)
   }

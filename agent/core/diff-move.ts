@@ -10,6 +10,9 @@
  *   allowed, and not tried in this step    sending   begun: sent if it goes live, else shut down
  *   tried in vain, and it lives            failed    nothing until the controller's next step
  *   paused by libvirt and nothing sends    held      nothing: the other copy may be the living one
+ *   runs there, a part of it is here       crossing  nothing: it can only go on
+ *   the same, and they lost each other     broken    what is left is sent, again and again, while
+ *                                                    that is wished; ended once it is lost
  *   no domain, and no step about it        gone      nothing: it is never started
  *
  *   arriving, what is seen                 said      done
@@ -17,24 +20,29 @@
  *   all is there, and no domain            ready     nothing: it is never started
  *   a domain that libvirt holds still      receiving nothing; ended once nobody can send any more,
  *                                                    or where nobody can have begun to
+ *   one that runs with a part of it        receiving the same, should the other part be lost
  *   a domain that lives                    here      nothing until it is this host's own
  *
  * A word is only said while libvirt's domains are seen. A domain that is held still and that no
  * order names is ended at once and never resumed; see diff-stop.ts.
  */
 import type { OrderArriving, OrderInstance, OrderLeaving, ReportMove } from '#shared/wire/order.ts'
+import { mayCross } from './diff-crossing.ts'
 import type { InstanceVerdict } from './diff-instance.ts'
 import { lacking, seedOf } from './diff-start.ts'
 import { stopMatter } from './diff-stop.ts'
 import { driverOf } from './domain-plan.ts'
 import type { OwnDomain } from './metadata.ts'
-import { isAlive, isHeld } from './own-domains.ts'
+import { isAlive, isCrossing, isHeld, isTorn } from './own-domains.ts'
+import type { Transfer } from './ports.ts'
 import { failureOf, type Situation, stepInLane, type Wish, wishFor } from './situation.ts'
 import { keyOf, type Step, stepFingerprint } from './steps.ts'
 import { indexKey, type Surroundings } from './surroundings.ts'
 
 /** How soon the progress of a transfer is looked at again. Unit: ms. */
 const progressMs = 250
+/** How long libvirt may take to notice that the last of an instance has come. Unit: ms. */
+const lastPagesMs = 5_000
 
 type Said = Pick<ReportMove, 'stand' | 'message'> & Partial<ReportMove>
 
@@ -107,6 +115,7 @@ function leavingVerdict(
   const { situation } = about
   const power = own.domain.state === 'paused' ? 'paused' : 'running'
   const base = { own, power } as const
+  if (isCrossing(own.domain)) return crossingVerdict({ instance, way, own }, situation)
   const progress = situation.observed.transfers.get(own.domain.uuid)
   const underWay = stepInLane(situation, `instance/${instance.id}`)
   if (progress !== undefined || underWay?.type === 'migrate-domain') {
@@ -135,7 +144,7 @@ function leavingVerdict(
   if (own.domain.state !== 'running' && own.domain.state !== 'paused') {
     return stays(`cannot be sent: ${verdict.message}`)
   }
-  const step = migration({ instance, way, own }, about)
+  const step = migration({ instance, way, own }, situation)
   const failure = situation.memory.retries.get(keyOf(step))
   if (failure !== undefined && failure.fingerprint === stepFingerprint(step)) {
     // It is not tried again in this step: the next one may only be to stay.
@@ -146,7 +155,7 @@ function leavingVerdict(
   return verdictOf(instance, way, { ...base, wish, said: { stand: 'sending', message } })
 }
 
-function migration({ instance, way, own }: Leaving, { situation }: Surroundings): Step {
+function migration({ instance, way, own }: Leaving, situation: Situation): Step {
   const { id, tenant, name } = instance
   const { driver, uuid } = own.domain
   const { uri, address, folder } = way.door!
@@ -160,14 +169,64 @@ function migration({ instance, way, own }: Leaving, { situation }: Surroundings)
       uri,
       address,
       folders: { here: ownFolder(situation), there: folder },
-      ...(way.pace && { pace: way.pace })
+      ...(way.pace && { pace: way.pace }),
+      ...(mayCross(way) && { postCopy: true }),
+      ...(way.crossing && { resume: true })
     },
-    because: `it is wished to be on ${way.to}, which is ready`
+    because: way.crossing
+      ? `it runs on ${way.to}, which has lost the rest of its memory`
+      : `it is wished to be on ${way.to}, which is ready`
   }
 }
 
 /** The folder of the agent's own files: the console logs are in one of its folders. */
 const ownFolder = ({ host }: Situation): string => host.consoleFolder.replace(/\/[^/]*$/, '')
+
+/** It runs on the other host, and misses there what is still here. */
+function crossingVerdict({ instance, way, own }: Leaving, situation: Situation): InstanceVerdict {
+  const { to } = way
+  const base = { own, power: 'running', lookAgainAt: situation.now.monotonic + progressMs } as const
+  if (way.lost) {
+    const because = 'the rest of its memory is lost'
+    const matter = stopMatter(own, { graceMs: 0, because }, situation)
+    const said = { stand: 'crossing', message: matter.message } as const
+    return verdictOf(instance, way, { ...base, ...matter, power: 'stopping', said })
+  }
+  const progress = situation.observed.transfers.get(own.domain.uuid)
+  const underWay = stepInLane(situation, `instance/${instance.id}`)
+  const same: Wish | undefined = underWay && { state: 'due', step: underWay }
+  const left = progress === undefined ? '' : `, ${leftWords(progress)}`
+  if (underWay !== undefined || !isTorn(own.domain)) {
+    const message = `runs on ${to}, the rest of its memory follows${left}`
+    const said = { stand: 'crossing', message, ...numbersOf(progress) } as const
+    return verdictOf(instance, way, { ...base, wish: same, said })
+  }
+  const torn = `stands still on ${to}: the rest of its memory cannot be sent there`
+  const broken = (message: string, wish?: Wish, tries?: number): InstanceVerdict =>
+    verdictOf(instance, way, {
+      ...base,
+      power: 'paused',
+      wish,
+      said: { stand: 'broken', message, ...(tries !== undefined && { tries }) }
+    })
+  if (!way.crossing || way.door === undefined) return broken(torn)
+  const step = migration({ instance, way, own }, situation)
+  const wish = wishFor(step, situation)
+  const failure = failureOf(wish, situation.now)
+  const retry = situation.memory.retries.get(keyOf(step))
+  const tries = retry?.fingerprint === stepFingerprint(step) ? retry.failures : 0
+  return broken(failure === undefined ? torn : `${torn}: ${failure}`, wish, tries)
+}
+
+const leftWords = ({ remainingMib, totalMib }: Transfer): string =>
+  `${remainingMib} of ${totalMib} MiB are left`
+
+/** What a report says of a transfer. */
+function numbersOf(transfer: Transfer | undefined): Partial<ReportMove> {
+  if (transfer === undefined) return {}
+  const { totalMib, remainingMib, mibPerSecond, writtenMibPerSecond } = transfer
+  return { totalMib, remainingMib, mibPerSecond, writtenMibPerSecond }
+}
 
 function sendingVerdict(
   { instance, way, own }: Leaving,
@@ -185,7 +244,7 @@ function sendingVerdict(
     because
   }
   const calledBack = !way.go || !way.live
-  const left = progress && `${progress.remainingMib} of ${progress.totalMib} MiB are left`
+  const left = progress && leftWords(progress)
   const message = calledBack
     ? `is being called back: ${because}`
     : `is sent to ${way.to}${left === undefined ? '' : `, ${left}`}`
@@ -199,7 +258,7 @@ function sendingVerdict(
     said: {
       stand: 'sending',
       message,
-      ...(progress && { totalMib: progress.totalMib, remainingMib: progress.remainingMib })
+      ...numbersOf(progress)
     }
   })
 }
@@ -219,7 +278,7 @@ function arrivingVerdict(
   const { situation } = about
   const { hostname } = situation.host
   const underWay = stepInLane(situation, `instance/${instance.id}`)
-  if (own !== undefined && !isHeld(own.domain)) {
+  if (own !== undefined && !isHeld(own.domain) && !isCrossing(own.domain)) {
     const power = own.domain.state === 'paused' ? 'paused' : 'running'
     const message = `${hostname} has it in full`
     const arrival = situation.observed.arrivals.get(own.domain.uuid)
@@ -229,9 +288,12 @@ function arrivingVerdict(
   const receiving = (message: string, wish?: Wish): InstanceVerdict =>
     verdictOf(instance, way, { own, wish, said: { stand: 'receiving', message } })
   if (own !== undefined) {
-    const isOver = way.over || isLeftBehind(instance, way, situation)
-    if (!isOver) return receiving(`${hostname} receives it from ${way.from}`)
-    return receiving(`${hostname} has a part of it`, ended(instance, own, about))
+    const isOver = isUnsent(own, way, situation) || isLeftBehind(instance, way, situation)
+    if (isOver) return receiving(`${hostname} has a part of it`, ended(instance, own, about))
+    const what = isTorn(own.domain) ? 'misses the rest of its memory' : 'has a part of its memory'
+    return isCrossing(own.domain)
+      ? receiving(`runs on ${hostname}, and ${what}, which ${way.from} has`)
+      : receiving(`${hostname} receives it from ${way.from}`)
   }
   if (underWay !== undefined && underWay.type !== 'prepare-arrival') {
     return receiving(`waits for the end of an earlier ${underWay.type} on ${hostname}`)
@@ -242,6 +304,16 @@ function arrivingVerdict(
     return verdictOf(instance, way, { ...lack, said: { stand: 'preparing', message } })
   }
   return prepared({ instance, way }, about)
+}
+
+/**
+ * Whether what is here in part stays so. What runs already may have got the last of it a moment
+ * ago, before libvirt has noticed: it is given some time to say so.
+ */
+function isUnsent(own: OwnDomain, { over }: OrderArriving, { memory, now }: Situation): boolean {
+  if (!over || own.domain.state !== 'running' || isTorn(own.domain)) return over
+  const since = memory.instances.get(own.metadata.id)?.unsentSince ?? now.monotonic
+  return now.monotonic - since >= lastPagesMs
 }
 
 /**

@@ -7,7 +7,7 @@ import { formatMs } from '#shared/units.ts'
 import { driverOf } from './domain-plan.ts'
 import { stopWish } from './memory.ts'
 import type { OwnDomain } from './metadata.ts'
-import { isAlive, isHeld } from './own-domains.ts'
+import { isAlive, isCrossing, isHeld } from './own-domains.ts'
 import { failureOf, type Matter, type Situation, wishFor } from './situation.ts'
 import { nameOf, type Step } from './steps.ts'
 
@@ -34,8 +34,8 @@ export function stopMatter(
     return { wish, lookAgainAt, settled: false, message: failure ?? `is being ended: ${because}` }
   }
   const forceAt = (stop?.askedAt ?? now) + graceMs
-  // What libvirt holds still is one end of a migration: it is ended, never let go on.
-  if (graceMs === 0 || domain.state === 'crashed' || isHeld(domain)) {
+  // What libvirt holds still, or has in part, is one end of a migration: it is ended at once.
+  if (graceMs === 0 || domain.state === 'crashed' || isHeld(domain) || isCrossing(domain)) {
     return wished({ ...about, type: 'destroy', crashed: false, because })
   }
   if (now >= forceAt) {

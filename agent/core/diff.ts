@@ -8,6 +8,7 @@
  * The verdicts that say what to do also say, for the report, why it is not done yet.
  */
 import type { Ms } from '#shared/units.ts'
+import { diffCrossings } from './diff-crossing.ts'
 import { diffCutOff, mayWhileCutOff } from './diff-cut-off.ts'
 import { diffInstance, type InstanceVerdict } from './diff-instance.ts'
 import { diffNetworks, type NetworksVerdict } from './diff-networks.ts'
@@ -67,6 +68,7 @@ export function diff(situation: Situation): Plan {
     verdicts.networks,
     ...verdicts.leaving,
     ...verdicts.instances,
+    ...diffCrossings(verdicts.sorted.own, situation),
     ...diffForgotten(verdicts.sorted.own, situation),
     ...diffRemains(situation),
     ...diffReboot(verdicts.sorted.own, situation),
@@ -169,6 +171,7 @@ function isAllowed(step: Step, situation: Situation): boolean {
     case 'suspend':
     case 'resume':
     case 'abort-migration':
+    case 'start-post-copy':
     case 'prepare-arrival':
     // Whether somebody uses a volume or a seed is only known while domains are seen.
     case 'remove-volume':

@@ -58,6 +58,7 @@ export function rememberDone(memory: Memory, step: Step, now: Moment): Memory {
     case 'remove-remains':
     case 'migrate-domain':
     case 'abort-migration':
+    case 'start-post-copy':
       return next
     default:
       return step satisfies never
@@ -148,6 +149,7 @@ function noticeOf(step: Step, fault: Fault, message: string): NoticeText | undef
     case 'suspend':
     case 'resume':
     case 'abort-migration':
+    case 'start-post-copy':
     case 'forget-instance':
     case 'remove-remains':
       return undefined

@@ -13,7 +13,7 @@ import { driverOf } from './domain-plan.ts'
 import type { OwnDomain } from './metadata.ts'
 import type { Moment } from './moment.ts'
 import { forgetNotices, type Notices, noNotices, note } from './notices.ts'
-import { isAlive, isHeld, type SortedDomains } from './own-domains.ts'
+import { isAlive, isCrossing, isHeld, type SortedDomains } from './own-domains.ts'
 import type { Domain, DomainEvent, DomainKey, Driver } from './ports.ts'
 import { followRuns, type ReadinessMemory } from './readiness.ts'
 import {
@@ -46,6 +46,8 @@ export type InstanceMemory = {
   readonly missingSince?: Ms | undefined
   /** Name of the host that it is on its way to. */
   readonly leavingTo?: string | undefined
+  /** Since when nobody sends what has come of it in part. */
+  readonly unsentSince?: Ms | undefined
   /** The move that all is ready for on this host. */
   readonly preparedFor?: string | undefined
   /** It ran here, and was not wished to stop since: when it is started again, it goes on. */
@@ -187,7 +189,7 @@ export function rememberDomains(
   const ordered = new Map(order.instances.map(instance => [instance.id, instance]))
   // What has only come in part may never run here.
   const isPart = ({ domain, metadata }: OwnDomain): boolean =>
-    isHeld(domain) && ordered.get(metadata.id)?.arriving !== undefined
+    (isHeld(domain) || isCrossing(domain)) && ordered.get(metadata.id)?.arriving !== undefined
   const alive = new Map(
     sorted.own.filter(own => isAlive(own.domain) && !isPart(own)).map(own => [own.metadata.id, own])
   )
@@ -198,6 +200,7 @@ export function rememberDomains(
   }
   const foreign = noteForeign(draft, memory.foreign, sorted.foreign, now)
   for (const own of alive.values()) noteAlive(draft, own, ordered.get(own.metadata.id), now)
+  for (const own of sorted.own.filter(isPart)) noteUnsent(draft, own, ordered, now)
   for (const [id, each] of memory.instances) if (!alive.has(id)) noteAbsent(draft, each, now)
   const { notices } = draft
   const own = [...alive.values()]
@@ -236,6 +239,21 @@ function noteAlive(
   const stop = over && stopWish(own, instance) === undefined ? undefined : last.stop
   const goesOn = instance !== undefined && instance.desiredPower !== 'stopped'
   draft.instances.set(id, { ...last, history, stop, goesOn, missingSince: undefined })
+}
+
+/** Since when nobody sends what is here in part. */
+function noteUnsent(
+  draft: Draft,
+  { metadata: { id } }: OwnDomain,
+  ordered: ReadonlyMap<string, OrderInstance>,
+  now: Moment
+): void {
+  const last = draft.instances.get(id)
+  if (last === undefined) return
+  const unsentSince = ordered.get(id)?.arriving?.over
+    ? (last.unsentSince ?? now.monotonic)
+    : undefined
+  if (unsentSince !== last.unsentSince) draft.instances.set(id, { ...last, unsentSince })
 }
 
 /** A domain that no order names is only ever ended; the policy is never asked. */

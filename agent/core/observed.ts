@@ -111,6 +111,7 @@ export function withResult(
     case 'create-domain':
     case 'migrate-domain':
     case 'abort-migration':
+    case 'start-post-copy':
     case 'prepare-arrival':
     case 'shutdown':
     case 'destroy':

@@ -41,5 +41,18 @@ const heldReasons: ReadonlySet<string> = new Set([
 export const isHeld = ({ state, reason }: Pick<Domain, 'state' | 'reason'>): boolean =>
   state === 'paused' && heldReasons.has(reason)
 
+/** libvirt's words for what has a part of its memory on either end; see `isCrossing`. */
+const crossingReasons: ReadonlySet<string> = new Set(['postcopy', 'postcopy failed'])
+
+/**
+ * Whether a part of its memory is here and the rest is on another host: what is paused here runs
+ * there, or the other way round. Neither is worth anything without the other.
+ */
+export const isCrossing = ({ reason }: Pick<Domain, 'reason'>): boolean =>
+  crossingReasons.has(reason)
+
+/** Whether the two parts of it have lost each other. */
+export const isTorn = ({ reason }: Pick<Domain, 'reason'>): boolean => reason === 'postcopy failed'
+
 /** Whether it takes up its name, its memory and its volumes: all but one that has stopped. */
 export const isAlive = (domain: Domain): boolean => domain.state !== 'stopped'

@@ -79,12 +79,19 @@ export interface Hypervisor extends AsyncDisposable {
   resume(domain: DomainKey): Promise<void>
   /**
    * Sends a running VM to another host's libvirt, and returns once it runs there and no longer
-   * here. It fails with `hypervisor` when it could not be sent, and goes on here then.
+   * here. It fails with `hypervisor` when it could not be sent, and goes on here then; or, once it
+   * crosses, when the two lost each other: then both have a part of it (`postcopy failed`), until
+   * it is sent with `resume`.
    */
   migrate(domain: DomainKey, way: MigrationWay): Promise<void>
+  /**
+   * Has what is being sent, with `postCopy`, go on there at once; the rest of its memory follows.
+   * From then on it cannot be called back. `hypervisor`: nothing sends it, or not in that way.
+   */
+  startPostCopy(domain: DomainKey): Promise<void>
   /** Calls back what is being sent; `hypervisor`: nothing is. */
   abortMigration(domain: DomainKey): Promise<void>
-  /** How far the sending of a VM is; undefined: nothing sends it. */
+  /** How far the sending of a VM is; undefined: it is not sent from here. */
   transfer(domain: DomainKey): Promise<Transfer | undefined>
   /** What the sending of a VM to this host has cost; undefined: it was started here. */
   arrival(domain: DomainKey): Promise<Arrival | undefined>
@@ -110,10 +117,23 @@ export type MigrationWay = {
   readonly folders: { readonly here: string; readonly there: string }
   /** Left out: as the hypervisor does by itself. */
   readonly pace?: MovePace
+  /** Whether it may go on there before all of its memory has come, should that be asked for. */
+  readonly postCopy?: boolean
+  /** Sends what is left of one whose two parts have lost each other. */
+  readonly resume?: boolean
 }
 
 /** How far the sending of a VM is. */
-export type Transfer = { readonly totalMib: Mib; readonly remainingMib: Mib }
+export type Transfer = {
+  readonly totalMib: Mib
+  readonly remainingMib: Mib
+  /** What is sent in a second. Unit: MiB. */
+  readonly mibPerSecond: number
+  /** What the VM writes in a second, and has to be sent again. Unit: MiB. */
+  readonly writtenMibPerSecond: number
+  /** 1 while all is sent for the first time; then what was written meanwhile, and so on. */
+  readonly round: number
+}
 
 /** What the sending of a VM has cost it. */
 export type Arrival = {
@@ -134,6 +154,8 @@ export type HypervisorAbilities = {
   readonly emulator: string | undefined
   /** Machine types that are offered, newest q35 first. */
   readonly machine: string | undefined
+  /** The user as whom emulators run; undefined: libvirt has not said. */
+  readonly emulatorUid: number | undefined
 }
 
 /** A volume as its pool holds it. */

@@ -73,7 +73,7 @@ export type Step = {
       readonly way: MigrationWay
     }
   | {
-      readonly type: 'abort-migration'
+      readonly type: 'abort-migration' | 'start-post-copy'
       readonly instance: InstanceName
       readonly domain: DomainKey
     }
@@ -134,6 +134,8 @@ export function laneOf(step: Step): string {
       return `instance/${step.instance.id}`
     case 'abort-migration':
       return `abort/${step.instance.id}`
+    case 'start-post-copy':
+      return `crossing/${step.instance.id}`
     case 'create-domain':
       return `instance/${step.plan.instance.id}`
     case 'remove-remains':
@@ -194,6 +196,8 @@ export function stepSentence(step: Step): string {
       return `send ${nameOf(step.instance)} to ${step.to}`
     case 'abort-migration':
       return `call ${nameOf(step.instance)} back`
+    case 'start-post-copy':
+      return `have ${nameOf(step.instance)} go on before all of its memory has come there`
     case 'prepare-arrival':
       return `prepare for ${nameOf(step.instance)}`
     case 'shutdown':

@@ -56,6 +56,7 @@ const deadlineMs: Readonly<Record<StepType, Ms>> = {
   // The memory of a busy instance is sent again and again; it can be called back at any moment.
   'migrate-domain': 12 * 60 * minuteMs,
   'abort-migration': minuteMs,
+  'start-post-copy': minuteMs,
   'prepare-arrival': minuteMs,
   'forget-instance': minuteMs,
   'remove-remains': minuteMs,
@@ -64,7 +65,10 @@ const deadlineMs: Readonly<Record<StepType, Ms>> = {
 
 /** Sorts of work that do not get into each other's way, and how much of each goes on at once. */
 export type WorkClass = 'fetch' | 'storage' | 'network' | 'start' | 'domain' | 'migration'
-/** So many steps of one sort are under way at once. */
+/**
+ * So many steps of one sort are under way at once. How many migrations there are is the
+ * controller's to say; each takes one of the twenty calls that libvirtd works on at once.
+ */
 export const workAtOnceMax: Readonly<Record<WorkClass, number>> = {
   fetch: 2,
   storage: 4,
@@ -72,7 +76,7 @@ export const workAtOnceMax: Readonly<Record<WorkClass, number>> = {
   // The order says how many; this only bounds what one libvirt is asked at once.
   start: 32,
   domain: 4,
-  migration: 2
+  migration: 16
 }
 
 /** The sort of work that a step is. */
@@ -91,6 +95,7 @@ export const classOf: Readonly<Record<StepType, WorkClass>> = {
   resume: 'domain',
   'migrate-domain': 'migration',
   'abort-migration': 'domain',
+  'start-post-copy': 'domain',
   'prepare-arrival': 'storage',
   'forget-instance': 'domain',
   'remove-remains': 'storage',
@@ -167,6 +172,9 @@ async function perform(step: Step, hands: Hands, signal: AbortSignal): Promise<S
       return {}
     case 'abort-migration':
       await hypervisor.abortMigration(step.domain)
+      return {}
+    case 'start-post-copy':
+      await hypervisor.startPostCopy(step.domain)
       return {}
     case 'prepare-arrival':
       await storage.writeSeed(step.instance.id, new Map(Object.entries(step.seed)))

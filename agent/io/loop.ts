@@ -103,6 +103,11 @@ export class AgentLoop {
     return this.#order
   }
 
+  /** The user as whom emulators run; undefined: libvirt has not said. */
+  get emulatorUid(): number | undefined {
+    return this.#host.abilities?.emulatorUid
+  }
+
   /** What it found at its last look. */
   get observed(): Observed {
     return this.#observed

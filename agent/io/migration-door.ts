@@ -4,6 +4,7 @@
  * door.
  */
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import type { Clock } from '#shared/clock.ts'
 import { sentence } from '#shared/fault.ts'
@@ -20,6 +21,27 @@ const connectMsMax: Ms = 2_000
 /** libvirt's own ports, where the URI names none. */
 const ports: Readonly<Record<string, number>> = { 'qemu+tls:': 16_514, 'qemu+tcp:': 16_509 }
 
+/** Whether programs of any user may be told of missing pages, which is how they are fetched. */
+const pageFaultsPath = '/proc/sys/vm/unprivileged_userfaultfd'
+
+/**
+ * Whether an instance can run here before all of its memory has come: QEMU fetches each page that
+ * it misses, of which the kernel has to tell it.
+ */
+export function judgePostCopy(
+  pageFaults: string | undefined,
+  emulatorUid: number | undefined
+): NonNullable<NonNullable<Report['migration']>['postCopy']> {
+  if (pageFaults === undefined) {
+    return { works: false, because: 'the kernel has no userfaultfd' }
+  }
+  if (pageFaults.trim() === '1') return { works: true, because: 'userfaultfd is there for all' }
+  if (emulatorUid === 0) return { works: true, because: 'emulators run as root' }
+  const user = emulatorUid === undefined ? 'a user that is not known' : `user ${emulatorUid}`
+  const because = `emulators run as ${user}: it takes sysctl vm.unprivileged_userfaultfd=1`
+  return { works: false, because }
+}
+
 /** What the agent is told of it. */
 export type MigrationDoorOptions = {
   /** libvirt's URI; `{address}` stands for the address. */
@@ -28,6 +50,8 @@ export type MigrationDoorOptions = {
   readonly address: string | undefined
   /** Folder of the agent's own files. */
   readonly folder: string
+  /** The user as whom emulators run; undefined: libvirt has not said. */
+  readonly emulatorUid: () => number | undefined
   readonly clock: Clock
 }
 
@@ -35,6 +59,7 @@ export type MigrationDoorOptions = {
 export class MigrationDoor {
   readonly #options: MigrationDoorOptions
   #fault: string | undefined = 'it has not been tried yet'
+  #pageFaults: string | undefined
 
   constructor(options: MigrationDoorOptions) {
     this.#options = options
@@ -44,7 +69,8 @@ export class MigrationDoor {
   get said(): NonNullable<Report['migration']> {
     const { address = '', folder } = this.#options
     const fault = this.#fault
-    return { uri: this.#uri, address, folder, ...(fault === undefined ? {} : { fault }) }
+    const postCopy = judgePostCopy(this.#pageFaults, this.#options.emulatorUid())
+    return { uri: this.#uri, address, folder, postCopy, ...(fault !== undefined && { fault }) }
   }
 
   get #uri(): string {
@@ -57,6 +83,7 @@ export class MigrationDoor {
     const { clock } = this.#options
     while (!signal.aborted) {
       this.#fault = await this.#try()
+      this.#pageFaults = await readFile(pageFaultsPath, 'utf8').catch(() => undefined)
       await clock.sleep(this.#fault === undefined ? tryMs : tryAgainMs, signal).catch(() => {})
     }
   }

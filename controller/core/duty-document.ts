@@ -48,16 +48,13 @@ function shownOf(view: View, departures: Iterable<Departure>): readonly Departur
 export function departureShown(view: View, departure: Departure): DepartureStatus {
   const { instance, state, because } = departure
   const { moving } = instance.decided
-  const { totalMib, remainingMib } = moving
-    ? wayOf(view, instance, moving)
-    : { totalMib: undefined, remainingMib: undefined }
+  const { message: _, ...numbers } = moving ? wayOf(view, instance, moving) : { message: '' }
   return {
     tenant: instance.tenant ?? defaultTenant,
     name: instance.name,
     state,
     because,
     ...('to' in departure && { to: departure.to, live: departure.live }),
-    ...(totalMib !== undefined && { totalMib }),
-    ...(remainingMib !== undefined && { remainingMib })
+    ...numbers
   }
 }

@@ -65,9 +65,10 @@ export function showHost(view: View, host: Host, now: Moment): Shown {
   }
 }
 
-const migrationOf = ({ uri, fault }: NonNullable<Report['migration']>) => ({
+const migrationOf = ({ uri, fault, postCopy }: NonNullable<Report['migration']>) => ({
   uri,
-  ...(fault !== undefined && { fault })
+  ...(fault !== undefined && { fault }),
+  ...(postCopy?.works === false && { postCopyFault: postCopy.because })
 })
 
 function hostReady(

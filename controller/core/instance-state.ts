@@ -75,22 +75,25 @@ export function notReadyWords(view: View, { instance }: Before, now: Moment): st
 }
 
 /** How far an instance is on its way to another host, in words and numbers. */
-export function wayOf(
-  view: View,
-  instance: Instance,
-  moving: InstanceMove
-): Pick<ReportMove, 'message' | 'totalMib' | 'remainingMib'> {
+export function wayOf(view: View, instance: Instance, moving: InstanceMove): WayShown {
   const { source, target } = wordsOf(view, instance, moving)
   const asked = ['preparing', 'asking'].includes(moving.phase)
   const [word, host] = asked ? [target, moving.to] : [source, instance.decided.host]
   if (!word || word.step !== moving.step) return { message: `waits for ${host} to take it on` }
-  const { message, totalMib, remainingMib } = word
+  const { message, totalMib, remainingMib, mibPerSecond, writtenMibPerSecond } = word
   return {
     message,
     ...(totalMib !== undefined && { totalMib }),
-    ...(remainingMib !== undefined && { remainingMib })
+    ...(remainingMib !== undefined && { remainingMib }),
+    ...(mibPerSecond !== undefined && { mibPerSecond }),
+    ...(writtenMibPerSecond !== undefined && { writtenMibPerSecond })
   }
 }
+
+type WayShown = Pick<
+  ReportMove,
+  'message' | 'totalMib' | 'remainingMib' | 'mibPerSecond' | 'writtenMibPerSecond'
+>
 
 function onItsHost(view: View, instance: Instance, now: Moment): InstanceState {
   const { host } = instance.decided

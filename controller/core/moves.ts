@@ -13,6 +13,12 @@
  *         ▼                        │ the source has it                   │ it is not there
  *       stays ◄────────────────────┴─────────────────────────────────────┘
  *
+ *   sending or withdrawing ── it runs on the target, and a part of its memory is on the source ──┐
+ *   moved ◄──── it has left, and the target has all ──── ┌──────────┐ ◄──────────────────────────┘
+ *   asking ◄─── it has left, or the source is off ────── │ crossing │
+ *   withdrawing, as lost ◄─── tried in vain, or given ── └──────────┘
+ *                             up, or the target is off
+ *
  * Each phase is a commit and a step of its own, and each host repeats the step that it speaks of.
  * So nothing that was said before a phase is taken for an answer in it, whoever dies and returns
  * in between, and whatever messages are late.
@@ -27,6 +33,9 @@
  *   not send any more: what has not arrived by then never will.
  * - A host that says nothing leaves the move where it is. Its word is waited for, or the proof
  *   that it is off: then it has nothing, sends nothing and will not.
+ * - Crossing cannot be called back: what the source has may never run again, what the target has is
+ *   not whole. When they lose each other for good both parts are ended, the source's first, and
+ *   the instance starts anew from its volumes. It counts as "here" only once it is whole.
  *
  * One thing is left to the hypervisor: when the two libvirts lose each other while the target lets
  * the instance go on, the source may do so too. There the locks that QEMU holds on the volumes
@@ -57,8 +66,9 @@ export type NextOfMove =
   | { readonly next: 'moved'; readonly because: string }
   | { readonly next: 'stays'; readonly because: string }
   | {
-      readonly next: 'sending' | 'withdrawing' | 'asking'
+      readonly next: 'sending' | 'crossing' | 'withdrawing' | 'asking'
       readonly because: string
+      readonly lost?: true
     }
 
 /** Which of the two hosts is proven off: nothing runs there, and it says no more. */
@@ -66,12 +76,14 @@ export type Off = { readonly source: boolean; readonly target: boolean }
 
 const bothOn: Off = { source: false, target: false }
 
+/**
+ * What is left of a crossing instance is tried to be sent so often before it is given up. With the
+ * waits between them that is a good minute, longer than most instances take to start anew.
+ */
+export const crossingTriesMax = 7
+
 /** Judges what comes next of what both hosts say, or of what is proven of one that is off. */
-export function nextOfMove(
-  move: Pick<InstanceMove, 'phase' | 'step' | 'live' | 'because'>,
-  words: Words,
-  off: Off = bothOn
-): NextOfMove | undefined {
+export function nextOfMove(move: Judged, words: Words, off: Off = bothOn): NextOfMove | undefined {
   const { source, target } = words
   if (off.source || off.target) {
     const next = nextWithoutOne(move, words, off)
@@ -90,6 +102,8 @@ export function nextOfMove(
         : undefined
     case 'sending':
       return nextOfSending(move, now(source))
+    case 'crossing':
+      return nextOfCrossing(now(source))
     case 'withdrawing':
       return nextOfWithdrawing(move, now(source))
     case 'asking': {
@@ -109,11 +123,7 @@ export function nextOfMove(
  * is started anew. A target that is off has nothing: the instance stays where it was, once the
  * source has said that it does not send.
  */
-function nextWithoutOne(
-  move: Pick<InstanceMove, 'phase' | 'step' | 'live'>,
-  { source, target }: Words,
-  off: Off
-): NextOfMove | undefined {
+function nextWithoutOne(move: Judged, { source, target }: Words, off: Off): NextOfMove | undefined {
   const sourceOff = 'the host that it was on is proven off'
   const targetOff = 'the host that it was to go to is proven off'
   const hasLeft = off.source || source?.stand === 'gone'
@@ -130,6 +140,11 @@ function nextWithoutOne(
       return source?.step === move.step && source.stand === 'gone'
         ? { next: 'asking', because: targetOff }
         : { next: 'withdrawing', because: targetOff }
+    case 'crossing':
+      if (off.source && off.target) return { next: 'stays', because: lostWith(sourceOff) }
+      return off.source
+        ? { next: 'asking', because: lostWith(sourceOff), lost: true }
+        : { next: 'withdrawing', because: lostWith(targetOff), lost: true }
     case 'withdrawing':
       if (!off.source) return undefined
       return { next: off.target ? 'stays' : 'asking', because: sourceOff }
@@ -137,6 +152,28 @@ function nextWithoutOne(
       return off.target ? { next: 'stays', because: targetOff } : undefined
     default:
       return move.phase satisfies never
+  }
+}
+
+const lostWith = (because: string): string => `${because}, and with it a part of its memory`
+
+/** It runs on the target, so it can only go on there, or not at all. */
+function nextOfCrossing(source: ReportMove | undefined): NextOfMove | undefined {
+  switch (source?.stand) {
+    case 'gone':
+      return { next: 'asking', because: source.message, lost: true }
+    case 'broken': {
+      const { tries = 0, message } = source
+      if (tries < crossingTriesMax) return undefined
+      const because = `given up after ${tries} tries, and its memory is lost: ${message}`
+      return { next: 'withdrawing', because, lost: true }
+    }
+    case 'stays':
+    case 'failed':
+    case 'held':
+      return { next: 'withdrawing', because: source.message }
+    default:
+      return undefined
   }
 }
 
@@ -152,16 +189,23 @@ function nextOfSending(
     case 'failed':
     case 'held':
       return { next: 'withdrawing', because: source.message }
+    case 'crossing':
+    case 'broken':
+      return { next: 'crossing', because: source.message }
     default:
       return undefined
   }
 }
 
 function nextOfWithdrawing(
-  move: Pick<InstanceMove, 'because'>,
+  move: Pick<InstanceMove, 'because' | 'lost'>,
   source: ReportMove | undefined
 ): NextOfMove | undefined {
   switch (source?.stand) {
+    case 'crossing':
+    case 'broken':
+      // Too late to be called back; what is lost is being ended.
+      return move.lost === true ? undefined : { next: 'crossing', because: source.message }
     case 'stays':
     case 'failed':
       return { next: 'stays', because: move.because ?? source.message }
@@ -172,6 +216,8 @@ function nextOfWithdrawing(
       return undefined
   }
 }
+
+type Judged = Pick<InstanceMove, 'phase' | 'step' | 'live' | 'because' | 'lost'>
 
 /** What both hosts of a moving instance last said of this move. */
 export function wordsOf(view: View, instance: Instance, move: InstanceMove): Words {
@@ -240,7 +286,8 @@ function moved(
 function stays(view: View, { instance, move, because }: Moving, context: Context): Commit {
   const after = stayed(instance)
   const subject = subjectOf(instance)
-  const message = `stays on ${instance.decided.host}, not moved to ${move.to}: ${because}`
+  const anew = move.lost || move.phase === 'crossing' ? '; it starts anew from its volumes' : ''
+  const message = `stays on ${instance.decided.host}, not moved to ${move.to}: ${because}${anew}`
   const at = new Date(context.now.wall).toISOString()
   const spec = { subject, reason: 'move-failed', message, severity: 'warning' as const }
   const event = notification(view, { ...spec, source: 'controller', at }, context)
@@ -271,7 +318,8 @@ function onward(
   const after = inPhase(instance, move, {
     phase: next.next,
     ...(door && { door }),
-    ...(next.next !== 'sending' && { because: next.because })
+    ...(next.next !== 'sending' && { because: next.because }),
+    ...(next.lost && { lost: true })
   })
   return {
     changes: [{ op: 'put', resource: after }],
@@ -282,15 +330,15 @@ function onward(
 function doorOf(view: View, host: string): InstanceMove['door'] {
   const { migration } = view.heard(host).report ?? {}
   if (!migration || migration.fault !== undefined) return undefined
-  const { uri, address, folder } = migration
-  return { uri, address, folder }
+  const { uri, address, folder, postCopy } = migration
+  return { uri, address, folder, ...(postCopy?.works && { postCopy: true }) }
 }
 
 /** The instance in the next phase of its move. */
 export function inPhase(
   instance: Instance,
   move: InstanceMove,
-  change: Pick<InstanceMove, 'phase' | 'door' | 'because'>
+  change: Pick<InstanceMove, 'phase' | 'door' | 'because' | 'lost'>
 ): Instance {
   const moving = { ...move, ...change, step: move.step + 1 }
   return { ...instance, decided: { ...instance.decided, moving } }

@@ -140,10 +140,16 @@ function wayOf(
   instance: Instance,
   { moving, host }: { readonly moving: InstanceMove; readonly host: Host }
 ): Pick<OrderInstance, 'leaving' | 'arriving'> {
-  const { id: move, step, to, live, phase, door, pace } = moving
+  const { id: move, step, to, live, phase, door, pace, lost } = moving
   if (to !== host.name) {
     const go = phase === 'sending'
-    const way = { ...(pace && { pace }), ...(go && door && { door }) }
+    const crossing = phase === 'crossing'
+    const way = {
+      ...(pace && { pace }),
+      ...((go || crossing) && door && { door }),
+      ...(crossing && { crossing }),
+      ...(phase === 'withdrawing' && lost === true && { lost })
+    }
     return { leaving: { move, step, to, live, go, ...way } }
   }
   const from = instance.decided.host ?? ''

@@ -1,7 +1,7 @@
 import Type from 'typebox'
 import { FenceLevels, SshCourtesy } from './fence.ts'
 import { HostFacts } from './host-facts.ts'
-import type { MovePace } from './instance.ts'
+import { type MovePace, MoveSpeedFields } from './instance.ts'
 import {
   type KindDefinition,
   mib,
@@ -225,7 +225,8 @@ export const DepartureStatus = Strict({
   to: Type.Optional(Name('Host that it goes to.')),
   live: Type.Optional(Type.Boolean({ description: 'Whether it runs on while it goes.' })),
   totalMib: Type.Optional(mib('Memory that is sent.', 0, Number.MAX_SAFE_INTEGER)),
-  remainingMib: Type.Optional(mib('What is left of it.', 0, Number.MAX_SAFE_INTEGER))
+  remainingMib: Type.Optional(mib('What is left of it.', 0, Number.MAX_SAFE_INTEGER)),
+  ...MoveSpeedFields
 })
 export type DepartureStatus = DeepReadonly<Type.Static<typeof DepartureStatus>>
 
@@ -268,7 +269,14 @@ export const HostStatus = Strict({
     Strict(
       {
         uri: Type.String({ description: 'URI at which its libvirt takes instances in.' }),
-        fault: Type.Optional(Type.String({ description: 'Why none can come; left out: they can.' }))
+        fault: Type.Optional(
+          Type.String({ description: 'Why none can come; left out: they can.' })
+        ),
+        postCopyFault: Type.Optional(
+          Type.String({
+            description: 'Why none can go on here before all of its memory has come.'
+          })
+        )
       },
       { description: 'Whether running instances of other hosts can come here.' }
     )

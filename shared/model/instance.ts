@@ -177,7 +177,10 @@ export type InstanceSpec = DeepReadonly<Type.Static<typeof InstanceSpec>>
  * Phases of a move, see controller/core/moves.ts: the target gets ready, the source sends, nobody
  * may send any more, the target is asked whether it has the instance.
  */
-export const movePhases = ['preparing', 'sending', 'withdrawing', 'asking'] as const
+export const movePhases = ['preparing', 'sending', 'crossing', 'withdrawing', 'asking'] as const
+
+/** Whether an instance may run on the target before all of its memory is there. */
+export const postCopyWishes = ['never', 'when-needed'] as const
 
 /** How an instance gets from its host, which has it until the move is over, to another one. */
 export type InstanceMove = {
@@ -196,6 +199,8 @@ export type InstanceMove = {
   readonly door?: MoveDoor
   /** Why it is given up, once it is. */
   readonly because?: string
+  /** It had begun to cross: unless the target has all of its memory, nobody has. */
+  readonly lost?: boolean
 }
 
 /** How a running instance is sent; what is left out is the hypervisor's own choice. */
@@ -204,6 +209,8 @@ export type MovePace = {
   readonly bandwidthMib?: number
   /** How long it may stand still at the end; it is sent until that can be kept. Unit: ms. */
   readonly downtimeMs?: number
+  /** Left out: when it is needed. */
+  readonly postCopy?: (typeof postCopyWishes)[number]
 }
 
 /** The same, as people and other programs wish it. */
@@ -215,6 +222,22 @@ export const MovePaceFields = {
       maximum: 60_000,
       description: 'How long one may stand still at the end of its way. Unit: ms.'
     })
+  ),
+  postCopy: Type.Optional(
+    Words(postCopyWishes, {
+      description:
+        'Whether one that writes faster than it is sent may go on there before all of its memory ' +
+        'has come (when-needed, the default): it is lost, and starts anew from its volumes, if a ' +
+        'host or the line fails meanwhile.'
+    })
+  )
+}
+
+/** How fast one is sent, and how fast it writes meanwhile. */
+export const MoveSpeedFields = {
+  mibPerSecond: Type.Optional(mib('What is sent of it in a second.', 0, Number.MAX_SAFE_INTEGER)),
+  writtenMibPerSecond: Type.Optional(
+    mib('What it writes meanwhile, and is sent again.', 0, Number.MAX_SAFE_INTEGER)
   )
 }
 
@@ -226,6 +249,8 @@ export type MoveDoor = {
   readonly address: string
   /** Folder of the agent's own files, which the instance's description names. */
   readonly folder: string
+  /** Whether one can run there before all of its memory has come. */
+  readonly postCopy?: boolean
 }
 
 /** Where an instance is, how large, and which volumes and ports it was given. */
@@ -287,7 +312,8 @@ export const InstanceStatus = Strict({
         startedAt: Type.String({ description: 'Since when, RFC 3339.' }),
         message: Type.String({ description: 'What it waits for.' }),
         totalMib: Type.Optional(mib('Memory that is sent.', 0, Number.MAX_SAFE_INTEGER)),
-        remainingMib: Type.Optional(mib('What is left of it.', 0, Number.MAX_SAFE_INTEGER))
+        remainingMib: Type.Optional(mib('What is left of it.', 0, Number.MAX_SAFE_INTEGER)),
+        ...MoveSpeedFields
       },
       { description: 'Its way to another host, while it is on it.' }
     )

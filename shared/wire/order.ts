@@ -96,7 +96,19 @@ export const OrderLeaving = Strict({
   /** How it is sent, if it goes live. */
   pace: Type.Optional(Strict(MovePaceFields)),
   /** Where the target takes it in. */
-  door: Type.Optional(Strict({ uri: Text(2048), address: Text(), folder: Text(1024) }))
+  door: Type.Optional(
+    Strict({
+      uri: Text(2048),
+      address: Text(),
+      folder: Text(1024),
+      /** Whether it can run there before all of its memory has come. */
+      postCopy: Type.Optional(Type.Boolean())
+    })
+  ),
+  /** It runs there, and a part of its memory is here still: that can only go on. */
+  crossing: Type.Optional(Type.Boolean()),
+  /** What is here of it is worth nothing any more, and is ended. */
+  lost: Type.Optional(Type.Boolean())
 })
 export type OrderLeaving = DeepReadonly<Type.Static<typeof OrderLeaving>>
 
@@ -184,8 +196,8 @@ export const observedPowers = [
 
 /**
  * What a host says of an instance on its way. The target: it prepares, is ready, has a part of it,
- * has it in full. The source: it has it, sends it, has tried in vain, has it held still, has it no
- * more.
+ * has it in full. The source: it has it, sends it, sends what is left of it while it runs there
+ * already, cannot send that, has tried in vain, has it held still, has it no more.
  */
 export const moveStands = [
   'preparing',
@@ -194,6 +206,8 @@ export const moveStands = [
   'here',
   'stays',
   'sending',
+  'crossing',
+  'broken',
   'failed',
   'held',
   'gone'
@@ -208,6 +222,11 @@ export const ReportMove = Strict({
   message: Text(2048),
   totalMib: Type.Optional(Count()),
   remainingMib: Type.Optional(Count()),
+  /** What is sent in a second, and what it writes meanwhile. Unit: MiB. */
+  mibPerSecond: Type.Optional(Count()),
+  writtenMibPerSecond: Type.Optional(Count()),
+  /** How often it was tried in vain to send what is left. */
+  tries: Type.Optional(Count()),
   /** How long it stood still, as the hypervisor counted. Unit: ms. */
   downtimeMs: Type.Optional(Count())
 })
@@ -319,7 +338,9 @@ export const Report = Strict({
       uri: Text(2048),
       address: Text(),
       folder: Text(1024),
-      fault: Type.Optional(Text(2048))
+      fault: Type.Optional(Text(2048)),
+      /** Whether one can run here before all of its memory has come, and why, or why not. */
+      postCopy: Type.Optional(Strict({ works: Type.Boolean(), because: Text(2048) }))
     })
   ),
   images: Type.Array(Text(), { maxItems: 10_000 }),

@@ -34,7 +34,13 @@ test('a domain that a failed migration has left paused is resumed', t => {
 
 test('a domain that stands still while it is sent is not resumed', t => {
   const world = heldWorld()
-  const transfer = { totalMib: 128, remainingMib: 1 }
+  const transfer = {
+    totalMib: 128,
+    remainingMib: 1,
+    mibPerSecond: 100,
+    writtenMibPerSecond: 1,
+    round: 2
+  }
   const transfers = new Map(world.domains.map(({ uuid }) => [uuid, transfer]))
   world.observed = { ...world.observed, transfers }
   t.deepEqual(world.look().steps, [])

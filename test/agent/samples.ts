@@ -105,7 +105,8 @@ export const host = (given: Partial<HostContext> = {}): HostContext => ({
     qemu: true,
     lxc: true,
     emulator: '/usr/bin/qemu-system-x86_64',
-    machine: 'pc-q35-7.2'
+    machine: 'pc-q35-7.2',
+    emulatorUid: 0
   },
   kvm: false,
   consoleFolder: '/var/lib/remuda/agent/console',

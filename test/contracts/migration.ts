@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import { isHeld } from '../../agent/core/own-domains.ts'
+import { isCrossing, isHeld, isTorn } from '../../agent/core/own-domains.ts'
 import type { Domain, DomainKey, Hypervisor, MigrationWay } from '../../agent/core/ports.ts'
 import type { GuestSpec } from './hypervisor.ts'
 
@@ -17,6 +17,10 @@ export type MigrationRig = {
   /** To where nobody listens. */
   readonly blindWay: MigrationWay
   readonly xml: (guest: GuestSpec) => string
+  /** Of one that never stops writing to its memory. */
+  readonly busyXml: (guest: GuestSpec) => string
+  /** Breaks what is on its way between the two, as far as one can. */
+  readonly tear: (key: DomainKey) => Promise<void>
   /** Lets the next transfer of a domain take some seconds. */
   readonly slowDown: (key: DomainKey) => Promise<void>
 }
@@ -26,10 +30,7 @@ const patienceMs = 60_000
 
 /** Registers the suite's tests; they run one after another. */
 export function migrationSuite(name: string, rigOf: () => MigrationRig): void {
-  const behaves = (
-    title: string,
-    body: (t: ExecutionContext, rig: MigrationRig, guest: GuestSpec) => Promise<void>
-  ): void => {
+  const behaves: Behaves = (title, body, { isBusy = false } = {}) => {
     test.serial(`${name}: ${title}`, async t => {
       const rig = rigOf()
       const guest: GuestSpec = {
@@ -39,7 +40,7 @@ export function migrationSuite(name: string, rigOf: () => MigrationRig): void {
         memoryMib: 64,
         metadata: 'words of ours'
       }
-      await rig.source.create('qemu', rig.xml(guest))
+      await rig.source.create('qemu', isBusy ? rig.busyXml(guest) : rig.xml(guest))
       try {
         await body(t, rig, guest)
       } finally {
@@ -49,11 +50,13 @@ export function migrationSuite(name: string, rigOf: () => MigrationRig): void {
   }
   arrives(behaves)
   staysBehind(behaves)
+  crosses(behaves)
 }
 
 type Behaves = (
   title: string,
-  body: (t: ExecutionContext, rig: MigrationRig, guest: GuestSpec) => Promise<void>
+  body: (t: ExecutionContext, rig: MigrationRig, guest: GuestSpec) => Promise<void>,
+  options?: { readonly isBusy?: boolean }
 ) => void
 
 const find = async (side: Hypervisor, { uuid }: GuestSpec): Promise<Domain | undefined> =>
@@ -137,6 +140,76 @@ function staysBehind(behaves: Behaves): void {
     await t.throwsAsync(source.migrate({ ...guest, uuid: randomUUID() }, { ...rigless }), {
       code: 'not-found'
     })
+  })
+}
+
+/** Begins to send a busy domain, so that it takes some seconds, and lets it cross. */
+async function beginCrossing(
+  rig: MigrationRig,
+  guest: GuestSpec
+): Promise<{ readonly sending: Promise<void> }> {
+  const { source, target, way } = rig
+  await rig.slowDown(guest)
+  const slow = { ...way, pace: { bandwidthMib: 4 }, postCopy: true }
+  const sending = source.migrate(guest, slow)
+  sending.catch(() => {}) // it is awaited below, unless something else is wrong before
+  await until(async () => {
+    const { remainingMib = 0, totalMib = 0 } = (await source.transfer(guest)) ?? {}
+    return remainingMib > 0 && remainingMib < totalMib
+  })
+  await source.startPostCopy(guest)
+  await until(async () => (await find(target, guest))?.reason === 'postcopy')
+  return { sending }
+}
+
+function crosses(behaves: Behaves): void {
+  const isBusy = true
+  behaves(
+    'one that crosses runs there with a part of it, and whole once all has come',
+    async (t, rig, guest) => {
+      const { source, target, way } = rig
+      const { sending } = await beginCrossing(rig, guest)
+      t.like(await find(target, guest), { state: 'running', reason: 'postcopy' })
+      t.like(await find(source, guest), { state: 'paused', reason: 'postcopy' })
+      await t.throwsAsync(source.abortMigration(guest), { code: 'hypervisor' })
+      await t.throwsAsync(source.migrate(guest, way), { code: 'hypervisor' })
+      await sending
+      t.is(await find(source, guest), undefined)
+      const whole = await find(target, guest)
+      t.like(whole, { state: 'running', metadata: guest.metadata })
+      t.false(isCrossing(whole!))
+    },
+    { isBusy }
+  )
+
+  behaves(
+    'one that was torn in two waits on both sides, and is whole once what is left was sent',
+    async (t, rig, guest) => {
+      const { source, target, way } = rig
+      const { sending } = await beginCrossing(rig, guest)
+      const failed = t.throwsAsync(sending, { code: 'hypervisor' })
+      await rig.tear(guest)
+      await failed
+      for (const side of [source, target]) {
+        await until(async () => isTorn((await find(side, guest))!))
+      }
+      t.is((await find(source, guest))?.state, 'paused')
+      await source.migrate(guest, { ...way, postCopy: true, resume: true })
+      t.is(await find(source, guest), undefined)
+      const whole = await find(target, guest)
+      t.is(whole?.state, 'running')
+      t.false(isCrossing(whole!))
+    },
+    { isBusy }
+  )
+
+  behaves('what is not sent, or not in that way, does not cross', async (t, rig, guest) => {
+    const { source, way } = rig
+    await t.throwsAsync(source.startPostCopy(guest), { code: 'hypervisor' })
+    await t.throwsAsync(source.migrate(guest, { ...way, postCopy: true, resume: true }), {
+      code: 'hypervisor'
+    })
+    t.like(await find(source, guest), { state: 'running' })
   })
 }
 

@@ -5,22 +5,62 @@ import { metadataNamespace } from '../../agent/io/libvirt/description.ts'
 import type { GuestSpec } from '../contracts/hypervisor.ts'
 
 /** Where guests start from: a disk for machines, a root directory for containers. */
-export type GuestFiles = { readonly disk: string; readonly root: string }
+export type GuestFiles = {
+  readonly disk: string
+  readonly root: string
+  /** Of a machine that never stops writing to its memory. */
+  readonly busy: string
+}
 
 /** Describes a guest to libvirt. */
-export const guestXml = (spec: GuestSpec, { disk, root }: GuestFiles): string =>
-  spec.driver === 'qemu' ? machineXml(spec, disk) : containerXml(spec, root)
+export const guestXml = (
+  spec: GuestSpec,
+  { disk, root }: Pick<GuestFiles, 'disk' | 'root'>
+): string => (spec.driver === 'qemu' ? machineXml(spec, disk) : containerXml(spec, root))
 
 /** Writes the files that guests need into a directory. Needs Debian's busybox-static. */
 export async function prepareGuests(directory: string): Promise<GuestFiles> {
   const disk = join(directory, 'echo.img')
   const root = join(directory, 'root')
+  const busy = join(directory, 'busy.img')
   await writeFile(disk, echoDisk())
+  await writeFile(busy, busyDisk())
   for (const name of ['bin', 'dev', 'proc', 'sys']) {
     await mkdir(join(root, name), { recursive: true })
   }
   await copyFile('/bin/busybox', join(root, 'bin/busybox'))
-  return { disk, root }
+  return { disk, root, busy }
+}
+
+/**
+ * A disk whose boot sector writes to each page of 16 MiB, again and again, for ever: so much is to
+ * be sent of its machine in each round, however fast that goes.
+ */
+function busyDisk(): Buffer {
+  const program = [
+    ...[0xfa], //                               cli
+    ...[0x31, 0xc0, 0x8e, 0xd8], //             ds = 0
+    ...[0x0f, 0x01, 0x16, 0x4c, 0x7c], //       lgdt [table]
+    ...[0x0f, 0x20, 0xc0, 0x0c, 0x01], //       mov eax, cr0; or al, 1
+    ...[0x0f, 0x22, 0xc0], //                   mov cr0, eax     protected mode
+    ...[0xea, 0x17, 0x7c, 0x08, 0x00], //       jmp 8:p
+    ...[0x66, 0xb8, 0x10, 0x00], //         p:  mov ax, 16
+    ...[0x8e, 0xd8], //                         mov ds, ax
+    ...[0xbf, 0x00, 0x00, 0x20, 0x00], //   r:  mov edi, 2 MiB
+    ...[0xb9, 0x00, 0x10, 0x00, 0x00], //       mov ecx, 4096
+    ...[0xff, 0x07], //                     n:  inc dword [edi]
+    ...[0x81, 0xc7, 0x00, 0x10, 0x00, 0x00], // add edi, 4096
+    ...[0x49, 0x75, 0xf5], //                   dec ecx; jnz n
+    ...[0xeb, 0xe9], //                         jmp r
+    ...[0, 0, 0, 0, 0, 0, 0, 0], //             segments: none,
+    ...[0xff, 0xff, 0x00, 0x00, 0x00, 0x9a, 0xcf, 0x00], // code,
+    ...[0xff, 0xff, 0x00, 0x00, 0x00, 0x92, 0xcf, 0x00], // and data, 4 GiB each
+    ...[0x17, 0x00, 0x34, 0x7c, 0x00, 0x00] //  table: its length and place
+  ]
+  const disk = Buffer.alloc(2 ** 20)
+  disk.set(program)
+  disk.set([0x55, 0xaa], 510)
+  return disk
 }
 
 /**

@@ -9,7 +9,10 @@ const runs = Number(process.env['REMUDA_RUNS'] ?? 25)
 
 const host = fc.constantFrom('h1', 'h2')
 const deed = fc.oneof(
-  fc.record({ do: fc.constantFrom('kill-agent', 'cut-power', 'cut', 'mend'), host }),
+  fc.record({
+    do: fc.constantFrom('kill-agent', 'cut-power', 'cut', 'mend', 'cut-line', 'mend-line'),
+    host
+  }),
   fc.record({
     do: fc.constantFrom(
       'start-agents',
@@ -24,6 +27,8 @@ const deed = fc.oneof(
 )
 const chance = fc.record({
   live: fc.boolean(),
+  /** Whether it comes to no end by itself, so that it has to cross. */
+  writesFast: fc.boolean(),
   /** How long each moment of a migration takes. Unit: ms. */
   paces: fc.array(fc.nat(2_500), { minLength: 4, maxLength: 8 }),
   deeds: fc.array(fc.record({ afterMs: fc.nat(2_000), deed }), { maxLength: 8 })
@@ -40,6 +45,9 @@ async function act(moving: MovingCloud, what: { do: string; host: string }): Pro
       return cloud.net.cut(cloud.host(what.host).id)
     case 'mend':
       return cloud.net.mend(cloud.host(what.host).id)
+    case 'cut-line':
+    case 'mend-line':
+      return moving.cutLine(what.do === 'cut-line')
     case 'start-agents':
       return await moving.startAgents()
     case 'kill-controller':
@@ -61,15 +69,16 @@ async function act(moving: MovingCloud, what: { do: string; host: string }): Pro
 test('whatever dies while an instance moves, it never runs twice, and runs at last', async t => {
   t.timeout(170_000)
   await fc.assert(
-    fc.asyncProperty(chance, async ({ live, paces, deeds }) => {
+    fc.asyncProperty(chance, async ({ live, writesFast, paces, deeds }) => {
       await using moving = await MovingCloud.make()
       const { cloud } = moving
+      for (const each of cloud.hosts.values()) each.hypervisor.lines.writesFast = writesFast
       let count = 0
       cloud.pace = async () => {
         await cloud.clock.sleep(paces[count++ % paces.length] ?? 0)
         await moving.look('while it is sent')
       }
-      await moving.move('h2', live)
+      await moving.move('h2', { live })
       for (const { afterMs, deed: what } of deeds) {
         await cloud.clock.pass(afterMs)
         await act(moving, what)

@@ -2,12 +2,14 @@
 
 import type { ExecutionContext } from 'ava'
 import test from 'ava'
+import type { MovePace } from '#shared/model/instance.ts'
 import { MovingCloud } from './moving-cloud.ts'
 
 type Story = {
   readonly title: string
   readonly spec?: object
   readonly live?: boolean
+  readonly pace?: MovePace
   /** What happens while it moves. */
   readonly meanwhile?: (moving: MovingCloud) => Promise<void> | void
   readonly ends: 'h1 running' | 'h2 running' | 'none'
@@ -20,6 +22,20 @@ const hypervisorOf = ({ cloud }: MovingCloud, host: string) => cloud.host(host).
 /** Each moment of a migration takes a second, so that something can happen between two. */
 const slowly = ({ cloud }: MovingCloud): void => {
   cloud.pace = () => cloud.clock.sleep(1_000)
+}
+
+/** It comes to no end by itself. */
+const writesFast = (moving: MovingCloud): void => {
+  slowly(moving)
+  for (const { hypervisor } of moving.cloud.hosts.values()) hypervisor.lines.writesFast = true
+}
+
+/** The controller knows that it runs on the target, and that a part of it is on the source. */
+async function untilCrossing(moving: MovingCloud): Promise<void> {
+  writesFast(moving)
+  const { clock } = moving.cloud
+  moving.cloud.pace = moment => clock.sleep(moment === 'cross' ? 4_000 : 1_000)
+  while (moving.web.decided.moving?.phase !== 'crossing') await clock.pass(100)
 }
 
 const stories: readonly Story[] = [
@@ -90,6 +106,90 @@ const stories: readonly Story[] = [
     verbs: ['moving', 'move-sending', 'move-withdrawing', 'moved']
   },
   {
+    title: 'one that writes faster than it is sent crosses, and moves',
+    meanwhile: untilCrossing,
+    ends: 'h2 running',
+    verbs: ['moving', 'move-sending', 'move-crossing', 'moved']
+  },
+  {
+    title: 'one that may not cross is sent until it is called back',
+    pace: { postCopy: 'never' },
+    meanwhile: async moving => {
+      writesFast(moving)
+      await moving.cloud.clock.pass(20_000)
+      await moving.cancel()
+    },
+    ends: 'h1 running',
+    verbs: ['moving', 'move-sending', 'move-withdrawing', 'move-failed'],
+    because: /cancelled by user\/admin/
+  },
+  {
+    title: 'one that crosses goes on once the line is whole again',
+    meanwhile: async moving => {
+      await untilCrossing(moving)
+      moving.cutLine(true)
+      await moving.cloud.clock.pass(10_000)
+      moving.cutLine(false)
+    },
+    ends: 'h2 running',
+    verbs: ['moving', 'move-sending', 'move-crossing', 'moved']
+  },
+  {
+    title: 'one whose line stays cut starts anew where it was, and nothing is left elsewhere',
+    meanwhile: async moving => {
+      await untilCrossing(moving)
+      moving.cutLine(true)
+      await moving.cloud.clock.pass(200_000)
+    },
+    ends: 'h1 running',
+    verbs: ['moving', 'move-sending', 'move-crossing', 'move-withdrawing', 'move-failed'],
+    because: /given up after 7 tries, and its memory is lost.*; it starts anew from its volumes$/
+  },
+  {
+    title: 'a source that loses its power while it crosses has it start anew',
+    meanwhile: async moving => {
+      await untilCrossing(moving)
+      moving.cutPower('h1')
+    },
+    ends: 'h1 running',
+    verbs: ['moving', 'move-sending', 'move-crossing', 'move-failed'],
+    because: /; it starts anew from its volumes$/
+  },
+  {
+    title: 'a target that loses its power while it crosses has it start anew where it was',
+    meanwhile: async moving => {
+      await untilCrossing(moving)
+      moving.cutPower('h2')
+    },
+    ends: 'h1 running',
+    verbs: ['moving', 'move-sending', 'move-crossing', 'move-withdrawing', 'move-failed'],
+    because: /its memory is lost.*; it starts anew from its volumes$/
+  },
+  {
+    title: 'both agents and the controller may die while it crosses',
+    meanwhile: async moving => {
+      await untilCrossing(moving)
+      moving.killAgent('h1')
+      moving.killAgent('h2')
+      await moving.killController()
+    },
+    ends: 'h2 running',
+    verbs: ['moving', 'move-sending', 'move-crossing', 'moved']
+  },
+  {
+    title: 'both agents and the controller may die while its line is cut',
+    meanwhile: async moving => {
+      await untilCrossing(moving)
+      moving.cutLine(true)
+      moving.killAgent('h1')
+      moving.killAgent('h2')
+      await moving.killController()
+      await moving.cloud.clock.pass(5_000)
+    },
+    ends: 'h2 running',
+    verbs: ['moving', 'move-sending', 'move-crossing', 'moved']
+  },
+  {
     title: 'both agents and the controller may die while it is sent',
     meanwhile: async moving => {
       slowly(moving)
@@ -106,7 +206,7 @@ const stories: readonly Story[] = [
 async function tell(t: ExecutionContext, story: Story): Promise<void> {
   await using moving = await MovingCloud.make(story.spec)
   const starts = () => [...moving.cloud.hosts.values()].flatMap(each => each.hypervisor.calls)
-  await moving.move('h2', story.live)
+  await moving.move('h2', { live: story.live, pace: story.pace })
   await story.meanwhile?.(moving)
   await moving.heal()
   t.deepEqual(moving.faults, [])

@@ -2,6 +2,7 @@
  * A cloud in virtual time with a VM on its way, for tests that let things go wrong meanwhile. It
  * watches that the VM never runs twice, at each moment at which one may begin to.
  */
+import type { MovePace } from '#shared/model/instance.ts'
 import { subjectOf } from '../../controller/core/subject.ts'
 import { WholeCloud } from '../world/whole-cloud.ts'
 
@@ -78,9 +79,16 @@ export class MovingCloud implements AsyncDisposable {
     if (running.length > 1) this.faults.push(`${when}: ${running.join(', ')}`)
   }
 
-  async move(to = 'h2', live?: boolean): Promise<void> {
+  async move(
+    to = 'h2',
+    {
+      live,
+      pace
+    }: { readonly live?: boolean | undefined; readonly pace?: MovePace | undefined } = {}
+  ): Promise<void> {
     const { id } = this.web
-    await this.cloud.wish({ verb: 'move', id, to, ...(live !== undefined && { live }) })
+    const how = { ...(live !== undefined && { live }), ...(pace && { pace }) }
+    await this.cloud.wish({ verb: 'move', id, to, ...how })
   }
 
   async cancel(): Promise<void> {
@@ -97,6 +105,15 @@ export class MovingCloud implements AsyncDisposable {
   cutPower(host: string): void {
     this.cloud.host(host).hypervisor.powerCut()
     if (!this.#down.has(host)) this.#down.set(host, this.cloud.host(host).powerCut())
+  }
+
+  /** The line between the two hosts breaks, or is whole again; the controller reaches both. */
+  cutLine(isCut: boolean): void {
+    for (const { name, hypervisor } of this.cloud.hosts.values()) {
+      for (const other of ['h1', 'h2'].filter(each => each !== name)) {
+        hypervisor.lines.cut(`qemu+tls://${other}/system`, isCut)
+      }
+    }
   }
 
   /** Agents that died are started again. */
@@ -125,6 +142,7 @@ export class MovingCloud implements AsyncDisposable {
   /** All is well again, and time enough passes for everything to come to its end. */
   async heal(): Promise<void> {
     for (const { id } of this.cloud.hosts.values()) this.cloud.net.mend(id)
+    this.cutLine(false)
     this.cloud.pace = async () => {}
     await this.startAgents()
     await this.startController()

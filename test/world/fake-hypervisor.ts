@@ -4,7 +4,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import { Fault, sentence } from '#shared/fault.ts'
+import { Fault } from '#shared/fault.ts'
+import { isCrossing, isTorn } from '../../agent/core/own-domains.ts'
 import type {
   Arrival,
   Domain,
@@ -17,25 +18,20 @@ import type {
   MigrationWay,
   Transfer
 } from '../../agent/core/ports.ts'
-import { describeDomain } from '../../agent/io/libvirt/description.ts'
 import { EventQueue, lookAgain } from '../../agent/io/libvirt/event-queue.ts'
-import { childOf, parseXml } from '../../agent/io/xml.ts'
 import { makeEcho } from './echo.ts'
+import { type FakeDomain, keyOf, newFakeDomain, readDomain } from './fake-domain.ts'
+import { type Crossing, FakeLines } from './fake-lines.ts'
 
 type Method = Exclude<keyof Hypervisor, typeof Symbol.asyncDispose | 'events'>
 
-type FakeDomain = {
-  domain: Domain
-  obeys: boolean
-  consoles: Set<Duplex>
-  stats: DomainStats
-  /** While it is sent: why it is to be given up, once it is. */
-  sending?: { because: string | undefined }
-  hasArrived?: boolean
+type CrossingWay = Pick<Crossing, 'there' | 'uri' | 'refuse'> & {
+  readonly peer: FakeHypervisor
+  readonly boots: number
 }
 
 /** Which moment of a migration comes next; a test may let things happen before it does. */
-export type MigrationMoment = 'connect' | 'send' | 'finish' | 'confirm'
+export type MigrationMoment = 'connect' | 'send' | 'cross' | 'finish' | 'confirm'
 
 export type FakeOptions = {
   readonly abilities?: Partial<HypervisorAbilities>
@@ -54,6 +50,8 @@ export class FakeHypervisor implements Hypervisor {
   readonly #calls: string[] = []
   readonly #peers: ReadonlyMap<string, FakeHypervisor>
   readonly #pace: (moment: MigrationMoment) => Promise<void>
+  /** The lines to others, and what is on its way on them. */
+  readonly lines = new FakeLines()
   #closed = false
   #boots = 0
   #losesReply = false
@@ -67,6 +65,7 @@ export class FakeHypervisor implements Hypervisor {
       lxc: true,
       emulator: '/usr/bin/qemu-system-x86_64',
       machine: 'pc-q35-7.2',
+      emulatorUid: 0,
       ...options.abilities
     }
   }
@@ -121,6 +120,7 @@ export class FakeHypervisor implements Hypervisor {
   /** The machine loses its power and is switched on again: no domain is left, nobody is told. */
   powerCut(): void {
     this.#boots += 1
+    this.lines.stir()
     for (const { sending, consoles } of this.#domains.values()) {
       if (sending) sending.because = 'the power is gone'
       for (const console of consoles) console.destroy()
@@ -205,23 +205,32 @@ export class FakeHypervisor implements Hypervisor {
       new Fault('hypervisor', `cannot send it to ${way.uri}: ${because}`)
     if (key.driver !== 'qemu') throw refuse('this driver cannot')
     if (found.sending) throw refuse('it is being sent already')
-    const job: NonNullable<FakeDomain['sending']> = { because: undefined }
+    if (way.resume === true && !isTorn(found.domain)) throw refuse('it has not lost a part of it')
+    const postCopy = way.postCopy === true
+    const job: NonNullable<FakeDomain['sending']> = { because: undefined, postCopy, crosses: false }
     found.sending = job
     const here = found.domain
     try {
       await this.#pace('connect')
       const peer = this.#peers.get(way.uri)
-      if (!peer || peer.#closed) throw refuse('nobody listens there')
+      if (!peer || peer.#closed || this.lines.isCut(way.uri)) throw refuse('nobody listens there')
+      if (way.resume === true) {
+        const there = peer.#domains.get(keyOf(key))
+        return await this.#finishCrossing(found, { peer, there, boots, uri: way.uri, refuse })
+      }
       if (peer.#domains.has(keyOf(key))) throw refuse('it is there already')
       const there = peer.#add({ ...found.domain, state: 'paused', reason: 'migration' })
-      await this.#send(found, { peer, there, boots, job, refuse }).catch(thrown => {
+      const { uri } = way
+      await this.#send(found, { peer, there, boots, job, refuse, uri }).catch(thrown => {
         const isThere = peer.#domains.get(keyOf(key)) === there
-        if (isThere && !there.hasArrived) peer.#remove(there, 'stopped', 'failed')
+        const isPart = isCrossing(there.domain)
+        if (isThere && !there.hasArrived && !isPart) peer.#remove(there, 'stopped', 'failed')
         throw thrown
       })
     } catch (thrown) {
       delete found.sending
       const isHere = this.#boots === boots && this.#domains.get(keyOf(key)) === found
+      if (isHere && isCrossing(found.domain)) throw thrown
       // What may have gone on there has the locks of its volumes: it cannot go on here.
       const peer = this.#peers.get(way.uri)
       const hasLocks = peer === undefined || peer.#domains.get(keyOf(key))?.hasArrived !== true
@@ -232,23 +241,22 @@ export class FakeHypervisor implements Hypervisor {
 
   async #send(
     found: FakeDomain,
-    way: {
-      readonly peer: FakeHypervisor
+    way: CrossingWay & {
       readonly there: FakeDomain
-      readonly boots: number
-      readonly job: { readonly because: string | undefined }
-      readonly refuse: (because: string) => Fault
+      readonly job: NonNullable<FakeDomain['sending']>
     }
   ): Promise<void> {
-    const { peer, there, boots, job, refuse } = way
+    const { peer, there, boots, job, refuse, uri } = way
     const state = found.domain.state
     const check = (): void => {
       if (job.because !== undefined) throw refuse(job.because)
       if (this.#domains.get(keyOf(found.domain)) !== found) throw refuse('it has ended meanwhile')
       if (peer.#domains.get(keyOf(found.domain)) !== there) throw refuse('the other side is gone')
     }
+    await this.lines.endless(job, check)
     await this.#pace('send')
     check()
+    if (job.crosses) return await this.#cross(found, there, { peer, there, boots, uri, refuse })
     found.domain = { ...found.domain, state: 'paused', reason: 'migration' }
     await this.#pace('finish')
     check()
@@ -270,13 +278,46 @@ export class FakeHypervisor implements Hypervisor {
 
   async abortMigration(key: DomainKey): Promise<void> {
     const { sending, domain } = this.#beginOn('abortMigration', key)
-    if (sending && domain.reason !== 'migration') sending.because = 'it was called back'
-    else throw new Fault('hypervisor', `cannot call ${domain.name} back: nothing sends it`)
+    if (sending && domain.reason !== 'migration' && !isCrossing(domain)) {
+      sending.because = 'it was called back'
+      this.lines.stir()
+    } else throw new Fault('hypervisor', `cannot call ${domain.name} back: nothing sends it`)
+  }
+
+  async startPostCopy(key: DomainKey): Promise<void> {
+    const { sending, domain } = this.#beginOn('startPostCopy', key)
+    if (!sending?.postCopy) {
+      throw new Fault('hypervisor', `cannot let ${domain.name} go on: it is not sent so`)
+    }
+    sending.crosses = true
+    this.lines.stir()
+  }
+
+  /** It goes on there at once, and all of its memory comes later. */
+  async #cross(found: FakeDomain, there: FakeDomain, way: CrossingWay): Promise<void> {
+    const { peer } = way
+    found.domain = { ...found.domain, state: 'paused', reason: 'postcopy' }
+    there.domain = { ...there.domain, state: 'running', reason: 'postcopy' }
+    peer.#publish(there.domain, 'resumed', 'postcopy')
+    await this.#finishCrossing(found, way)
+  }
+
+  async #finishCrossing(found: FakeDomain, way: CrossingWay): Promise<void> {
+    const { peer, there, boots } = way
+    const key = keyOf(found.domain)
+    await this.lines.cross({
+      ...way,
+      found,
+      pace: () => this.#pace('cross'),
+      isHere: () => this.#boots === boots && this.#domains.get(key) === found,
+      isThere: () => peer.#domains.get(key) === there
+    })
+    this.#remove(found, 'stopped', 'migrated')
   }
 
   async transfer(key: DomainKey): Promise<Transfer | undefined> {
-    const { sending, domain } = this.#find(key, 'see the way of')
-    return sending && { totalMib: domain.memoryMib, remainingMib: Math.ceil(domain.memoryMib / 2) }
+    const found = this.#find(key, 'see the way of')
+    return found.sending && this.lines.transferOf(found)
   }
 
   async arrival(key: DomainKey): Promise<Arrival | undefined> {
@@ -337,16 +378,7 @@ export class FakeHypervisor implements Hypervisor {
   }
 
   #add(domain: Domain): FakeDomain {
-    const stats: DomainStats = {
-      uuid: domain.uuid,
-      cpuNs: 0,
-      balloonMib: domain.memoryMib,
-      netReceivedBytes: 0,
-      netSentBytes: 0,
-      diskReadBytes: 0,
-      diskWrittenBytes: 0
-    }
-    const added: FakeDomain = { domain, obeys: true, consoles: new Set<Duplex>(), stats }
+    const added = newFakeDomain(domain)
     this.#domains.set(keyOf(domain), added)
     return added
   }
@@ -371,29 +403,5 @@ export class FakeHypervisor implements Hypervisor {
 
   #publish({ uuid, name, driver }: Domain, event: string, detail: string): void {
     for (const reader of this.#readers) reader.push({ uuid, name, driver, event, detail })
-  }
-}
-
-const keyOf = ({ driver, uuid }: DomainKey): string => `${driver}:${uuid.toLowerCase()}`
-
-const domainTypes: Readonly<Record<Driver, readonly string[]>> = {
-  qemu: ['qemu', 'kvm'],
-  lxc: ['lxc']
-}
-
-/** Reads just enough of a domain's XML; libvirt would refuse much more. */
-function readDomain(driver: Driver, xml: string): Domain {
-  try {
-    const root = parseXml(xml, 'the description of a new domain')
-    const type = root.attributes['type'] ?? 'none'
-    const name = childOf(root, 'name')?.text
-    if (!name) throw new Fault('invalid', 'it has no name')
-    if (!domainTypes[driver].includes(type)) throw new Fault('invalid', `its type is ${type}`)
-    const { metadata, memoryMib, vcpus } = describeDomain(xml)
-    const uuid = childOf(root, 'uuid')?.text.trim().toLowerCase() ?? randomUUID()
-    return { uuid, name, driver, state: 'running', reason: 'booted', metadata, memoryMib, vcpus }
-  } catch (thrown) {
-    const message = `cannot start a ${driver} domain: libvirt refuses: ${sentence(thrown)}`
-    throw new Fault('hypervisor', message, { cause: thrown })
   }
 }

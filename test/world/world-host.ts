@@ -123,7 +123,8 @@ export class WorldHost {
       beside: () => {
         const uri = `qemu+tls://${this.name}/system`
         const bootstrapVersion = this.#signed?.bootstrap.version ?? 0
-        const migration = { uri, address: this.name, folder: '/' }
+        const postCopy = { works: true, because: 'all that it needs is there' }
+        const migration = { uri, address: this.name, folder: '/', postCopy }
         const own = lease?.said ? { selfFence: lease.said } : {}
         return { migration, bootstrapVersion, ...onlooker?.said(seat.peer.endpoint), ...own }
       },

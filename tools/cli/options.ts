@@ -123,6 +123,17 @@ export const paceOptions: readonly Option[] = [
     doc: 'How long one may stand still at the end of its way, at most 60s. Unit: s unless given.',
     minimum: 1,
     maximum: 60_000
+  },
+  {
+    name: 'post-copy',
+    type: 'text',
+    value: 'WHEN',
+    words: ['when-needed', 'never'],
+    doc:
+      'Whether one that writes faster than it is sent may go on there before all of its memory ' +
+      'has come. That always ends, but it is lost, and starts anew from its volumes, if either ' +
+      'host or the line between them fails meanwhile.',
+    default: 'when-needed'
   }
 ]
 

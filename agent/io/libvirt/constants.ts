@@ -9,6 +9,7 @@ import type { DomainState } from '../../core/ports.ts'
 export const errorCode = {
   noConnect: 5,
   noDomain: 42,
+  operationUnsupported: 84,
   resourceBusy: 87
 } as const
 
@@ -57,7 +58,11 @@ export const migrateFlags = {
   abortOnError: 1 << 12,
   /** The processor of an instance that writes faster than can be sent is slowed down. */
   autoConverge: 1 << 13,
-  tls: 1 << 16
+  /** It may go on there before all of its memory has come. */
+  postCopy: 1 << 15,
+  tls: 1 << 16,
+  /** What is left of one whose two parts have lost each other. */
+  postCopyResume: 1 << 19
 } as const
 
 /** virDomainGetJobStatsFlags: of the last job that ended, without forgetting it. */

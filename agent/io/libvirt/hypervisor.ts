@@ -160,6 +160,12 @@ class Libvirt implements Hypervisor {
     )
   }
 
+  async startPostCopy(key: DomainKey): Promise<void> {
+    await this.#onDomain(key, 'let go on elsewhere', (connection, dom, what) =>
+      connection.call('domainMigrateStartPostCopy', { dom, flags: 0 }, { what })
+    )
+  }
+
   async transfer(key: DomainKey): Promise<Transfer | undefined> {
     const { connection } = await this.#links[key.driver].session()
     return await readTransfer(connection, await lookUp(connection, key, 'see how far one is'))
@@ -210,7 +216,8 @@ class Libvirt implements Hypervisor {
     const found = await this.#ofEachDriver(async ({ driver, session: { connection } }) => {
       const { libVer } = await connection.call('connectGetLibVersion', undefined)
       const machines = driver === 'qemu' ? await findEmulator(connection) : undefined
-      return { driver, version: formatVersion(libVer), machines }
+      const uid = driver === 'qemu' ? await findEmulatorUid(connection) : undefined
+      return { driver, version: formatVersion(libVer), machines, uid }
     })
     const qemu = found.find(({ driver }) => driver === 'qemu')
     return {
@@ -218,7 +225,8 @@ class Libvirt implements Hypervisor {
       qemu: qemu?.machines !== undefined,
       lxc: found.some(({ driver }) => driver === 'lxc'),
       emulator: qemu?.machines?.emulator,
-      machine: qemu?.machines?.machine
+      machine: qemu?.machines?.machine,
+      emulatorUid: qemu?.uid
     }
   }
 
@@ -307,6 +315,22 @@ function readWishes(xml: string): { readonly uuid?: string; readonly name?: stri
 function formatVersion(packed: bigint): string {
   const version = Number(packed)
   return `${Math.floor(version / 1e6)}.${Math.floor(version / 1e3) % 1e3}.${version % 1e3}`
+}
+
+/** The user as whom libvirt runs emulators: the base label of its DAC driver is `+uid:+gid`. */
+async function findEmulatorUid(connection: Connection): Promise<number | undefined> {
+  try {
+    const { capabilities } = await connection.call('connectGetCapabilities', undefined)
+    const root = parseXml(capabilities, "libvirt's capabilities")
+    const models = childOf(root, 'host')?.children.filter(({ name }) => name === 'secmodel') ?? []
+    const dac = models.find(each => childOf(each, 'model')?.text === 'dac')
+    const label = dac && childOf(dac, 'baselabel')?.text
+    const uid = /^\+(\d+):/.exec(label ?? '')?.[1]
+    return uid === undefined ? undefined : Number(uid)
+  } catch (thrown) {
+    if (isFault(thrown, 'hypervisor')) return undefined
+    throw thrown
+  }
 }
 
 type Emulator = { readonly emulator: string | undefined; readonly machine: string | undefined }

@@ -5,8 +5,15 @@
 import { isFault } from '#shared/fault.ts'
 import type { Arrival, MigrationWay, Transfer } from '../../core/ports.ts'
 import type { Connection } from './connection.ts'
-import { jobStatsCompleted, jobTypeNone, migrateFlags, xmlMigratable } from './constants.ts'
+import {
+  errorCode,
+  jobStatsCompleted,
+  jobTypeNone,
+  migrateFlags,
+  xmlMigratable
+} from './constants.ts'
 import type { RemoteDomain } from './procedures.ts'
+import { refusalCode } from './refusal.ts'
 import type { TypedValue } from './xdr.ts'
 
 /** As long as a step may take; it is called back, not given up. */
@@ -19,9 +26,11 @@ export async function sendDomain(
   way: MigrationWay
 ): Promise<void> {
   const { live, peerToPeer, unsafe, abortOnError, autoConverge, tls } = migrateFlags
+  const { postCopy, postCopyResume } = migrateFlags
   // Where libvirt's own words are encrypted, the instance's memory is too.
   const secret = way.uri.startsWith('qemu+tls:') ? tls : 0
-  const flags = live | peerToPeer | unsafe | abortOnError | autoConverge | secret
+  const crossing = (way.postCopy ? postCopy : 0) | (way.resume ? postCopyResume : 0)
+  const flags = live | peerToPeer | unsafe | abortOnError | autoConverge | secret | crossing
   const host = way.address.includes(':') ? `[${way.address}]` : way.address
   const params: Parameter[] = [parameter('migrate_uri', `tcp://${host}`)]
   if (way.folders.here !== way.folders.there) {
@@ -29,8 +38,11 @@ export async function sendDomain(
     params.push(parameter('destination_xml', inFolder(xml, way.folders)))
   }
   const { bandwidthMib, downtimeMs } = way.pace ?? {}
-  if (bandwidthMib !== undefined) params.push(bandwidth(bandwidthMib))
-  if (downtimeMs !== undefined) {
+  if (bandwidthMib !== undefined) {
+    params.push(bandwidth('bandwidth', bandwidthMib))
+    if (way.postCopy) params.push(bandwidth('bandwidth.postcopy', bandwidthMib))
+  }
+  if (downtimeMs !== undefined && !way.resume) {
     const downtime = BigInt(downtimeMs)
     await connection.call('domainMigrateSetMaxDowntime', { dom, downtime, flags: 0 })
   }
@@ -46,9 +58,9 @@ const parameter = (field: string, value: string): Parameter => ({
   value: { type: 'string', value }
 })
 
-/** VIR_MIGRATE_PARAM_BANDWIDTH, in MiB a second. */
-const bandwidth = (mib: number): Parameter => ({
-  field: 'bandwidth',
+/** VIR_MIGRATE_PARAM_BANDWIDTH and …_BANDWIDTH_POSTCOPY, in MiB a second. */
+const bandwidth = (field: string, mib: number): Parameter => ({
+  field,
   value: { type: 'uhyper', value: BigInt(mib) }
 })
 
@@ -70,11 +82,23 @@ export async function readTransfer(
   connection: Connection,
   dom: RemoteDomain
 ): Promise<Transfer | undefined> {
-  const { type, params } = await connection.call('domainGetJobStats', { dom, flags: 0 })
-  if (type === jobTypeNone) return undefined
+  const job = await connection.call('domainGetJobStats', { dom, flags: 0 }).catch(thrown => {
+    // So it answers for what comes in.
+    if (refusalCode(thrown) === errorCode.operationUnsupported) return undefined
+    throw thrown
+  })
+  if (job === undefined || job.type === jobTypeNone) return undefined
+  const { params } = job
   const values = new Map(params.map(({ field, value }) => [field, value]))
-  const total = mibOf(values.get('memory_total'))
-  return { totalMib: total, remainingMib: mibOf(values.get('memory_remaining')) }
+  const written =
+    numberOf(values.get('memory_dirty_rate')) * numberOf(values.get('memory_page_size'))
+  return {
+    totalMib: mibOf(values.get('memory_total')),
+    remainingMib: mibOf(values.get('memory_remaining')),
+    mibPerSecond: mibOf(values.get('memory_bps')),
+    writtenMibPerSecond: Math.round(written / 2 ** 20),
+    round: numberOf(values.get('memory_iteration'))
+  }
 }
 
 /** What the way of a domain to this host has cost; undefined: it has not come from another one. */
@@ -95,5 +119,6 @@ export async function readArrival(
   }
 }
 
-const mibOf = (value: TypedValue | undefined): number =>
-  Math.round(Number(value?.value ?? 0) / 2 ** 20)
+const numberOf = (value: TypedValue | undefined): number => Number(value?.value ?? 0)
+
+const mibOf = (value: TypedValue | undefined): number => Math.round(numberOf(value) / 2 ** 20)

@@ -51,6 +51,7 @@ const connectListAllDomainsRet = struct({ domains: array(domain), ret: uint })
 const connectOpenArgs = struct({ name: optional(string), flags: uint })
 const connectSupportsFeatureArgs = struct({ feature: int })
 const connectSupportsFeatureRet = struct({ supported: int })
+const domainMigrateStartPostCopyArgs = struct({ dom: domain, flags: uint })
 const domainAbortJobArgs = struct({ dom: domain })
 const domainAttachDeviceFlagsArgs = struct({ dom: domain, xml: string, flags: uint })
 const domainBlockResizeArgs = struct({ dom: domain, disk: string, size: uhyper, flags: uint })
@@ -306,6 +307,7 @@ export const procedures = {
   domainMemoryStats: { number: 159, args: domainMemoryStatsArgs, ret: domainMemoryStatsRet },
   domainAttachDeviceFlags: { number: 160, args: domainAttachDeviceFlagsArgs, ret: nothing },
   domainDetachDeviceFlags: { number: 161, args: domainDetachDeviceFlagsArgs, ret: nothing },
+  domainMigrateStartPostCopy: { number: 364, args: domainMigrateStartPostCopyArgs, ret: nothing },
   domainAbortJob: { number: 164, args: domainAbortJobArgs, ret: nothing },
   domainMigrateSetMaxDowntime: { number: 166, args: domainMigrateSetMaxDowntimeArgs, ret: nothing },
   domainUpdateDeviceFlags: { number: 174, args: domainUpdateDeviceFlagsArgs, ret: nothing },

@@ -112,7 +112,7 @@ function judge(view: View, intent: Intent, context: Context): Verdict {
         moveInstance(view, { ...intent, instance }, context)
       )
     case 'cancel-move':
-      return onInstance(view, intent.id, instance => cancelMove(instance, context))
+      return onInstance(view, intent.id, instance => cancelMove(view, instance, context))
     case 'join':
       return joinHost(view, intent.wish, context)
     case 'approve':

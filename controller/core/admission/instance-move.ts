@@ -2,7 +2,7 @@ import type { Host } from '#shared/model/host.ts'
 import type { Instance, InstanceMove, MovePace } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import type { Change } from '../commit.ts'
-import { inPhase, stayed } from '../moves.ts'
+import { inPhase, stayed, wordsOf } from '../moves.ts'
 import { candidateOf } from '../placement/candidates.ts'
 import {
   type Candidate,
@@ -102,7 +102,7 @@ export function refuseMoving(instance: Instance, verb: string): Refusal | undefi
 }
 
 /** Judges the wish that an instance stays where it is after all. */
-export function cancelMove(instance: Instance, context: Context): Verdict {
+export function cancelMove(view: View, instance: Instance, context: Context): Verdict {
   const { moving } = instance.decided
   const { name } = instance
   if (!moving) {
@@ -115,8 +115,26 @@ export function cancelMove(instance: Instance, context: Context): Verdict {
     const text = `${because} before anything was sent to ${moving.to}`
     return admitted(context, stayed(instance), { verb: 'move-cancelled', because: text })
   }
+  if (moving.phase === 'crossing') return cancelCrossing(view, instance, context)
   if (moving.phase !== 'sending') return unchanged(instance)
   const after = inPhase(instance, moving, { phase: 'withdrawing', because })
+  return admitted(context, after, { verb: 'move-withdrawing', because })
+}
+
+/** What runs there already cannot stay here; it is given up only where it cannot go on by itself. */
+function cancelCrossing(view: View, instance: Instance, context: Context): Verdict {
+  const { name } = instance
+  const moving = instance.decided.moving!
+  const { source } = wordsOf(view, instance, moving)
+  if (source?.step !== moving.step || source.stand !== 'broken') {
+    const cannot = `cannot cancel the move of instance ${name}`
+    return refuse('conflict', `${cannot}: it runs on ${moving.to} already`, {
+      reasons: [`the rest of its memory is on its way: ${source?.message ?? 'nothing is said'}`],
+      next: [`remuda instance show ${name}`]
+    })
+  }
+  const because = `given up by ${context.by}, and its memory is lost: ${source.message}`
+  const after = inPhase(instance, moving, { phase: 'withdrawing', because, lost: true })
   return admitted(context, after, { verb: 'move-withdrawing', because })
 }
 

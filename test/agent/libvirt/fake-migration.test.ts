@@ -16,6 +16,15 @@ migrationSuite('the fakes', () => {
     way,
     blindWay: { ...way, uri: 'qemu+tls://h9/system' },
     xml: guest => guestXml(guest, { disk: '/none.img', root: '/none' }),
+    busyXml: guest => {
+      source.lines.writesFast = true
+      return guestXml(guest, { disk: '/none.img', root: '/none' })
+    },
+    tear: async () => {
+      source.lines.cut(uri, true)
+      await sleep(paceMs)
+      source.lines.cut(uri, false)
+    },
     slowDown: async () => {
       paceMs = 100
     }

@@ -2,7 +2,7 @@
 import test from 'ava'
 import type { InstanceMove } from '#shared/model/instance.ts'
 import type { Report, ReportMove } from '#shared/wire/order.ts'
-import { nextOfMove } from '../../../controller/core/moves.ts'
+import { crossingTriesMax, nextOfMove } from '../../../controller/core/moves.ts'
 import { orderFor } from '../../../controller/core/orders.ts'
 import { isRefusal } from '../../../controller/core/refusal.ts'
 import { instanceIntent, type SampleCloud, sampleCloud, wishOf } from '../../world/sample-cloud.ts'
@@ -27,6 +27,19 @@ const rows: readonly (readonly [InstanceMove['phase'], 'live' | 'cold', Word, Wo
   ['sending', 'live', 'failed', 'receiving', 'withdrawing'],
   ['sending', 'live', 'failed before', 'ready', 'nothing'],
   ['sending', 'live', 'held', 'here', 'withdrawing'],
+  ['sending', 'live', 'crossing', 'receiving', 'crossing'],
+  ['sending', 'live', 'broken', '-', 'crossing'],
+  ['sending', 'live', 'crossing before', 'receiving', 'nothing'],
+  ['crossing', 'live', 'crossing', 'receiving', 'nothing'],
+  ['crossing', 'live', 'crossing', 'here', 'nothing'],
+  ['crossing', 'live', 'broken', 'receiving', 'nothing'],
+  ['crossing', 'live', 'gone', 'receiving', 'asking'],
+  ['crossing', 'live', 'gone', 'here', 'moved'],
+  ['crossing', 'live', 'gone before', 'here', 'moved'],
+  ['crossing', 'live', 'gone before', 'receiving', 'nothing'],
+  ['crossing', 'live', 'held', 'receiving', 'withdrawing'],
+  ['withdrawing', 'live', 'crossing', 'receiving', 'crossing'],
+  ['withdrawing', 'live', 'broken', 'receiving', 'crossing'],
   ['sending', 'cold', 'sending', 'ready', 'nothing'],
   ['sending', 'cold', 'gone', '-', 'moved'],
   ['sending', 'cold', 'gone before', 'ready', 'nothing'],
@@ -62,6 +75,49 @@ for (const [phase, how, source, target, expected] of rows) {
     t.is(next?.next ?? 'nothing', expected)
   })
 }
+
+/** Phase, which hosts are off, what source and target say, and what comes next. */
+const offRows: readonly (readonly [
+  InstanceMove['phase'],
+  'source' | 'target' | 'both',
+  Word,
+  Word,
+  string
+])[] = [
+  ['sending', 'target', 'crossing', '-', 'withdrawing'],
+  ['withdrawing', 'target', 'crossing', '-', 'crossing'],
+  ['crossing', 'source', '-', 'receiving', 'asking, lost'],
+  ['crossing', 'source', '-', 'here', 'moved'],
+  ['crossing', 'target', 'broken', '-', 'withdrawing, lost'],
+  ['crossing', 'target', 'crossing', '-', 'withdrawing, lost'],
+  ['crossing', 'both', '-', '-', 'stays']
+]
+
+for (const [phase, which, source, target, expected] of offRows) {
+  test(`${phase}, ${which} off: source ${source}, target ${target}: ${expected}`, t => {
+    const off = { source: which !== 'target', target: which !== 'source' }
+    const words = { source: wordOf(source), target: wordOf(target) }
+    const next = nextOfMove({ phase, step, live: true }, words, off)
+    const isLost = next && 'lost' in next && next.lost
+    t.is(`${next?.next ?? 'nothing'}${isLost ? ', lost' : ''}`, expected)
+  })
+}
+
+test('what is left of an instance is given up once it was tried in vain often enough', t => {
+  const move = { phase: 'crossing', step, live: true } as const
+  const next = (tries: number) =>
+    nextOfMove(move, { source: { ...wordOf('broken')!, tries }, target: undefined })
+  t.is(next(crossingTriesMax - 1), undefined)
+  t.like(next(crossingTriesMax), { next: 'withdrawing', lost: true })
+})
+
+test('what is lost is not sent again, however its host finds it, until it is gone', t => {
+  const move = { phase: 'withdrawing', step, live: true, lost: true } as const
+  const next = (source: Word) => nextOfMove(move, { source: wordOf(source), target: undefined })
+  t.is(next('broken'), undefined)
+  t.is(next('crossing'), undefined)
+  t.is(next('gone')?.next, 'asking')
+})
 
 const memoryMib = 4_608
 const migration = { uri: 'qemu+tls://10.0.0.2/system', address: '10.0.0.2', folder: '/f' }

@@ -25,6 +25,15 @@ test('where instances can come to every host, all is well', t => {
   t.like(judgeMigration([host('h1', open), host('h2', open)])[0], { state: 'ok' })
 })
 
+test('a host where none can go on before all of its memory has come is named', t => {
+  const postCopyFault = 'the kernel has no userfaultfd'
+  const [check] = judgeMigration([host('h1', open), host('h2', { ...open, postCopyFault })])
+  t.like(check, {
+    state: 'warn',
+    found: 'none can go on before all of its memory has come: h2: the kernel has no userfaultfd'
+  })
+})
+
 test('a host that takes none in is named with its reason', t => {
   const fault = 'libvirt does not listen'
   const [check] = judgeMigration([host('h1', open), host('h2', { ...open, fault }), host('h3')])

@@ -23,6 +23,22 @@ export const pool = {
       doc: 'Whether all hosts see the same volumes at this path.',
       type: 'boolean',
       default: false
+    },
+    locks: {
+      doc:
+        'How a volume is locked while a VM uses it: by the virtlockd of its host, or not at ' +
+        'all, as when left out. Hosts that cannot do it do not use the pool.',
+      type: 'text',
+      words: ['none', 'virtlockd']
+    },
+    lockFolder: {
+      doc:
+        'Absolute path of the folder that all hosts see and in which their virtlockd holds ' +
+        'the locks: file_lockspace_dir of qemu-lockd.conf; the volumes themselves when left ' +
+        'out.',
+      type: 'text',
+      lengthMax: 1024,
+      pattern: '^/[^\\0]*$'
     }
   }
 } as const

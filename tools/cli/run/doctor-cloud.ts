@@ -180,9 +180,23 @@ export function judgeMigration(hosts: readonly ResourceDocument[]): readonly Che
     }
     return fault === undefined ? [] : [`${host.name}: ${fault}`]
   })
-  if (closed.length === 0) return [ok(name, 'running instances can come to every host')]
+  if (closed.length === 0) {
+    return [withoutPostCopy(online) ?? ok(name, 'running instances can come to every host')]
+  }
   const fix = 'let libvirt listen there, with certificates: docs/hosts.md, "Moving instances"'
   return [{ name, state: 'warn', found: closed.join('; '), fix }]
+}
+
+/** Those that write faster than they are sent can leave for such a host only slowed down. */
+function withoutPostCopy(hosts: readonly ResourceDocument[]): Check | undefined {
+  const found = hosts.flatMap(({ name, status }) => {
+    const { postCopyFault } = status['migration'] as { readonly postCopyFault?: string }
+    return postCopyFault === undefined ? [] : [`${name}: ${postCopyFault}`]
+  })
+  if (found.length === 0) return undefined
+  const fix = 'docs/hosts.md, "When an instance writes faster than it is sent"'
+  const words = `none can go on before all of its memory has come: ${found.join('; ')}`
+  return { name: 'migration', state: 'warn', found: words, fix }
 }
 
 const readyOf = (document: ResourceDocument) =>

@@ -38,12 +38,13 @@ export async function drainHost(invocation: Invocation): Promise<void> {
 }
 
 /** What a drain is asked for with. */
-export const drainBody = ({ given: { number, flag } }: Invocation): object =>
+export const drainBody = ({ given: { number, flag, text } }: Invocation): object =>
   given({
     parallel: number('parallel'),
     cold: flag('cold') || undefined,
     bandwidthMib: number('bandwidth'),
-    downtimeMs: number('downtime')
+    downtimeMs: number('downtime'),
+    postCopy: text('post-copy')
   })
 
 /** Waits until nothing is left that can leave, saying how far it is. */

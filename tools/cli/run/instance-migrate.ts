@@ -22,7 +22,11 @@ export async function migrateInstance(invocation: Invocation): Promise<void> {
   const started = performance.now()
   const api = await invocation.connect()
   const from = (await readResource(api, reference, signal)).status['host']
-  const pace = { bandwidthMib: given.number('bandwidth'), downtimeMs: given.number('downtime') }
+  const pace = {
+    bandwidthMib: given.number('bandwidth'),
+    downtimeMs: given.number('downtime'),
+    postCopy: given.text('post-copy')
+  }
   const body = cancel ? { cancel } : { to, live, ...pace }
   const dryRun = given.flag('dry-run')
   const written = await sayVerb(api, reference, 'migrate', { dryRun, body, signal })
