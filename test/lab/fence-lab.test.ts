@@ -1,10 +1,13 @@
 /** A lab whose hosts are fenced by real protocols: who dies is really off, then runs elsewhere. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import anyTest, { type ExecutionContext, type TestFn } from 'ava'
 import { exists } from '#shared/files.ts'
 import { fencesSince, historyOf, type Recorded } from '../../tools/bench/lab-records.ts'
+import { makeWriter } from '../../tools/chaos/disk.ts'
+import type { DiskWriter } from '../../tools/chaos/disk-faults.ts'
+import { judgeDisk, readRecords } from '../../tools/chaos/disk-log.ts'
 import { createResource, patchResource, readResource } from '../../tools/cli/api/resources.ts'
 import type { Lab } from '../../tools/lab/lab.ts'
 import { openLab } from '../../tools/lab/open.ts'
@@ -14,6 +17,7 @@ import { eventually } from './cloud/waiting.ts'
 const test = anyTest.serial as TestFn
 let lab: Lab
 let watch: RunWatch
+let writer: DiskWriter
 
 test.before('a lab of three comes up, with an instance that may run anywhere', async t => {
   t.timeout(240_000)
@@ -25,11 +29,14 @@ test.before('a lab of three comes up, with an instance that may run anywhere', a
   await openTo('h2')
   const spec = { image: 'tiny-container', type: 'container', size: 'tiny', pool: 'shared' }
   await createResource(lab.api, { kind: 'instance', name: 'web' }, { spec })
+  // It writes to a disk of its own in the shared pool, and is struck together with web.
+  writer = await makeWriter(lab, { name: 'writer', pool: 'shared', minutes: 1 })
 })
 
 test.after.always('the lab is taken away', async t => {
   t.timeout(60_000)
   await watch?.[Symbol.asyncDispose]()
+  await writer?.watch[Symbol.asyncDispose]()
   if (lab === undefined) return
   await lab[Symbol.asyncDispose]()
   await rm(lab.folder, { recursive: true, force: true })
@@ -54,6 +61,16 @@ test('a host that is cut off and stands still is switched off by Redfish', async
   t.false(await exists(`/proc/${pid}/root/`))
 })
 
+test('the disk that all hosts see shows that no two of an instance ever wrote at once', async t => {
+  t.timeout(60_000)
+  const { violations, lives } = judgeDisk(readRecords(await readFile(writer.watch.path)))
+  t.deepEqual(violations, [])
+  t.deepEqual(
+    lives.map(({ host }) => host),
+    ['h2', 'h3', 'h2']
+  )
+})
+
 /** Strikes the host that runs the instance: gives why it was proven off, once it runs elsewhere. */
 async function fenced(
   t: ExecutionContext,
@@ -75,6 +92,7 @@ async function fenced(
     ...['virsh', '-q', '-c', 'lxc:///system', 'list', '--name']
   ])
   t.deepEqual(stdout.split('\n').filter(Boolean), ['default.web'])
+  await writer.watch.next('it writes elsewhere', record => record.host === other['host'])
   await lab.heal()
   const story = await eventually(`${host} is back`, async () => {
     const history = (await historyOf(lab, 'hosts', host)).filter(

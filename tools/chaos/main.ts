@@ -22,6 +22,10 @@ const runs: Readonly<Record<string, Entry>> = {
   lab: {
     says: 'three real hosts, their controller and their ensemble: --minutes 10 --seed N',
     load: async () => (await import('./lab.ts')).labChaos
+  },
+  healing: {
+    says: 'hosts that fail, with real power devices: --minutes 0 --seed N --kinds "A;B" --bmc mixed',
+    load: async () => (await import('./healing.ts')).healingChaos
   }
 }
 
