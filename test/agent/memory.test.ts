@@ -329,3 +329,29 @@ test('a removed volume and a refused order are told', t => {
   )
   t.is(said(world).at(-1), 'order-refused: cannot take an order of epoch 1')
 })
+
+test('a start that a lock refuses says that it may run elsewhere, and is tried again', t => {
+  const world = new ModelWorld()
+  for (let plan = world.look(); ; plan = world.look()) {
+    const start = plan.steps.find(({ type }) => type === 'create-domain')
+    if (start === undefined) {
+      for (const step of plan.steps) world.apply(step)
+      continue
+    }
+    const fault = new Fault('locked', "cannot start a qemu domain: '/locks/a1' is locked")
+    world.memory = rememberFailure(world.memory, start, fault, world.now)
+    break
+  }
+  const [verdict] = world.look().verdicts.instances
+  t.is(verdict?.power, 'starting')
+  t.is(verdict?.reason, 'volume-locked')
+  t.regex(
+    verdict?.message ?? '',
+    /^a volume of it is locked: it may run elsewhere, .*a1' is locked; try 2 in/
+  )
+  world.pass(1_000)
+  t.deepEqual(
+    world.look().steps.map(({ type }) => type),
+    ['create-domain']
+  )
+})

@@ -1,7 +1,8 @@
 /**
  * What an instance has written to a disk that all hosts share, and whether two of it ever wrote at
  * once. Each sector is one record, and a writer appends: it looks for the first empty sector,
- * writes there, and looks again. So where two write, their records alternate, or one goes over another's.
+ * writes there, and looks again. So where two write, their records alternate, or one goes over
+ * another's.
  *
  *     start=3/141 boot=… host=h2 count=17 up=12.34      of start 141 in epoch 3
  *

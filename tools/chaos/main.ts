@@ -26,6 +26,14 @@ const runs: Readonly<Record<string, Entry>> = {
   healing: {
     says: 'hosts that fail, with real power devices: --minutes 0 --seed N --kinds "A;B" --bmc mixed',
     load: async () => (await import('./healing.ts')).healingChaos
+  },
+  disk: {
+    says: 'writers on disks that five hosts share: --minutes 10 --seed N --writers 3',
+    load: async () => (await import('./disk.ts')).diskChaos
+  },
+  lie: {
+    says: 'a fence device that lies, and what locks do then: --storages alike,blind,locked',
+    load: async () => (await import('./disk-lie.ts')).lieChaos
   }
 }
 

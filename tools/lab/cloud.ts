@@ -36,8 +36,9 @@ export async function furnish(
         throw thrown
       }
     )
-    const path = folderOf(plan.folder).shared
-    if (!isThere) await createResource(api, pool, { spec: { path, shared: true } })
+    const { shared: path, locks: lockFolder } = folderOf(plan.folder)
+    const locks = plan.locks ? { locks: 'virtlockd', lockFolder } : {}
+    if (!isThere) await createResource(api, pool, { spec: { path, shared: true, ...locks } })
   })
   if (isFenced) {
     await say.step('fence devices', async tell => tell(await giveDevices(lab)))

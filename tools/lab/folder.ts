@@ -28,6 +28,8 @@ export const folderOf = (folder: string) => ({
   programs: join(folder, 'programs'),
   /** The pool that all hosts see. */
   shared: join(folder, 'shared'),
+  /** Where their virtlockd hold the locks of its volumes, in a lab with locks. */
+  locks: join(folder, 'locks'),
   hosts: join(folder, 'hosts')
 })
 

@@ -37,6 +37,8 @@ export type LabWish = {
   readonly kvm?: boolean
   /** Whether wall clocks of hosts can be moved. */
   readonly clocks?: boolean
+  /** Whether volumes of pool `shared` are locked by a virtlockd on each host. */
+  readonly locks?: boolean
   /** Length of the sessions with the ensemble. Unit: ms. */
   readonly sessionMs?: number
   /** By what hosts are fenced; with any but `lab` each has a baseboard controller as well. */
@@ -77,6 +79,7 @@ export type LabPlan = {
   readonly outside: boolean
   readonly kvm: boolean
   readonly clocks: boolean
+  readonly locks: boolean
   readonly sessionMs: number
   /** Java classes of ZooKeeper, where the lab has an ensemble. */
   readonly classPath?: readonly string[]
@@ -134,6 +137,7 @@ export function planLab(wish: LabWish): LabPlan {
     outside: wish.outside ?? true,
     kvm: wish.kvm ?? false,
     clocks: wish.clocks ?? false,
+    locks: wish.locks ?? false,
     sessionMs
   }
 }

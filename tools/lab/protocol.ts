@@ -10,6 +10,7 @@ import type { FaultCode } from '#shared/fault.ts'
 /** Daemons of a host, in the order in which they start. */
 export const daemonNames = [
   'virtlogd',
+  'virtlockd',
   'libvirtd',
   'zookeeper',
   'bootd',

@@ -26,7 +26,7 @@ import type {
 } from '../../core/ports.ts'
 import { childOf, parseXml } from '../xml.ts'
 import type { Connection, ConnectionLimits, RemoteEvent } from './connection.ts'
-import { consoleForce, errorCode, shutdownSignal } from './constants.ts'
+import { consoleForce, shutdownSignal } from './constants.ts'
 import { signalInit } from './container-init.ts'
 import type { Descriptions } from './description.ts'
 import { toDomainEvent } from './domain-events.ts'
@@ -34,7 +34,7 @@ import { EventQueue, lookAgain } from './event-queue.ts'
 import { Link, type Session } from './link.ts'
 import { readArrival, readTransfer, sendDomain } from './migration.ts'
 import type { RemoteDomain } from './procedures.ts'
-import { refusalCode } from './refusal.ts'
+import { lockBehind } from './refusal.ts'
 import { listDomains, readStats } from './survey.ts'
 import { parseUuid } from './uuid.ts'
 
@@ -104,7 +104,8 @@ class Libvirt implements Hypervisor {
       await connection.call('domainCreateXml', { xmlDesc: xml, flags: 0 }, options)
     } catch (thrown) {
       if (!isFault(thrown, 'hypervisor')) throw thrown
-      if (isLocked(thrown)) throw new Fault('locked', thrown.message, { cause: thrown })
+      const lock = lockBehind(thrown)
+      if (lock !== undefined) throw new Fault('locked', `cannot start a ${driver} domain: ${lock}`)
       if (!(await existsAlready(connection, xml))) throw thrown
       throw new Fault('conflict', thrown.message, { cause: thrown })
     }
@@ -275,14 +276,6 @@ class Libvirt implements Hypervisor {
     await act(connection, await lookUp(connection, key, what), what)
   }
 }
-
-/**
- * Whether a disk is in use elsewhere: by virtlockd's word, or by that of the emulator, which locks
- * each image itself and for which libvirt has no code but that of all its own errors.
- */
-const isLocked = (thrown: Fault): boolean =>
-  refusalCode(thrown) === errorCode.resourceBusy ||
-  /Failed to get (shared )?"[a-z ]+" lock/.test(sentence(thrown))
 
 async function lookUp(connection: Connection, key: DomainKey, what: string): Promise<RemoteDomain> {
   const uuid = parseUuid(key.uuid)

@@ -1,3 +1,4 @@
+import { errorCode } from './constants.ts'
 import type { RemoteError } from './packet.ts'
 
 /** libvirt's own reason for a refusal, with its code (virErrorNumber); the cause of a Fault. */
@@ -17,4 +18,16 @@ export function refusalCode(thrown: unknown): number | undefined {
     if (error instanceof RefusalError) return error.code
   }
   return undefined
+}
+
+/**
+ * Says which lock refused a start, or undefined when none did. The emulator locks each image that
+ * it writes to, and libvirt has no code for its words but the one of all its own errors.
+ */
+export function lockBehind(thrown: Error): string | undefined {
+  const { message } = thrown.cause instanceof RefusalError ? thrown.cause : thrown
+  if (refusalCode(thrown) === errorCode.resourceBusy) return message
+  if (!/Failed to get (shared )?"[a-z ]+" lock/.test(message)) return undefined
+  const image = /Is another process using the image \[(.+)\]\?/.exec(message)?.[1]
+  return `another emulator writes to ${image ?? 'one of its images'}`
 }

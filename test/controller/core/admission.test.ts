@@ -41,6 +41,9 @@ const changed = (cloud: SampleCloud, spec: object): Intent => ({
 
 const withWeb = (cloud: SampleCloud): void => void cloud.done(instanceIntent('web'))
 
+const withLocks = (cloud: SampleCloud): void =>
+  void cloud.done(create('pool', 'all', { path: '/all', shared: true, locks: 'virtlockd' }))
+
 const refused: readonly Refused[] = [
   {
     title: 'a name that is taken',
@@ -54,6 +57,33 @@ const refused: readonly Refused[] = [
     intent: () => instanceIntent('web', { image: 'none' }),
     code: 'not-found',
     says: /there is no image "none"/
+  },
+  {
+    title: 'locks in a pool that no other host sees',
+    intent: () => create('pool', 'own', { path: '/own', locks: 'virtlockd' }),
+    code: 'invalid',
+    says: /cannot create pool own: its volumes need no locks/
+  },
+  {
+    title: 'a folder for locks, and no locks',
+    intent: () => create('pool', 'all', { path: '/all', shared: true, lockFolder: '/locks' }),
+    code: 'invalid',
+    says: /cannot create pool all: a folder for locks, and no locks/
+  },
+  {
+    title: 'a tree where volumes are locked',
+    before: withLocks,
+    intent: () => create('volume', 'tree', { pool: 'all', format: 'tree', sizeMib: 64 }),
+    code: 'invalid',
+    says: /cannot create volume tree: a tree cannot be locked/
+  },
+  {
+    title: 'a container where volumes are locked',
+    before: withLocks,
+    intent: () =>
+      instanceIntent('box', { type: 'container', image: 'tiny-container', pool: 'all' }),
+    code: 'invalid',
+    says: /cannot create volume box-root: a tree cannot be locked/
   },
   {
     title: 'an image of the other type',

@@ -2,6 +2,7 @@ import test from 'ava'
 import { isFault } from '#shared/fault.ts'
 import { labDefault } from '../../../tools/lab/folder.ts'
 import { daemonsOf } from '../../../tools/lab/keeper/daemons.ts'
+import { qemuConf } from '../../../tools/lab/keeper/host-files.ts'
 import {
   bmcsOf,
   fencedBy,
@@ -79,6 +80,21 @@ for (const [wish, message] of refusals) {
     t.regex(thrown?.message ?? '', message)
   })
 }
+
+test('in a lab with locks libvirt waits for the one that holds them', t => {
+  const plan = planLab({ folder, hosts: 1, locks: true })
+  const lines = daemonsOf(plan, plan.hosts[0]!)
+  t.deepEqual(
+    lines.slice(0, 3).map(({ name, after }) => [name, after]),
+    [
+      ['virtlogd', undefined],
+      ['virtlockd', 'libvirt/virtlogd-sock'],
+      ['libvirtd', 'libvirt/virtlockd-sock']
+    ]
+  )
+  t.regex(qemuConf(plan), /^lock_manager = "lockd"$/m)
+  t.notRegex(qemuConf({ ...plan, locks: false }), /lock_manager/)
+})
 
 test('labs in different folders have different names on the machine, which fit into a link', t => {
   const tags = [labDefault, folder, '/elsewhere'].map(where => {

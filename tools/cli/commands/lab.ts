@@ -2,7 +2,15 @@ import type { Command, Noun, Option, Positional } from '../command.ts'
 import { watchOption } from '../options.ts'
 
 const host: Positional = { name: 'HOST', doc: 'Name of a host of the lab, such as h2.' }
-const daemonWords = ['virtlogd', 'libvirtd', 'zookeeper', 'bootd', 'controller', 'agent']
+const daemonWords = [
+  'virtlogd',
+  'virtlockd',
+  'libvirtd',
+  'zookeeper',
+  'bootd',
+  'controller',
+  'agent'
+]
 const daemon: Option = {
   name: 'daemon',
   type: 'text',
@@ -53,7 +61,8 @@ const up: Command = {
       value: 'CIDR',
       doc: 'Addresses of baseboard controllers, a /24.'
     },
-    { name: 'clocks', type: 'flag', doc: 'Lets wall clocks be moved; needs libfaketime.' }
+    { name: 'clocks', type: 'flag', doc: 'Lets wall clocks be moved; needs libfaketime.' },
+    { name: 'locks', type: 'flag', doc: 'Has virtlockd lock the volumes of pool shared.' }
   ],
   examples: [
     { line: 'remuda lab up', doc: 'three hosts' },

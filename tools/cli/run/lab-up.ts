@@ -18,6 +18,7 @@ export async function labUp(invocation: Invocation): Promise<number> {
     solo: given.flag('solo'),
     kvm: given.flag('kvm'),
     clocks: given.flag('clocks'),
+    locks: given.flag('locks'),
     bmc: given.text('bmc') as LabFencing | undefined,
     management: given.text('management')
   }

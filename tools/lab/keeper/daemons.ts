@@ -18,14 +18,20 @@ export type DaemonLine = {
   readonly after?: string
 }
 
+const logSocket = 'libvirt/virtlogd-sock'
+
 /** The daemons of a host, in the order in which they start. */
 export function daemonsOf(plan: LabPlan, host: HostPlan): readonly DaemonLine[] {
   return [
     { name: 'virtlogd', command: ['/usr/sbin/virtlogd'] },
+    ...(plan.locks
+      ? [{ name: 'virtlockd' as const, command: ['/usr/sbin/virtlockd'], after: logSocket }]
+      : []),
     {
       name: 'libvirtd',
       command: ['/usr/sbin/libvirtd', '--listen'],
-      after: 'libvirt/virtlogd-sock'
+      // It tells virtlockd at its own start where locks are held, and ends if it cannot.
+      after: plan.locks ? 'libvirt/virtlockd-sock' : logSocket
     },
     ...(host.server === undefined ? [] : [zookeeper(plan, host)]),
     ...(host.isCandidate

@@ -1,5 +1,6 @@
 /** Configuration of a lab host's libvirt. */
-import type { HostPlan } from '../plan.ts'
+import { folderOf } from '../folder.ts'
+import type { HostPlan, LabPlan } from '../plan.ts'
 
 /** Where a host has its certificates, as it sees them itself. */
 export const certificateFolder = '/etc/libvirt/pki'
@@ -30,7 +31,7 @@ socket.once('error', thrown => { throw thrown })
  * What its qemu driver is told. The emulator runs as root and nobody changes the owner of files, so
  * that a volume in the shared pool can be open on two hosts while an instance moves.
  */
-export const qemuConf = `user = "root"
+export const qemuConf = ({ locks }: LabPlan): string => `user = "root"
 group = "root"
 dynamic_ownership = 0
 remember_owner = 0
@@ -38,4 +39,8 @@ security_driver = "none"
 cgroup_controllers = []
 migrate_tls_x509_cert_dir = "${certificateFolder}"
 migrate_tls_x509_verify = 1
-`
+${locks ? 'lock_manager = "lockd"\n' : ''}`
+
+/** Where its virtlockd holds the locks of disks, if it has one. */
+export const lockConf = ({ folder }: LabPlan): string =>
+  `file_lockspace_dir = "${folderOf(folder).locks}"\n`

@@ -21,7 +21,7 @@ import type { DaemonName, HostStatus } from '../protocol.ts'
 import { Cgroup } from './cgroups.ts'
 import { KeptDaemon } from './daemon.ts'
 import { daemonsOf, serverOf } from './daemons.ts'
-import { libvirtdConf, qemuConf, rebootProgram } from './host-files.ts'
+import { libvirtdConf, lockConf, qemuConf, rebootProgram } from './host-files.ts'
 import { inside } from './inside.ts'
 
 /** The first process says that it is up within so long. Unit: ms. */
@@ -101,7 +101,8 @@ export class LabHost {
       await rm(join(libvirtEtc, 'qemu/networks/autostart'), { recursive: true, force: true })
     }
     await writeFile(join(libvirtEtc, 'libvirtd.conf'), libvirtdConf(this.plan))
-    await writeFile(join(libvirtEtc, 'qemu.conf'), qemuConf)
+    await writeFile(join(libvirtEtc, 'qemu.conf'), qemuConf(this.#lab))
+    await writeFile(join(libvirtEtc, 'qemu-lockd.conf'), lockConf(this.#lab))
     const authority = folderOf(this.#lab.folder).authority
     await issueCertificate(authority, { ...this.plan, folder: join(libvirtEtc, 'pki') })
     const names = this.#lab.hosts.map(({ name, address }) => `${address} ${name}`)

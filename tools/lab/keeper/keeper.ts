@@ -35,7 +35,9 @@ export class Keeper implements AsyncDisposable {
 
   /** Makes the switch and what the hosts have on disk; their power is off. */
   static async open(plan: LabPlan): Promise<Keeper> {
-    await mkdir(folderOf(plan.folder).shared, { recursive: true })
+    for (const path of [folderOf(plan.folder).shared, folderOf(plan.folder).locks]) {
+      await mkdir(path, { recursive: true })
+    }
     await makeAuthority(folderOf(plan.folder).authority)
     const controllers = await hierarchies()
     const wires = await Switch.open(plan)
