@@ -18,11 +18,13 @@ import type { Domain, DomainEvent, DomainKey, Driver } from './ports.ts'
 import { followRuns, type ReadinessMemory } from './readiness.ts'
 import {
   adopted,
+  begunAnew,
   type Ending,
   ended,
   freshHistory,
   type RestartHistory,
   type RestartPolicy,
+  seenRunning,
   setFree
 } from './restart.ts'
 import type { Retry } from './retry.ts'
@@ -37,6 +39,8 @@ export type InstanceMemory = {
   readonly policy: RestartPolicy
   /** The count of wished restarts when it was last ordered. */
   readonly restarts: number
+  /** The generation of the wish when it was last ordered. */
+  readonly generation: number
   /** Whether the order names it now. */
   readonly ordered: boolean
   readonly history: RestartHistory
@@ -96,20 +100,43 @@ export const freshMemory: Memory = {
 /** Of so many domains the last event is kept. */
 const lastEventsMax = 1024
 
-/** That an instance was started, or is not to be started again, for one count of restarts. */
-export type Mark = { readonly restarts: number; readonly state: 'running' | 'done' }
+/**
+ * That an instance was started, or is not to be started again, for one count of restarts; and how
+ * often it has failed in a row, for one generation.
+ */
+export type Mark = {
+  readonly restarts: number
+  readonly state?: 'running' | 'done'
+  readonly failed?: {
+    readonly generation: number
+    readonly runs: number
+    readonly withinMs: Ms
+    readonly last: string
+  }
+}
 
-/** What must outlive the process: those that their policy may forbid to start again. */
+/** What must outlive the process: whom a policy may forbid to start again, and who has failed. */
 export const marksOf = (memory: Memory): Readonly<Record<string, Mark>> =>
   Object.fromEntries(
-    [...memory.instances].flatMap(([id, { policy, ordered, restarts, history }]) => {
-      const { state } = history.now
-      if (!ordered || policy.policy === 'always') return []
-      return state === 'running' || state === 'done'
-        ? [[id, { restarts, state } satisfies Mark]]
-        : []
+    [...memory.instances].flatMap(([id, each]) => {
+      const mark = markOf(each)
+      return mark === undefined ? [] : [[id, mark]]
     })
   )
+
+function markOf({ policy, ordered, restarts, generation, history }: InstanceMemory) {
+  const { now, streak: runs, failing } = history
+  const { state } = now
+  const isKept = policy.policy !== 'always' && (state === 'running' || state === 'done')
+  if (!ordered || (!isKept && !failing)) return undefined
+  const failed = failing && {
+    generation,
+    runs,
+    withinMs: Math.round(failing.until - failing.since),
+    last: failing.last
+  }
+  return { restarts, ...(isKept && { state }), ...(failed && { failed }) } satisfies Mark
+}
 
 /** Enters the marks of an earlier run of the agent. */
 export function recallMarks(
@@ -121,13 +148,23 @@ export function recallMarks(
   for (const [id, each] of instances) {
     const mark = marks[id]
     if (mark?.restarts !== each.restarts) continue
-    const state =
-      mark.state === 'done'
-        ? ({ state: 'done', ending: 'unseen' } as const)
-        : ({ state: 'running', since: now } as const)
-    instances.set(id, { ...each, history: { ...each.history, now: state } })
+    instances.set(id, { ...each, history: recalled(each, mark, now) })
   }
   return { ...memory, instances }
+}
+
+function recalled({ history, generation }: InstanceMemory, mark: Mark, now: Ms): RestartHistory {
+  const { state, failed } = mark
+  const before = failed?.generation === generation ? failed : undefined
+  return {
+    ...history,
+    ...(state === 'done' && { now: { state, ending: 'unseen' } }),
+    ...(state === 'running' && { now: { state, since: now } }),
+    ...(before && {
+      streak: before.runs,
+      failing: { since: now - before.withinMs, until: now, last: before.last }
+    })
+  }
 }
 
 /** An order was taken on. */
@@ -144,12 +181,13 @@ export function rememberOrder(memory: Memory, order: Order): Memory {
 }
 
 function withWish(last: InstanceMemory | undefined, instance: OrderInstance): InstanceMemory {
-  const { id, tenant, name, restarts, restart } = instance
+  const { id, tenant, name, restarts, restart, generation } = instance
   const leavingTo = instance.leaving?.to
   const wish = {
     instance: { id, tenant, name },
     policy: restart,
     restarts,
+    generation,
     ordered: true,
     leavingTo
   }
@@ -157,8 +195,9 @@ function withWish(last: InstanceMemory | undefined, instance: OrderInstance): In
     return { ...wish, history: freshHistory, stop: undefined, resumedAt: undefined }
   }
   const isFree = instance.desiredPower === 'stopped' || restarts !== last.restarts
-  const history =
+  const free =
     isFree && last.history.now.state !== 'running' ? setFree(last.history) : last.history
+  const history = generation === last.generation ? free : begunAnew(free)
   const goesOn = last.goesOn === true && instance.desiredPower !== 'stopped'
   return { ...last, ...wish, goesOn, history }
 }
@@ -220,21 +259,23 @@ function noteAlive(
   instance: OrderInstance | undefined,
   now: Moment
 ): void {
-  const { id, tenant, name, startedAt, startCount = 0, restarts } = own.metadata
+  const { id, tenant, name, startedAt, startCount = 0, restarts, generation } = own.metadata
   const last = draft.instances.get(id) ?? {
     instance: { id, tenant, name },
     policy: unorderedPolicy,
     restarts,
+    generation,
     ordered: false,
     history: freshHistory,
     stop: undefined,
     resumedAt: undefined
   }
   const ranMs = Math.max(0, now.wall - Date.parse(startedAt)) || 0
-  const history =
+  const run =
     last.history.now.state === 'running'
       ? last.history
       : adopted(last.history, { since: now.monotonic - ranMs, startCount })
+  const history = seenRunning(run, { now: now.monotonic, policy: last.policy })
   const over = last.stop !== undefined && now.monotonic - last.stop.askedAt > stopForgottenMs(own)
   const stop = over && stopWish(own, instance) === undefined ? undefined : last.stop
   const goesOn = instance !== undefined && instance.desiredPower !== 'stopped'
@@ -299,8 +340,9 @@ function noteAbsent(draft: Draft, last: InstanceMemory, now: Moment): void {
   }
   const ending = endingOf(event)
   const ranMs = now.monotonic - last.history.now.since
-  const history = ended(last.history, { now: now.monotonic, ending, policy: last.policy })
-  const message = `${name} ${endingSentence(event, ranMs)}`
+  const words = endingSentence(event, ranMs)
+  const history = ended(last.history, { now: now.monotonic, ending, policy: last.policy, words })
+  const message = `${name} ${words}`
   const severity = ending === 'orderly' ? 'notice' : 'warning'
   const text = { subject: id, reason: 'instance-ended', message, severity } as const
   draft.notices = note(draft.notices, text, now)

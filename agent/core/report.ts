@@ -8,6 +8,7 @@ import type { Memory } from './memory.ts'
 import type { OwnDomain } from './metadata.ts'
 import type { Observed } from './observed.ts'
 import { readinessOf } from './readiness.ts'
+import { keyOfStart } from './steps.ts'
 
 /** Who reports: what stays the same during one run of the agent. */
 export type Reporter = {
@@ -32,6 +33,8 @@ export type Beside = Pick<
 
 /** Sentences are cut to what the schema takes. */
 const messageMax = 2048
+/** How a failed run ended is said more shortly. */
+const wordsMax = 512
 
 /**
  * Writes the report: all that the host holds, where each part of the order stands, and why. An
@@ -115,7 +118,8 @@ const instances = (verdicts: Verdicts, memory: Memory, now: Ms): Report['instanc
     ...(own && readinessOf(instance, memory.readiness.get(instance.id), now)),
     // What was judged is this wish; whether the running one has all of it, restartNeeded says.
     generation: instance.generation,
-    startCount: startCount(memory, instance.id)
+    startCount: startCount(memory, instance.id),
+    ...failedOf(instance.id, reason, memory)
   })),
   ...verdicts.leaving.map(({ id, own, message }) => ({
     id,
@@ -139,6 +143,18 @@ const ownFacts = (own: OwnDomain | undefined) =>
 
 const startCount = (memory: Memory, id: string): number =>
   memory.instances.get(id)?.history.startCount ?? 0
+
+/** Starts that libvirt refuses count as well, as long as it does. */
+function failedOf(id: string, reason: string, { instances, retries }: Memory) {
+  const { streak = 0, failing } = instances.get(id)?.history ?? {}
+  const isRefused = reason === 'hypervisor-refused'
+  const refused = isRefused ? retries.get(keyOfStart(id)) : undefined
+  const runs = streak + (refused?.failures ?? 0)
+  if (runs === 0) return {}
+  const withinMs = failing ? Math.round(failing.until - failing.since) : 0
+  const last = (refused?.message ?? failing?.last ?? '').slice(0, wordsMax)
+  return { failed: { runs, withinMs, last } }
+}
 
 const cut = (message: string): string => message.slice(0, messageMax)
 

@@ -15,6 +15,9 @@
  *
  * The wait doubles with each ending and is the first one again after a long enough run. It is
  * counted on the monotonic clock. What ended at our own wish is no ending: it starts at once.
+ *
+ * Runs that were not long enough have failed. They are counted, and reported: after so many of them
+ * in a row the controller may try another host; see controller/core/crashes.ts.
  */
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { OrderInstance } from '#shared/wire/order.ts'
@@ -32,6 +35,9 @@ export type RestartState =
   | { readonly state: 'waiting'; readonly until: Ms; readonly waitMs: Ms }
   | { readonly state: 'done'; readonly ending: Ending }
 
+/** Runs in a row that have failed: when the first began, when and how the last one ended. */
+export type FailedRuns = { readonly since: Ms; readonly until: Ms; readonly last: string }
+
 /** How an instance fared so far. */
 export type RestartHistory = {
   readonly now: RestartState
@@ -39,6 +45,8 @@ export type RestartHistory = {
   readonly startCount: number
   /** Waits in a row without a long run between them. */
   readonly streak: number
+  /** Undefined: it has just begun anew, or has run for long enough. */
+  readonly failing: FailedRuns | undefined
   /** When it last ended by itself, oldest first, at most `endingsKeptMax`. */
   readonly endings: readonly Ms[]
 }
@@ -54,6 +62,7 @@ export const freshHistory: RestartHistory = {
   now: { state: 'idle' },
   startCount: 0,
   streak: 0,
+  failing: undefined,
   endings: []
 }
 
@@ -81,7 +90,26 @@ export const adopted = (
 export const setFree = (history: RestartHistory): RestartHistory =>
   history.now.state === 'idle' && history.streak === 0
     ? history
-    : { ...history, now: { state: 'idle' }, streak: 0 }
+    : { ...history, now: { state: 'idle' }, streak: 0, failing: undefined }
+
+/** Something else is wished of it: what failed before says nothing of that, nor is it waited on. */
+export const begunAnew = (history: RestartHistory): RestartHistory => ({
+  ...history,
+  ...(history.now.state === 'waiting' && { now: { state: 'idle' } }),
+  streak: 0,
+  failing: undefined
+})
+
+/** It was looked at: once it has run for long enough, earlier endings are behind it. */
+export function seenRunning(
+  history: RestartHistory,
+  { now, policy }: { readonly now: Ms; readonly policy: RestartPolicy }
+): RestartHistory {
+  const { state } = history.now
+  if (state !== 'running' || history.streak === 0) return history
+  if (now - history.now.since < policy.resetMs) return history
+  return { ...history, streak: 0, failing: undefined }
+}
 
 /** It ended, and we did not wish so. */
 export function ended(
@@ -89,20 +117,29 @@ export function ended(
   {
     now,
     ending,
-    policy
-  }: { readonly now: Ms; readonly ending: Ending; readonly policy: RestartPolicy }
+    policy,
+    words = ''
+  }: {
+    readonly now: Ms
+    readonly ending: Ending
+    readonly policy: RestartPolicy
+    /** How it ended, for people. */
+    readonly words?: string
+  }
 ): RestartHistory {
   const endings = [...history.endings, now].slice(-endingsKeptMax)
   if (!startsAgain(policy, ending)) {
-    return { ...history, endings, streak: 0, now: { state: 'done', ending } }
+    return { ...history, endings, streak: 0, failing: undefined, now: { state: 'done', ending } }
   }
   const ranMs = history.now.state === 'running' ? now - history.now.since : 0
   const streak = ranMs >= policy.resetMs ? 0 : history.streak
   const waitMs = waitOf(policy, streak)
+  const since = (streak === 0 ? undefined : history.failing?.since) ?? now - ranMs
   return {
     ...history,
     endings,
     streak: streak + 1,
+    failing: { since, until: now, last: words },
     now: { state: 'waiting', until: now + waitMs, waitMs }
   }
 }

@@ -156,6 +156,9 @@ export function stepFingerprint(step: Step): string {
   return fingerprint(rest)
 }
 
+/** The name of the start of an instance among its retries. */
+export const keyOfStart = (instance: string): string => `create-domain instance/${instance}`
+
 /**
  * Stands for what a step is to bring about. A step under way goes on while this is the same: that
  * an image may be fetched with a new ticket is no reason to give up the fetching, but that it is to

@@ -32,7 +32,17 @@ const Marks = Type.Record(
   Type.String({ maxLength: 256 }),
   Strict({
     restarts: Type.Integer({ minimum: 0 }),
-    state: Words(['running', 'done'], { description: 'How it was when last seen.' })
+    state: Type.Optional(
+      Words(['running', 'done'], { description: 'How it was when last seen.' })
+    ),
+    failed: Type.Optional(
+      Strict({
+        generation: Type.Integer({ minimum: 0 }),
+        runs: Type.Integer({ minimum: 1 }),
+        withinMs: Type.Integer({ minimum: 0 }),
+        last: Type.String({ maxLength: 2048 })
+      })
+    )
   })
 )
 const SeenFile = Strict({

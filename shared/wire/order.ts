@@ -232,6 +232,16 @@ export const ReportMove = Strict({
 })
 export type ReportMove = DeepReadonly<Type.Static<typeof ReportMove>>
 
+/** Runs, and starts, of an instance that have failed in a row on its host. */
+export const ReportFailed = Strict({
+  runs: Count(),
+  /** From the beginning of the first to the end of the last; 0: nothing of it has run. Unit: ms. */
+  withinMs: Count(),
+  /** How the last one ended. */
+  last: Text(512)
+})
+export type ReportFailed = DeepReadonly<Type.Static<typeof ReportFailed>>
+
 /** An instance as its host finds it, also one that still ends though no longer ordered. */
 export const ReportInstance = Strict({
   id: Text(),
@@ -247,6 +257,7 @@ export const ReportInstance = Strict({
   acceleration: Type.Optional(Words(['kvm', 'tcg', 'none'], { description: 'How it runs.' })),
   /** Whether it runs with other hardware than desired, and will until its next start. */
   restartNeeded: Type.Boolean(),
+  failed: Type.Optional(ReportFailed),
   /** Whether it is ready for those after it; left out: it does not run, or no gate is asked for. */
   ready: Type.Optional(Words(readyWords, { description: 'Whether it is ready.' })),
   readyMessage: Type.Optional(Text(2048)),
