@@ -195,8 +195,7 @@ function withWish(last: InstanceMemory | undefined, instance: OrderInstance): In
     return { ...wish, history: freshHistory, stop: undefined, resumedAt: undefined }
   }
   const isFree = instance.desiredPower === 'stopped' || restarts !== last.restarts
-  const free =
-    isFree && last.history.now.state !== 'running' ? setFree(last.history) : last.history
+  const free = isFree && last.history.now.state !== 'running' ? setFree(last.history) : last.history
   const history = generation === last.generation ? free : begunAnew(free)
   const goesOn = last.goesOn === true && instance.desiredPower !== 'stopped'
   return { ...last, ...wish, goesOn, history }

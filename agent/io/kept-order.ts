@@ -32,9 +32,7 @@ const Marks = Type.Record(
   Type.String({ maxLength: 256 }),
   Strict({
     restarts: Type.Integer({ minimum: 0 }),
-    state: Type.Optional(
-      Words(['running', 'done'], { description: 'How it was when last seen.' })
-    ),
+    state: Type.Optional(Words(['running', 'done'], { description: 'How it was when last seen.' })),
     failed: Type.Optional(
       Strict({
         generation: Type.Integer({ minimum: 0 }),

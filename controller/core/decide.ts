@@ -13,6 +13,7 @@ import { onHost, placedDecision } from './admission/instance-create.ts'
 import { demandOf, placeInstance } from './admission/instance-place.ts'
 import { staleJoinTokens } from './admission/join-token.ts'
 import type { Because, Change, Commit } from './commit.ts'
+import { crashes } from './crashes.ts'
 import { drains } from './drain.ts'
 import { evacuations } from './evacuation.ts'
 import { fenceTests } from './fence-test.ts'
@@ -50,7 +51,8 @@ export function* decide(
   let commits = 0
   // Notices before departures: the last words of what has ended belong into its own history.
   const healing = [fencings, evacuations, fenceTests]
-  const rest = [moves, startNews, noticesOf, departures, forgotten]
+  const fallen = places ? [crashes] : []
+  const rest = [moves, startNews, noticesOf, ...fallen, departures, forgotten]
   const all = [...healing, ...(places ? [placements, drains] : []), ...rest]
   for (const some of all) {
     for (const commit of some(view, context)) {
@@ -110,8 +112,8 @@ function nowhereToGo(
 }
 
 /** Instances that ask for the same are judged once: where one finds no host, none does. */
-const shapeOf = ({ name: _, pools, ...rest }: Demand): string =>
-  JSON.stringify({ ...rest, pools: [...pools] })
+const shapeOf = ({ name: _, pools, avoided, ...rest }: Demand): string =>
+  JSON.stringify({ ...rest, pools: [...pools], avoided: [...(avoided?.keys() ?? [])] })
 
 /** Removes what was asked to go once its host says that it is gone. */
 function* departures(view: View, context: Context): Iterable<Commit> {

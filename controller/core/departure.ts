@@ -190,9 +190,17 @@ function take(ground: Ground, host: Host, about: About): void {
 }
 
 function shapeOf(about: About): string {
-  const { name: _, pools, ...rest } = demandOfMove(about)
+  const { name: _, pools, avoided, ...rest } = demandOfMove(about)
   const { host, live, instance } = about
-  return JSON.stringify({ ...rest, pools: [...pools], host, live, cpu: instance.spec.cpuBaseline })
+  const shunned = [...(avoided?.keys() ?? [])]
+  return JSON.stringify({
+    ...rest,
+    pools: [...pools],
+    shunned,
+    host,
+    live,
+    cpu: instance.spec.cpuBaseline
+  })
 }
 
 /** Why an instance can be on its own host alone; undefined: it can be elsewhere. */

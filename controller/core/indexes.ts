@@ -52,6 +52,8 @@ export class Indexes {
   readonly afterOthers = new Set<string>()
   /** Ids of instances on their way from host to host. */
   readonly moving = new Set<string>()
+  /** Ids of instances whose runs have failed too often. */
+  readonly crashed = new Set<string>()
   /** Names of hosts that may need a new order. */
   readonly touched = new Set<string>()
   /** Names of hosts that have reported since these were last looked at. */
@@ -144,6 +146,7 @@ export class Indexes {
     if (resource.kind === 'instance' && resource.decided.moving) this.moving.add(resource.id)
     if (resource.kind === 'instance' && resource.spec.after?.length)
       this.afterOthers.add(resource.id)
+    if (resource.kind === 'instance' && resource.decided.crashes) this.crashed.add(resource.id)
     this.#changed(resource)
     if (before) this.#changed(before)
   }
@@ -156,6 +159,7 @@ export class Indexes {
       this.unplaced.delete(resource.id)
       this.moving.delete(resource.id)
       this.afterOthers.delete(resource.id)
+      this.crashed.delete(resource.id)
     }
   }
 

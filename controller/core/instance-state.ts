@@ -7,6 +7,7 @@ import type { Instance, InstanceMove, InstancePhase } from '#shared/model/instan
 import { formatMs } from '#shared/units.ts'
 import type { ReportInstance, ReportMove } from '#shared/wire/order.ts'
 import { placeInstance } from './admission/instance-place.ts'
+import { crashWordsOf, isFailed } from './crashes.ts'
 import { whyItStays } from './evacuation.ts'
 import { phaseOf } from './liveness.ts'
 import { wordsOf } from './moves.ts'
@@ -26,7 +27,7 @@ export type InstanceState = {
 /** Works out phase and conditions of an instance at a moment. */
 export function instanceState(view: View, instance: Instance, now: Moment): InstanceState {
   const { moving } = instance.decided
-  const onHost = onItsHost(view, instance, now)
+  const onHost = withCrashes(view, instance, onItsHost(view, instance, now), now)
   const turn = mayStart(view, instance, now)
   const state = turn ? { ...onHost, conditions: [...onHost.conditions, turn] } : onHost
   if (!moving) return state
@@ -72,6 +73,28 @@ export function notReadyWords(view: View, { instance }: Before, now: Moment): st
   if (waits.length > 0) return `it waits for ${listed(waits)} itself`
   const ready = conditions.find(({ type }) => type === 'ready')
   return `it is ${phase}: ${ready?.message ?? 'nothing is known of it'}`
+}
+
+/** What its host says of its runs is the end of a longer story. */
+function withCrashes(
+  view: View,
+  instance: Instance,
+  state: InstanceState,
+  now: Moment
+): InstanceState {
+  const { seen, conditions } = state
+  const words = crashWordsOf(view, instance, seen, now)
+  if (!words) return state
+  const { reason, message } = words
+  const phase = seen?.power === state.phase && isFailed(instance, seen) ? 'failed' : state.phase
+  return {
+    ...state,
+    phase,
+    conditions: [
+      ...conditions,
+      said('crash-loop', reason === 'gone' ? 'false' : 'true', reason, message)
+    ]
+  }
 }
 
 /** How far an instance is on its way to another host, in words and numbers. */

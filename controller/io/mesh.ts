@@ -12,8 +12,8 @@
  * old.
  *
  * Nothing waits for a peer that is away, an order least of all: while it is away its instances may
- * be started elsewhere. What a peer that is there cannot take now stays in that peer's own queue. Whether a
- * host that is silent lives is judged elsewhere; the mesh says only what it hears.
+ * be started elsewhere. What a peer that is there cannot take now stays in that peer's own queue.
+ * Whether a host that is silent lives is judged elsewhere; the mesh says only what it hears.
  */
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '#shared/clock.ts'

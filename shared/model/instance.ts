@@ -74,6 +74,9 @@ export const Readiness = Strict(
 )
 export type Readiness = DeepReadonly<Type.Static<typeof Readiness>>
 
+/** After how many failed runs, and on how many hosts, where nothing is said. */
+export const failedMaxElse = { runs: 5, hosts: 3 } as const
+
 /** A VM or container of a tenant, as wished. */
 export const InstanceSpec = Strict({
   type: Words(['vm', 'container'], {
@@ -136,6 +139,20 @@ export const InstanceSpec = Strict({
     maximum: 1_000_000_000,
     default: 0,
     description: 'Raise it by one to have the instance restarted once. Unit: count.'
+  }),
+  failedRunsMax: Type.Integer({
+    minimum: 0,
+    maximum: 1_000,
+    default: failedMaxElse.runs,
+    description:
+      'After so many failed runs in a row on one host it goes to another one; 0: it stays. A run ' +
+      'fails when it ends by itself sooner than restart.resetMs. Unit: count.'
+  }),
+  failedHostsMax: Type.Integer({
+    minimum: 1,
+    maximum: 64,
+    default: failedMaxElse.hosts,
+    description: 'On so many hosts it is tried in that way before it counts as failed. Unit: count.'
   }),
   stopGraceMs: Type.Integer({
     minimum: 0,
@@ -253,6 +270,31 @@ export type MoveDoor = {
   readonly postCopy?: boolean
 }
 
+/** Where its runs have failed, and what came of that; see controller/core/crashes.ts. */
+export type InstanceCrashes = {
+  /** In the order in which it was tried there. */
+  readonly hosts: readonly FailedOn[]
+  /** Set once no other host is tried any more. */
+  readonly failed?: { readonly at: string; readonly because: string }
+  /** Why it has not left the last of them: what was told of that. */
+  readonly held?: { readonly host: string; readonly kind: 'bound' | 'room' }
+  /** Moves that were begun from the last of them. */
+  readonly tries?: { readonly from: string; readonly count: number; readonly at: string }
+}
+
+/** That so many runs in a row have failed on a host. */
+export type FailedOn = {
+  /** Name of the host. */
+  readonly host: string
+  readonly runs: number
+  /** From the beginning of the first to the end of the last. Unit: ms. */
+  readonly withinMs: number
+  /** How the last one ended. */
+  readonly last: string
+  /** RFC 3339. */
+  readonly at: string
+}
+
 /** Where an instance is, how large, and which volumes and ports it was given. */
 export type InstanceDecided = {
   /** Name of the host that it was given. */
@@ -269,6 +311,8 @@ export type InstanceDecided = {
   readonly phonedHome?: string
   /** RFC 3339; set once it was asked to go. */
   readonly deletedAt?: string
+  /** Set while its runs fail, until something else is wished or it has run well for a while. */
+  readonly crashes?: InstanceCrashes
   /** Set while it is on its way to another host. */
   readonly moving?: InstanceMove
 }

@@ -14,6 +14,7 @@ import { documentOf } from '../../controller/core/documents.ts'
 import { CandidateCloud, type WorldNews } from '../world/candidate-cloud.ts'
 import { type HostWish, WholeCloud } from '../world/whole-cloud.ts'
 import { actOnCandidates, type CandidateDeed, isCandidateDeed } from './candidate-deeds.ts'
+import { actOnCrashes, type CrashDeed, isCrashDeed } from './crash-deeds.ts'
 import { actOnDuty, type DutyDeed, isDutyDeed } from './duty-deeds.ts'
 import {
   actOnMachines,
@@ -40,6 +41,7 @@ type Deed =
   | { readonly do: 'cut-power'; readonly hosts: readonly string[] }
   | { readonly do: 'stand'; readonly candidates: readonly string[] }
   | CandidateDeed
+  | CrashDeed
   | DutyDeed
   | MachineDeed
   | OrderDeed
@@ -144,6 +146,7 @@ async function act(
   if (isCandidateDeed(deed)) return await actOnCandidates(cloud, deed)
   if (isDutyDeed(deed)) return await actOnDuty(cloud, deed)
   if (isOrderDeed(deed)) return await actOnOrder(cloud, deed)
+  if (isCrashDeed(deed)) return await actOnCrashes(cloud, deed)
   switch (deed.do) {
     case 'create': {
       const spec = cloud.specOf('instance', { image: 'tiny', memoryMib: 128, ...deed.spec })
@@ -184,7 +187,13 @@ async function actOnParts(
   cloud: WholeCloud,
   deed: Exclude<
     Deed,
-    { name: string } | { do: 'add-host' } | CandidateDeed | DutyDeed | MachineDeed | OrderDeed
+    | { name: string }
+    | { do: 'add-host' }
+    | CandidateDeed
+    | CrashDeed
+    | DutyDeed
+    | MachineDeed
+    | OrderDeed
   >
 ): Promise<readonly string[]> {
   switch (deed.do) {

@@ -39,6 +39,8 @@ export function sampleResources(number: number): readonly [Instance, Volume, Por
       desiredPower: 'running',
       restart,
       restarts: 0,
+      failedRunsMax: 5,
+      failedHostsMax: 3,
       priority: 500,
       stopGraceMs: 30_000,
       highlyAvailable: true

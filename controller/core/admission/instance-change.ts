@@ -1,4 +1,4 @@
-import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
+import type { Instance, InstanceDecided, InstanceSpec } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import { lingers } from '../capacity.ts'
 import type { Change } from '../commit.ts'
@@ -81,12 +81,14 @@ function changeMarked(view: View, wish: Wish, context: Context): Verdict {
   }
   const volumes = volumesAfter(view, instance, spec)
   if (isRefusal(volumes)) return volumes
+  const isOther = !same(spec, instance.spec)
+  const decided = isOther ? begunAnew(instance.decided) : instance.decided
   const after: Instance = {
     ...instance,
     labels,
     spec,
-    decided: { ...instance.decided, ...shape, volumes: volumes.ids },
-    generation: instance.generation + (same(spec, instance.spec) ? 0 : 1)
+    decided: { ...decided, ...shape, volumes: volumes.ids },
+    generation: instance.generation + (isOther ? 1 : 0)
   }
   const room = refuseGrowth(view, { before: instance, after }, context)
   if (room) return room
@@ -103,6 +105,11 @@ function startOrderAfter(view: View, instance: Instance, spec: InstanceSpec): Re
   if (fields.every(field => same(spec[field], instance.spec[field]))) return undefined
   const { name, tenant = defaultTenant } = instance
   return refuseStartOrder(view, { name, tenant, spec })
+}
+
+/** What failed before says nothing of another wish. */
+function begunAnew({ crashes: _, ...decided }: InstanceDecided): InstanceDecided {
+  return decided
 }
 
 /** A size is looked up only when the wish for it changes: no stop or start shall resize. */

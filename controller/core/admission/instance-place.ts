@@ -1,6 +1,7 @@
 import type { Instance } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import type { Change } from '../commit.ts'
+import { failedWords } from '../failed-words.ts'
 import { orderBytesOf } from '../order-size.ts'
 import { candidateOf, candidatesOf } from '../placement/candidates.ts'
 import { filterApproved } from '../placement/filter-approved.ts'
@@ -35,8 +36,15 @@ export function demandOf(wanted: Wanted): Demand {
     pools: new Map(volumes.map(volume => [volume.spec.pool, volumeStartMib])),
     bonds: bondsOf(instance, volumes),
     orderBytes: orderBytesOf(instance),
-    running: instance.spec.desiredPower !== 'stopped'
+    running: instance.spec.desiredPower !== 'stopped',
+    ...avoidedOf(instance)
   }
+}
+
+/** Where its runs have failed. */
+function avoidedOf({ decided: { crashes } }: Instance): Pick<Demand, 'avoided'> {
+  if (!crashes) return {}
+  return { avoided: new Map(crashes.hosts.map(one => [one.host, `it ${failedWords(one)}`])) }
 }
 
 function bondsOf(instance: Instance, volumes: readonly Volume[]): Demand['bonds'] {

@@ -35,6 +35,8 @@ export type Demand = {
   readonly orderBytes: number
   /** Whether it needs memory and processors now; a stopped one does not. */
   readonly running: boolean
+  /** Hosts that are taken only where no other one can take it, by name, and why. */
+  readonly avoided?: ReadonlyMap<string, string>
 }
 
 /** Says why a host cannot take the instance, or undefined when it can. */
@@ -58,9 +60,23 @@ export type Placement = {
 
 /**
  * Chooses among the candidates; of two with one score the first by name, so that chance has no
- * part.
+ * part. One that is avoided is better than none.
  */
 export function place(demand: Demand, candidates: readonly Candidate[], rules: Rules): Placement {
+  const { avoided, ...rest } = demand
+  if (!avoided || avoided.size === 0) return placeAmong(demand, candidates, rules)
+  const first = placeAmong(demand, candidates, rules)
+  if (first.chosen) return first
+  const second = placeAmong(rest, candidates, rules)
+  if (!second.chosen) return second
+  const { because, chosen } = second
+  return {
+    ...second,
+    because: `${because}; no other can take it, although ${avoided.get(chosen.name)}`
+  }
+}
+
+function placeAmong(demand: Demand, candidates: readonly Candidate[], rules: Rules): Placement {
   const rejected = new Map<string, string>()
   let best: { readonly candidate: Candidate; readonly score: number } | undefined
   for (const candidate of candidates) {

@@ -1,4 +1,5 @@
 import { filterApproved } from './filter-approved.ts'
+import { filterAvoided } from './filter-avoided.ts'
 import { filterDriver } from './filter-driver.ts'
 import { filterMemory } from './filter-memory.ts'
 import { filterOnline } from './filter-online.ts'
@@ -15,6 +16,7 @@ export const rules: Rules = {
     filterPinned,
     filterApproved,
     filterOnline,
+    filterAvoided,
     filterDriver,
     filterMemory,
     filterVcpus,

@@ -20,6 +20,8 @@ export type Evacuee = {
   readonly want: number
   /** The only host that it may go to; '': there is none. Undefined: any. */
   readonly only: string | undefined
+  /** Hosts that it goes to only where no other one takes it. */
+  readonly avoided: ReadonlySet<string> | undefined
 }
 
 /** Wants that fit into one number as bits; what has a later one is planned without bounds. */
@@ -88,7 +90,8 @@ function placed(demand: Demand, instance: Instance, wants: Wants): Evacuee {
     orderBytes: demand.orderBytes,
     running: demand.running,
     want: wants.of(demand),
-    only: hosts.size > 1 ? '' : only
+    only: hosts.size > 1 ? '' : only,
+    avoided: demand.avoided && new Set(demand.avoided.keys())
   }
 }
 

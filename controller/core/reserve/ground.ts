@@ -202,15 +202,17 @@ export class Ground {
 
   /** Whether a host has room for one, as it is. */
   canTake(host: number, one: Evacuee): boolean {
-    const { running, memoryMib, vcpus, orderBytes, want, only } = one
+    const { running, memoryMib, vcpus, orderBytes, want, only, avoided } = one
     if (running && (this.freeMib[host]! < memoryMib || this.freeVcpus[host]! < vcpus)) return false
     if (this.freeBytes[host]! < orderBytes || !this.isMet(host, want)) return false
+    if (avoided?.has(this.name(host))) return false
     return only === undefined || only === this.name(host)
   }
 
   /** Whether any host has room for one, as it is. */
   takesIn(one: Evacuee): boolean {
-    return this.order.some(host => this.canTake(host, one))
+    const any = { ...one, avoided: undefined }
+    return this.order.some(host => this.canTake(host, any))
   }
 
   /** Whether placement would rather take the first of two, as they are. */

@@ -37,15 +37,13 @@ export function planOf(
   const stranded: Evacuee[] = []
   for (const evacuee of leavingOf(ground, lost)) {
     const isHopeless = evacuee.memoryMib > top.memoryMib || evacuee.vcpus > top.vcpus
-    const used = isHopeless ? undefined : bestTaken(ground, taken, evacuee)
-    const fresh = isHopeless ? undefined : bestUntouched(ground, evacuee)
-    const best = betterOf(ground, used, fresh)
+    const best = isHopeless ? undefined : bestOf(ground, taken, evacuee)
     if (!best) {
       stranded.push(evacuee)
       if (first) break
       continue
     }
-    if (best !== used) {
+    if (!taken.includes(best)) {
       taken.push(best)
       marks[best.host] = ground.mark
     }
@@ -64,6 +62,14 @@ function leavingOf(ground: Ground, lost: readonly number[]): readonly Evacuee[] 
   const all = lost.flatMap(host => rows[host]!.evacuees)
   const sorted = [...waiting, ...all].sort(byPriority)
   return sorted.filter((one, at) => one.id !== sorted[at - 1]?.id)
+}
+
+/** One that it would rather not go to is better than none. */
+function bestOf(ground: Ground, taken: readonly Taken[], evacuee: Evacuee): Taken | undefined {
+  const used = bestTaken(ground, taken, evacuee)
+  const best = betterOf(ground, used, bestUntouched(ground, evacuee))
+  if (best || !evacuee.avoided) return best
+  return bestOf(ground, taken, { ...evacuee, avoided: undefined })
 }
 
 function bestTaken(ground: Ground, taken: readonly Taken[], evacuee: Evacuee): Taken | undefined {
@@ -108,8 +114,10 @@ const freshTaken = (ground: Ground, host: number | undefined): Taken | undefined
         evacuees: []
       }
 
-const suits = (ground: Ground, host: number, { want, only }: Evacuee): boolean =>
-  ground.isMet(host, want) && (only === undefined || only === ground.name(host))
+const suits = (ground: Ground, host: number, { want, only, avoided }: Evacuee): boolean =>
+  ground.isMet(host, want) &&
+  (only === undefined || only === ground.name(host)) &&
+  avoided?.has(ground.name(host)) !== true
 
 function betterOf(ground: Ground, a: Taken | undefined, b: Taken | undefined): Taken | undefined {
   if (!a || !b) return a ?? b

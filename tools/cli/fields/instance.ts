@@ -112,6 +112,24 @@ export const instance = {
       minimum: 0,
       maximum: 1000000000
     },
+    failedRunsMax: {
+      doc:
+        'After so many failed runs in a row on one host it goes to another one; 0: it ' +
+        'stays. A run fails when it ends by itself sooner than restart.resetMs.',
+      type: 'integer',
+      unit: 'count',
+      default: 5,
+      minimum: 0,
+      maximum: 1000
+    },
+    failedHostsMax: {
+      doc: 'On so many hosts it is tried in that way before it counts as failed.',
+      type: 'integer',
+      unit: 'count',
+      default: 3,
+      minimum: 1,
+      maximum: 64
+    },
     stopGraceMs: {
       doc: 'How long it may take to shut down before its plug is pulled; 0: at once.',
       type: 'integer',
