@@ -4,18 +4,19 @@ import type { Colour, Paint } from '../cli/terminal.ts'
 import type { Seen } from './look.ts'
 import type { Cut, DaemonStatus, HostStatus } from './protocol.ts'
 
-const columns = [
-  ...['HOST', 'ADDRESS', 'POWER', 'BMC', 'DAEMONS', 'CANDIDATE', 'CLOUD', 'INSTANCES', 'LINKS']
-]
+const columns = ['HOST', 'ADDRESS', 'POWER', 'DAEMONS', 'CANDIDATE', 'CLOUD', 'INSTANCES', 'LINKS']
 
 /** Writes what was seen of a lab. */
 export function describeStatus(
   seen: Seen,
   options: { readonly width?: number | undefined; readonly paint: Paint }
 ): string {
-  const rows = seen.status.hosts.map(host => rowOf(host, seen))
+  const { hosts } = seen.status
+  const hasBmcs = hosts.some(({ bmc }) => bmc)
+  const rows = hosts.map(host => [...rowOf(host, seen), ...(hasBmcs ? [bmcCell(host)] : [])])
+  const titles = [...columns, ...(hasBmcs ? ['BMC'] : [])]
   const table = renderTable(
-    columns.map(title => ({ title, right: title === 'INSTANCES' })),
+    titles.map(title => ({ title, right: title === 'INSTANCES' })),
     rows,
     options
   )
@@ -44,7 +45,6 @@ function rowOf(host: HostStatus, { candidates, phases, instances }: Seen): reado
     { text: host.name },
     { text: host.address },
     { text: power, colour: colours[power]! },
-    bmcCell(host),
     { text: host.daemons.map(writeDaemon).join(' ') },
     { text: stands ?? '', ...(stands === 'leads' && { colour: 'green' as const }) },
     { text: phase, ...(phase === 'online' && { colour: 'green' as const }) },
@@ -53,7 +53,6 @@ function rowOf(host: HostStatus, { candidates, phases, instances }: Seen): reado
   ]
 }
 
-/** Where there are none the cell is empty. */
 function bmcCell({ bmc }: HostStatus): Cell {
   if (bmc === undefined) return { text: '' }
   const text = bmc.power === 'off' ? 'no power' : bmc.manner
