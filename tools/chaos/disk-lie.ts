@@ -6,27 +6,19 @@
  *   alike   tells each host of the locks of others: the emulators' own keep the second one out
  *   blind   does not, like NFS mounted with nolock or a disk on a SAN: two write, as the disk shows
  *   locked  does not either, but virtlockd holds locks in a folder that does
- *
- * On one kernel all folders tell of locks; so storage that does not goes through FUSE on each host.
  */
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { until } from '../bench/takeover-checks.ts'
-import { createResource, patchResource, readResource } from '../cli/api/resources.ts'
-import { folderOf } from '../lab/folder.ts'
+import { patchResource, readResource } from '../cli/api/resources.ts'
 import type { Lab } from '../lab/lab.ts'
 import { openLab } from '../lab/open.ts'
-import { makeWriter } from './disk.ts'
+import { makeWriter, poolOf, type Storage, storageKinds } from './disk.ts'
 import type { DiskWriter } from './disk-faults.ts'
 import { type DiskVerdict, judgeDisk, readRecords } from './disk-log.ts'
 import { LyingSwitch } from './lying-switch.ts'
-
-/** Kinds of storage; see above. */
-const lieStorages = ['alike', 'blind', 'locked'] as const
-/** One of them. */
-type LieStorage = (typeof lieStorages)[number]
 
 /** What came of a lie. */
 type LieOutcome = DiskVerdict & {
@@ -50,7 +42,7 @@ export async function lieChaos(
 ): Promise<boolean> {
   const options = { storages: { type: 'string' } } as const
   const { values } = parseArgs({ args: [...words], options, strict: true })
-  const storages = (values.storages?.split(',') ?? lieStorages) as readonly LieStorage[]
+  const storages = (values.storages?.split(',') ?? storageKinds) as readonly Storage[]
   let isKept = true
   for (const storage of storages) {
     signal.throwIfAborted()
@@ -73,7 +65,7 @@ export async function lieChaos(
 }
 
 /** A lab of three, with a virtlockd on each host where that is tried. */
-async function openLiarsLab(folder: string, storage: LieStorage): Promise<Lab> {
+async function openLiarsLab(folder: string, storage: Storage): Promise<Lab> {
   const ranges = { subnet: '10.105.0.0/24', instances: '10.106.0.0/16' }
   const wish = { folder, hosts: 3, solo: true, outside: false, isBound: true }
   return await openLab({ ...wish, ...ranges, locks: storage === 'locked' })
@@ -82,10 +74,10 @@ async function openLiarsLab(folder: string, storage: LieStorage): Promise<Lab> {
 /** Has the device of a writer's host lie while the host stands still. */
 async function lie(
   lab: Lab,
-  storage: LieStorage,
+  storage: Storage,
   resources: AsyncDisposableStack
 ): Promise<LieOutcome> {
-  const pool = storage === 'alike' ? 'shared' : await makeBlindPool(lab, storage)
+  const pool = resources.use(await poolOf(lab, storage)).name
   const writer = await makeWriter(lab, { name: 'writer', pool, minutes: 5, host: 'h2' })
   resources.use(writer.watch)
   const { boot } = writer.watch.last!.record!
@@ -109,26 +101,6 @@ async function lie(
   await writer.watch.next(`${to} writes`, record => record.boot !== boot)
   const bytes = await readFile(writer.watch.path)
   return { ...judgeDisk(readRecords(bytes)), from, to, refusal }
-}
-
-/** A pool that each host sees through FUSE, which keeps locks to the host. */
-async function makeBlindPool(lab: Lab, storage: LieStorage): Promise<string> {
-  const { shared, locks: lockFolder } = folderOf(lab.folder)
-  const path = join(lab.folder, 'blind')
-  await mkdir(path, { recursive: true })
-  for (const { name } of lab.plan.hosts) {
-    const { code, stderr } = await lab.run(name, ['bindfs', shared, path])
-    if (code !== 0) throw new Error(`cannot mount the pool on ${name}: ${stderr}`)
-  }
-  const locks = storage === 'locked' ? { locks: 'virtlockd', lockFolder } : {}
-  await createResource(
-    lab.api,
-    { kind: 'pool', name: 'blind' },
-    {
-      spec: { path, shared: true, ...locks }
-    }
-  )
-  return 'blind'
 }
 
 async function startedElsewhere(lab: Lab, { name }: DiskWriter, from: string): Promise<string> {

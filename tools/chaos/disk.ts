@@ -14,6 +14,7 @@ import { createResource, patchResource, readResource } from '../cli/api/resource
 import { folderOf } from '../lab/folder.ts'
 import type { Lab } from '../lab/lab.ts'
 import { openLab } from '../lab/open.ts'
+import { BlindPool } from './blind-pool.ts'
 import { type Chance, makeChance } from './chance.ts'
 import { type DiskScene, type DiskWriter, diskFaults } from './disk-faults.ts'
 import { writerScript } from './disk-guest.ts'
@@ -28,6 +29,14 @@ const recordsPerMinute = 1_800
 /** A writer begins within so long of its start on a busy machine, and writes so much before. */
 const recordsBefore = 20
 
+/**
+ * What hosts share: a folder that tells each of the locks of others, one that does not, and one that
+ * does not either, but whose volumes are locked by virtlockd.
+ */
+export const storageKinds = ['alike', 'blind', 'locked'] as const
+/** One of them. */
+export type Storage = (typeof storageKinds)[number]
+
 type Print = (line: string) => void
 
 /** `chaos disk`: gives whether all promises were kept. */
@@ -37,30 +46,57 @@ export async function diskChaos(
   signal: AbortSignal
 ): Promise<boolean> {
   const text = { type: 'string' } as const
-  const options = { minutes: text, seed: text, kinds: text, writers: text, hosts: text }
+  const options = {
+    minutes: text,
+    seed: text,
+    kinds: text,
+    writers: text,
+    hosts: text,
+    storage: text
+  }
   const { values } = parseArgs({ args: [...words], options, strict: true })
   const seed = Number(values.seed ?? Date.now() % 1_000_000)
   const minutes = Number(values.minutes ?? minutesDefault)
   const hosts = Number(values.hosts ?? hostsDefault)
+  const storage = (values.storage ?? 'alike') as Storage
   const kinds = values.kinds?.split(',') ?? Object.keys(diskFaults)
-  print(`writers on shared disks under chaos for ${minutes} min, ${hosts} hosts: seed ${seed}`)
+  print(
+    `writers on shared disks under chaos for ${minutes} min, ${storage}, ${hosts} hosts: seed ${seed}`
+  )
   const folder = await mkdtemp(join(tmpdir(), 'remuda-chaos-disk-'))
   await using resources = new AsyncDisposableStack()
   resources.defer(() => rm(folder, { recursive: true, force: true }))
   const ranges = { subnet: '10.103.0.0/24', instances: '10.104.0.0/16' }
   const lab = resources.use(
-    await openLab({ folder, hosts, outside: false, isBound: true, ...ranges })
+    await openLab({
+      folder,
+      hosts,
+      outside: false,
+      isBound: true,
+      ...ranges,
+      locks: storage === 'locked'
+    })
   )
+  const pool = resources.use(await poolOf(lab, storage)).name
   const count = Number(values.writers ?? writersDefault)
   const writers: DiskWriter[] = []
   for (let number = 1; number <= count; number += 1) {
-    const writer = await makeWriter(lab, { name: `writer-${number}`, pool: 'shared', minutes })
+    const writer = await makeWriter(lab, { name: `writer-${number}`, pool, minutes })
     resources.use(writer.watch)
     writers.push(writer)
   }
   const run = { lab, writers, chance: makeChance(seed), kinds, print, signal }
   await strikeAgainAndAgain(run, minutes * 60_000)
   return await judge(run)
+}
+
+/** The pool of a kind of storage, in a lab that was opened for it. */
+export async function poolOf(
+  lab: Lab,
+  storage: Storage
+): Promise<AsyncDisposable & { readonly name: string }> {
+  if (storage === 'alike') return { name: 'shared', [Symbol.asyncDispose]: async () => {} }
+  return await BlindPool.make(lab, { isLocked: storage === 'locked' })
 }
 
 /** What a writer is made of. */

@@ -28,7 +28,7 @@ const runs: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./healing.ts')).healingChaos
   },
   disk: {
-    says: 'writers on disks that five hosts share: --minutes 10 --seed N --writers 3',
+    says: 'writers on disks that five hosts share: --minutes 10 --seed N --storage alike|blind|locked',
     load: async () => (await import('./disk.ts')).diskChaos
   },
   lie: {
