@@ -55,6 +55,7 @@ export function departureShown(view: View, departure: Departure): DepartureStatu
     state,
     because,
     ...('to' in departure && { to: departure.to, live: departure.live }),
+    ...(moving && { phase: moving.phase }),
     ...numbers
   }
 }

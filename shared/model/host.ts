@@ -1,7 +1,7 @@
 import Type from 'typebox'
 import { FenceLevels, SshCourtesy } from './fence.ts'
 import { HostFacts } from './host-facts.ts'
-import { type MovePace, MoveSpeedFields } from './instance.ts'
+import { type MovePace, MoveSpeedFields, movePhases } from './instance.ts'
 import {
   type KindDefinition,
   mib,
@@ -224,6 +224,7 @@ export const DepartureStatus = Strict({
   because: Type.String({ description: 'Why, or how far it is.' }),
   to: Type.Optional(Name('Host that it goes to.')),
   live: Type.Optional(Type.Boolean({ description: 'Whether it runs on while it goes.' })),
+  phase: Type.Optional(Words(movePhases, { description: 'How far its move is.' })),
   totalMib: Type.Optional(mib('Memory that is sent.', 0, Number.MAX_SAFE_INTEGER)),
   remainingMib: Type.Optional(mib('What is left of it.', 0, Number.MAX_SAFE_INTEGER)),
   ...MoveSpeedFields

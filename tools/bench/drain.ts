@@ -1,7 +1,13 @@
 /**
- * Empties a host of a lab that runs ten VMs, while each of them is asked over HTTP all the time
- * from the switch. Every one must answer throughout: what is measured is the longest gap between
- * two answers of each, beside the longest one of a time in which nothing happened.
+ * Empties a host of a lab that runs ten VMs, while each of them is asked all the time from the
+ * switch. Every one must answer throughout: what is measured is the longest gap between two answers
+ * of each, beside the longest one of a time in which nothing happened.
+ *
+ * Three clocks tell where a gap comes from. QEMU counts how long a processor stood still. A port at
+ * which nobody listens is called again and again: the guest's kernel refuses at once, so this is how
+ * long no frame got through; what it is longer than the standstill is the network's and ours. And a
+ * page is asked for over HTTP: what that takes longer is the guest's, and TCP's, which sends a lost
+ * first packet again after 1 s.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp } from 'node:fs/promises'
@@ -37,7 +43,7 @@ export async function drainBench(print: (line: string) => void): Promise<void> {
   const addresses = await fill(lab)
   print(`drain: ${count} instances of 96 MiB answer on h1, load ${loadavg()[0]!.toFixed(1)}`)
   await using answers = await Answers.start(lab, addresses)
-  await untilTrue(async () => addresses.every(address => answers.of(address).length > 2))
+  await untilTrue(async () => addresses.every(address => answers.of(`${address}/page`).length > 2))
   const quiet = await answers.during(addresses, () => sleep(quietMs))
   const begun = performance.now()
   let duty: DutySaid | undefined
@@ -51,14 +57,28 @@ export async function drainBench(print: (line: string) => void): Promise<void> {
   const tookMs = Math.round(performance.now() - begun)
   const line = (what: string, gaps: readonly number[]): void =>
     print(
-      `drain: ${what}: median of ${count} instances ${Math.round(median(gaps))} ms, ` +
+      `drain: ${what}: median of ${gaps.length} instances ${Math.round(median(gaps))} ms, ` +
         `longest ${Math.round(Math.max(...gaps))} ms`
     )
   print(`drain: ${duty?.done} of ${duty?.total} left in ${tookMs} ms, two at a time`)
-  line('longest gap between two answers, in quiet', quiet)
-  line('longest gap between two answers, in the drain', drained)
-  print(`drain: it stood still, as QEMU counts: longest ${duty?.stillMsMax ?? 0} ms`)
+  line('not reached, in quiet', quiet.reached)
+  line('not reached, in the drain', drained.reached)
+  line('stood still, as QEMU counts', await standstills(lab))
+  line('longest gap between two pages, in quiet', quiet.answered)
+  line('longest gap between two pages, in the drain', drained.answered)
   print(`drain: load at the end ${loadavg()[0]!.toFixed(1)}`)
+}
+
+/** How long each stood still on its way, as its history says. Unit: ms. */
+async function standstills(lab: Lab): Promise<readonly number[]> {
+  const found: number[] = []
+  for (const name of names) {
+    const path = `/v1/instances/${name}/history`
+    const answer = await lab.api.ask({ method: 'GET', path, doing: 'read the history' })
+    const said = /stood still for (\d+) ms/.exec(answer.bytes.toString())?.[1]
+    if (said !== undefined) found.push(Number(said))
+  }
+  return found.length > 0 ? found : [0]
 }
 
 /** All are made while only the first host is open, and answer. */
@@ -87,10 +107,21 @@ async function fill(lab: Lab): Promise<readonly string[]> {
   return addresses
 }
 
-/** Asks each address again and again, with rests, and writes a line for each answer within 2 s. */
+/**
+ * Asks each address for its page again and again, with rests, and calls a port of it at which nobody
+ * listens. Writes a line for each page within 2 s and each refusal within 100 ms.
+ */
 const program = `
 import { get } from 'node:http'
-const rest = () => new Promise(resolve => setTimeout(resolve, 300))
+import { connect } from 'node:net'
+const rest = ms => new Promise(resolve => setTimeout(resolve, ms))
+const call = host => new Promise(resolve => {
+  const socket = connect({ host, port: 9 })
+  const end = reached => { socket.destroy(); resolve(reached) }
+  const late = setTimeout(() => end(false), 100)
+  socket.once('error', ({ code }) => { clearTimeout(late); end(code === 'ECONNREFUSED') })
+  socket.once('connect', () => { clearTimeout(late); end(true) })
+})
 const ask = host => new Promise(resolve => {
   const request = get({ host, timeout: 2000, agent: false }, response => {
     response.resume()
@@ -99,17 +130,22 @@ const ask = host => new Promise(resolve => {
   request.once('timeout', () => request.destroy(new Error('late')))
   request.once('error', () => resolve(false))
 })
-const tell = host => process.stdout.write(host + ' ' + performance.now() + '\\n')
-const watch = async host => {
+const watch = async (host, what, attempt, ms) => {
   for (;;) {
-    if (await ask(host)) tell(host)
-    await rest()
+    if (await attempt(host)) process.stdout.write(host + '/' + what + ' ' + performance.now() + '\\n')
+    await rest(ms)
   }
 }
-await Promise.all(process.argv.slice(1).filter(word => word !== '--').map(watch))
+const hosts = process.argv.slice(1).filter(word => word !== '--')
+await Promise.all(
+  hosts.flatMap(host => [watch(host, 'page', ask, 300), watch(host, 'call', call, 50)])
+)
 `
 
-/** Moments of answers by address, on the clock of the process that asks. */
+/** The longest gaps of all instances, of both kinds. Unit: ms. */
+type GapsFound = { readonly reached: readonly number[]; readonly answered: readonly number[] }
+
+/** Moments of answers by address and kind, on the clock of the process that asks. */
 class Answers implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #moments = new Map<string, number[]>()
@@ -129,25 +165,25 @@ class Answers implements AsyncDisposable {
     return new Answers(spawn(command, args, { cwd: '/', stdio: ['ignore', 'pipe', 'inherit'] }))
   }
 
-  of(address: string): readonly number[] {
-    return this.#moments.get(address) ?? []
+  of(key: string): readonly number[] {
+    return this.#moments.get(key) ?? []
   }
 
   /** The longest gap of each address from the last answer before some work to the first after. */
-  async during(
-    addresses: readonly string[],
-    work: () => Promise<unknown>
-  ): Promise<readonly number[]> {
-    const from = new Map(addresses.map(address => [address, this.of(address).length - 1]))
+  async during(addresses: readonly string[], work: () => Promise<unknown>): Promise<GapsFound> {
+    const keys = addresses.flatMap(address => [`${address}/page`, `${address}/call`])
+    const from = new Map(keys.map(key => [key, this.of(key).length - 1]))
     await work()
-    const to = new Map(addresses.map(address => [address, this.of(address).length]))
-    await untilTrue(async () =>
-      addresses.every(address => this.of(address).length > to.get(address)!)
-    )
-    return addresses.map(address => {
-      const moments = this.of(address).slice(from.get(address), to.get(address)! + 1)
+    const to = new Map(keys.map(key => [key, this.of(key).length]))
+    await untilTrue(async () => keys.every(key => this.of(key).length > to.get(key)!))
+    const gapOf = (key: string): number => {
+      const moments = this.of(key).slice(from.get(key), to.get(key)! + 1)
       return Math.max(...moments.slice(1).map((moment, at) => moment - moments[at]!))
-    })
+    }
+    return {
+      reached: addresses.map(address => gapOf(`${address}/call`)),
+      answered: addresses.map(address => gapOf(`${address}/page`))
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

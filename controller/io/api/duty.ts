@@ -15,7 +15,8 @@ import { found, isFlag, write } from './writes.ts'
 
 /** Instances that leave one host at once, unless more are wished. */
 const parallelDefault = 2
-const parallelMax = 64
+/** A libvirt works on twenty calls at once, and each that leaves takes one. */
+const parallelMax = 16
 
 /** How a host is to be emptied. */
 const DrainBody = Strict({

@@ -7,7 +7,7 @@ type Duty = Readonly<Record<string, unknown>>
 
 const leaving = {
   ...{ tenant: 'default', name: 'web', state: 'leaving', because: 'sending', to: 'h3' },
-  ...{ live: true, totalMib: 128, remainingMib: 32 }
+  ...{ live: true, totalMib: 128, remainingMib: 32, mibPerSecond: 10, writtenMibPerSecond: 2 }
 }
 const held = {
   tenant: 'default',
@@ -64,13 +64,30 @@ test('a drain that is waited for says how far it is, and at the end who stays', 
   const line = 'host drain h2 --wait --parallel 3 --bandwidth 100 --downtime 50ms'
   const { code, output, errors } = await typeLine(line, { server: api.url })
   t.is(code, 0, errors)
-  t.regex(errors, /^h2: 1 of 3 have left; web to h3, 96 MiB of 128 MiB sent; .* 40 ms$/m)
+  t.regex(errors, /^h2: 1 of 3 have left; web to h3, 75 %, 32 MiB left, about 4 s; .* 40 ms$/m)
   t.regex(output, /^host\/h2 out of service: 2 of 3 instances have left in/)
   t.regex(output, /^ {2}box stays: it is a container$/m)
   const sent = api.asked.find(({ method }) => method === 'POST')!
   const body: unknown = JSON.parse(sent.body.toString())
   t.deepEqual(body, { parallel: 3, bandwidthMib: 100, downtimeMs: 50 })
 })
+
+const speeds = [
+  [
+    'sending',
+    8,
+    /web to h3, 75 %, 32 MiB left, no end in sight: it writes 8 MiB\/s, 10 MiB\/s are/
+  ],
+  ['crossing', 8, /web to h3, runs there already, 75 %, 32 MiB left, about 3.2 s/]
+] as const
+for (const [phase, writtenMibPerSecond, expected] of speeds) {
+  test(`what is said of the end of one that is ${phase} is what is to be expected`, async t => {
+    const way = { ...leaving, phase, writtenMibPerSecond }
+    await using api = await cloudWith([draining(way), draining(way), out])
+    const { errors } = await typeLine('host drain h2 --wait', { server: api.url })
+    t.regex(errors, expected)
+  })
+}
 
 test('a drain that cannot go on ends the waiting and says what is missing', async t => {
   await using api = await cloudWith([draining(held)])
@@ -94,16 +111,23 @@ test('who stops waiting is told that the drain goes on', async t => {
 })
 
 test('hosts are drained and resumed one after another, and the first failure ends it', async t => {
-  await using api = await cloudWith([undefined, out])
+  await using api = await cloudWith([undefined, out, undefined])
   const { code, output, errors } = await typeLine('host roll h2', { server: api.url })
   t.is(code, 0, errors)
-  t.regex(output, /^host\/h2 rolled over: 2 of 3 instances left/)
+  t.regex(output, /^1 host, 1 at a time: h2; each is emptied, used again$/m)
+  t.regex(
+    output,
+    /^..:..:.. {2}host\/h2 is out of service: 2 of 3 .*; box stays: it is a container/m
+  )
+  t.regex(output, /^..:..:.. {2}host\/h2 is in use again \(.*\), 1 of 1$/m)
   t.deepEqual(asked(api), ['/v1/hosts/h2/drain', '/v1/hosts/h2/resume'])
 
   await using full = await cloudWith([undefined, draining(held)])
-  const failed = await typeLine('host roll', { server: full.url })
+  const failed = await typeLine('host roll --back --parallel 3', { server: full.url })
   t.is(failed.code, 1)
   t.regex(failed.errors, /cannot drain host h2: .*\n.*db: none of 2 hosts/)
+  t.regex(failed.errors, /h2 is draining now, and stays so/)
   t.regex(failed.errors, /0 of 1 hosts are done, 0 not begun/)
+  t.regex(failed.errors, /remuda host resume h2 && remuda host roll h2 --back --parallel 3/)
   t.deepEqual(asked(full), ['/v1/hosts/h2/drain'])
 })

@@ -9,7 +9,7 @@ const parallelOption: Option = {
   doc: 'Instances of one host that are on their way at once. Unit: count.',
   default: '2',
   minimum: 1,
-  maximum: 64
+  maximum: 16
 }
 const coldOption: Option = {
   name: 'cold',

@@ -52,6 +52,10 @@ export async function checkEnsembleOf(api: Api | undefined): Promise<readonly Ch
   return [{ name: 'ensemble', state: 'skip', found }]
 }
 
+/** What each server of the ensemble says that a controller uses; nothing where there is none. */
+export const askEnsembleOf = async (api: Api): Promise<readonly ServerSaid[]> =>
+  await Promise.all((await serversOf(api)).map(server => askOne(server)))
+
 async function serversOf(api: Api): Promise<readonly string[]> {
   const question = { method: 'GET', path: '/v1/cluster', deadlineMs: askMsMax } as const
   try {

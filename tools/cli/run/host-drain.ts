@@ -12,6 +12,7 @@ import {
   type DepartureSaid,
   dutyOf,
   judgeDrained,
+  judgeInUse,
   judgeRebooted,
   judgeReturned,
   type Stand,
@@ -155,6 +156,17 @@ export const untilReturned = (
     doing: `bring instances back to host ${reference.name}`,
     judge: judgeReturned,
     next: [`to let them stay where they are: remuda host resume ${reference.name}`]
+  })
+
+/** Waits until a host is in use, and its agent is heard. */
+export const untilInUse = (
+  invocation: Invocation,
+  reference: Reference
+): Promise<ResourceDocument> =>
+  waitSaying(invocation, reference, {
+    doing: `use host ${reference.name} again`,
+    judge: judgeInUse,
+    next: [`remuda host show ${reference.name}`]
   })
 
 /** Has a host boot anew. */

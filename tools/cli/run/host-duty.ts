@@ -15,8 +15,11 @@ export type DepartureSaid = {
   readonly because: string
   readonly to?: string
   readonly live?: boolean
+  readonly phase?: 'preparing' | 'sending' | 'crossing' | 'withdrawing' | 'asking'
   readonly totalMib?: number
   readonly remainingMib?: number
+  readonly mibPerSecond?: number
+  readonly writtenMibPerSecond?: number
 }
 
 /** `status.duty` of a host. */
@@ -122,6 +125,14 @@ export function judgeReturned(document: ResourceDocument): Stand {
     : { state: 'there', words: 'in use' }
 }
 
+/** Whether a host takes instances again. */
+export function judgeInUse(document: ResourceDocument): Stand {
+  const phase = String(document.status['phase'])
+  if (phase === 'online') return { state: 'there', words: 'in use' }
+  const ready = document.conditions.find(({ type }) => type === 'ready')
+  return { state: 'underway', words: `is ${phase}${ready ? `: ${ready.message}` : ''}` }
+}
+
 /** Whether a host is back in another boot than that. */
 export const judgeRebooted =
   (bootId: unknown) =>
@@ -144,9 +155,25 @@ function progressOf(duty: DutySaid, verb: string): string {
   return [`${duty.done} of ${duty.total} ${verb}`, ...parts].join('; ')
 }
 
-function wayWords({ name, to, live, totalMib, remainingMib }: DepartureSaid): string {
-  const how = live ? '' : ', shut down'
-  if (!totalMib || remainingMib === undefined) return `${name} to ${to}${how}`
-  const sent = formatMib(Math.max(0, totalMib - remainingMib))
-  return `${name} to ${to}${how}, ${sent} of ${formatMib(totalMib)} sent`
+function wayWords(said: DepartureSaid): string {
+  const { name, to, live, phase, totalMib, remainingMib } = said
+  const way = `${name} to ${to}${live ? '' : ', shut down'}`
+  if (!totalMib || remainingMib === undefined) return way
+  const percent = Math.floor((100 * Math.max(0, totalMib - remainingMib)) / totalMib)
+  const runs = phase === 'crossing' ? ', runs there already' : ''
+  return `${way}${runs}, ${percent} %, ${formatMib(remainingMib)} left${endWords(said)}`
+}
+
+/**
+ * When it is there, if it goes on as it does. What it writes meanwhile is sent again, so what is
+ * left shrinks by the difference alone; of one that crosses nothing is sent twice.
+ */
+function endWords({ phase, remainingMib = 0, ...said }: DepartureSaid): string {
+  const { mibPerSecond, writtenMibPerSecond = 0 } = said
+  if (!mibPerSecond) return ''
+  const written = phase === 'crossing' ? 0 : writtenMibPerSecond
+  if (written * 2 >= mibPerSecond) {
+    return `, no end in sight: it writes ${written} MiB/s, ${mibPerSecond} MiB/s are sent`
+  }
+  return `, about ${formatMs((1_000 * remainingMib) / (mibPerSecond - written))}`
 }

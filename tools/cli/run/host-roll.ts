@@ -3,15 +3,22 @@
  * again. What each host is in for is recorded with the host; which one comes next is known here
  * alone.
  */
-import { Fault, isFault } from '#shared/fault.ts'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { ResourceDocument } from '#shared/model/index.ts'
 import { formatMs } from '#shared/units.ts'
 import { listResources, readResource, sayVerb } from '../api/resources.ts'
 import type { Invocation } from '../invocation.ts'
 import type { Reference } from '../kinds.ts'
-import { drainBody, untilDrained, untilRebooted, untilReturned } from './host-drain.ts'
-import { dutyOf } from './host-duty.ts'
+import { makeProgress } from '../output/progress.ts'
+import { drainBody, untilDrained, untilInUse, untilRebooted, untilReturned } from './host-drain.ts'
+import { type DutySaid, dutyOf } from './host-duty.ts'
 import { referenceTo } from './outcome.ts'
+import { readWhole, untilWhole, type Whole } from './roll-whole.ts'
+
+/** How long what ran on a host besides is waited for, where nobody says. Unit: ms. */
+const wholeMsMax = 3_600_000
+/** How long a host is asked for where a command has ended. Unit: ms. */
+const standMsMax = 5_000
 
 /** Rolls over hosts; ends at the first failure. */
 export async function rollHosts(invocation: Invocation): Promise<void> {
@@ -19,8 +26,9 @@ export async function rollHosts(invocation: Invocation): Promise<void> {
   const total = left.length
   const lanes = Math.min(invocation.given.number('parallel-hosts') ?? 1, total)
   const begun = performance.now()
-  const failures: Fault[] = []
+  const failures: { readonly name: string; readonly fault: Fault }[] = []
   let done = 0
+  invocation.write(planWords(invocation, left))
   const lane = async (): Promise<void> => {
     for (let name = left.shift(); name !== undefined; name = left.shift()) {
       if (failures.length > 0 || invocation.signal.aborted) {
@@ -28,20 +36,37 @@ export async function rollHosts(invocation: Invocation): Promise<void> {
         return
       }
       const started = performance.now()
-      const what = await rollOne(invocation, name).catch(thrown => {
+      const what = await rollOne(invocation, name).catch((thrown: unknown) => {
         if (!isFault(thrown)) throw thrown
-        failures.push(thrown)
+        failures.push({ name: name!, fault: thrown })
       })
       if (what === undefined) return
       done += 1
       const took = formatMs(performance.now() - started)
-      invocation.write(`host/${name} ${what} (${took}), ${done} of ${total}\n`)
+      tell(invocation, `host/${name} ${what} (${took}), ${done} of ${total}`)
     }
   }
   await Promise.all(Array.from({ length: lanes }, lane))
   const [failure] = failures
-  if (failure) throw halted(invocation, failure, { left, done, total })
+  if (failure) throw await halted(invocation, failure, { left, done, total })
   invocation.write(`${done} hosts in ${formatMs(performance.now() - begun)}\n`)
+}
+
+/** Says what is about to be done, before anything is. */
+function planWords({ given }: Invocation, names: readonly string[]): string {
+  const parts = [
+    `emptied${given.flag('cold') ? ' (what cannot go while it runs is shut down for it)' : ''}`,
+    ...(given.flag('reboot') ? ['booted anew'] : []),
+    given.flag('back') ? 'used again, with what it had' : 'used again'
+  ]
+  const atOnce = Math.min(given.number('parallel-hosts') ?? 1, names.length)
+  const many = `${names.length} ${names.length === 1 ? 'host' : 'hosts'}`
+  return `${many}, ${atOnce} at a time: ${names.join(', ')}; each is ${parts.join(', ')}\n`
+}
+
+/** One thing that was done, with the time of day: whoever reads this may have just got up. */
+function tell(invocation: Invocation, text: string): void {
+  invocation.write(`${new Date().toTimeString().slice(0, 8)}  ${text}\n`)
 }
 
 /** All that are to be rolled over, if each of them is fit for it. */
@@ -79,33 +104,94 @@ async function rollOne(invocation: Invocation, name: string): Promise<string> {
   const reference: Reference = referenceTo(invocation, 'host', name)
   const api = await invocation.connect()
   const before = await readResource(api, reference, signal)
+  const whole = given.flag('reboot') ? await readWhole(api) : []
+  let since = performance.now()
+  const step = (what: string): void => {
+    const now = performance.now()
+    tell(invocation, `host/${name} ${what} (${formatMs(now - since)})`)
+    since = now
+  }
   await sayVerb(api, reference, 'drain', { body: drainBody(invocation), signal })
-  const drained = await untilDrained(invocation, reference)
-  const duty = dutyOf(drained)
-  const words = [`${duty?.done ?? 0} of ${duty?.total ?? 0} instances left`]
+  const duty = dutyOf(await untilDrained(invocation, reference))!
+  step(`is out of service: ${leftWords(duty)}`)
   if (given.flag('reboot')) {
     await sayVerb(api, reference, 'reboot', { signal })
-    await untilRebooted(invocation, reference, before.status['bootId'])
-    words.push('booted anew')
+    const after = await untilRebooted(invocation, reference, before.status['bootId'])
+    step(`has booted anew: boot ${String(after.status['bootId'])}`)
   }
   const back = given.flag('back')
   await sayVerb(api, reference, 'resume', { body: { back }, signal })
+  await untilInUse(invocation, reference)
   if (back) await untilReturned(invocation, reference)
-  return `rolled over: ${words.join(', ')}${back ? ', all back that could be' : ''}`
+  if (given.flag('reboot')) await again(invocation, name, whole)
+  return back ? 'is in use again, with all that could come back' : 'is in use again'
 }
 
-/** Says where it ended, and how to go on. */
-function halted(
+/** Waits for what else ran on it: a candidate, a server of the ensemble. */
+async function again(invocation: Invocation, name: string, whole: Whole): Promise<void> {
+  const { quiet } = invocation.settings
+  const now = () => performance.now()
+  const progress = makeProgress(invocation.terminal.errors, { quiet, now })
+  const timeoutMs = invocation.given.number('timeout') ?? wholeMsMax
+  const { signal } = invocation
+  const say = (words: string): void => progress.say(`${name}: ${words}`)
+  await untilWhole(await invocation.connect(), whole, { timeoutMs, signal, say })
+  progress.end()
+}
+
+function leftWords({ done, total, stillMsMax, instances }: DutySaid): string {
+  const still = stillMsMax === undefined ? '' : `, longest standstill ${stillMsMax} ms`
+  const stays = instances.map(({ name, because }) => `; ${name} stays: ${because}`)
+  return `${done} of ${total} instances have left${still}${stays.join('')}`
+}
+
+type Halt = { readonly left: readonly string[]; readonly done: number; readonly total: number }
+
+/** Says where it ended, how that host stands now, and how to go on. */
+async function halted(
   invocation: Invocation,
-  failure: Fault,
-  { left, done, total }: { readonly left: readonly string[]; done: number; total: number }
-): Fault {
-  const flags = ['reboot', 'back', 'cold'].filter(flag => invocation.given.flag(flag))
-  const options = flags.map(flag => ` --${flag}`).join('')
-  const rest = left.length === 0 ? [] : [`to go on: remuda host roll ${left.join(' ')}${options}`]
-  return new Fault(failure.code, failure.message, {
-    cause: failure.cause,
-    reasons: [...failure.reasons, `${done} of ${total} hosts are done, ${left.length} not begun`],
-    next: [...failure.next, ...rest]
+  { name, fault }: { readonly name: string; readonly fault: Fault },
+  { left, done, total }: Halt
+): Promise<Fault> {
+  const stands = await standOf(invocation, name)
+  const again = `remuda host roll ${[name, ...left].join(' ')}${optionsAsGiven(invocation)}`
+  const counts = `${done} of ${total} hosts are done, ${left.length} not begun`
+  const rest = left.length === 0 ? counts : `${counts}: ${left.join(', ')}`
+  return new Fault(fault.code, fault.message, {
+    cause: fault.cause,
+    reasons: [...fault.reasons, `${name} ${stands}`, rest],
+    next: [...fault.next, `to go on: remuda host resume ${name} && ${again}`]
   })
 }
+
+/** Whoever interrupted the command wants no more waiting. */
+async function standOf(invocation: Invocation, name: string): Promise<string> {
+  try {
+    const api = await invocation.connect()
+    const signal = AbortSignal.timeout(standMsMax)
+    const host = await readResource(api, referenceTo(invocation, 'host', name), signal)
+    return `is ${String(host.status['phase'])} now, and stays so`
+  } catch (thrown) {
+    return `may stand anywhere: ${sentence(thrown)}`
+  }
+}
+
+/** The options of this command, as they would be typed again. */
+function optionsAsGiven({ given }: Invocation): string {
+  const flags = ['reboot', 'back', 'cold'].filter(flag => given.flag(flag)).map(flag => `--${flag}`)
+  const numbers = {
+    parallel: given.number('parallel'),
+    'parallel-hosts': given.number('parallel-hosts'),
+    bandwidth: suffixed(given.number('bandwidth'), 'MiB'),
+    downtime: suffixed(given.number('downtime'), 'ms'),
+    timeout: suffixed(given.number('timeout'), 'ms'),
+    'post-copy': given.text('post-copy')
+  }
+  const values = Object.entries(numbers).flatMap(([option, value]) =>
+    value === undefined ? [] : [`--${option} ${value}`]
+  )
+  return [...flags, ...values].map(option => ` ${option}`).join('')
+}
+
+const suffixed = (value: number | undefined, unit: string): string | undefined =>
+  value === undefined ? undefined : `${value}${unit}`
