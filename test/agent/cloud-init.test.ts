@@ -33,6 +33,16 @@ test('without keys, plugs or user data every file is still whole YAML', t => {
   t.true(files['user-data'].startsWith('#cloud-config\n'))
 })
 
+test('one that shall phone home is told where, in what cloud-init reads and in its own words', t => {
+  const options = { hostname: 'h1', mtuOf: () => 1450, home: '10.66.0.1' }
+  const files = seedFiles(instance(), options)
+  const url = 'http://10.66.0.1:7416/'
+  t.is(parse(files['meta-data'])['remuda-phone-home'], url)
+  t.deepEqual(parse(files['vendor-data']), {
+    phone_home: { url, post: ['instance_id'], tries: 30 }
+  })
+})
+
 test('a key that ends in a line break cannot add lines of its own', t => {
   const keys = ['ssh-ed25519 AAAA a\nremuda-host: "elsewhere"']
   const metadata = parse(written({ sshKeys: keys })['meta-data'])

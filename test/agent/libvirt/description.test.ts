@@ -44,6 +44,18 @@ test('a description has memory, the present vCPUs and the interfaces with a name
   )
 })
 
+for (const [channel, guestAgent] of [
+  ['', false],
+  ['<target type="virtio" name="org.qemu.guest_agent.0" state="disconnected"/>', false],
+  ['<target type="virtio" name="another" state="connected"/>', false],
+  ['<target type="virtio" name="org.qemu.guest_agent.0" state="connected"/>', true]
+] as const) {
+  test(`with the channel "${channel}" a guest agent is there: ${guestAgent}`, t => {
+    const xml = `<domain><devices><channel type="unix">${channel}</channel></devices></domain>`
+    t.is(describeDomain(xml).guestAgent, guestAgent)
+  })
+}
+
 const key = { uuid: 'a', id: 1 }
 
 function makeReader(): { readonly read: () => Promise<string>; readonly reads: () => number } {

@@ -79,6 +79,14 @@ const messages: readonly { message: RemoteEvent; event: string; detail: string }
     detail: 'tuning'
   },
   {
+    message: {
+      name: 'domainEventCallbackAgentLifecycle',
+      body: { ...head, state: 1, reason: 2 }
+    },
+    event: 'guest-agent',
+    detail: 'connected'
+  },
+  {
     message: { name: 'domainEventCallbackMetadataChange', body: { ...head, type: 2, nsuri: 'x' } },
     event: 'changed',
     detail: 'metadata'

@@ -39,6 +39,7 @@ const laid = (networks: readonly OrderNetwork[]) => layNetworks(networks).layout
 for (const [name, networks, plugs] of [
   ['one-nat-network', [nat], ports.slice(0, 2)],
   ['all-kinds', [joined, site, isolated, nat], ports],
+  ['a-caller', [nat], [{ ...ports[0]!, phonesHome: true }, ports[1]!]],
   ['no-networks', [], []]
 ] as const) {
   test(`the packet filter of ${name.replaceAll('-', ' ')} is as reviewed`, t => {

@@ -30,6 +30,20 @@ test('a file in any order is written in the order of its references', async t =>
   t.is(output, 'size/small created\nnetwork/back created\ninstance/web created\n')
 })
 
+test('instances are written after those that they come after', async t => {
+  await using api = await FakeApi.start()
+  const input = ['web: [app]', 'app: [db]', 'db: []', 'round: [about]', 'about: [round]']
+    .map(line => line.split(': '))
+    .map(([name, after]) => `kind: instance\nname: ${name}\nspec: {image: x, after: ${after}}\n`)
+    .join('---\n')
+  const { output } = await typeLine('apply -f - -o name', { server: api.url, input })
+  const names = output
+    .trim()
+    .split('\n')
+    .map(line => line.replace('instance/', ''))
+  t.deepEqual(names, ['db', 'app', 'web', 'about', 'round'])
+})
+
 test('applied again it changes nothing, and a change is one', async t => {
   await using api = await FakeApi.start()
   await typeLine('apply -f -', { server: api.url, input: cloud })

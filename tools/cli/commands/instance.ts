@@ -17,6 +17,15 @@ const shape: readonly Option[] = [
   fieldOption({ field: 'instance.size', name: 'size', names: 'size' })
 ]
 
+/** When it counts as ready for those that come after it. */
+const readinessOptions: readonly Option[] = [
+  fieldOption({ field: 'instance.readiness.tcp', name: 'ready-tcp', value: 'PORT' }),
+  fieldOption({ field: 'instance.readiness.guestAgent', name: 'ready-guest-agent' }),
+  fieldOption({ field: 'instance.readiness.phoneHome', name: 'ready-phone-home' }),
+  fieldOption({ field: 'instance.readiness.timeoutMs', name: 'ready-within' }),
+  fieldOption({ field: 'instance.readiness.late', name: 'ready-late', value: 'WORD' })
+]
+
 const create: Command = {
   noun: 'instance',
   verb: 'create',
@@ -60,6 +69,8 @@ const create: Command = {
     fieldOption({ field: 'instance.pool', name: 'pool', names: 'pool' }),
     fieldOption({ field: 'instance.host', name: 'host', names: 'host' }),
     fieldOption({ field: 'instance.priority', name: 'priority' }),
+    fieldOption({ field: 'instance.after', name: 'after', names: 'instance' }),
+    ...readinessOptions,
     fieldOption({ field: 'instance.highlyAvailable', name: 'no-ha' }),
     fieldOption({ field: 'instance.desiredPower', name: 'power', value: 'STATE' }),
     fieldOption({ field: 'instance.restart.policy', name: 'restart', value: 'POLICY' }),
@@ -78,6 +89,14 @@ const create: Command = {
     {
       line: 'remuda vm create db --image debian --size small --ssh-key ~/.ssh/id.pub --root 10GiB',
       doc: 'a named shape, a key to log in with, a larger root'
+    },
+    {
+      line: 'remuda instance create db --image debian --size small --ready-tcp 5432',
+      doc: 'those after it start once it takes calls there'
+    },
+    {
+      line: 'remuda instance create app --image debian --size small --after db --no-wait',
+      doc: 'starts once db is ready'
     },
     {
       line: 'remuda instance create web --image debian --memory 512MiB --dry-run',

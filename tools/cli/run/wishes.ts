@@ -51,9 +51,32 @@ export async function readWishes(invocation: Invocation): Promise<readonly FileW
     seen.set(key, wish)
   }
   const order = kindWords.map(words => words.kind)
-  return wishes.toSorted(
-    (one, other) => order.indexOf(one.reference.kind) - order.indexOf(other.reference.kind)
+  return afterThoseBefore(
+    wishes.toSorted(
+      (one, other) => order.indexOf(one.reference.kind) - order.indexOf(other.reference.kind)
+    )
   )
+}
+
+/** An instance is refused that comes after one that is not there: so those before it go first. */
+function afterThoseBefore(wishes: readonly FileWish[]): readonly FileWish[] {
+  const byName = new Map(wishes.map(wish => [writeReference(wish.reference), wish]))
+  const sorted = new Set<FileWish>()
+  const begun = new Set<FileWish>()
+  const visit = (wish: FileWish): void => {
+    // In a circle somebody has to be first; the controller says what is wrong with it.
+    if (begun.has(wish)) return
+    begun.add(wish)
+    const { after } = wish.spec
+    const names = wish.reference.kind === 'instance' && Array.isArray(after) ? after : []
+    for (const name of names) {
+      const before = byName.get(writeReference({ ...wish.reference, name: String(name) }))
+      if (before) visit(before)
+    }
+    sorted.add(wish)
+  }
+  for (const wish of wishes) visit(wish)
+  return [...sorted]
 }
 
 /** The resources of one document: itself, or the items of a list or a sequence. */
