@@ -8,7 +8,7 @@ import type { Ms } from '#shared/units.ts'
 export type Patience = {
   /** Silence of a machine at whose address nothing answers. */
   readonly suspectMs: Ms
-  /** Silence of an agent whose machine takes calls: it may only be slow. */
+  /** Silence of an agent whose machine takes calls: it may only be slow; or of a whole rack. */
   readonly hungMs: Ms
   /** One that this controller has never heard gets the time to be dialled. */
   readonly newcomerMs: Ms

@@ -11,6 +11,9 @@
  *   it answers                              never: the fault is ours, or between us
  *   nobody could look                       `unwitnessedMs`
  *
+ * Where all hosts of a rack are missing it is rather their switch, which may only start anew: they
+ * are given `hungMs`, too.
+ *
  * A new controller has heard nobody yet. It dials all hosts at once, and listens for `newcomerMs`
  * before it takes one for dead that has not answered. It listens for `witnessedMs` only, if peers
  * that it hears itself reached that host before, and have looked for it again and again for
@@ -34,6 +37,8 @@ export const brakeWindowMs: Ms = 60_000
 export const brakeShare = 1 / 3
 /** So many peers must have missed a host, for a new controller to listen for less long. */
 const witnessesMin = 2
+/** In a rack of fewer all of them may well die by themselves. */
+const rackHostsMin = 3
 /** So many may always be lost at once. */
 export const brakeHostsMin = 1
 
@@ -56,7 +61,12 @@ export type Suspicion =
   | { readonly verdict: 'suspect'; readonly because: string }
 
 /** Hosts that have gone missing together, and how many hosts there are in service. */
-export type Missing = { readonly missing: readonly string[]; readonly total: number }
+export type Missing = {
+  readonly missing: readonly string[]
+  readonly total: number
+  /** Racks of several hosts of which all are missing. */
+  readonly wholeRacks: ReadonlySet<string>
+}
 
 /** Judges one host; whoever judges many counts the missing once, by `missingOnce`. */
 export function suspicionOf(
@@ -79,7 +89,14 @@ export function suspicionOf(
   const because = `${since}; ${corroborationSentence(found)}`
   const waitMs = isNew && isWitnessed(found, view.patience) ? 0 : waitMsOf(found, view.patience)
   if (waitMs === undefined || sinceMs < waitMs) return { verdict: 'waits', because }
-  return heldBy(view, host, { because, missing }) ?? { verdict: 'suspect', because }
+  const held = heldBy(view, host, { because, missing })
+  if (held) return held
+  const rack = host.labels['rack']
+  if (sinceMs < view.patience.hungMs && rack !== undefined && missing().wholeRacks.has(rack)) {
+    const why = `all hosts of the rack ${rack} are missing: it may be their switch`
+    return { verdict: 'waits', because: `${because}; ${why}` }
+  }
+  return { verdict: 'suspect', because }
 }
 
 /** How long a host is silent, of the time in which we have listened; undefined: it is not. */
@@ -181,6 +198,7 @@ export function missingOnce(view: View, now: Ms): () => Missing {
 /** Names of the hosts that have gone missing together, and how many hosts there are in service. */
 export function missingHosts(view: View, now: Ms): Missing {
   const missing: string[] = []
+  const racks = new Map<string, { hosts: number; isWhole: boolean }>()
   let total = 0
   for (const host of view.all('host').values()) {
     const { approval, duty, recovery, fenceTest } = host.decided
@@ -190,8 +208,12 @@ export function missingHosts(view: View, now: Ms): Missing {
       ? isRecent(view, host, now)
       : silenceOfHost(view, host, { now, forMs: view.patience.brakeMs })
     if (isLost) missing.push(host.name)
+    const { hosts, isWhole } = racks.get(host.labels['rack'] ?? '') ?? { hosts: 0, isWhole: true }
+    const counted = { hosts: hosts + 1, isWhole: isWhole && Boolean(isLost) }
+    racks.set(host.labels['rack'] ?? '', counted)
   }
-  return { missing, total }
+  const whole = [...racks].filter(([, { hosts, isWhole }]) => isWhole && hosts >= rackHostsMin)
+  return { missing, total, wholeRacks: new Set(whole.map(([rack]) => rack)) }
 }
 
 /** One that was fenced long ago is no part of what happens now. */

@@ -57,6 +57,10 @@ const benches: Readonly<Record<string, Entry>> = {
     says: 'what the reserve costs a wish in clouds of up to 10,000 hosts',
     load: async () => (await import('./reserve.ts')).reserveBench
   },
+  suspicion: {
+    says: 'how soon the dead are known against living ones taken for dead; --host-hours, --seed',
+    load: async () => (await import('./suspicion.ts')).suspicionBench
+  },
   takeover: {
     says: 'from a power cut of the controller until another one commits; --times COUNT',
     load: async () => (await import('./takeover.ts')).takeoverBench
