@@ -17,9 +17,9 @@
  * A new controller has heard nobody yet. It dials all hosts at once, and listens for `newcomerMs`
  * before it takes one for dead that has not answered. It listens for `witnessedMs` only, if peers
  * that it hears itself reached that host before, and have looked for it again and again for
- * `suspectMs` and more since they lost it. Their word does not stand for its own listening. It shows
- * that the silence did not begin with us, so that what is left to find out is whether the host
- * answers our own call: thousands have by then. It takes several such peers and no sign of life at
+ * `suspectMs` and more since they lost it. Their word does not stand for its own listening. It
+ * shows that the silence did not begin with us, so that what is left to find out is whether the
+ * host answers our own call: thousands have by then. It takes several such peers and no sign of life at
  * all, so a host that only boots more slowly than we do has its full time; and whoever else has not
  * answered by then counts as missing, so that one who hears only some hosts fences nobody.
  */

@@ -55,8 +55,8 @@ export async function suspicionBench(print: (line: string) => void): Promise<voi
   const seconds = Math.round((performance.now() - startedAt) / 1_000)
   const played = tallies.reduce((sum, { playedHours }) => sum + playedHours, 0)
   print(
-    `${hostHours} host-hours for each of ${settings.length} settings in ${seconds} s; ` +
-      `${Math.round(played)} of ${Math.round(extent.hours * settings.length)} hours of clouds were played`
+    `${hostHours} host-hours for each of ${settings.length} settings in ${seconds} s; of ` +
+      `${Math.round(extent.hours * settings.length)} hours of clouds ${Math.round(played)} were played`
   )
   for (const line of tableOf(tallies, hostHours / 1e6)) print(line)
   for (const line of causesOf(tallies, hostHours / 1e6)) print(line)

@@ -25,7 +25,7 @@ function stirred(state: number, value: number): number {
 /** How long until the next of what happens so often on average. */
 export const waitOf = (everyMs: number, chance: number): number => -everyMs * Math.log(1 - chance)
 
-/** A lognormal value: half of all are below the median, and the larger sigma, the longer its tail. */
+/** A lognormal value: half of all are below the median; the larger sigma, the longer its tail. */
 export function lognormal(
   { median, sigma }: { readonly median: number; readonly sigma: number },
   [one, other]: readonly [number, number]

@@ -12,7 +12,7 @@ const [everyMs, lookMsMax, callAfterMs]: readonly [Ms, Ms, Ms] = [1_000, 1_000, 
 const overrunMs: Ms = 250
 /** An answer comes after so long, and after a lost packet so much later. */
 const [answerMs, againMs]: readonly [Ms, Ms] = [2, 200]
-/** Packets of a handshake besides the first two: one of these that is lost is sent again in time. */
+/** Packets of a handshake besides the first two: one of these that is lost is sent again soon. */
 const packets = 4
 
 /** What was found of one peer last. */

@@ -1,8 +1,8 @@
 /**
- * What befalls hosts, their lines and their controller, and how often. Where there is no published
- * figure it is chosen on the bad side of what a cared-for cloud sees, so that the curve promises too
- * little rather than too much; each line says why. Deaths come far more often than hosts die, so
- * that there are enough of them to measure: they cost no false suspicion, since who is dead is none.
+ * What befalls hosts, their lines and their controller, and how often. These are assumptions, on
+ * the bad side of what a cared-for cloud sees, so that the curve promises too little rather than too
+ * much; each line says why. Deaths come far more often than hosts die, so that there are enough of
+ * them to measure: they cost no false suspicion, since who is dead is none.
  */
 import type { Ms } from '#shared/units.ts'
 import { chanceAt, lognormal, waitOf } from './chance.ts'
@@ -30,7 +30,7 @@ export type SpellKind =
   /** It was switched off by a fence. */
   | 'off'
 
-/** Whom it befalls: a host by its number, or all hosts of a rack, or the controller, or everybody. */
+/** Whom it befalls: a host by its number, all hosts of a rack, the controller, or everybody. */
 export type Whom =
   | { readonly scope: 'host'; readonly number: number }
   | { readonly scope: 'rack'; readonly number: number }
