@@ -18,7 +18,7 @@ import { Lane } from './journal/lane.ts'
 const silenceMsMax = 60_000
 /** All tables of a qcow2 are read before it is taken. Unit: ms. */
 const checkMsMax = 300_000
-/** What `qemu-img check` ends with where clusters are lost, which harms nobody, and nothing else. */
+/** How `qemu-img check` ends where clusters are lost, which harms nobody, and nothing else. */
 const onlyLeaks = 3
 const partSuffix = '.part'
 
