@@ -45,13 +45,8 @@ export async function sweep(folder: string): Promise<boolean> {
 
 /** The plan goes last: as long as it is there, what is left can be found. */
 async function removeFolder(folder: string): Promise<void> {
-  const { plan, ...paths } = folderOf(folder)
-  const { socket, keeperRecord, keeperReady, keeperLog, programs, shared, hosts } = paths
-  const { authority, ensembleSecret, bmcPassword, bmc } = paths
-  const files = [socket, keeperReady, keeperRecord, keeperLog, ensembleSecret, authority, bmc]
-  for (const path of [...files, bmcPassword, programs, shared, hosts]) {
-    await rm(path, { recursive: true, force: true })
-  }
+  const { folder: _, plan, ...paths } = folderOf(folder)
+  for (const path of Object.values(paths)) await rm(path, { recursive: true, force: true })
   await rm(plan, { force: true })
   await rmdir(folder).catch(thrown => {
     if (!['ENOTEMPTY', 'ENOENT', 'EBUSY'].includes(codeOf(thrown) ?? '')) throw thrown
