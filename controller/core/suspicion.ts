@@ -19,9 +19,9 @@
  * that it hears itself reached that host before, and have looked for it again and again for
  * `suspectMs` and more since they lost it. Their word does not stand for its own listening. It
  * shows that the silence did not begin with us, so that what is left to find out is whether the
- * host answers our own call: thousands have by then. It takes several such peers and no sign of life at
- * all, so a host that only boots more slowly than we do has its full time; and whoever else has not
- * answered by then counts as missing, so that one who hears only some hosts fences nobody.
+ * host answers our own call: thousands have by then. It takes several such peers and no sign of
+ * life at all, so a host that only boots more slowly than we do has its full time; and whoever else
+ * has not answered by then counts as missing, so that one who hears only some hosts fences nobody.
  */
 import type { Host } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'

@@ -81,8 +81,9 @@ export class Pair {
     const chance = (draw: number): number => chanceAt(seed, [this.#key, Math.floor(at), draw])
     const loss = scene.lossOf(this.by, this.of, at)
     const isTaken = scene.isOpen(this.by, this.of, at) && chance(0) >= loss && chance(1) >= loss
-    const isSlow = Array.from({ length: packets }, (_, n) => chance(2 + n)).some(one => one < loss)
-    const lateMs = waitOf(scene.lagOf(this.of, at), chance(9))
+    const isSlow = chance(2) < 1 - (1 - loss) ** packets
+    const lagMs = scene.lagOf(this.of, at)
+    const lateMs = lagMs === 0 ? 0 : waitOf(lagMs, chance(9))
     const answersAt = at + answerMs + lateMs + (isSlow ? againMs : 0)
     return { at, isTaken, answersAt, sign: undefined }
   }

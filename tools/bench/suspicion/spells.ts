@@ -1,8 +1,8 @@
 /**
  * What befalls hosts, their lines and their controller, and how often. These are assumptions, on
- * the bad side of what a cared-for cloud sees, so that the curve promises too little rather than too
- * much; each line says why. Deaths come far more often than hosts die, so that there are enough of
- * them to measure: they cost no false suspicion, since who is dead is none.
+ * the bad side of what a cared-for cloud sees, so that the curve promises too little rather than
+ * too much; each line says why. Deaths come far more often than hosts die, so that there are enough
+ * of them to measure: they cost no false suspicion, since who is dead is none.
  */
 import type { Ms } from '#shared/units.ts'
 import { chanceAt, lognormal, waitOf } from './chance.ts'
@@ -180,16 +180,16 @@ export const sources: readonly Source[] = [
     name: 'power lost',
     kind: 'death',
     scope: 'host',
-    everyHours: 400,
+    everyHours: 1_000,
     lasts: { median: 12_000, sigma: 0 },
-    because: 'a real death, 50 times as often as in life'
+    because: 'a real death, twenty times as often as in life'
   },
   {
     name: 'kernel hangs',
     kind: 'hang',
     scope: 'host',
-    everyHours: 1_600,
-    lasts: { median: 45_000, sigma: 0 },
+    everyHours: 4_000,
+    lasts: { median: 35_000, sigma: 0 },
     because: 'a real death whose kernel goes on taking calls'
   }
 ]
