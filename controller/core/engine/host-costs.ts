@@ -57,6 +57,11 @@ export class HostCosts {
     }
   }
 
+  /** What the score rises with the sum of squares of a dimension, about. */
+  slope(d: number): number {
+    return this.#parts.slope[d]!
+  }
+
   /** Follows one host that has changed, without a look at all others. */
   renew(host: number): void {
     for (let sort = 0; sort < this.sorts; sort += 1) this.#cost(sort, host, host + 1)

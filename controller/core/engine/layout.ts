@@ -8,6 +8,7 @@
  * Everything here is typed arrays that the searches beside it read directly: they look at millions
  * of seats. Only `place` and `setOpen` write.
  */
+import { Chains } from './chains.ts'
 import type { Problem } from './problem.ts'
 import { Tally } from './tally.ts'
 
@@ -57,9 +58,9 @@ export class Layout {
   closed = 0
   /** By level: members by group and domain. */
   readonly members: readonly Tally[]
-  readonly #heads: Int32Array
-  readonly #next: Int32Array
-  readonly #previous: Int32Array
+  /** Demands by the host of their first seat, and of their second one. */
+  readonly residents: Chains
+  readonly copies: Chains
 
   constructor(problem: Problem) {
     const [hosts, demands] = [problem.open.length, problem.first.length]
@@ -89,9 +90,8 @@ export class Layout {
     this.keptScale = new Float64Array(hosts)
     this.short = new Uint8Array(hosts)
     this.peers = new Tally(problem.reserve ? hosts : 0, hosts)
-    this.#heads = new Int32Array(problem.reserve ? hosts : 0).fill(-1)
-    this.#next = new Int32Array(problem.reserve ? demands : 0).fill(-1)
-    this.#previous = new Int32Array(problem.reserve ? demands : 0).fill(-1)
+    this.residents = new Chains(hosts, demands)
+    this.copies = new Chains(hosts, demands)
     const groups = 1 + problem.groups.flat().reduce((most, group) => Math.max(most, group), -1)
     this.members = problem.levels.map(level => new Tally(domainsOf(level.domain), groups))
     this.#fill()
@@ -119,11 +119,15 @@ export class Layout {
     if (reserve?.counted[demand]) this.#unkeep(demand, oldFirst, oldSecond)
     if (oldFirst !== first) {
       if (oldFirst >= 0) this.#takeFirst(demand, oldFirst, -1)
+      if (oldFirst >= 0) this.residents.drop(oldFirst, demand)
       if (first >= 0) this.#takeFirst(demand, first, 1)
+      if (first >= 0) this.residents.add(first, demand)
     }
     if (oldSecond !== second) {
       if (oldSecond >= 0) this.#takeSecond(demand, oldSecond, -1)
+      if (oldSecond >= 0) this.copies.drop(oldSecond, demand)
       if (second >= 0) this.#takeSecond(demand, second, 1)
+      if (second >= 0) this.copies.add(second, demand)
     }
     this.first[demand] = first
     this.second[demand] = second
@@ -150,9 +154,7 @@ export class Layout {
     }
     const weighed = closedSeatWeight * this.seats[host]! + closedFirstWeight * this.firsts[host]!
     this.closed -= sign * weighed
-    for (let demand = 0; demand < this.demands; demand += 1) {
-      if (this.first[demand] === host) this.#markGroups(demand, host, sign)
-    }
+    for (const demand of this.residents.of(host)) this.#markGroups(demand, host, sign)
     const { reserve } = this.problem
     if (!reserve) return
     const share = this.#keptShare(host)
@@ -204,8 +206,8 @@ export class Layout {
     const mine = this.peers.get(second, first)
     if (mine < most) return most
     let rest = mine - this.amount[demand * this.dimensions + reserve!.dimension]!
-    for (let each = this.#heads[second]!; each >= 0; each = this.#next[each]!) {
-      if (this.first[each] === first) continue
+    for (let each = this.copies.heads[second]!; each >= 0; each = this.copies.next[each]!) {
+      if (this.first[each]! < 0 || this.first[each] === first) continue
       rest = Math.max(rest, this.peers.get(second, this.first[each]!))
     }
     return rest
@@ -298,12 +300,12 @@ export class Layout {
 
   #unkeep(demand: number, first: number, second: number): void {
     if (first < 0 || second < 0) return
-    this.#unlink(demand, second)
     const amount = this.amount[demand * this.dimensions + this.problem.reserve!.dimension]!
     const before = this.peers.add(second, first, -amount) + amount
     if (before < this.kept[second]!) return
     let most = 0
-    for (let each = this.#heads[second]!; each >= 0; each = this.#next[each]!) {
+    for (let each = this.copies.heads[second]!; each >= 0; each = this.copies.next[each]!) {
+      if (each === demand || this.first[each]! < 0) continue
       most = Math.max(most, this.peers.get(second, this.first[each]!))
     }
     this.#setKept(second, most)
@@ -314,18 +316,6 @@ export class Layout {
     const amount = this.amount[demand * this.dimensions + this.problem.reserve!.dimension]!
     const sum = this.peers.add(second, first, amount)
     if (sum > this.kept[second]!) this.#setKept(second, sum)
-    const head = this.#heads[second]!
-    this.#next[demand] = head
-    this.#previous[demand] = -1
-    if (head >= 0) this.#previous[head] = demand
-    this.#heads[second] = demand
-  }
-
-  #unlink(demand: number, second: number): void {
-    const [next, previous] = [this.#next[demand]!, this.#previous[demand]!]
-    if (previous >= 0) this.#next[previous] = next
-    else this.#heads[second] = next
-    if (next >= 0) this.#previous[next] = previous
   }
 
   #keptShare(host: number): number {

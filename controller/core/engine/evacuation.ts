@@ -1,0 +1,168 @@
+/**
+ * Empties hosts: who sits there gets the best seats elsewhere, the largest first, since the small
+ * ones fill what is left; then each is offered a better seat once more, now that all the others
+ * have theirs. Each move only adds to hosts that stay open, so the moves are allowed in the order
+ * in which they are given, and whoever comes first is safe first.
+ */
+import { Cheapest } from './cheapest.ts'
+import type { Layout } from './layout.ts'
+import type { Move } from './problem.ts'
+import { bestFirst, bestSecond, takesFirst } from './seating.ts'
+
+/** How hosts are emptied. */
+export type Evacuation = {
+  readonly moves: readonly Move[]
+  /** Demands for which no open host has room. */
+  readonly stranded: readonly number[]
+  /** The score once all moves are made. */
+  readonly score: number
+}
+
+/** How many hosts are looked at closely for each. */
+const hostsMost = 16
+/** How often each is offered a better seat. */
+const roundsMax = 3
+
+/** Plans what would be done if these hosts were closed; the layout is afterwards as it was. */
+export function planEvacuation(layout: Layout, hosts: readonly number[]): Evacuation {
+  const closing = hosts.filter(host => layout.open[host] === 1)
+  for (const host of closing) layout.setOpen(host, false)
+  const leavers = leaversFrom(layout, hosts)
+  const open = Int32Array.from(layout.open.keys()).filter(host => layout.open[host] === 1)
+  const cheapest = new Cheapest(layout, open, hostsMost)
+  const stranded = leavers.filter(leaver => !settle(layout, leaver, cheapest))
+  for (let round = 0; round < roundsMax; round += 1) {
+    cheapest.refresh()
+    if (!improve(layout, leavers, cheapest)) break
+  }
+  const moves = leavers.flatMap(leaver => movesOf(layout, leaver))
+  const { score } = layout
+  for (const { demand, first, second } of leavers) layout.place(demand, first, second)
+  for (const host of closing) layout.setOpen(host, true)
+  layout.recount()
+  return { moves, stranded: stranded.map(({ demand }) => demand), score }
+}
+
+const seatsOf = ({ first, second }: Layout, demand: number): Move => ({
+  demand,
+  first: first[demand]!,
+  second: second[demand]!
+})
+
+/** Where one sits who has to leave, and the seat of a pair that it keeps; -1: none. */
+type Leaver = Move & { readonly keeps: number }
+
+/** Who has a seat on these hosts, the largest first. */
+function leaversFrom(layout: Layout, hosts: readonly number[]): readonly Leaver[] {
+  const demands = new Set<number>()
+  for (const host of hosts) {
+    for (const demand of layout.residents.of(host)) demands.add(demand)
+    for (const demand of layout.copies.of(host)) demands.add(demand)
+  }
+  return [...demands]
+    .filter(demand => !layout.problem.fixed[demand])
+    .map(demand => ({ ...seatsOf(layout, demand), size: sizeOf(layout, demand) }))
+    .sort((a, b) => b.size - a.size || a.demand - b.demand)
+    .map(({ demand, first, second }) => {
+      const isPair = second >= 0
+      const keeps = !isPair ? -1 : layout.open[first] === 1 ? first : second
+      return { demand, first, second, keeps }
+    })
+}
+
+/** The moves of one; a pair that loses both seats gets one after the other. */
+function movesOf(layout: Layout, leaver: Leaver): readonly Move[] {
+  const { demand, first, second } = seatsOf(layout, leaver.demand)
+  if (first === leaver.first && second === leaver.second) return []
+  const stays = second < 0 || first === leaver.keeps || second === leaver.keeps
+  const last = { demand, first, second }
+  return stays ? [last] : [{ demand, first, second: leaver.second }, last]
+}
+
+/** How much of an average host a demand takes, in all dimensions. */
+function sizeOf({ dimensions, amount, scale, weight }: Layout, demand: number): number {
+  let size = 0
+  for (let d = 0; d < dimensions; d += 1) {
+    size += weight[d]! * amount[demand * dimensions + d]! * scale[d]!
+  }
+  return size
+}
+
+/** Gives one the best seats on open hosts; false: some seat is on a closed one still. */
+function settle(layout: Layout, leaver: Leaver, hosts: Cheapest): boolean {
+  const [below, free, forced] = [Infinity, { forced: false }, { forced: true }]
+  const found =
+    bestSeats(layout, leaver, { hosts, below, ...free }) ??
+    bestSeats(layout, leaver, { hosts: hosts.all, below, ...free }) ??
+    bestSeats(layout, leaver, { hosts: hosts.all, below, ...forced })
+  if (!found) return false
+  take(layout, leaver.demand, { hosts, ...found })
+  if (found.second < 0 || layout.open[found.second] === 1) return true
+  return settle(layout, { ...leaver, ...found, keeps: found.first }, hosts)
+}
+
+/** Gives a demand its seats, and follows the hosts that this changes. */
+function take(
+  layout: Layout,
+  demand: number,
+  { hosts, first, second }: Seats & { readonly hosts: Cheapest }
+): void {
+  const { first: oldFirst, second: oldSecond } = seatsOf(layout, demand)
+  layout.place(demand, first, second)
+  for (const host of [oldFirst, oldSecond, first, second]) if (host >= 0) hosts.renew(host)
+}
+
+/** Offers each a better seat; false: nobody took one. */
+function improve(layout: Layout, leavers: readonly Leaver[], hosts: Cheapest): boolean {
+  let improved = false
+  for (const leaver of leavers) {
+    const { first, second } = seatsOf(layout, leaver.demand)
+    const isSettled = layout.open[first] === 1 && (second < 0 || layout.open[leaver.keeps] === 1)
+    if (!isSettled || (second >= 0 && layout.open[second] === 0)) continue
+    const found = bestSeats(layout, leaver, { hosts, forced: false, below: layout.score })
+    if (!found) continue
+    take(layout, leaver.demand, { hosts, ...found })
+    improved = true
+  }
+  return improved
+}
+
+type Asked = { readonly hosts: Cheapest; readonly forced: boolean; readonly below: number }
+type Seats = { readonly first: number; readonly second: number }
+
+/** The best seats, of a pair one of them anew; the layout is afterwards as it was. */
+function bestSeats(layout: Layout, leaver: Leaver, asked: Asked): Seats | undefined {
+  const { demand } = leaver
+  const { first, second } = seatsOf(layout, demand)
+  layout.place(demand, -1, -1)
+  const best = second < 0 ? bestSingle(layout, demand, asked) : bestPair(layout, leaver, asked)
+  layout.place(demand, first, second)
+  return best
+}
+
+function bestSingle(layout: Layout, demand: number, asked: Asked): Seats | undefined {
+  const { hosts, ...rest } = asked
+  const look = { hosts: hosts.of(demand, false), except: -1, ...rest }
+  const { host } = bestFirst(layout, demand, look)
+  return host < 0 ? undefined : { first: host, second: -1 }
+}
+
+/** The seat that is kept becomes the first one, or the second. */
+function bestPair(layout: Layout, leaver: Leaver, asked: Asked): Seats | undefined {
+  const { demand, keeps, first } = leaver
+  const { hosts, forced } = asked
+  // The pair runs on the seat that it keeps until it has the other one.
+  if (keeps !== first && !takesFirst(layout, demand, keeps, forced)) return undefined
+  let best: Seats | undefined
+  let { below } = asked
+  if (layout.open[keeps] === 1) {
+    layout.place(demand, keeps, -1)
+    const look = { hosts: hosts.of(demand, true), except: -1, below, forced }
+    const { host, score } = bestSecond(layout, demand, look)
+    if (host >= 0) [best, below] = [{ first: keeps, second: host }, score]
+  }
+  layout.place(demand, -1, keeps)
+  const look = { hosts: hosts.of(demand, false), except: -1, below, forced }
+  const { host } = bestFirst(layout, demand, look)
+  return host < 0 ? best : { first: host, second: keeps }
+}
