@@ -3,7 +3,8 @@
  * until the writer writes again, from where it must, and mends what it has done.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { sayVerb } from '../cli/api/resources.ts'
+import { until } from '../bench/takeover-checks.ts'
+import { readResource, sayVerb } from '../cli/api/resources.ts'
 import type { Lab } from '../lab/lab.ts'
 import type { Chance } from './chance.ts'
 import type { DiskWatch } from './disk-watch.ts'
@@ -71,8 +72,13 @@ export const diskFaults: Readonly<Record<string, DiskFault>> = {
     const { lab, writer, others, chance } = scene
     const { boot } = writer.watch.last!.record!
     const one = { kind: 'instance' as const, name: writer.name }
-    await sayVerb(lab.api, one, 'migrate', { body: { to: chance.pick(others), live: true } })
-    await writer.watch.next('it writes while it moves', record => record.boot === boot)
+    const to = chance.pick(others)
+    await sayVerb(lab.api, one, 'migrate', { body: { to, live: true } })
+    await until(`${writer.name} has moved to ${to}`, async () => {
+      const { status } = await readResource(lab.api, one)
+      return status['move'] === undefined && status['host'] === to
+    })
+    await writer.watch.next('it writes on', record => record.boot === boot)
   }
 }
 

@@ -69,13 +69,19 @@ export const pool: Noun = {
         fieldOption({ field: 'pool.driver', name: 'driver' }),
         fieldOption({ field: 'pool.path', name: 'path' }),
         fieldOption({ field: 'pool.shared', name: 'shared', adds: 'As on NFS.' }),
+        fieldOption({ field: 'pool.locks', name: 'locks' }),
+        fieldOption({ field: 'pool.lockFolder', name: 'lock-folder' }),
         labelOption,
         dryRunOption,
         ...waitOptions
       ],
       examples: [
         { line: 'remuda pool create fast --path /srv/nvme', doc: 'a folder on every host' },
-        { line: 'remuda pool create nfs --path /mnt/nfs --shared', doc: 'the same one everywhere' }
+        { line: 'remuda pool create nfs --path /mnt/nfs --shared', doc: 'the same one everywhere' },
+        {
+          line: 'remuda pool create san --path /mnt/san --shared --locks virtlockd',
+          doc: 'with a lock on each volume in use'
+        }
       ],
       run: () => import('../run/pool.ts').then(module => module.createPool)
     },
