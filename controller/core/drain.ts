@@ -30,6 +30,11 @@ import type { Moment, View } from './view.ts'
 
 /** That a host cannot be emptied is told again after so long, if the reasons are others. */
 const toldAgainMs: Ms = 60_000
+/**
+ * A host that is filled again may have just booted, and not have said yet what it can run and which
+ * pools it sees: those for which it cannot be used are waited with for so long. Unit: ms.
+ */
+const unfitMsMax: Ms = 120_000
 /** Instances that do not come back within so long stay where they are. */
 const returningMsMax: Ms = 1_800_000
 
@@ -218,7 +223,7 @@ function* homecoming(view: View, host: Host, context: Context): Iterable<Commit 
     if (free <= 0) return
   }
   const isOn = ({ state }: Departure) =>
-    state === 'leaving' || state === 'goes' || state === 'waits'
+    ['leaving', 'goes', 'waits'].includes(state) || (state === 'held' && age <= unfitMsMax)
   if (!isOver && found.some(isOn)) return
   yield returned(view, { host, stays: found }, context)
 }

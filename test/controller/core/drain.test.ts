@@ -195,9 +195,36 @@ test('what finds no room where it was stays elsewhere, and that is told', t => {
   yard.cloud.done({ verb: 'change', kind: 'host', id, labels: {}, spec: wish })
   yard.resume('h1', true)
   yard.turns(10)
+  t.not(yard.cloud.host('h1').decided.returning, undefined, 'there may be room soon')
+  yard.pass(120_000)
+  yard.turns(10)
   t.deepEqual(yard.on('h2'), ['web'])
   t.is(yard.cloud.host('h1').decided.returning, undefined)
   t.regex(yard.because('h1', 'returned'), /^0 of 1 .* 1 stay elsewhere: web \(.*needs 400 MiB/)
+})
+
+test('a host that cannot be used in its first moments has its instances back soon after', t => {
+  const yard = new Yard({ h1: room, h2: room })
+  yard.fill('h1', { web: { memoryMib: 400 } })
+  yard.drain('h1')
+  yard.turns(10)
+  const { id, spec } = yard.cloud.host('h1')
+  const change = (reservedMib: number) =>
+    yard.cloud.done({
+      verb: 'change',
+      kind: 'host',
+      id,
+      labels: {},
+      spec: { ...spec, reservedMib }
+    })
+  change(room)
+  yard.resume('h1', true)
+  yard.turns(10)
+  t.deepEqual(yard.on('h1'), [])
+  change(spec.reservedMib)
+  yard.turns(10)
+  t.deepEqual(yard.on('h1'), ['web'])
+  t.regex(yard.because('h1', 'returned'), /^1 of 1 instances that had left are back$/)
 })
 
 test('a drain that is given up leaves those alone that have not left', t => {

@@ -93,6 +93,8 @@ export const dutyCommands: readonly Command[] = [
       'It ends at the first host that cannot be emptied, or does not come back, and says which. ' +
         'The order of hosts lives in this command alone: when it is interrupted, the host that ' +
         'it was at stays as it is, and the command says how to go on.',
+      'With --reboot the next host waits until all candidates stand again that stood before, and ' +
+        'all servers of the ensemble serve that did, as far as they are reached from here.',
       'Hosts that are in maintenance already are left alone.'
     ],
     positionals: [

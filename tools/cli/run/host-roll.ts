@@ -6,7 +6,8 @@
 import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { ResourceDocument } from '#shared/model/index.ts'
 import { formatMs } from '#shared/units.ts'
-import { listResources, readResource, sayVerb } from '../api/resources.ts'
+import type { Api } from '../api/client.ts'
+import { listResources, pathOf, readJson, readResource, sayVerb } from '../api/resources.ts'
 import type { Invocation } from '../invocation.ts'
 import type { Reference } from '../kinds.ts'
 import { makeProgress } from '../output/progress.ts'
@@ -124,7 +125,18 @@ async function rollOne(invocation: Invocation, name: string): Promise<string> {
   await untilInUse(invocation, reference)
   if (back) await untilReturned(invocation, reference)
   if (given.flag('reboot')) await again(invocation, name, whole)
-  return back ? 'is in use again, with all that could come back' : 'is in use again'
+  return back ? `is in use again: ${await backWords(api, reference)}` : 'is in use again'
+}
+
+/** What has come back, and why the rest has not, as the controller has recorded it. */
+async function backWords(api: Api, { name }: Reference): Promise<string> {
+  const doing = `read the history of host ${name}`
+  const answer = await api.ask({ method: 'GET', path: `${pathOf('host', name)}/history`, doing })
+  const { items } = readJson(answer, doing) as {
+    readonly items: readonly { readonly verb: string; readonly because: string }[]
+  }
+  const last = items.findLast(({ verb }) => verb === 'resumed' || verb === 'returned')
+  return last?.verb === 'returned' ? last.because : 'nothing had left it'
 }
 
 /** Waits for what else ran on it: a candidate, a server of the ensemble. */
