@@ -92,6 +92,7 @@ async function cutAgainAndAgain(
 }
 
 function report(rounds: readonly Round[], print: Print): void {
+  if (rounds.length === 0) return
   for (const [what, some] of [
     ['all', rounds],
     ["the controller's host", rounds.filter(({ wasLeader }) => wasLeader)],
