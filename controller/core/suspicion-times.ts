@@ -23,6 +23,9 @@ export type Patience = {
   readonly brakeMs: Ms
 }
 
+/** A gap between two of our turns that is longer is a time in which nobody was listened to. */
+export const inattentiveMs: Ms = 1_500
+
 /** What clouds go by; `suspectMs` is five heartbeats. */
 export const patience: Patience = {
   suspectMs: 2_500,

@@ -14,7 +14,8 @@ import { formatMs, type Ms } from '#shared/units.ts'
 import { heartbeatMs } from '#shared/wire/beat.ts'
 import { clockRateError, reportMsMax } from '#shared/zookeeper/lease.ts'
 import { livenessLimits } from './liveness.ts'
-import { patience } from './suspicion-times.ts'
+import { inattentiveMs, type Patience, patience } from './suspicion-times.ts'
+import type { View } from './view.ts'
 
 /** The shortest limit of a self-fence that can be set; as in the schema of hosts. Unit: ms. */
 export const limitMsMin: Ms = 15_000
@@ -41,16 +42,23 @@ export const withoutControllerMs = (sessionMs: Ms): Ms =>
 /** One link of the chain, for people. */
 export type Link = { readonly name: string; readonly ms: Ms; readonly because: string }
 
-/** The chain as it is with these settings. */
-export function timingChain({ sessionMs }: { readonly sessionMs: Ms }): readonly Link[] {
-  return [
+/** The chain as it is with these settings; without a session it ends with the silence. */
+export function timingChain({ sessionMs }: Pick<TimingSettings, 'sessionMs'>): readonly Link[] {
+  const { suspectMs, hungMs, unwitnessedMs } = patience
+  const alone: readonly Link[] = [
     { name: 'heartbeat', ms: heartbeatMs, because: 'each side says so often that it is alive' },
     { name: 'late', ms: livenessLimits.lateMs, because: '4 heartbeats are missing' },
-    { name: 'suspect', ms: patience.suspectMs, because: '5 are missing, and peers agree' },
+    { name: 'suspect', ms: suspectMs, because: '5 are missing, and peers agree' },
+    { name: 'hung', ms: hungMs, because: 'its machine takes calls, or a whole rack is silent' },
+    { name: 'unwitnessed', ms: unwitnessedMs, because: 'no peer could look for it' }
+  ]
+  if (sessionMs === undefined) return alone
+  return [
+    ...alone,
     { name: 'session', ms: sessionMs, because: 'silence after which another candidate may lead' },
     {
       name: 'lease',
-      ms: Math.floor(sessionMs * (1 - 2 * clockRateError)) - reportMsMax,
+      ms: leaseOf(sessionMs),
       because: 'a controller acts no longer than this after it was last confirmed'
     },
     {
@@ -66,18 +74,163 @@ export function timingChain({ sessionMs }: { readonly sessionMs: Ms }): readonly
   ]
 }
 
-/** Why settings do not hold, each with its numbers; empty: they do. */
-export function timingProblems({ sessionMs }: { readonly sessionMs: Ms }): readonly string[] {
-  const leaseMs = Math.floor(sessionMs * (1 - 2 * clockRateError)) - reportMsMax
-  const problems: string[] = []
-  // Half of it may pass until the next confirmation is due, and that must be answered, too.
-  if (leaseMs < minimumLeaseMs) {
-    problems.push(
-      `sessionMs: a session of ${formatMs(sessionMs)} leaves a lease of ${formatMs(leaseMs)}; ` +
-        `it must be ${formatMs(minimumLeaseMs)} at least`
+/** One inequality of the chain: `left` must not exceed `right`. */
+export type Rule = {
+  readonly name: string
+  readonly left: { readonly says: string; readonly ms: Ms }
+  readonly right: { readonly says: string; readonly ms: Ms }
+  readonly holds: boolean
+  /** What would happen otherwise. */
+  readonly because: string
+}
+
+/** What the rules are worked out of. */
+export type TimingSettings = {
+  /** Undefined: nobody else could lead, and there is no session. */
+  readonly sessionMs: Ms | undefined
+  readonly limits?: readonly HostLimit[]
+}
+
+/** The limit of a host that fences itself, and how long its armed watchdog takes. */
+export type HostLimit = {
+  readonly host: string
+  readonly limitMs: Ms
+  readonly watchdogMs?: Ms
+}
+
+/** The limits that are set on hosts. */
+export function limitsOf(view: View): readonly HostLimit[] {
+  return [...view.all('host').values()].flatMap(({ name: host, spec, decided }) => {
+    const limitMs = decided.selfFence?.limitMs ?? spec.selfFence?.limitMs
+    const watchdogMs = decided.selfFence?.armed?.timeoutMs
+    if (limitMs === undefined) return []
+    return [{ host, limitMs, ...(watchdogMs !== undefined && { watchdogMs }) }]
+  })
+}
+
+/** All inequalities with their numbers; those of a session are left out where there is none. */
+export function timingRules({ sessionMs, limits = [] }: TimingSettings): readonly Rule[] {
+  return [
+    ...rulesOfSilence(patience),
+    ...(sessionMs === undefined ? [] : rulesOfSession(sessionMs)),
+    ...limits.flatMap(limit => rulesOfLimit(limit, sessionMs))
+  ]
+}
+
+const rule = (
+  name: string,
+  [leftSays, leftMs]: readonly [string, Ms],
+  [rightSays, rightMs]: readonly [string, Ms],
+  because: string
+): Rule => ({
+  name,
+  left: { says: leftSays, ms: leftMs },
+  right: { says: rightSays, ms: rightMs },
+  holds: leftMs <= rightMs,
+  because
+})
+
+/** Of the times that a silence is judged by. */
+function rulesOfSilence(times: Patience): readonly Rule[] {
+  const { suspectMs, hungMs, unwitnessedMs, newcomerMs, brakeMs } = times
+  const { lateMs } = livenessLimits
+  return [
+    rule('late', ['4 heartbeats', 4 * heartbeatMs], ['late', lateMs], 'a lost one says nothing'),
+    rule(
+      'listening',
+      ['a gap in our own listening', inattentiveMs],
+      ['late', lateMs],
+      'we would take others for late who have only waited for us'
+    ),
+    rule(
+      'brake',
+      ['missing for the brake + 2 heartbeats', brakeMs + 2 * heartbeatMs],
+      ['suspect', suspectMs],
+      'the first of many would be fenced before the others count'
+    ),
+    rule('hung', ['suspect', suspectMs], ['hung', hungMs], 'a sign of life would count for death'),
+    rule(
+      'unwitnessed',
+      ['hung', hungMs],
+      ['unwitnessed', unwitnessedMs],
+      'where nobody could look, more patience is due than where somebody did'
+    ),
+    rule(
+      'newcomer',
+      ['suspect', suspectMs],
+      ['newcomer', newcomerMs],
+      'a new controller has to dial hosts first'
     )
-  }
-  return problems
+  ]
+}
+
+/** Of the session of a candidate, and of the lease that it gives. */
+function rulesOfSession(sessionMs: Ms): readonly Rule[] {
+  const leaseMs = leaseOf(sessionMs)
+  return [
+    rule(
+      'lease',
+      ['the shortest lease', minimumLeaseMs],
+      ['lease', leaseMs],
+      'every hiccup of the ensemble would depose a controller'
+    ),
+    rule(
+      'two controllers',
+      ['lease, by the slowest clock', surely(leaseMs)],
+      ['session', sessionMs],
+      'two controllers could act at once'
+    )
+  ]
+}
+
+/** Of a host that fences itself. */
+function rulesOfLimit(
+  { host, limitMs, watchdogMs }: HostLimit,
+  sessionMs: Ms | undefined
+): readonly Rule[] {
+  const away = sessionMs === undefined ? undefined : withoutControllerMs(sessionMs)
+  const ended = watchdogMs === undefined ? undefined : surely(limitMs + 2 * watchdogMs)
+  const kept =
+    away === undefined
+      ? []
+      : [
+          rule(
+            `limit of ${host}`,
+            ['without a controller', away],
+            ['limit', limitMs],
+            'each change of the controller would end what runs there'
+          )
+        ]
+  if (watchdogMs === undefined || ended === undefined) return kept
+  return [
+    ...kept,
+    rule(
+      `end of ${host}`,
+      ['limit and twice its watchdog, by the slowest clock', ended],
+      ['what we wait', expiryMs({ limitMs, watchdogMs })],
+      'what ran there could run twice'
+    )
+  ]
+}
+
+const leaseOf = (sessionMs: Ms): Ms =>
+  Math.floor(sessionMs * (1 - 2 * clockRateError)) - reportMsMax
+
+/** Why settings do not hold, each with its numbers; empty: they do. */
+export function timingProblems(settings: TimingSettings): readonly string[] {
+  const { sessionMs = 0 } = settings
+  return timingRules(settings)
+    .filter(({ holds }) => !holds)
+    .map(({ name, left, right, because }) => {
+      if (name === 'lease') {
+        return (
+          `sessionMs: a session of ${formatMs(sessionMs)} leaves a lease of ` +
+          `${formatMs(right.ms)}; it must be ${formatMs(left.ms)} at least`
+        )
+      }
+      const [one, other] = [left, right].map(({ says, ms }) => `${says} (${formatMs(ms)})`)
+      return `timing, ${name}: ${one} exceeds ${other}: ${because}`
+    })
 }
 
 /** With a shorter lease every hiccup of the ensemble would depose a controller. Unit: ms. */

@@ -35,7 +35,7 @@ import type { Position } from './ports.ts'
 import { Records } from './records.ts'
 import { StartWaits } from './start-waits.ts'
 import { subjectOf } from './subject.ts'
-import { type Patience, patience } from './suspicion-times.ts'
+import { inattentiveMs, type Patience, patience } from './suspicion-times.ts'
 import { Witnesses } from './witnesses.ts'
 
 /** What is known of a host by listening to it. Times are monotonic. */
@@ -79,9 +79,6 @@ export type Fact =
       readonly epoch?: number
       readonly alone?: boolean
     }
-
-/** A gap between two turns that is longer is a time in which nobody was listened to. Unit: ms. */
-const inattentiveMs: Ms = 1_500
 
 /** One moment on both clocks. */
 export type Moment = { readonly monotonic: Ms; readonly wall: Ms }

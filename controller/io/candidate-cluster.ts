@@ -9,7 +9,8 @@ import {
   type Cluster,
   type ClusterStatus,
   type ImageCopies,
-  imagesHere
+  imagesHere,
+  timingOf
 } from './api/cluster-status.ts'
 import type { Service } from './api/service.ts'
 import { type ControllerConfig, serversOf } from './config.ts'
@@ -187,7 +188,8 @@ export class CandidateCluster implements Cluster {
             one.card.name === own.name ? this.#election !== undefined : this.#stands(one.card.name)
         })
       ),
-      images: await this.#images(options.own === true)
+      images: await this.#images(options.own === true),
+      timing: timingOf(config, this.#options.service())
     }
   }
 

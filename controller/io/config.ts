@@ -121,8 +121,9 @@ const machineName = (): string =>
 
 /** Refuses fields that are right one by one and make no sense together. */
 async function checkTogether(config: ControllerConfig): Promise<void> {
-  const { journal, ensemble, ensembleSecretFile, postgres, postgresPasswordFile } = config
-  const reasons: string[] = [...timingProblems(config)]
+  const { sessionMs, journal, ensemble, ensembleSecretFile, postgres, postgresPasswordFile } =
+    config
+  const reasons: string[] = [...timingProblems({ sessionMs })]
   if (journal === 'zookeeper' && ensemble === undefined) {
     reasons.push('journal is zookeeper, and ensemble does not say where that is')
   }

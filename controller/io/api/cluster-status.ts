@@ -2,7 +2,9 @@
 
 import { Fault } from '#shared/fault.ts'
 import type { Epoch } from '#shared/ids.ts'
+import { clockRateError } from '#shared/zookeeper/lease.ts'
 import type { CandidateCard, ElectionStatus, Position } from '../../core/ports.ts'
+import { type Link, limitsOf, type Rule, timingChain, timingRules } from '../../core/timing.ts'
 import { type ControllerConfig, serversOf } from '../config.ts'
 import type { Service } from './service.ts'
 
@@ -36,6 +38,15 @@ export type ClusterStatus = {
   readonly leader: { readonly name: string; readonly apiUrl: string } | undefined
   readonly candidates: readonly CandidateSeen[]
   readonly images: ImageCopies
+  readonly timing: Timing
+}
+
+/** The times on which "never twice" and "soon again" rest; see core/timing.ts. */
+export type Timing = {
+  /** In parts of one. */
+  readonly clockRateError: number
+  readonly links: readonly Link[]
+  readonly rules: readonly Rule[]
 }
 
 /** Where the content of images is, by their names. */
@@ -85,7 +96,8 @@ export function soloCluster(
         position,
         leader: leader(),
         candidates: [{ ...card, ...seen }],
-        images: await imagesHere(service)
+        images: await imagesHere(service),
+        timing: timingOf(config, service)
       }
     },
     stepDown: async () => {
@@ -94,6 +106,13 @@ export function soloCluster(
       })
     }
   }
+}
+
+/** The chain of times as it is configured; a controller that is alone has no session. */
+export function timingOf({ journal, sessionMs }: ControllerConfig, { ledger }: Service): Timing {
+  const session = { sessionMs: journal === 'level' ? undefined : sessionMs }
+  const rules = timingRules({ ...session, limits: limitsOf(ledger.view) })
+  return { clockRateError, links: timingChain(session), rules }
 }
 
 /** Which content of images is kept here; alone, a cloud has one copy and wants no other. */

@@ -5,6 +5,8 @@ import type { ClusterStatus } from './cluster-status.ts'
 import type { Route } from './route.ts'
 import type { Service } from './service.ts'
 
+const Milliseconds = { ms: Type.Integer({ description: 'Unit: ms.' }) }
+const Side = Strict({ says: Type.String(), ...Milliseconds })
 const Who = Strict({ name: Type.String(), apiUrl: Type.String() })
 const Candidate = Strict({
   name: Type.String(),
@@ -48,7 +50,25 @@ const ClusterReply = Strict({
     wanted: Type.Integer({ description: 'Images with content.' }),
     missing: Type.Array(Type.String(), { description: 'Those whose content is not here.' }),
     few: Type.Array(Type.String(), { description: 'Those that fewer than two candidates have.' })
-  })
+  }),
+  timing: Strict(
+    {
+      clockRateError: Type.Number({
+        description: 'Clocks may run faster or slower than true time by so much, in parts of one.'
+      }),
+      links: Type.Array(Strict({ name: Type.String(), ...Milliseconds, because: Type.String() })),
+      rules: Type.Array(
+        Strict({
+          name: Type.String(),
+          left: Side,
+          right: Side,
+          holds: Type.Boolean({ description: 'Whether the left side does not exceed the right.' }),
+          because: Type.String({ description: 'What would happen otherwise.' })
+        })
+      )
+    },
+    { description: 'The times on which detection, leases and take-overs rest.' }
+  )
 })
 
 /** Answered by each candidate from what it knows itself, also when nobody leads. */

@@ -39,8 +39,16 @@ export const standingCommands: readonly Command[] = [
   {
     noun: 'cluster',
     verb: 'show',
-    doc: 'Shows all that one candidate knows of the cluster, as YAML.',
-    examples: [{ line: 'remuda cluster show -o json', doc: 'for a monitor' }],
+    doc: 'Shows all that one candidate knows of the cluster, with the times on which it rests.',
+    details: [
+      'Each rule compares two times of the chain from heartbeat to fence, says by how much it ' +
+        'holds, and what would happen otherwise. A controller whose settings break one does not ' +
+        'start.'
+    ],
+    examples: [
+      { line: 'remuda cluster show', doc: 'who leads, and whether the times go together' },
+      { line: 'remuda cluster show -o json', doc: 'for a monitor' }
+    ],
     run: () => import('../run/cluster.ts').then(module => module.showCluster)
   }
 ]

@@ -4,8 +4,8 @@ import { readJson } from '../api/resources.ts'
 import type { Invocation } from '../invocation.ts'
 import { renderRaw } from '../output/results.ts'
 import { type Cell, renderTable } from '../output/table.ts'
-import { writeYaml } from '../output/yaml.ts'
 import { type Paint, printable } from '../terminal.ts'
+import { type TimingSaid, timingText } from './cluster-timing.ts'
 import { showLive } from './live.ts'
 
 type Who = { readonly name: string; readonly apiUrl: string }
@@ -40,6 +40,7 @@ type ClusterSaid = {
     readonly missing: readonly string[]
     readonly few: readonly string[]
   }
+  readonly timing?: TimingSaid
 }
 
 const path = '/v1/cluster'
@@ -73,7 +74,8 @@ export async function showLeader(invocation: Invocation): Promise<number> {
 /** Shows all of it. */
 export async function showCluster(invocation: Invocation): Promise<void> {
   const said = await read(invocation, invocation.signal)
-  invocation.write((await renderRaw(invocation, said)) ?? writeYaml(said))
+  const text = (): string => `${describe(said, invocation)}\n${timingText(said.timing, invocation)}`
+  invocation.write((await renderRaw(invocation, said)) ?? text())
 }
 
 type SteppedDown = { readonly steppedDown: string; readonly next?: Who }
