@@ -46,7 +46,11 @@ export function isHeld(view: View, instance: Instance, now: Moment): boolean {
 
 /** What ran when it was moved goes on where it is now, whoever is ready. */
 const wentOn = (view: View, instance: Instance): boolean =>
-  view.history(subjectOf(instance)).at(-1)?.verb === 'moved'
+  view
+    .history(subjectOf(instance))
+    // What hosts saw of its way may come into the history after that it has moved.
+    .findLast(({ by, verb }) => !by.startsWith('agent/') || verb === 'instance-started')?.verb ===
+  'moved'
 
 function oneBefore(
   view: View,

@@ -148,6 +148,27 @@ test('a host is told anew when another one may start, and again when it has miss
   t.deepEqual(tell([], 1_000), ['h1'])
 })
 
+test('what ran when it was moved waits for nobody, until it loses its host', t => {
+  const cloud = pair()
+  report(cloud, { db: ['failed'] })
+  const note = (verb: string, by: string): void => {
+    const because = {
+      at: '2026-01-01T00:00:00Z',
+      by,
+      verb,
+      because: '',
+      subjects: ['instance/web']
+    }
+    cloud.commit({ changes: [], decisions: [because] })
+  }
+  t.true(held(cloud))
+  note('moved', 'controller')
+  note('instance-stopped', 'agent/h1')
+  t.false(held(cloud))
+  note('evacuated', 'controller')
+  t.true(held(cloud))
+})
+
 test('a name is refused that is not there, and one that is named is not deleted', t => {
   const cloud = pair()
   const nobody = cloud.judged(instanceIntent('x', { after: ['nobody'] }))
