@@ -89,23 +89,29 @@ const untried = { works: false, because: 'nobody tried to run a guest under KVM'
 const unended = { works: false, because: 'the trial of KVM failed or has not ended' }
 const localOpinion = (root: string) => (root === '/' ? secondOpinion : undefined)
 
+/** What stays as it is while the machine runs: what it was once counts where it cannot be read now. */
+const steady: ReadonlySet<string> = new Set(['cpu', 'memory-total', 'identity'])
+
 /** Reads one source within the deadline; undefined when it failed, which is logged once. */
 type Look = <Value>(source: string, read: () => Promise<Value>) => Promise<Value | undefined>
 
 function makeLook(log: Log, deadlineMs: number): Look {
   const pending = new Map<string, Promise<unknown>>()
   const told = new Set<string>()
+  const known = new Map<string, unknown>()
   return async <Value>(source: string, read: () => Promise<Value>) => {
     try {
       const reading = (pending.get(source) as Promise<Value> | undefined) ?? read()
       pending.set(source, reading)
       const done = () => void (pending.get(source) === reading && pending.delete(source))
       reading.then(done, done)
-      return await within(deadlineMs, source, reading)
+      const value = await within(deadlineMs, source, reading)
+      if (steady.has(source)) known.set(source, value)
+      return value
     } catch (error) {
       if (!told.has(source)) log.warn('facts left out', { source, because: sentence(error) })
       told.add(source)
-      return undefined
+      return known.get(source) as Value | undefined
     }
   }
 }

@@ -1,8 +1,11 @@
+import fs from 'node:fs/promises'
+import path from 'node:path'
 import test from 'ava'
 import Value from 'typebox/value'
 import { Fault } from '#shared/fault.ts'
 import { type Log, silentLog } from '#shared/log.ts'
 import { HostFacts } from '#shared/model/host-facts.ts'
+import { run } from '#shared/process.ts'
 import { type HardwareOptions, openHardware, readBootId } from '../../../agent/io/hardware.ts'
 import { server } from './made-server.ts'
 import { makeTree } from './made-tree.ts'
@@ -166,6 +169,22 @@ test('a source that hangs is left out at the deadline, and nobody goes after it'
   t.deepEqual(facts.kvm, { works: false, because: 'the trial of KVM failed or has not ended' })
   t.is(sent, 1)
   t.regex(JSON.stringify(lines), /cannot read kvm: no answer within 200 ms/)
+})
+
+test('a machine that is too busy to be asked has the processors that it had', async t => {
+  await using tree = await makeTree(server)
+  const hardware = open({ ...tree, deadlineMs: 500 })
+  let facts = await hardware.facts()
+  while (facts.cpu.threads === 0) facts = await hardware.facts()
+  const file = path.join(tree.root, 'proc/cpuinfo')
+  await fs.rm(file)
+  // Nobody writes to it, so whoever reads it waits.
+  await run('mkfifo', [file], { deadlineMs: 30_000 })
+  try {
+    t.is((await hardware.facts()).cpu.threads, facts.cpu.threads)
+  } finally {
+    await fs.writeFile(file, '')
+  }
 })
 
 test('what libvirt and the trial of KVM say is passed on', async t => {
