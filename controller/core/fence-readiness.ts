@@ -10,7 +10,8 @@ import { canExpire } from './self-fence.ts'
 import type { View } from './view.ts'
 
 /**
- * `ready`: all its devices answer; `self-fence`: it has none, but its own watchdog ends it;
+ * `ready`: all its devices answer; `self-fence`: it has none, but its own watchdog ends it; `alone`:
+ * it has none and needs none, since there is no other host on which anything could start;
  * `degraded`: a device is silent, and a level without it, or the watchdog, is left; `not-asked`: no
  * bootd has said anything of them yet; all others: nothing could prove it off now.
  */
@@ -18,6 +19,7 @@ export type FenceReadiness = {
   readonly state:
     | 'ready'
     | 'self-fence'
+    | 'alone'
     | 'degraded'
     | 'not-asked'
     | 'no-device'
@@ -35,6 +37,9 @@ export function fenceReadiness(view: View, host: Host): FenceReadiness {
   const levels = host.spec.fence ?? []
   if (levels.length === 0 && canExpire(view, host)) {
     return { state: 'self-fence', because: `it has no fence device, but ${ownEnd(host)}` }
+  }
+  if (levels.length === 0 && view.all('host').size === 1) {
+    return { state: 'alone', because: 'it is the only host: what runs here starts nowhere else' }
   }
   if (levels.length === 0) {
     const because = 'it has no fence device: if it dies, an operator must say that it is off'

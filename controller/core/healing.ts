@@ -119,7 +119,7 @@ function suspectOf(
 function exposedOf(view: View, host: Host): HealingStatus['exposed'][number] | undefined {
   if (host.decided.recovery) return undefined
   const readiness = fenceReadiness(view, host)
-  if (readiness.state === 'ready' || readiness.state === 'self-fence') return undefined
+  if (['ready', 'self-fence', 'alone'].includes(readiness.state)) return undefined
   // A candidate that follows is told by no bootd.
   if (readiness.state === 'not-asked' && !view.watches) return undefined
   return { host: host.name, ...readiness }

@@ -216,7 +216,9 @@ function canBeFenced(view: View, host: Host): readonly Condition[] {
   const { state, because: message } = fenceReadiness(view, host)
   if (state === 'ready') return [condition('fence', true, { reason: 'devices-answer', message })]
   if (state === 'self-fence') return [condition('fence', true, { reason: state, message })]
-  if (state === 'not-asked') return [condition('fence', 'unknown', { reason: state, message })]
+  if (state === 'not-asked' || state === 'alone') {
+    return [condition('fence', 'unknown', { reason: state, message })]
+  }
   const reason = state === 'degraded' ? 'device-silent' : state
   return [condition('fence', false, { reason, message })]
 }

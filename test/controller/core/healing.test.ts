@@ -6,6 +6,7 @@ import { healingStatus } from '../../../controller/core/healing.ts'
 import { sentencesOfLoss } from '../../../controller/core/loss.ts'
 import { isRefusal, type Refusal } from '../../../controller/core/refusal.ts'
 import { Rack } from '../../world/rack.ts'
+import { sampleCloud } from '../../world/sample-cloud.ts'
 
 const recorded = (rack: Rack, judged: Commit | Refusal): Commit => {
   if (isRefusal(judged)) throw new Error(judged.refused.message)
@@ -128,6 +129,12 @@ for (const [what, devices, state, says] of readings) {
     t.is(exposed.includes('h1'), state !== 'ready')
   })
 }
+
+test('the only host needs no fence device, and is not told of as exposed', t => {
+  const { view, context, host } = sampleCloud()
+  t.is(fenceReadiness(view, host('h1')).state, 'alone')
+  t.deepEqual(healingStatus(view, context.now).exposed, [])
+})
 
 test('without devices, or without their secret, a host is exposed', t => {
   const bare = new Rack({}, { fence: [] })

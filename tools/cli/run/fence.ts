@@ -145,7 +145,7 @@ export function describeFence(invocation: Invocation, said: FenceSaid): string {
   return `${head}${table}\nif it died\n${plan}`
 }
 
-const isWell = (state: string): boolean => state === 'ready' || state === 'self-fence'
+const isWell = (state: string): boolean => ['ready', 'self-fence', 'alone'].includes(state)
 
 function answerOf(reachable: boolean | undefined): Cell {
   if (reachable === undefined) return { text: 'not asked yet', colour: 'yellow' }

@@ -120,9 +120,10 @@ function describe(invocation: Invocation, said: HealingSaid): string {
   const count = `${brake.missing.length} of ${brake.hosts}`
   const names = brake.missing.length > 0 ? `: ${brake.missing.join(', ')}` : ''
   const atOnce = `${brake.most} at once ${brake.most === 1 ? 'is' : 'are'} fenced, more are not`
+  const missing = `${braked ? paint('red', `${count}${names}`) : `${count}${names}`}; ${atOnce}`
   const rows: readonly (readonly [string, string])[] = [
     ['fencing', armedWords(said, invocation)],
-    ['missing', `${braked ? paint('red', `${count}${names}`) : `${count}${names}`}; ${atOnce}`],
+    ['missing', brake.hosts < 2 ? aloneWords(brake.hosts) : missing],
     ['reserve', reserveOf(said)],
     ['starts', startsOf(said)]
   ]
@@ -131,6 +132,13 @@ function describe(invocation: Invocation, said: HealingSaid): string {
   const follows = watches ? [] : ['\nthis candidate hears no host: ask the controller\n']
   return [...head, ...broken, ...follows, ...tablesOf(invocation, said)].join('')
 }
+
+/** With fewer than two hosts nothing can start elsewhere, so nobody is fenced. */
+export const aloneWords = (hosts: number): string =>
+  hosts === 0
+    ? 'no host has joined yet: remuda host token create'
+    : 'there is one host: if it dies, nothing can start elsewhere; for another one: ' +
+      'remuda host token create'
 
 function armedWords({ disarmed }: HealingSaid, { paint }: Invocation): string {
   if (!disarmed) return paint('green', 'armed')

@@ -76,7 +76,7 @@ function describe(status: CloudStatus, paint: Paint): string {
     ['instances', countsOf(status.instances, paint) || 'none: remuda instance create --help'],
     ['memory', memory],
     ['vcpus', vcpus],
-    ...(status.healing ? [['healing', healingOf(status.healing, paint)] as const] : []),
+    ...(status.healing ? [['healing', healingOf(status, status.healing, paint)] as const] : []),
     [
       'warnings',
       status.notifications === 0
@@ -93,6 +93,7 @@ function describe(status: CloudStatus, paint: Paint): string {
 }
 
 function healingOf(
+  { hosts }: CloudStatus,
   { armed, fencing, suspects, exposed }: NonNullable<CloudStatus['healing']>,
   paint: Paint
 ): string {
@@ -102,6 +103,8 @@ function healingOf(
     ...(suspects > 0 ? [paint('red', `${suspects} not heard`)] : []),
     ...(exposed > 0 ? [paint('yellow', `${exposed} could not be fenced`)] : [])
   ]
+  const count = Object.values(hosts).reduce((sum, each) => sum + each, 0)
+  if (parts.length === 0 && count === 1) return 'one host: if it dies, nothing can start elsewhere'
   return parts.length === 0 ? 'armed' : `${parts.join(', ')}: remuda ha status`
 }
 
