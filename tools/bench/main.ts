@@ -61,6 +61,10 @@ const benches: Readonly<Record<string, Entry>> = {
     says: 'how soon the dead are known against living ones taken for dead; --host-hours, --seed',
     load: async () => (await import('./suspicion.ts')).suspicionBench
   },
+  placement: {
+    says: 'balancing and evacuation by the placement engine, against hbal of Ganeti; --long',
+    load: async () => (await import('./placement/placement.ts')).placementBench
+  },
   takeover: {
     says: 'from a power cut of the controller until another one commits; --times COUNT',
     load: async () => (await import('./takeover.ts')).takeoverBench

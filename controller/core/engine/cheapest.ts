@@ -1,7 +1,7 @@
 /**
- * A short list of the hosts that a demand would cost least: each dimension's part of the score rises
- * about in proportion to its sum of squares, so hosts are told apart without a square root, and
- * only the few best are looked at closely.
+ * A short list of the hosts where a demand would cost least: each dimension's part of the score
+ * rises about in proportion to its sum of squares, so hosts are told apart without a square root,
+ * and only the few best are looked at closely.
  */
 import { deviation, type Layout } from './layout.ts'
 

@@ -47,7 +47,7 @@ export function descend(layout: Layout, until: Until): readonly Step[] {
   return steps
 }
 
-/** How many moves between looks at everything, in a layout of so many hosts: one for each of these. */
+/** In a large layout this many hosts make one move more between looks at everything. */
 const hostsPerMove = 64
 /** The most moves that are kept in mind between looks at everything. */
 const shortMax = 256

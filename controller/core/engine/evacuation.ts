@@ -1,8 +1,9 @@
 /**
- * Empties hosts: who sits there gets the best seats elsewhere, the largest first, since the small
- * ones fill what is left; then each is offered a better seat once more, now that all the others
- * have theirs. Each move only adds to hosts that stay open, so the moves are allowed in the order
- * in which they are given, and whoever comes first is safe first.
+ * Empties hosts: who sits there gets the best seats elsewhere. First come those who run there, then
+ * those who only have a copy there; of each the largest first, since the small ones fill what is
+ * left. Then each is offered a better seat once more, now that all the others have theirs. Each
+ * move only adds to hosts that stay open, so the moves are allowed in the order in which they are
+ * given, and whoever comes first is safe first.
  */
 import { Cheapest } from './cheapest.ts'
 import type { Layout } from './layout.ts'
@@ -19,9 +20,9 @@ export type Evacuation = {
 }
 
 /** How many hosts are looked at closely for each. */
-const hostsMost = 16
+const hostsMost = 12
 /** How often each is offered a better seat. */
-const roundsMax = 3
+const roundsMax = 2
 
 /** Plans what would be done if these hosts were closed; the layout is afterwards as it was. */
 export function planEvacuation(layout: Layout, hosts: readonly number[]): Evacuation {
@@ -52,7 +53,7 @@ const seatsOf = ({ first, second }: Layout, demand: number): Move => ({
 /** Where one sits who has to leave, and the seat of a pair that it keeps; -1: none. */
 type Leaver = Move & { readonly keeps: number }
 
-/** Who has a seat on these hosts, the largest first. */
+/** Who has a seat on these hosts: those who run there first, of them the largest. */
 function leaversFrom(layout: Layout, hosts: readonly number[]): readonly Leaver[] {
   const demands = new Set<number>()
   for (const host of hosts) {
@@ -61,8 +62,11 @@ function leaversFrom(layout: Layout, hosts: readonly number[]): readonly Leaver[
   }
   return [...demands]
     .filter(demand => !layout.problem.fixed[demand])
-    .map(demand => ({ ...seatsOf(layout, demand), size: sizeOf(layout, demand) }))
-    .sort((a, b) => b.size - a.size || a.demand - b.demand)
+    .map(demand => {
+      const seats = seatsOf(layout, demand)
+      return { ...seats, size: sizeOf(layout, demand), runs: layout.open[seats.first] === 0 }
+    })
+    .sort((a, b) => Number(b.runs) - Number(a.runs) || b.size - a.size || a.demand - b.demand)
     .map(({ demand, first, second }) => {
       const isPair = second >= 0
       const keeps = !isPair ? -1 : layout.open[first] === 1 ? first : second

@@ -44,7 +44,7 @@ export type Level = {
   readonly domain: ArrayLike<number>
   readonly clashWeight: number
   readonly pairWeight: number
-  /** Whether a demand may not move to where one of its group sits, unless it leaves a closed host. */
+  /** Whether no demand moves to where one of its group sits, unless it leaves a closed host. */
   readonly forbids: boolean
 }
 

@@ -4,7 +4,7 @@
  * they cannot change.
  */
 import type { Dimension, Level, Problem } from '../../../controller/core/engine/problem.ts'
-import { type Cluster, type Node, type Tenancy, usesNodeDisk } from './ganeti-text.ts'
+import { type Cluster, type Node, prefixesIn, type Tenancy, usesNodeDisk } from './ganeti-text.ts'
 
 /** What is asked of a cluster beside the file. */
 export type Question = {
@@ -140,7 +140,3 @@ function levelsOf({ nodes, tags }: Cluster): readonly Level[] {
   const own = nodes.map((_, number) => number)
   return [{ name: 'node', domain: own, clashWeight: 2, pairWeight: 0, forbids: true }, ...places]
 }
-
-/** What the cluster's own tags of one kind name. */
-export const prefixesIn = (tags: readonly string[], kind: string): readonly string[] =>
-  tags.filter(tag => tag.startsWith(kind)).map(tag => tag.slice(kind.length))

@@ -148,3 +148,7 @@ export function writeCluster(cluster: Cluster): string {
   const parts = [groups, nodes, instances, ...rest]
   return `${parts.map(part => part.join('\n')).join('\n\n')}\n`
 }
+
+/** What the cluster's own tags of one kind name. */
+export const prefixesIn = (tags: readonly string[], kind: string): readonly string[] =>
+  tags.filter(tag => tag.startsWith(kind)).map(tag => tag.slice(kind.length))

@@ -1,0 +1,206 @@
+/**
+ * The placement engine against Ganeti's hbal on the same files, in one run on one machine, by the
+ * processor time of each. One judge scores both, move by move, and agrees with the scores that hbal
+ * prints; then hbal itself scores what the engine made. `--long` also runs hbal where it takes
+ * minutes to hours; without it, figures that were once measured on a quiet machine stand there,
+ * marked with a star.
+ */
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { median } from '../measure.ts'
+import { type Cluster, readCluster, withSeats, writeCluster } from './ganeti-text.ts'
+import { generateCluster, type Recipe } from './generate.ts'
+import { installHbal, type Run, runHbal } from './hbal.ts'
+import { moved, objectionTo, type Seated, scoreOf } from './judge.ts'
+import type { Ours } from './ours.ts'
+
+/** What hbal once took, on a quiet machine: two processors, AMD EPYC 2.6 GHz. */
+type Known = { readonly cpuMs: number; readonly moves: number; readonly score: number }
+
+type Trial = {
+  readonly name: string
+  readonly recipe: Recipe
+  /** Only `--long` runs hbal; these stand for it otherwise. */
+  readonly balance?: Known | 'never'
+  readonly evacuation?: Known | 'never'
+}
+
+const trials: readonly Trial[] = [
+  { name: 'ext-10', recipe: { nodes: 10, template: 'ext' } },
+  { name: 'drbd-10', recipe: { nodes: 10, template: 'drbd' } },
+  { name: 'mixed-10', recipe: { nodes: 10, template: 'mixed' } },
+  { name: 'ext-40', recipe: { nodes: 40, template: 'ext' } },
+  {
+    name: 'drbd-40',
+    recipe: { nodes: 40, template: 'drbd' },
+    balance: { cpuMs: 706_000, moves: 317, score: 0.79859 }
+  },
+  { name: 'ext-100', recipe: { nodes: 100, template: 'ext' }, balance: 'never' },
+  {
+    name: 'drbd-100',
+    recipe: { nodes: 100, template: 'drbd' },
+    balance: 'never',
+    evacuation: { cpuMs: 91_000, moves: 124, score: 13.7299 }
+  },
+  {
+    name: 'ext-1000',
+    recipe: { nodes: 1000, template: 'ext' },
+    balance: 'never',
+    evacuation: 'never'
+  }
+]
+
+const run = promisify(execFile)
+/** hbal prints eight digits of some scores and fewer of none. */
+const agreement = 1e-6
+
+/** Measures and prints. */
+export async function placementBench(print: (line: string) => void): Promise<void> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'remuda-placement-'))
+  try {
+    print(`${await installHbal()}; Node ${process.version}; seed 1`)
+    for (const trial of trials) {
+      const file = path.join(folder, `${trial.name}.data`)
+      await writeFile(file, generateCluster(trial.recipe))
+      await measure({ trial, file, cluster: readCluster(generateCluster(trial.recipe)), print })
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+type Case = {
+  readonly trial: Trial
+  readonly file: string
+  readonly cluster: Cluster
+  readonly print: (line: string) => void
+}
+
+async function measure({ trial, file, cluster, print }: Case): Promise<void> {
+  const { name } = trial
+  const balance = await ours(file, ['balance'])
+  const theirs = await peer({ file, cluster, options: [], known: trial.balance })
+  print(`${name} balance: ${await compare({ file, cluster, made: balance, theirs })}`)
+  const node = fullestOf(cluster)
+  const lost = offline(cluster, node)
+  const evacuation = await ours(file, ['evacuate', node])
+  const options = ['-O', node, '--evac-mode']
+  const other = await peer({ file, cluster: lost, options, known: trial.evacuation })
+  const emptied = { file, cluster: lost, made: evacuation, theirs: other, anyOrder: true }
+  print(`${name} evacuation: ${await compare(emptied)}`)
+  const plans = await ours(file, ['plans'])
+  const { mean = 0, worst = 0 } = plans.changeMs ?? {}
+  const change = `after a change ${short(mean)} ms, 99 in 100 below ${short(worst)} ms`
+  const scratch = `${short(plans.firstMs)} ms at first, ${short(median(plans.warmMs))} ms warm`
+  print(`${name} plans for every loss: ${plans.stranded} stranded; ${scratch}; ${change}`)
+}
+
+async function ours(file: string, args: readonly string[]): Promise<Ours> {
+  const program = path.join(import.meta.dirname, 'ours.ts')
+  const { stdout } = await run(process.execPath, [program, file, ...args], { maxBuffer: 1 << 26 })
+  return JSON.parse(stdout) as Ours
+}
+
+type Peer = {
+  readonly file: string
+  readonly cluster: Cluster
+  readonly options: readonly string[]
+  readonly known: Known | 'never' | undefined
+}
+
+async function peer({ file, cluster, options, known }: Peer): Promise<Run | Known | undefined> {
+  const isLong = process.argv.includes('--long')
+  if (known === 'never') return undefined
+  return known && !isLong ? known : runHbal(file, cluster, options)
+}
+
+type Comparison = {
+  readonly file: string
+  readonly cluster: Cluster
+  readonly made: Ours
+  readonly theirs: Run | Known | undefined
+  /** Whether only the end counts. */
+  readonly anyOrder?: boolean
+}
+
+/** One line: scores, moves, times, ratios, and what was found wrong. */
+async function compare({ file, cluster, made, theirs, anyOrder }: Comparison): Promise<string> {
+  const scores = judge(cluster, made.moves)
+  const times = `${short(made.firstMs)} ms at first, ${short(median(made.warmMs))} ms warm`
+  const says = [
+    `${scoreOf(cluster).toFixed(6)} -> ${scores.at(-1)?.toFixed(6)}`,
+    `${made.moves.length} moves, all legal`,
+    times
+  ]
+  const again = await rescored(file, cluster, made.moves)
+  says.push(agrees(again, scores.at(-1)!) ? 'hbal scores it the same' : `hbal scores it ${again}`)
+  if (!theirs) return `${says.join('; ')}; hbal not run`
+  const ratio = (ms: number) => `${Math.round(theirs.cpuMs / Math.max(ms, 0.001))}x`
+  const ratios = `${ratio(made.firstMs)} at first, ${ratio(median(made.warmMs))} warm`
+  const cpu = `${short(theirs.cpuMs)} ms`
+  if (!('initial' in theirs)) {
+    const figures = `${theirs.score} in ${theirs.moves} moves, ${cpu}`
+    return `${says.join('; ')}; hbal*: ${figures}; ${ratios}`
+  }
+  const printed = theirs.moves.map(({ score }) => score)
+  const judged = judge(cluster, theirs.moves)
+  const wrong = judged.findIndex((score, index) => !agrees(score, printed[index]!))
+  if (wrong >= 0) throw new Error(`the judge says ${judged[wrong]}, hbal ${printed[wrong]}`)
+  const order = anyOrder ? '' : `; ${prefixOf(scores, printed)}`
+  const figures = `${printed.at(-1)} in ${printed.length} moves, ${cpu}`
+  return `${says.join('; ')}; hbal: ${figures}${order}; ${ratios}`
+}
+
+/** Whether our first moves are ever worse than as many of theirs. */
+function prefixOf(ours: readonly number[], theirs: readonly number[]): string {
+  const behind = theirs.findIndex(
+    (score, index) => (ours[index] ?? ours.at(-1)!) > score + agreement
+  )
+  return behind < 0 ? 'no first moves worse' : `worse after ${behind + 1} moves`
+}
+
+/** The score after each move; each must be legal in its turn. */
+function judge(cluster: Cluster, moves: readonly Seated[]): readonly number[] {
+  let now = cluster
+  return moves.map((move, index) => {
+    const objection = objectionTo(now, move)
+    if (objection !== undefined) throw new Error(`move ${index + 1} is not legal: ${objection}`)
+    now = moved(now, move)
+    return scoreOf(now)
+  })
+}
+
+/** What hbal says of a cluster after our moves. */
+async function rescored(file: string, cluster: Cluster, moves: readonly Seated[]): Promise<number> {
+  const end = moves.reduce(moved, cluster)
+  const seats = {
+    first: end.instances.map(({ primary }) => primary),
+    second: end.instances.map(({ secondary }) => secondary)
+  }
+  const result = `${file}.ours`
+  await writeFile(result, writeCluster(withSeats(cluster, seats)))
+  const { initial } = await runHbal(result, cluster, ['-l', '0'])
+  return initial
+}
+
+const agrees = (a: number, b: number): boolean => Math.abs(a - b) < agreement
+
+/** Where most instances have a node. */
+function fullestOf({ nodes, instances }: Cluster): string {
+  const counts = nodes.map(() => 0)
+  for (const { primary, secondary } of instances) {
+    counts[primary]! += 1
+    if (secondary >= 0) counts[secondary]! += 1
+  }
+  return nodes[counts.indexOf(Math.max(...counts))]!.name
+}
+
+const offline = (cluster: Cluster, name: string): Cluster => ({
+  ...cluster,
+  nodes: cluster.nodes.map(node => (node.name === name ? { ...node, offline: true } : node))
+})
+
+const short = (ms: number): string => (ms >= 100 ? String(Math.round(ms)) : ms.toPrecision(2))
