@@ -10,8 +10,8 @@ import { until, untilWhole } from './takeover-checks.ts'
  * The parts, in their order. `elect`: until another controller leads, where the power of the
  * controller's own host was cut. `detect`: from then, or from the cut, until the host is taken for
  * dead. `decide`: until that is recorded and bootd begins. `fence`: until the host is proven off.
- * `place`: until its instance has another host. `start`: until that one has started it. `boot`: until
- * the guest answers. `started`: all but the boot; `answers`: all.
+ * `place`: until its instance has another host. `start`: until that one has started it. `boot`:
+ * until the guest answers. `started`: all but the boot; `answers`: all.
  */
 export const parts = [
   ...(['elect', 'detect', 'decide', 'fence', 'place', 'start', 'started', 'boot'] as const),

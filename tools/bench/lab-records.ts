@@ -1,4 +1,6 @@
-/** What a lab has written down of what happened: the cloud in its journal, daemons in their logs. */
+/**
+ * What a lab has written down of what happened: the cloud in its journal, daemons in their logs.
+ */
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sentence } from '#shared/fault.ts'

@@ -19,7 +19,9 @@ import {
 
 /** What must not be fenced is watched for so long. Unit: ms. */
 const watchedMs = 20_000
-/** An agent may stand still for less than fifteen seconds, as one that is starved does. Unit: ms. */
+/**
+ * An agent may stand still for less than fifteen seconds, as one that is starved does. Unit: ms.
+ */
 const brieflyMs = 9_000
 /** A line that is slow, and one through which nothing useful comes. */
 const slowLine = { delayMs: 200, loss: 0.05 }

@@ -164,7 +164,9 @@ function wronglyStarted(
     .map(({ host, name }) => `${name} on ${host} was ${before[name]}, is ${after[name]}`)
 }
 
-/** Nothing ran twice at any look, and each instance runs now where the cloud says, and only there. */
+/**
+ * Nothing ran twice at any look, and each instance runs now where the cloud says, and only there.
+ */
 async function judgeRuns(lab: Lab, watch: RunWatch): Promise<readonly string[]> {
   const doubles = [...watch.doubles].map(double => `ran twice: ${double}`)
   watch.doubles.clear()

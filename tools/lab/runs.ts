@@ -1,7 +1,7 @@
 /**
  * What really runs where: emulators and containers by the process table of the machine, which sees
- * them also on a host that is frozen, cut off, or whose libvirt does not answer. Looked at again and
- * again, it shows whether an instance ever ran on two hosts at once.
+ * them also on a host that is frozen, cut off, or whose libvirt does not answer. Looked at again
+ * and again, it shows whether an instance ever ran on two hosts at once.
  */
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -66,7 +66,9 @@ export class RunWatch implements AsyncDisposable {
   }
 }
 
-/** The domain that a process is the emulator or the keeper of; undefined: of none, or it is gone. */
+/**
+ * The domain that a process is the emulator or the keeper of; undefined: of none, or it is gone.
+ */
 async function domainOf(pid: number): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
   return domainIn(text.split('\0'))

@@ -18,7 +18,7 @@ function rig() {
   return { board, turns, settle }
 }
 
-test('a board says at once that it has switched, and reads on until the switch has turned', async t => {
+test('a board says at once that it has switched, and reads on until that is so', async t => {
   const { board, turns, settle } = rig()
   await board.switch(false)
   await board.switch(false)

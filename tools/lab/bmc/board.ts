@@ -1,7 +1,7 @@
 /**
- * What is behind both faces of a lab host's baseboard controller, IPMI and Redfish: the host's power
- * switch, which the keeper of the lab holds, and manners. It says at once that it has switched, as
- * most real ones do, and reads the power as it was until the switch has turned.
+ * What is behind both faces of a lab host's baseboard controller, IPMI and Redfish: the host's
+ * power switch, which the keeper of the lab holds, and manners. It says at once that it has
+ * switched, as most real ones do, and reads the power as it was until the switch has turned.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { askKeeper } from '../client.ts'

@@ -1,6 +1,7 @@
 /**
- * How ipmi_sim comes to the board of a host: it starts a small script for each question, which hands
- * it on to the service beside it, on the loopback of the switch. A line there, an answer back.
+ * How ipmi_sim comes to the board of a host: it starts a small script for each question, which
+ * hands it on to the service beside it, on the loopback of the switch. A line there, an answer
+ * back.
  */
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
@@ -10,7 +11,9 @@ import type { Machine } from './redfish-bmc.ts'
 /** Nobody else in the switch's namespace listens there. */
 export const chassisPort = 7_623
 
-/** Is told HOST, get or set, and what; a script that was given a socket would read files of root. */
+/**
+ * Is told HOST, get or set, and what; a script that was given a socket would read files of root.
+ */
 export const chassisProgram = `#!/bin/bash --norc
 exec 3<>/dev/tcp/127.0.0.1/${chassisPort} || exit 1
 printf '%s\\n' "$*" >&3
@@ -54,7 +57,9 @@ export class ChassisServer implements AsyncDisposable {
   }
 }
 
-/** Answers `HOST get NAME…` and `HOST set NAME VALUE…`; of all that can be named, power alone is. */
+/**
+ * Answers `HOST get NAME…` and `HOST set NAME VALUE…`; of all that can be named, power alone is.
+ */
 export async function answer(line: string, boards: ReadonlyMap<string, Machine>): Promise<string> {
   const [host = '', verb = '', ...words] = line.split(' ')
   const board = boards.get(host)

@@ -1,8 +1,8 @@
 /**
- * Files of ipmi_sim, OpenIPMI's baseboard controller: Debian has no sample of them. It needs a folder
- * for its state, `-n` for no console, and cipher suite 3: it refuses 17, which ipmitool would take by
- * itself elsewhere. Whatever is behind it is switched and read by a program that it starts for each
- * question: `chassis get power` answers `power:1`, `chassis set power 0` cuts.
+ * Files of ipmi_sim, OpenIPMI's baseboard controller: Debian has no sample of them. It needs a
+ * folder for its state, `-n` for no console, and cipher suite 3: it refuses 17, which ipmitool
+ * would take by itself elsewhere. Whatever is behind it is switched and read by a program that it
+ * starts for each question: `chassis get power` answers `power:1`, `chassis set power 0` cuts.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

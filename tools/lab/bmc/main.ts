@@ -1,8 +1,8 @@
 /**
- * The baseboard controllers of a lab, in the namespace of its switch: for each host one address on a
- * network of their own, where it speaks Redfish (HTTPS) and IPMI (by ipmi_sim). The keeper tells
- * manners on standard input, a line of JSON each, and gets the line's number back once it is so; when
- * the input ends, all of it does.
+ * The baseboard controllers of a lab, in the namespace of its switch: for each host one address on
+ * a network of their own, where it speaks Redfish (HTTPS) and IPMI (by ipmi_sim). The keeper tells
+ * manners on standard input, a line of JSON each, and gets the line's number back once it is so;
+ * when the input ends, all of it does.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

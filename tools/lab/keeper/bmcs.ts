@@ -1,7 +1,7 @@
 /**
  * The keeper's side of the baseboard controllers: their service runs in the switch's namespace, and
- * is told manners. One whose host was cut off from its power together with it is dead until the host
- * has power again, and then what it was before.
+ * is told manners. One whose host was cut off from its power together with it is dead until the
+ * host has power again, and then what it was before.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
