@@ -3,8 +3,8 @@
  * changes it; what follows from it is judged in self-fence.ts. Nothing here opens or pets anything.
  *
  * That nothing runs which others could start is believed for a while only, and only if it was found
- * when nothing of it might be begun any more. After it was cut off, what ran here may run elsewhere:
- * so this host starts nothing before it has the order that the first new lease speaks of.
+ * when nothing of it might be begun any more. After it was cut off, what ran here may run
+ * elsewhere: so this host starts nothing before it has the order that the first new lease speaks of.
  */
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { Order, Report } from '#shared/wire/order.ts'

@@ -4,7 +4,7 @@
  * domains carries the element too. Everything else is foreign and never touched.
  */
 import { uuidOf } from '#shared/ids.ts'
-import { type OwnDomain, readMetadata } from './metadata.ts'
+import { type DomainMetadata, type OwnDomain, readMetadata } from './metadata.ts'
 import type { Domain } from './ports.ts'
 
 /** The domains of a host, parted. */
@@ -18,12 +18,23 @@ export function sortDomains(domains: readonly Domain[], cloud: string): SortedDo
   const own: OwnDomain[] = []
   const foreign: Domain[] = []
   for (const domain of domains) {
-    const metadata = readMetadata(domain.metadata)
+    const metadata = metadataIn(domain)
     if (metadata?.cloud === cloud && uuidOf(metadata.id) === domain.uuid) {
       own.push({ domain, metadata })
     } else foreign.push(domain)
   }
   return { own, foreign }
+}
+
+/** A domain is never altered, and looked at many times in one round: it is read once. */
+const read = new WeakMap<Domain, { readonly metadata: DomainMetadata | undefined }>()
+
+function metadataIn(domain: Domain): DomainMetadata | undefined {
+  const known = read.get(domain)
+  if (known) return known.metadata
+  const metadata = readMetadata(domain.metadata)
+  read.set(domain, { metadata })
+  return metadata
 }
 
 /** Why libvirt pauses a domain that goes to another host, or comes from one. */

@@ -59,7 +59,7 @@ export async function runBatch(
 
 /** The command that runs one seed again. */
 export const replayOf = ({ seed, hosts, candidates, seconds, mutant }: Wish): string =>
-  `node test/simulation/main.ts --seed ${seed} --seeds 1 --hosts ${hosts} ` +
+  `node test/simulation/main.ts --whole --seed ${seed} --seeds 1 --hosts ${hosts} ` +
   `--candidates ${candidates} --seconds ${seconds}${mutant ? ` --mutant ${mutant}` : ''}`
 
 /** The seeds of a batch, which whoever is free takes one by one. */

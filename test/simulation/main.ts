@@ -1,45 +1,66 @@
-/** Runs seeds, as many at once as there are processors: `npm run simulate -- --seeds 100`. */
+/**
+ * Runs seeds, as many at once as there are processors: `npm run simulate -- --seed 1 --seeds 1000`.
+ * Of the pure cores of controller, agents and bootds, 20 hosts for 300 virtual seconds each; with
+ * `--whole` of the whole programs with their io, a smaller cloud for a shorter time.
+ */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { replayOf, runBatch } from './batch.ts'
-import { sometimes } from './oracle.ts'
+import { replayOf, runLeanBatch } from './lean/batch.ts'
+import { sometimes } from './lean/oracle.ts'
+import { manySeeds, simulateWhole } from './whole.ts'
 
 const { values } = parseArgs({
   options: {
+    whole: { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
-    seeds: { type: 'string', default: '100' },
-    hosts: { type: 'string', default: '3' },
+    seeds: { type: 'string' },
+    hosts: { type: 'string' },
     candidates: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '25' },
+    seconds: { type: 'string' },
     jobs: { type: 'string', default: String(availableParallelism()) },
     mutant: { type: 'string' },
     'until-failed': { type: 'boolean', default: false }
   }
 })
-const { mutant, 'until-failed': untilFailed } = values
-const [first, count] = [Number(values.seed), Number(values.seeds)]
-const wish = {
-  hosts: Number(values.hosts),
-  candidates: Number(values.candidates),
-  seconds: Number(values.seconds),
-  mutant
-}
-const startedAt = performance.now()
+const { whole, mutant, 'until-failed': untilFailed } = values
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort())
 const { signal } = stop
-const { sum, ran, failed } = await runBatch(
-  { first, count, jobs: Math.min(count, Number(values.jobs)), wish, untilFailed, signal },
-  ({ seed, problems, digest }) => {
-    if (count === 1) console.log(`digest ${digest}`)
-    if (problems.length === 0) return
-    console.log(`seed ${seed} failed: ${replayOf({ seed, ...wish })}`)
-    for (const problem of problems) console.log(`  ${problem}`)
-  }
-)
-const minutes = (performance.now() - startedAt) / 60_000
-console.log(JSON.stringify(sum, undefined, 1))
-console.log(`${ran} seeds, ${failed} failed, ${Math.round(ran / minutes)} a minute`)
-const missing = sometimes(sum)
-if (ran >= 100 && missing.length > 0) console.log(`never happened: ${missing.join(', ')}`)
-process.exitCode = failed > 0 || (ran >= 100 && missing.length > 0) ? 1 : 0
+const first = Number(values.seed)
+
+async function simulateWholeClouds(): Promise<boolean> {
+  const count = Number(values.seeds ?? manySeeds)
+  const [hosts, seconds] = [Number(values.hosts ?? 3), Number(values.seconds ?? 25)]
+  const wish = { hosts, seconds, candidates: Number(values.candidates), mutant }
+  const jobs = Math.min(count, Number(values.jobs))
+  return await simulateWhole(wish, { first, count, jobs, untilFailed, signal })
+}
+
+async function simulateCores(): Promise<boolean> {
+  const count = Number(values.seeds ?? 1)
+  const [hosts, seconds] = [Number(values.hosts ?? 20), Number(values.seconds ?? 300)]
+  const jobs = Math.min(count, Number(values.jobs))
+  const batch = { first, count, jobs, hosts, seconds, mutant, untilFailed, signal }
+  const startedAt = performance.now()
+  const { sum, ran, failed, virtualMs, cpuMsEach } = await runLeanBatch(batch, run => {
+    if (count === 1) console.log(`digest ${run.digest}`)
+    if (run.problems.length === 0) return
+    console.log(`seed ${run.seed} failed: ${replayOf(batch, run.seed)}`)
+    for (const problem of run.problems) console.log(`  ${problem}`)
+  })
+  const minutes = (performance.now() - startedAt) / 60_000
+  const sorted = Object.entries(sum).sort(([a], [b]) => (a < b ? -1 : 1))
+  console.log(JSON.stringify(Object.fromEntries(sorted), undefined, 1))
+  const each = `${Math.round(cpuMsEach)} ms of a processor each`
+  const hours = (virtualMs / 3_600_000).toFixed(1)
+  const failures = `${failed.length} failed`
+  const speed = `${Math.round(ran / minutes)} a minute`
+  console.log(`${ran} seeds of ${hours} virtual hours, ${failures}, ${speed}, ${each}`)
+  const missing = sometimes(sum)
+  const isPoor = ran >= manySeeds && missing.length > 0
+  if (isPoor) console.log(`never happened: ${missing.join(', ')}`)
+  return failed.length === 0 && !isPoor
+}
+
+const isWell = whole ? await simulateWholeClouds() : await simulateCores()
+process.exitCode = isWell ? 0 : 1

@@ -36,9 +36,10 @@ export type SampleCloud = {
 
 const sha = 'a'.repeat(64)
 
-/** Makes a cloud with hosts of so much memory each, all heard. */
+/** Makes a cloud with hosts of so much memory each, all heard; tells of each commit. */
 export function sampleCloud(
-  hosts: Readonly<Record<string, { readonly memoryMib: number }>> = { h1: { memoryMib: 4_608 } }
+  hosts: Readonly<Record<string, { readonly memoryMib: number }>> = { h1: { memoryMib: 4_608 } },
+  onCommit: (commit: Commit) => void = () => {}
 ): SampleCloud {
   const view = new View()
   const context: Context = {
@@ -48,6 +49,7 @@ export function sampleCloud(
   }
   const commit = (one: Commit): void => {
     view.fold({ type: 'commit', position: view.position + 1, commit: one })
+    onCommit(one)
   }
   const judged = (intent: Intent): Admitted | Refusal => admit(view, intent, context)
   const done = (intent: Intent): Admitted => {

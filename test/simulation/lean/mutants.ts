@@ -1,0 +1,99 @@
+/** Mistakes in the healing cores, put into their own text; each is found by a seed. */
+import type { SourceMutant } from '../source-mutants.ts'
+
+/** All of them, by name. */
+export const leanMutants: Readonly<Record<string, SourceMutant>> = {
+  'read-back-skipped': {
+    says: 'a device that says "done" counts as proof',
+    file: 'bootd/core/fence-switch.ts',
+    from: 'return read({ ...device, refusal, failures, toldAt: now }, call)',
+    to: 'return read({ ...device, refusal, failures, toldAt: now, agreed: refusal ? 0 : 9 }, call)'
+  },
+  'one-reading-trusted': {
+    says: 'one reading proves that a host is off',
+    file: 'bootd/core/fence-switch.ts',
+    from: 'export const readingsProof = 2',
+    to: 'export const readingsProof = 1'
+  },
+  'wall-clock-trusted': {
+    says: 'the wait for the end of a host is counted on the wall clock',
+    file: 'controller/core/fencing.ts',
+    from: 'const now = context.now.monotonic\n  if (expiry?.at === undefined || now < expiry.at)',
+    to:
+      'const lostAt = view.lostSince(lost.host.name)\n' +
+      '  const now = context.now.wall - Date.parse(lost.recovery.since) + lostAt\n' +
+      '  if (expiry?.at === undefined || now < expiry.at)'
+  },
+  'boot-ignored': {
+    says: 'after a boot the host goes on with its order of before',
+    file: 'agent/core/situation.ts',
+    from: "origin !== 'other-boot'",
+    to: 'origin.length > 0'
+  },
+  'order-of-another-boot-taken': {
+    says: 'a host takes an order that was made for an earlier boot of it',
+    file: 'agent/core/acceptance.ts',
+    from: 'order.boot === undefined || order.boot === boot',
+    to: 'order.boot === undefined || boot.length > 0'
+  },
+  'evacuates-on-suspicion': {
+    says: 'instances leave a host that is only taken for dead',
+    file: 'controller/core/evacuation.ts',
+    from: "return host?.decided.recovery?.phase === 'fenced' ? host : undefined",
+    to: 'return host?.decided.recovery ? host : undefined'
+  },
+  'no-brake': {
+    says: 'any number of hosts is fenced at once',
+    file: 'controller/core/suspicion.ts',
+    from: 'missing.length > brakeHostsMin && missing.length > total * brakeShare',
+    to: 'missing.length > total'
+  },
+  'lease-from-newest': {
+    says: 'a lease counts from the newest heartbeat that was sent, not from the one that was heard',
+    file: 'agent/core/self-fence.ts',
+    from: 'lease.beats.find(({ number }) => number === echo.number)?.at',
+    to: 'lease.beats.at(-1)?.at'
+  },
+  'epoch-unchecked-by-bootd': {
+    says: 'a bootd does what a deposed controller wants',
+    file: 'bootd/core/fence-wishes.ts',
+    from: 'if (lowest >= seen) return undefined',
+    to: 'if (lowest > 0) return undefined'
+  },
+  'no-margin': {
+    says: 'a host is taken to have ended itself as soon as its limit is over',
+    file: 'controller/core/timing.ts',
+    from: 'surely(given.limitMs + 2 * given.watchdogMs) + marginMs',
+    to: 'surely(given.limitMs)'
+  },
+  'unarmed-trusted': {
+    says: 'a watchdog counts that was never armed',
+    file: 'controller/core/self-fence.ts',
+    from: 'if (!selfFence?.armed || !selfFence.nowayout',
+    to: 'if (!selfFence || !selfFence.nowayout'
+  },
+  'lease-while-fenced': {
+    says: 'a host that is taken for dead still gets leases',
+    file: 'controller/io/heartbeats.ts',
+    from: 'if (!echo || decided.recovery || decided.deletedAt !== undefined)',
+    to: 'if (!echo || decided.deletedAt !== undefined)'
+  },
+  'starts-after-cut-off': {
+    says: 'a host that was cut off starts what its last order names as soon as it is heard',
+    file: 'agent/core/lease-keeping.ts',
+    from: 'if (isAwaited(clear, found.order))',
+    to: 'if (isAwaited(clear, found.order) && false)'
+  },
+  'any-proof-taken': {
+    says: 'a proof of another fence counts',
+    file: 'controller/core/fencing.ts',
+    from: "state?.verdict?.verdict === 'off-confirmed' && state.verdict.fence === id",
+    to: "state?.verdict?.verdict === 'off-confirmed' && id !== ''"
+  },
+  'silent-controller-fences': {
+    says: 'a controller that did not listen takes the silence for that of hosts',
+    file: 'controller/core/view.ts',
+    from: 'if (monotonic - this.#turnAt > inattentiveMs) this.#listeningSince = monotonic',
+    to: 'if (this.#turnAt < 0) this.#listeningSince = monotonic'
+  }
+}

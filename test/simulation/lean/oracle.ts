@@ -1,0 +1,180 @@
+/**
+ * What must never happen, looked at in the moment in which it would, and what must sometimes: a
+ * batch in which it never does shows nothing. It knows the truth, and the journal as it is written.
+ */
+import { uuidOf } from '#shared/ids.ts'
+import type { Host, HostRecovery } from '#shared/model/host.ts'
+import type { Instance } from '#shared/model/instance.ts'
+import type { FenceOrder, FenceState } from '#shared/wire/fence.ts'
+import type { Order } from '#shared/wire/order.ts'
+import type { Domain } from '../../../agent/core/ports.ts'
+import type { Commit } from '../../../controller/core/commit.ts'
+import type { LeanBootd } from './bootd.ts'
+import type { LeanCloud } from './cloud.ts'
+import type { LeanController } from './controller.ts'
+import type { LeanEntry } from './ensemble.ts'
+import type { Machine } from './machine.ts'
+
+/** What a batch of a hundred seeds must have brought about. */
+export const wanted = [
+  ...['verb fencing', 'verb fenced', 'verb fence-withdrawn', 'verb evacuated', 'verb host-back'],
+  ...['verb fence-lied', 'verb moved', 'verb drained', 'verb armed', 'verb disarmed'],
+  ...['verb fence-held-brake', 'verb fence-held-disarmed', 'verb bootd-silent'],
+  ...['proof off-confirmed', 'proof expired', 'proof operator'],
+  ...['fences failed, then confirmed', 'evacuated instances run', 'promises tried'],
+  ...['messages of deposed controllers refused', 'commits refused', 'reigns', 'bootds changed'],
+  ...['self-fence ending', 'self-fence ended', 'self-fence waiting', 'watchdogs bite'],
+  ...['verb fence-held-rack', 'host fenced while it ran', 'a wish refused: capacity']
+] as const
+
+/** What should have happened in these counts, and did not. */
+export const sometimes = (counts: Readonly<Record<string, number>>): readonly string[] =>
+  wanted.filter(what => !counts[what])
+
+/** Who was not heard for so long is missing. Unit: ms. */
+const longMs = 2_000
+/** With more missing at once nobody is fenced. */
+const mostAtOnce = (total: number): number => Math.max(1, Math.floor(total / 3))
+
+export class Oracle {
+  readonly #cloud: LeanCloud
+  readonly hosts = new Map<string, Host>()
+  readonly instances = new Map<string, Instance>()
+  /** Fences of which it was said that they had failed. */
+  readonly #failed = new Set<string>()
+  readonly #confirmed = new Set<string>()
+  readonly #applied = new Map<string, number>()
+  /** Instances that have left a dead host and do not run yet. */
+  readonly #evacuated = new Set<string>()
+
+  constructor(cloud: LeanCloud) {
+    this.#cloud = cloud
+  }
+
+  /** A domain has begun to run. */
+  started(machine: Machine, { uuid, name }: Domain, isShared: boolean): void {
+    if (!isShared) return
+    if (this.#evacuated.delete(uuid)) this.#cloud.count('evacuated instances run')
+    for (const other of this.#cloud.machines) {
+      if (other === machine || !other.domains.has(uuid)) continue
+      if (other.hasLied || machine.hasLied) this.#cloud.count('double runs after a lie')
+      else this.#cloud.problem(`${name} runs on ${other.name} and starts on ${machine.name}`)
+    }
+    const recovery = this.#recoveryOf(machine.name)
+    if (recovery?.phase === 'fenced' && !machine.hasLied) {
+      this.#cloud.problem(`${name} starts on ${machine.name}, which is proven off`)
+    }
+  }
+
+  /** An agent takes an order on. */
+  applied(machine: Machine, { epoch }: Order): void {
+    const before = this.#applied.get(machine.name) ?? 0
+    if (epoch < before) this.#cloud.problem(`${machine.name} goes back from epoch ${before}`)
+    this.#applied.set(machine.name, epoch)
+  }
+
+  /** A controller has something done that others see. */
+  acts(controller: LeanController): void {
+    const { ensemble } = this.#cloud
+    if (!controller.mayAct) this.#cloud.problem(`${controller.name} acts without its lease`)
+    if (ensemble.first === controller.member && ensemble.epoch === controller.epoch) return
+    this.#cloud.problem(`${controller.name} acts, and another one is first`)
+  }
+
+  /** A bootd takes orders on. */
+  wanted(bootd: LeanBootd, { epoch, seen }: { readonly epoch: number; readonly seen: number }) {
+    if (epoch < seen) this.#cloud.problem(`bootd of ${bootd.name} goes back from epoch ${seen}`)
+  }
+
+  /** A device is told to switch a machine. */
+  switching(machine: Machine, goal: 'off' | 'on'): void {
+    if (goal === 'on' || machine.device === 'dead') return
+    const isWanted = this.#recoveryOf(machine.name) !== undefined
+    if (!isWanted) this.#cloud.count('a fence that was withdrawn meanwhile')
+    else if (machine.runs) this.#cloud.count('host fenced while it ran')
+  }
+
+  /** A controller has decided something by itself, and not folded it yet. */
+  decides({ view, machine }: LeanController, commit: Commit): void {
+    for (const change of commit.changes) {
+      if (change.op !== 'put' || change.resource.kind !== 'host') continue
+      const { name, decided } = change.resource
+      const before = view.named('host', name)?.decided.recovery
+      if (decided.recovery?.phase !== 'fencing' || before?.id === decided.recovery.id) continue
+      const inService = [...view.all('host').values()].filter(
+        ({ decided: { duty, fenceTest } }) => duty?.state !== 'maintenance' && !fenceTest
+      )
+      const missing = inService.filter(other => {
+        const { heardAt = machine.monotonic } = view.heard(other.name)
+        const { recovery } = other.decided
+        return recovery?.phase === 'fencing' || (!recovery && machine.monotonic - heardAt > longMs)
+      })
+      if (missing.length <= mostAtOnce(inService.length)) continue
+      const many = `${missing.length} of ${inService.length} hosts`
+      this.#cloud.problem(`${name} is taken for dead while ${many} are missing at once`)
+    }
+  }
+
+  found({ fence }: FenceOrder, verdict: FenceState['verdict']): void {
+    if (fence === undefined) return
+    if (verdict?.verdict === 'unknown') this.#failed.add(fence)
+    if (verdict?.verdict === 'off-confirmed' && this.#failed.has(fence)) {
+      this.#cloud.count('fences failed, then confirmed')
+    }
+  }
+
+  /** An entry is in the journal. */
+  recorded({ commit }: LeanEntry): void {
+    for (const { verb } of commit.decisions) this.#cloud.count(`verb ${verb}`)
+    const before = new Map(this.hosts)
+    for (const change of commit.changes) {
+      if (change.op === 'put' && change.resource.kind === 'host') this.#putHost(change.resource)
+      if (change.op === 'remove' && change.kind === 'instance') this.instances.delete(change.id)
+    }
+    for (const change of commit.changes) {
+      if (change.op !== 'put' || change.resource.kind !== 'instance') continue
+      this.#putInstance(change.resource, before)
+    }
+  }
+
+  #putHost(host: Host): void {
+    const before = this.hosts.get(host.name)?.decided.recovery
+    const { recovery } = host.decided
+    this.hosts.set(host.name, host)
+    if (recovery?.phase === 'fenced' && before?.phase !== 'fenced') this.#proven(host, recovery)
+  }
+
+  #proven({ name }: Host, { proof, id }: HostRecovery): void {
+    const machine = this.#cloud.machine(name)
+    this.#cloud.count(`proof ${proof?.verdict}`)
+    this.#confirmed.add(id)
+    const runs = [...machine.domains.values()].filter(({ uuid }) => this.#couldRunElsewhere(uuid))
+    if (runs.length === 0) return
+    if (machine.hasLied) this.#cloud.count('lies believed')
+    else {
+      const what = `${runs.length} instances run there`
+      this.#cloud.problem(`${name} is proven off (${proof?.verdict}), and ${what}`)
+    }
+  }
+
+  #couldRunElsewhere(uuid: string): boolean {
+    for (const { id, spec } of this.instances.values()) {
+      if (uuidOf(id) === uuid) return spec.pool === 'far'
+    }
+    return false
+  }
+
+  #putInstance(instance: Instance, hosts: ReadonlyMap<string, Host>): void {
+    const before = this.instances.get(instance.id)?.decided
+    this.instances.set(instance.id, instance)
+    const from = before?.host
+    if (from === undefined || from === instance.decided.host || before?.moving) return
+    if (hosts.get(from)?.decided.recovery?.phase === 'fenced') {
+      this.#evacuated.add(uuidOf(instance.id))
+      return
+    }
+    this.#cloud.problem(`${instance.name} leaves ${from}, which is not proven off`)
+  }
+
+  #recoveryOf = (host: string): HostRecovery | undefined => this.hosts.get(host)?.decided.recovery
+}

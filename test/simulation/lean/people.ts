@@ -1,0 +1,88 @@
+/** Operators and users, as the seed has them. An operator says of a host only what is true. */
+import type { Instance } from '#shared/model/instance.ts'
+import type { Intent } from '../../../controller/core/admission/admit.ts'
+import { arm, disarm } from '../../../controller/core/admission/healing.ts'
+import type { LeanCloud } from './cloud.ts'
+import type { LeanController } from './controller.ts'
+import { instanceSpec } from './founding.ts'
+import { oneOf } from './strikes.ts'
+
+type Deed = (cloud: LeanCloud, leader: LeanController) => void
+
+/** What operators and users may want. */
+const deeds: Readonly<Record<string, Deed>> = {
+  disarms: ({ timeline, chance }, leader) => {
+    const context = leader.contextOf('user/admin')
+    leader.submit(disarm(leader.view, { because: 'work on the network' }, context))
+    timeline.after(5_000 + 20_000 * chance(), () => armed(leader))
+  },
+  'confirms off': (cloud, leader) => {
+    for (const { name, id, decided } of leader.view.all('host').values()) {
+      const machine = cloud.machine(name)
+      // It has gone there, seen that nothing runs, and pulled the plug.
+      if (machine.isOn || decided.recovery?.phase === 'fenced') continue
+      machine.isBroken = true
+      said(cloud, leader.wish({ verb: 'confirm-off', id }))
+      cloud.timeline.after(20_000, () => {
+        machine.isBroken = false
+        machine.powerOn()
+      })
+      return
+    }
+  },
+  drains: (cloud, leader) => {
+    const host = oneOf([...leader.view.all('host').values()], cloud.chance)
+    const cold = cloud.chance() < 0.5
+    said(cloud, leader.wish({ verb: 'drain', id: host.id, parallel: 2, cold }))
+    cloud.timeline.after(20_000 + 40_000 * cloud.chance(), () => {
+      const now = cloud.leader
+      if (now) said(cloud, now.wish({ verb: 'resume-host', id: host.id, back: cold }))
+    })
+  },
+  creates: (cloud, leader) => {
+    const number = 100 + Math.floor(cloud.chance() * 10_000)
+    const spec = instanceSpec(number)
+    said(cloud, leader.wish({ verb: 'create', kind: 'instance', name: `n${number}`, spec }))
+  },
+  changes: (cloud, leader) => {
+    const instances = [...leader.view.all('instance').values()]
+    if (instances.length === 0) return
+    const wish = changeOf(oneOf(instances, cloud.chance), cloud.chance())
+    said(cloud, leader.wish(wish))
+  }
+}
+
+function changeOf({ id }: Instance, kind: number): Intent {
+  if (kind < 0.2) return { verb: 'power', id, power: 'stopped' }
+  if (kind < 0.5) return { verb: 'power', id, power: 'running' }
+  if (kind < 0.6) return { verb: 'restart', id }
+  if (kind < 0.85) return { verb: 'move', id, live: kind < 0.75 }
+  return { verb: 'delete', kind: 'instance', id }
+}
+
+const said = (cloud: LeanCloud, refusal: ReturnType<LeanController['wish']>): void =>
+  cloud.count(refusal ? `a wish refused: ${refusal.refused.code}` : 'wishes taken')
+
+function armed(leader: LeanController): void {
+  if (leader.mayAct) leader.submit(arm(leader.view, leader.contextOf('user/admin')))
+}
+
+/** Somebody wants something of who leads. */
+export function want(cloud: LeanCloud): void {
+  const { leader, chance } = cloud
+  const draw = chance()
+  const names = Object.keys(deeds)
+  const name = draw < 0.45 ? 'changes' : draw < 0.7 ? 'creates' : oneOf(names, chance)
+  if (!leader) return
+  cloud.count(`somebody ${name}`)
+  deeds[name]!(cloud, leader)
+}
+
+/** The operator puts all in order: fences are armed, and every host is in use again. */
+export function tidy({ leader }: LeanCloud): void {
+  if (!leader) return
+  armed(leader)
+  for (const { id, decided } of [...leader.view.all('host').values()]) {
+    if (decided.duty) leader.wish({ verb: 'resume-host', id, back: false })
+  }
+}
