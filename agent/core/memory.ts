@@ -7,9 +7,10 @@
  * happened, and gives the memory after it.
  */
 import { uuidOf } from '#shared/ids.ts'
-import { formatMs, type Ms } from '#shared/units.ts'
+import type { Ms } from '#shared/units.ts'
 import type { Order, OrderInstance } from '#shared/wire/order.ts'
 import { driverOf } from './domain-plan.ts'
+import { endingOf, endingSentence, type LastEvent } from './ending.ts'
 import type { OwnDomain } from './metadata.ts'
 import type { Moment } from './moment.ts'
 import { forgetNotices, type Notices, noNotices, note } from './notices.ts'
@@ -19,7 +20,6 @@ import { followRuns, type ReadinessMemory } from './readiness.ts'
 import {
   adopted,
   begunAnew,
-  type Ending,
   ended,
   freshHistory,
   type RestartHistory,
@@ -65,9 +65,6 @@ export type InstanceMemory = {
 export const lastWordsMsMax: Ms = 300
 
 const drivers: readonly Driver[] = ['qemu', 'lxc']
-
-/** libvirt's last words about a domain. */
-type LastEvent = { readonly event: string; readonly detail: string }
 
 /** What must be known of the past, since nothing that is seen now tells it. */
 export type Memory = {
@@ -363,21 +360,6 @@ export function stopWish(own: OwnDomain, instance: OrderInstance | undefined): s
   if (instance.desiredPower === 'stopped') return 'it is wished to be stopped'
   if (instance.restarts !== own.metadata.restarts) return `restart ${instance.restarts} is wished`
   return undefined
-}
-
-function endingOf(event: LastEvent | undefined): Ending {
-  if (event === undefined) return 'unseen'
-  return event.event === 'stopped' && event.detail === 'shutdown' ? 'orderly' : 'by-force'
-}
-
-function endingSentence(event: LastEvent | undefined, ranMs: Ms): string {
-  const after = `after ${formatMs(Math.max(0, ranMs))}`
-  if (event === undefined) return `is gone ${after}; libvirt did not say how it ended`
-  const words = `(libvirt: ${event.event}, ${event.detail})`
-  if (endingOf(event) === 'orderly') return `shut itself down ${after}`
-  return event.detail === 'destroyed'
-    ? `was ended by force ${after}, not by this agent ${words}`
-    : `broke down ${after} ${words}`
 }
 
 function noteForeign(

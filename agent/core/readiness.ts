@@ -123,14 +123,16 @@ function followed(
   // That it runs is told already.
   if (gates.length === 0) return { found: { ...found, readyAt: now } }
   if (gates.every(gate => open.has(gate))) {
-    const message = `${name} is ready ${took} after it was first seen running: ${openWords(instance)}`
+    const since = `${took} after it was first seen running`
+    const message = `${name} is ready ${since}: ${openWords(instance)}`
     return {
       found: { ...found, readyAt: now },
       news: { reason: 'instance-ready', message, severity: 'notice' }
     }
   }
   if (found.isLate || now - found.since < timeoutMs) return { found }
-  const message = `${name} is not ready for ${took}: ${shutWords(instance, found)}; ${lateWords(instance)}`
+  const why = `${shutWords(instance, found)}; ${lateWords(instance)}`
+  const message = `${name} is not ready for ${took}: ${why}`
   return {
     found: { ...found, isLate: true },
     news: { reason: 'instance-not-ready', message, severity: 'alarm' }
@@ -145,7 +147,8 @@ export function readinessOf(
 ): { readonly ready: (typeof readyWords)[number]; readonly readyMessage: string } | undefined {
   if (!instance.readiness || !known) return undefined
   if (known.readyAt !== undefined) {
-    const message = `ready since ${formatMs(known.readyAt - known.since)} after it was first seen running`
+    const took = formatMs(known.readyAt - known.since)
+    const message = `ready since ${took} after it was first seen running`
     return { ready: 'ready', readyMessage: `${message}: ${openWords(instance)}` }
   }
   const { timeoutMs } = instance.readiness

@@ -79,7 +79,8 @@ function heldBack(
     ...taken.slice(0, namesToldMax),
     ...(taken.length > namesToldMax ? [`${taken.length - namesToldMax} more`] : [])
   ]
-  const way = `${taken.length} of ${counted(order.startsMax!, 'start')} under way on ${host.hostname}`
+  const starts = counted(order.startsMax!, 'start')
+  const way = `${taken.length} of ${starts} under way on ${host.hostname}`
   const message =
     `waits for its turn, ${place} of ${of}: ${way} (${names.join(', ')}); ` +
     `each is until it is ready, at most ${formatMs(upMsMax)}`

@@ -35,7 +35,7 @@ export function instanceState(view: View, instance: Instance, now: Moment): Inst
   return { ...state, conditions: [...state.conditions, said('moving', 'true', 'moving', message)] }
 }
 
-/** Whether those before it let an instance start; of one that runs, or needs not, nothing is said. */
+/** Whether those before it let an instance start; of one that runs nothing is said. */
 function mayStart(view: View, instance: Instance, now: Moment): Condition | undefined {
   if (!instance.spec.after?.length || !isWanted(instance)) return undefined
   if (isStarted(view, instance, now)) return undefined

@@ -74,7 +74,7 @@ function tell(
 }
 
 const waitsWords = (why: readonly string[]): string =>
-  `waits for ${why.join('; ')}; it waits on until that is ready, is stopped, or is taken out of after`
+  `waits for ${why.join('; ')}; it waits on until that is ready, or stopped, or no more in after`
 
 /** Their hosts may have told already that nobody waits for them. */
 function goesOnWords(why: readonly string[]): string {

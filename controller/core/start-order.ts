@@ -121,7 +121,7 @@ export type SaidOfStarts = {
   readonly at: Ms
 }
 
-/** What was told is told again after so long where a host still goes by something else. Unit: ms. */
+/** A host that still goes by something else is told again after so long. Unit: ms. */
 const tellAgainMs: Ms = 1_000
 
 /** Names of the hosts whose last order no longer says rightly who may be started. */

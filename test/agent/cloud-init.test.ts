@@ -33,7 +33,7 @@ test('without keys, plugs or user data every file is still whole YAML', t => {
   t.true(files['user-data'].startsWith('#cloud-config\n'))
 })
 
-test('one that shall phone home is told where, in what cloud-init reads and in its own words', t => {
+test('one that shall phone home is told where, for cloud-init and in its own words', t => {
   const options = { hostname: 'h1', mtuOf: () => 1450, home: '10.66.0.1' }
   const files = seedFiles(instance(), options)
   const url = 'http://10.66.0.1:7416/'

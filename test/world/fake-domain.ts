@@ -2,9 +2,25 @@
 import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { Fault, sentence } from '#shared/fault.ts'
-import type { Domain, DomainKey, DomainStats, Driver } from '../../agent/core/ports.ts'
+import type {
+  Domain,
+  DomainKey,
+  DomainStats,
+  Driver,
+  HypervisorAbilities
+} from '../../agent/core/ports.ts'
 import { describeDomain } from '../../agent/io/libvirt/description.ts'
 import { childOf, parseXml } from '../../agent/io/xml.ts'
+
+/** What a fake can do where a test says nothing else. */
+export const fakeAbilities: HypervisorAbilities = {
+  libvirtVersion: '9.0.0',
+  qemu: true,
+  lxc: true,
+  emulator: '/usr/bin/qemu-system-x86_64',
+  machine: 'pc-q35-7.2',
+  emulatorUid: 0
+}
 
 /** A domain with all that only a fake knows of it. */
 export type FakeDomain = {

@@ -20,7 +20,7 @@ import type {
 } from '../../agent/core/ports.ts'
 import { EventQueue, lookAgain } from '../../agent/io/libvirt/event-queue.ts'
 import { makeEcho } from './echo.ts'
-import { type FakeDomain, keyOf, newFakeDomain, readDomain } from './fake-domain.ts'
+import { type FakeDomain, fakeAbilities, keyOf, newFakeDomain, readDomain } from './fake-domain.ts'
 import { type Crossing, FakeLines } from './fake-lines.ts'
 
 type Method = Exclude<keyof Hypervisor, typeof Symbol.asyncDispose | 'events'>
@@ -59,15 +59,7 @@ export class FakeHypervisor implements Hypervisor {
   constructor(options: FakeOptions = {}) {
     this.#peers = options.peers ?? new Map()
     this.#pace = options.pace ?? (async () => {})
-    this.#abilities = {
-      libvirtVersion: '9.0.0',
-      qemu: true,
-      lxc: true,
-      emulator: '/usr/bin/qemu-system-x86_64',
-      machine: 'pc-q35-7.2',
-      emulatorUid: 0,
-      ...options.abilities
-    }
+    this.#abilities = { ...fakeAbilities, ...options.abilities }
   }
 
   /** What was asked of it so far: the method, and the domain's name where there is one. */

@@ -10,7 +10,7 @@ import type { View } from '../view.ts'
 
 type Wish = { readonly name: string; readonly tenant: string; readonly spec: InstanceSpec }
 
-/** Says why an instance cannot come after those that it names, or be seen to be ready as it says. */
+/** Says why an instance cannot come after those that it names, or be ready as it says. */
 export const refuseStartOrder = (
   view: View,
   wish: { readonly name: string; readonly tenant?: string; readonly spec: InstanceSpec }
@@ -111,7 +111,7 @@ function refuseGates(view: View, { name, tenant, spec }: Wish): Refusal | undefi
   if (!phoneHome) return undefined
   const network = networkOf(view, port.network, tenant)
   if (!network || network.spec.uplink === undefined || network.spec.nat) return undefined
-  const because = `the gateway of network ${network.name} is the site's router, which takes no such call`
+  const because = `the gateway of network ${network.name} is the site's router, which takes no call`
   return refuse('invalid', `${cannot}: ${because}`, {
     pointer: '/spec/readiness/phoneHome',
     reasons: [`it is reached over ${network.spec.uplink}, without NAT`],
@@ -128,8 +128,8 @@ const networkOf = (view: View, name: string, tenant: string) =>
   [...view.all('network').values()].find(other => other.name === name && other.spec.shared)
 
 /**
- * Why an instance is not to be deleted: others come after it. It is refused, as with all that others
- * name, since it is mostly a slip: they would start without what they need, and nobody would see it.
+ * Why an instance is not to be deleted: others come after it. It is refused, as with all that
+ * others name, since it is mostly a slip: they would start without what they need, unseen.
  * Those that go as well count no more, so a whole set can go at once, the last ones first.
  */
 export const comingAfter = (view: View, instance: Instance): readonly Instance[] =>
