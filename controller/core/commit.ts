@@ -63,6 +63,8 @@ export type Healing = {
   readonly disarmed?: { readonly at: string; readonly by: string; readonly because: string }
   /** Losses of hosts that admission keeps room for. Unit: count. */
   readonly reserveHosts?: number
+  /** Who may be stopped for more important ones; left out: as each tenant says. */
+  readonly preemption?: 'never' | 'own' | 'any'
   /** Label of hosts, such as rack, of which any one value may be lost as a whole. */
   readonly reserveDomain?: string
   /** Instances that may be on their way up on one host at once; left out: by its threads. */

@@ -21,6 +21,7 @@ import { fencings } from './fencing.ts'
 import { moves } from './moves.ts'
 import { notification } from './notification.ts'
 import type { Demand } from './placement/pipeline.ts'
+import { returned, roomMade, yielded, yieldingTo } from './preemption.ts'
 import { isRefusal, listed, type Refusal } from './refusal.ts'
 import { reportedIn } from './reported.ts'
 import { startNews } from './start-news.ts'
@@ -65,12 +66,18 @@ export function* decide(
 
 /** Finds hosts for instances that had none. Whoever still finds none waits, and `why` says so. */
 function* placements(view: View, context: Context): Iterable<Commit | undefined> {
-  const waiting = [...view.indexes.unplaced]
+  yield* roomMade(view, context)
+  const waiting = [...view.indexes.unplaced, ...view.indexes.preempted]
     .flatMap(id => view.get('instance', id) ?? [])
     .sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
   const hopeless = new Map<string, Refusal>()
   for (const { id } of waiting) {
     const instance = view.get('instance', id)
+    if (instance?.decided.preempted) {
+      const commit = returned(view, instance, context)
+      if (commit) yield commit
+      continue
+    }
     if (!instance || !view.indexes.unplaced.has(id)) continue
     const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
     const shape = shapeOf(demandOf({ instance, volumes }))
@@ -78,13 +85,19 @@ function* placements(view: View, context: Context): Iterable<Commit | undefined>
     const placement = known ?? placeInstance(view, { instance, volumes }, context.now)
     if (isRefusal(placement)) {
       hopeless.set(shape, placement)
+      const yielding = yieldingTo(view, { instance, volumes }, context.now)
+      if (yielding) {
+        yield yielded(view, { instance, volumes, ...yielding }, context)
+        continue
+      }
       const told = nowhereToGo(view, { instance, refusal: placement }, context)
       if (told || !known) yield told
       continue
     }
     if (!placement.chosen) continue
     const host = placement.chosen.name
-    const placed: Instance = { ...instance, decided: { ...instance.decided, host } }
+    const { displaced: _, ...decided } = instance.decided
+    const placed: Instance = { ...instance, decided: { ...decided, host } }
     const bound = volumes.map(volume => onHost(volume, host))
     yield {
       changes: [placed, ...bound].map((resource: Resource): Change => ({ op: 'put', resource })),

@@ -121,8 +121,9 @@ function evacuation(
 ): Commit {
   const { host, some, told } = given
   const freed = some.map((instance): Instance => {
-    const { host: _, ...decided } = instance.decided
-    return { ...instance, decided }
+    const { host: _, preempted: __, roomFrom: ___, ...decided } = instance.decided
+    const displaced = { from: host.name, at: isoOf(context) }
+    return { ...instance, decided: { ...decided, displaced } }
   })
   const volumes = some
     .flatMap(({ decided }) => decided.volumes)

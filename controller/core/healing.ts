@@ -12,6 +12,8 @@ export type HealingStatus = {
   readonly disarmed?: { readonly at: string; readonly by: string; readonly because: string }
   readonly reserveHosts: number
   readonly reserveDomain?: string
+  /** Who may be stopped for more important ones; left out: as each tenant says. */
+  readonly preemption?: 'never' | 'own' | 'any'
   /** Instances that may come up on one host at once; left out: by its threads. */
   readonly startsPerHost?: number
   /** Whether hosts are heard here: who only follows knows of no suspect and no device. */
@@ -55,7 +57,13 @@ export type SuspectHost = {
 
 /** Works it out of the view. */
 export function healingStatus(view: View, now: Moment): HealingStatus {
-  const { disarmed, reserveHosts = 0, reserveDomain, startsPerHost } = view.cloud?.healing ?? {}
+  const {
+    disarmed,
+    reserveHosts = 0,
+    reserveDomain,
+    preemption,
+    startsPerHost
+  } = view.cloud?.healing ?? {}
   const hosts = [...view.all('host').values()]
     .filter(({ decided }) => decided.approval === 'approved' && decided.deletedAt === undefined)
     .sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -66,6 +74,7 @@ export function healingStatus(view: View, now: Moment): HealingStatus {
     ...(disarmed && { disarmed }),
     reserveHosts,
     ...(reserveDomain !== undefined && { reserveDomain }),
+    ...(preemption !== undefined && { preemption }),
     ...(startsPerHost !== undefined && { startsPerHost }),
     watches: view.watches,
     brake: {

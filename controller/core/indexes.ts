@@ -54,6 +54,10 @@ export class Indexes {
   readonly moving = new Set<string>()
   /** Ids of instances whose runs have failed too often. */
   readonly crashed = new Set<string>()
+  /** Ids of instances that are stopped to make room for others. */
+  readonly preempted = new Set<string>()
+  /** Ids of instances that wait for such room, with the position of the commit that made them. */
+  readonly awaitingRoom = new Map<string, number>()
   /** Names of hosts that may need a new order. */
   readonly touched = new Set<string>()
   /** Names of hosts that have reported since these were last looked at. */
@@ -146,7 +150,7 @@ export class Indexes {
     if (resource.kind === 'instance' && resource.decided.moving) this.moving.add(resource.id)
     if (resource.kind === 'instance' && resource.spec.after?.length)
       this.afterOthers.add(resource.id)
-    if (resource.kind === 'instance' && resource.decided.crashes) this.crashed.add(resource.id)
+    if (resource.kind === 'instance') this.#noteRoom(resource)
     this.#changed(resource)
     if (before) this.#changed(before)
   }
@@ -160,11 +164,20 @@ export class Indexes {
       this.moving.delete(resource.id)
       this.afterOthers.delete(resource.id)
       this.crashed.delete(resource.id)
+      this.preempted.delete(resource.id)
     }
+  }
+
+  #noteRoom({ id, decided }: Instance): void {
+    if (decided.crashes) this.crashed.add(id)
+    if (decided.preempted) this.preempted.add(id)
+    if (!decided.roomFrom) this.awaitingRoom.delete(id)
+    else this.awaitingRoom.set(id, this.awaitingRoom.get(id) ?? this.#position)
   }
 
   /** A resource is removed for good, not replaced. */
   gone(resource: Resource): void {
+    this.awaitingRoom.delete(resource.id)
     this.going.delete(`${resource.kind}/${resource.id}`)
     const subject = subjectOf(resource)
     if (this.#names.get(subject) === resource.id) this.#names.delete(subject)
@@ -204,7 +217,7 @@ export class Indexes {
   ): void {
     const before = this.promised(host)
     const isOrdered = !instance.decided.deletedAt
-    const counts = !isResting(instance)
+    const counts = countsOn(host, instance)
     this.#promised.set(host, {
       memoryMib: before.memoryMib + (counts ? sign * instance.decided.memoryMib : 0),
       vcpus: before.vcpus + (counts ? sign * instance.decided.vcpus : 0),
@@ -253,7 +266,16 @@ function isEmpty(value: object): boolean {
 
 /** Whether it should not run: then it is promised nothing. */
 export const isResting = ({ spec, decided }: Instance): boolean =>
-  spec.desiredPower === 'stopped' || decided.deletedAt !== undefined
+  spec.desiredPower === 'stopped' ||
+  decided.deletedAt !== undefined ||
+  decided.preempted !== undefined
+
+/** Whether it takes up room on a host: who yields to others does where it goes, not where it is. */
+export const countsOn = (host: string, instance: Instance): boolean => {
+  const { preempted, moving, deletedAt } = instance.decided
+  if (!preempted || moving?.to !== host) return !isResting(instance)
+  return instance.spec.desiredPower !== 'stopped' && deletedAt === undefined
+}
 
 /** Hosts whose orders name it. */
 const hostNamesOf = (resource: Resource): readonly string[] => {

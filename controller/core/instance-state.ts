@@ -11,6 +11,7 @@ import { crashWordsOf, isFailed } from './crashes.ts'
 import { whyItStays } from './evacuation.ts'
 import { phaseOf } from './liveness.ts'
 import { wordsOf } from './moves.ts'
+import { roomWordsOf } from './preemption.ts'
 import { isRefusal, listed } from './refusal.ts'
 import { reportedIn } from './reported.ts'
 import { type Before, beforeOf, isHeld, isStarted, isWanted, waitedWords } from './start-order.ts'
@@ -29,7 +30,13 @@ export function instanceState(view: View, instance: Instance, now: Moment): Inst
   const { moving } = instance.decided
   const onHost = withCrashes(view, instance, onItsHost(view, instance, now), now)
   const turn = mayStart(view, instance, now)
-  const state = turn ? { ...onHost, conditions: [...onHost.conditions, turn] } : onHost
+  const room = roomWordsOf(view, instance)
+  const more = [
+    ...(turn ? [turn] : []),
+    ...(room ? [said(room.type, 'true', 'room-is-short', room.message)] : [])
+  ]
+  const state =
+    more.length > 0 ? { ...onHost, conditions: [...onHost.conditions, ...more] } : onHost
   if (!moving) return state
   const message = `to ${moving.to}, ${moving.phase}: ${wayOf(view, instance, moving).message}`
   return { ...state, conditions: [...state.conditions, said('moving', 'true', 'moving', message)] }

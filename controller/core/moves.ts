@@ -265,7 +265,7 @@ function moved(
   { instance, move, because, words }: Moving & { readonly words: Words },
   context: Context
 ): Commit {
-  const { moving: _, ...decided } = instance.decided
+  const { moving: _, roomFrom: __, preempted: ___, ...decided } = instance.decided
   const after: Instance = { ...instance, decided: { ...decided, host: move.to } }
   const volumes = decided.volumes
     .flatMap(id => view.get('volume', id) ?? [])

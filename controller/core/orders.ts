@@ -58,7 +58,8 @@ export function orderFor(view: View, host: Host, context: OrderContext): Order {
     networks: held(view, 'network', networks).map(network => networkOrder(view, network)),
     instances: wanted.map(instance => {
       const { moving } = instance.decided
-      const held = context.now && isHeld(view, instance, context.now)
+      const waits = instance.decided.roomFrom !== undefined
+      const held = waits || (context.now && isHeld(view, instance, context.now))
       const order = { ...instanceOrder(view, instance), ...(held && { hold: true }) }
       return moving ? { ...order, ...wayOf(view, instance, { moving, host }) } : order
     }),
@@ -192,7 +193,7 @@ function makeInstanceOrder(instance: Instance, plugs: readonly Port[]): OrderIns
     ...(spec.userData !== undefined && { userData: spec.userData }),
     sshKeys: spec.sshKeys,
     cpuBaseline: spec.cpuBaseline,
-    desiredPower: spec.desiredPower,
+    desiredPower: decided.preempted ? 'stopped' : spec.desiredPower,
     stopGraceMs: spec.stopGraceMs,
     ...(decided.forced && { pullPlug: true }),
     priority: spec.priority,

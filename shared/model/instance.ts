@@ -295,6 +295,17 @@ export type FailedOn = {
   readonly at: string
 }
 
+/** That an instance was stopped to make room for another one; see controller/core/preemption.ts. */
+export type InstancePreempted = {
+  /** RFC 3339. */
+  readonly at: string
+  /** Id of the one that got the room. */
+  readonly for: string
+  /** RFC 3339: when it was last tried to move it to where there is room. */
+  readonly triedAt?: string
+  readonly because: string
+}
+
 /** Where an instance is, how large, and which volumes and ports it was given. */
 export type InstanceDecided = {
   /** Name of the host that it was given. */
@@ -313,6 +324,12 @@ export type InstanceDecided = {
   readonly deletedAt?: string
   /** Set while its runs fail, until something else is wished or it has run well for a while. */
   readonly crashes?: InstanceCrashes
+  /** Set when it has lost its host, until it has another one. */
+  readonly displaced?: { readonly from: string; readonly at: string }
+  /** Set while it is stopped for another one, though it is wished to run. */
+  readonly preempted?: InstancePreempted
+  /** Ids of those that stop to make room for it on its host; it is held until they have. */
+  readonly roomFrom?: readonly string[]
   /** Set while it is on its way to another host. */
   readonly moving?: InstanceMove
 }

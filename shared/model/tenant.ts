@@ -2,13 +2,20 @@ import Type from 'typebox'
 import { type KindDefinition, type Stored, Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
-/** A tenant is its name; there is only a description to set. */
+/** A tenant is its name, and what may be done with its instances when room is short. */
 export const TenantSpec = Strict({
   description: Type.String({
     maxLength: 1024,
     default: '',
     description: 'Who this is, for people.'
-  })
+  }),
+  preemption: Type.Optional(
+    Words(['never', 'own'], {
+      description:
+        'Whether its less important instances may be stopped for a more important one that has ' +
+        'lost its host and finds no place: never (as when left out), or its own.'
+    })
+  )
 })
 export type TenantSpec = DeepReadonly<Type.Static<typeof TenantSpec>>
 

@@ -10,11 +10,11 @@ export type CrashDeed =
       readonly ranMs: number
       readonly hosts?: readonly string[]
     }
-  | { readonly do: 'mend-instance' | 'story'; readonly name: string }
+  | { readonly do: 'mend-instance' | 'story' | 'deaf'; readonly name: string }
   | { readonly do: 'change-instance'; readonly name: string; readonly spec: object }
   | { readonly do: 'change-tenant'; readonly name: string; readonly spec: Partial<TenantSpec> }
 
-const words = ['break', 'mend-instance', 'story', 'change-instance', 'change-tenant']
+const words = ['deaf', 'break', 'mend-instance', 'story', 'change-instance', 'change-tenant']
 
 /** Tells such a deed from all others. */
 export const isCrashDeed = (deed: { readonly do: string }): deed is CrashDeed =>
@@ -34,6 +34,12 @@ export async function actOnCrashes(cloud: WholeCloud, deed: CrashDeed): Promise<
       return []
     case 'mend-instance':
       some.delete(deed.name)
+      return []
+    case 'deaf':
+      for (const { hypervisor } of cloud.hosts.values()) {
+        const found = hypervisor.all.find(({ name }) => name === `default.${deed.name}`)
+        if (found) hypervisor.setObeys(found, false)
+      }
       return []
     case 'story':
       return cloud.reign.view

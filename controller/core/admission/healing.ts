@@ -61,6 +61,23 @@ export type HealingWish = {
   readonly reserveHosts?: number | null
   readonly reserveDomain?: string | null
   readonly startsPerHost?: number | null
+  readonly preemption?: Healing['preemption'] | null
+}
+
+/** Who is stopped for more important instances that have lost their host, in words. */
+export function preemptionWords(preemption: Healing['preemption']): string {
+  switch (preemption) {
+    case undefined:
+      return 'as each tenant says'
+    case 'never':
+      return 'nobody, whatever tenants say'
+    case 'own':
+      return 'instances of the same tenant, whatever it says'
+    case 'any':
+      return 'any instance, whoever has it'
+    default:
+      return preemption satisfies never
+  }
 }
 
 /** Judges other settings. What is there already is never refused by another reserve. */
@@ -69,11 +86,20 @@ export function setHealing(view: View, wish: HealingWish, context: Context): Com
   const healing = Object.fromEntries(
     Object.entries({ ...before, ...wish }).filter(([, value]) => value !== null && value !== 0)
   ) as Healing
-  const { reserveHosts = 0, reserveDomain, startsPerHost } = healing
+  const { reserveHosts = 0, reserveDomain, startsPerHost, preemption } = healing
   const isSame =
     reserveHosts === (before.reserveHosts ?? 0) && reserveDomain === before.reserveDomain
   const startsSame = startsPerHost === before.startsPerHost
-  if (isSame && startsSame) return nothing
+  const isAsBefore = isSame && startsSame
+  if (preemption !== before.preemption && isAsBefore) {
+    const message = `who is stopped for more important ones: ${preemptionWords(preemption)}`
+    return change(view, { healing }, context, {
+      verb: 'preemption-set',
+      message,
+      severity: 'notice'
+    })
+  }
+  if (isAsBefore) return nothing
   const starts =
     startsPerHost === undefined
       ? 'as many instances come up on a host at once as it has threads'

@@ -82,7 +82,7 @@ function changeMarked(view: View, wish: Wish, context: Context): Verdict {
   const volumes = volumesAfter(view, instance, spec)
   if (isRefusal(volumes)) return volumes
   const isOther = !same(spec, instance.spec)
-  const decided = isOther ? begunAnew(instance.decided) : instance.decided
+  const decided = isOther ? begunAnew(instance.decided, spec) : instance.decided
   const after: Instance = {
     ...instance,
     labels,
@@ -107,9 +107,12 @@ function startOrderAfter(view: View, instance: Instance, spec: InstanceSpec): Re
   return refuseStartOrder(view, { name, tenant, spec })
 }
 
-/** What failed before says nothing of another wish. */
-function begunAnew({ crashes: _, ...decided }: InstanceDecided): InstanceDecided {
-  return decided
+/** What failed before says nothing of another wish; who is to rest needs no room. */
+function begunAnew(before: InstanceDecided, { desiredPower }: InstanceSpec): InstanceDecided {
+  const { crashes: _, ...decided } = before
+  if (desiredPower !== 'stopped') return decided
+  const { preempted: __, roomFrom: ___, ...resting } = decided
+  return resting
 }
 
 /** A size is looked up only when the wish for it changes: no stop or start shall resize. */

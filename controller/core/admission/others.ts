@@ -47,7 +47,7 @@ export function createPlain<K extends PlainKind>(
 
 /** Fields of each kind that may change later; all others are fixed. */
 const changeable: { readonly [K in PlainKind | 'host']: readonly string[] } = {
-  tenant: ['description'],
+  tenant: ['description', 'preemption'],
   size: ['vcpus', 'memoryMib'],
   pool: [],
   network: ['mtu', 'nat', 'shared', 'uplink'],

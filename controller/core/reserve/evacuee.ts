@@ -67,12 +67,18 @@ export function evacueeOf(
   return placed(demandOf({ instance, volumes: volumes.map(unbound) }), instance, wants)
 }
 
-/** What a plan needs of an instance that has no host; undefined: it is going. */
+/**
+ * What a plan needs of an instance that has no host, or has yielded its room; undefined: it is
+ * going.
+ */
 export function waitingOf(
+  view: View,
   waiting: { readonly instance: Instance; readonly volumes: readonly Volume[] },
   wants: Wants
 ): Evacuee | undefined {
   const { instance } = waiting
+  const leaving = instance.decided.preempted && evacueeOf(view, waiting, wants)
+  if (leaving) return leaving
   return instance.decided.deletedAt === undefined
     ? placed(demandOf(waiting), instance, wants)
     : undefined

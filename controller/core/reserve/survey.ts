@@ -147,13 +147,14 @@ function evacueesOf(view: View, host: Host, wants: Wants): readonly Evacuee[] {
 
 /** Who waits for a host. */
 function waitingIn(view: View, ground: Ground): readonly Evacuee[] {
-  if (view.indexes.unplaced.size === 0) return []
+  const { unplaced, preempted } = view.indexes
+  if (unplaced.size + preempted.size === 0) return []
   const waiting: Evacuee[] = []
-  for (const id of view.indexes.unplaced) {
+  for (const id of [...unplaced, ...preempted]) {
     const instance = view.get('instance', id)
     if (!instance) continue
     const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
-    const one = waitingOf({ instance, volumes }, ground.wants)
+    const one = waitingOf(view, { instance, volumes }, ground.wants)
     if (one) waiting.push(one)
   }
   return waiting.sort(byPriority)

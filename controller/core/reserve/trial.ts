@@ -7,7 +7,7 @@ import type { Instance } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import { lingers } from '../capacity.ts'
 import type { Change } from '../commit.ts'
-import { isResting } from '../indexes.ts'
+import { countsOn } from '../indexes.ts'
 import { orderBytesOf } from '../order-size.ts'
 import { candidateOf } from '../placement/candidates.ts'
 import type { Moment, View } from '../view.ts'
@@ -39,7 +39,7 @@ export function trialOf(
     if (!instances) continue
     const volumes = volumesIn(view, changes, instances.after)
     exchange(view, { ground, rows, ...instances, volumes })
-    waiting = waitingAfter(ground, waiting, { ...instances, volumes })
+    waiting = waitingAfter(view, ground, waiting, { ...instances, volumes })
   }
   ground.meetWants()
   const before = new Map([...rows.keys()].map(host => [host, ground.rows[host]!]))
@@ -143,7 +143,7 @@ function shareOn(view: View, instance: Instance | undefined, host: string): Room
   if (!instance || !hostsOf(instance).includes(host)) return nothing
   const { memoryMib, vcpus, deletedAt } = instance.decided
   const isThere = instance.decided.host === host && lingers(view, instance)
-  const counts = !isResting(instance) || isThere
+  const counts = countsOn(host, instance) || isThere
   return {
     memoryMib: counts ? memoryMib : 0,
     vcpus: counts ? vcpus : 0,
@@ -152,14 +152,17 @@ function shareOn(view: View, instance: Instance | undefined, host: string): Room
 }
 
 function waitingAfter(
+  view: View,
   ground: Ground,
   waiting: readonly Evacuee[],
   changed: Exchanged & { readonly volumes: readonly Volume[] }
 ): readonly Evacuee[] {
   const { before, after, volumes } = changed
-  const isIn = after !== undefined && after.decided.host === undefined
+  const isIn =
+    after !== undefined &&
+    (after.decided.host === undefined || after.decided.preempted !== undefined)
   if (waiting.length === 0 && !isIn) return waiting
   const others = waiting.filter(({ id }) => id !== (before ?? after)?.id)
-  const one = isIn ? waitingOf({ instance: after, volumes }, ground.wants) : undefined
+  const one = isIn ? waitingOf(view, { instance: after, volumes }, ground.wants) : undefined
   return one ? [...others, one].sort(byPriority) : others
 }

@@ -2,7 +2,7 @@
 import Type, { type Static } from 'typebox'
 import { newId } from '#shared/ids.ts'
 import type { Host } from '#shared/model/host.ts'
-import { Strict } from '#shared/model/resource.ts'
+import { Strict, Words } from '#shared/model/resource.ts'
 import type { Context } from '../../core/admission/context.ts'
 import {
   arm,
@@ -65,6 +65,11 @@ export const HealingReply = Strict({
   disarmed: Type.Optional(Disarmed),
   reserveHosts: Type.Integer({ description: 'Losses that room is kept for. Unit: count.' }),
   reserveDomain: Type.Optional(Text('Label of which any one value may be lost as a whole.')),
+  preemption: Type.Optional(
+    Words(['never', 'own', 'any'], {
+      description: 'Who may be stopped for more important ones; left out: as each tenant says.'
+    })
+  ),
   startsPerHost: Type.Optional(
     Type.Integer({
       description:
@@ -95,6 +100,13 @@ const DisarmBody = Strict({
 })
 
 const SettingsBody = Strict({
+  preemption: Type.Optional(
+    Type.Union([Type.Literal('never'), Type.Literal('own'), Type.Literal('any'), Type.Null()], {
+      description:
+        'Who may be stopped for a more important instance that has lost its host: nobody, ' +
+        'those of its own tenant, or any; null: as each tenant says.'
+    })
+  ),
   startsPerHost: Type.Optional(
     Type.Union([Type.Integer({ minimum: 1, maximum: startsPerHostMax }), Type.Null()], {
       description: 'Instances that may come up on one host at once; null: by its threads.'

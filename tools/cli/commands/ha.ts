@@ -79,6 +79,13 @@ export const ha: Noun = {
           doc: 'Label of hosts, such as rack, of which any one may be lost; none: no label.'
         },
         {
+          name: 'preemption',
+          type: 'text',
+          value: 'WHO',
+          words: ['never', 'own', 'any', 'tenant'],
+          doc: 'Who stops for more important ones: never, own, any; tenant: as each tenant says.'
+        },
+        {
           name: 'starts-per-host',
           type: 'count',
           value: 'N',
@@ -90,6 +97,7 @@ export const ha: Noun = {
       examples: [
         { line: 'remuda ha set --reserve-hosts 1', doc: 'any one host may die' },
         { line: 'remuda ha set --reserve-domain rack', doc: 'any one rack, too' },
+        { line: 'remuda ha set --preemption any', doc: 'priorities count across tenants' },
         { line: 'remuda ha set --starts-per-host 8', doc: 'where disks are slow to start from' }
       ],
       run: () => import('../run/ha.ts').then(module => module.setHealing)

@@ -7,6 +7,13 @@ export const tenant = {
   scope: 'cloud',
   creatable: true,
   spec: {
-    description: { doc: 'Who this is, for people.', type: 'text', default: '', lengthMax: 1024 }
+    description: { doc: 'Who this is, for people.', type: 'text', default: '', lengthMax: 1024 },
+    preemption: {
+      doc:
+        'Whether its less important instances may be stopped for a more important one that ' +
+        'has lost its host and finds no place: never (as when left out), or its own.',
+      type: 'text',
+      words: ['never', 'own']
+    }
   }
 } as const

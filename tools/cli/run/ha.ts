@@ -13,6 +13,7 @@ export type HealingSaid = {
   readonly disarmed?: { readonly at: string; readonly by: string; readonly because: string }
   readonly reserveHosts: number
   readonly reserveDomain?: string
+  readonly preemption?: string
   readonly startsPerHost?: number
   readonly reserveBroken?: readonly string[]
   readonly watches: boolean
@@ -79,18 +80,22 @@ export async function setHealing(invocation: Invocation): Promise<void> {
   const reserveHosts = invocation.given.number('reserve-hosts')
   const domain = invocation.given.text('reserve-domain')
   const starts = invocation.given.number('starts-per-host')
-  if (reserveHosts === undefined && domain === undefined && starts === undefined) {
+  const preemption = invocation.given.text('preemption')
+  const all = [reserveHosts, domain, starts, preemption]
+  if (all.every(one => one === undefined)) {
     throw new UsageFault('cannot set nothing', { next: ['remuda ha set --reserve-hosts 1'] })
   }
   const body = {
     ...(reserveHosts !== undefined && { reserveHosts }),
     ...(domain !== undefined && { reserveDomain: domain === 'none' ? null : domain }),
-    ...(starts !== undefined && { startsPerHost: starts === 0 ? null : starts })
+    ...(starts !== undefined && { startsPerHost: starts === 0 ? null : starts }),
+    ...(preemption !== undefined && { preemption: preemption === 'tenant' ? null : preemption })
   }
   const asked = { method: 'PATCH', path, body, doing: 'set how the cloud heals' } as const
-  await change(invocation, asked, said =>
-    starts === undefined ? `reserve: ${reserveOf(said)}` : `starts: ${startsOf(said)}`
-  )
+  await change(invocation, asked, said => {
+    if (preemption !== undefined) return `preemption: ${preemptionOf(said)}`
+    return starts === undefined ? `reserve: ${reserveOf(said)}` : `starts: ${startsOf(said)}`
+  })
 }
 
 type Asked = {
@@ -125,7 +130,8 @@ function describe(invocation: Invocation, said: HealingSaid): string {
     ['fencing', armedWords(said, invocation)],
     ['missing', brake.hosts < 2 ? aloneWords(brake.hosts) : missing],
     ['reserve', reserveOf(said)],
-    ['starts', startsOf(said)]
+    ['starts', startsOf(said)],
+    ['room', preemptionOf(said)]
   ]
   const head = rows.map(([name, text]) => `${paint('dim', name.padEnd(10))}${printable(text)}\n`)
   const broken = (said.reserveBroken ?? []).map(one => `${paint('red', '!')} ${oneLine(one)}\n`)
@@ -163,6 +169,14 @@ const startsOf = ({ startsPerHost }: HealingSaid): string =>
   startsPerHost === undefined
     ? 'as many instances come up on a host at once as it has threads, at least 4'
     : `at most ${startsPerHost} ${startsPerHost === 1 ? 'comes' : 'come'} up on a host at once`
+
+/** Who is stopped for more important ones, in words. */
+const preemptionOf = ({ preemption = '' }: HealingSaid): string =>
+  ({
+    never: 'no instance is stopped for a more important one',
+    own: 'instances are stopped for more important ones of their tenant that have lost their host',
+    any: 'any instance is stopped for more important ones that have lost their host'
+  })[preemption] ?? 'instances are stopped for more important ones where their tenant says so'
 
 function tablesOf(invocation: Invocation, said: HealingSaid): readonly string[] {
   const now = Date.now()
