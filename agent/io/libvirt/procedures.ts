@@ -79,15 +79,15 @@ const domainEventBlockJob2Msg = struct({
   type: int,
   status: int
 })
-const domainEventCallbackBalloonChangeMsg = struct({
-  callbackId: int,
-  msg: domainEventBalloonChangeMsg
-})
 const domainEventCallbackAgentLifecycleMsg = struct({
   callbackId: int,
   dom: domain,
   state: int,
   reason: int
+})
+const domainEventCallbackBalloonChangeMsg = struct({
+  callbackId: int,
+  msg: domainEventBalloonChangeMsg
 })
 const domainEventCallbackDeviceAddedMsg = struct({ callbackId: int, dom: domain, devAlias: string })
 const domainEventCallbackDeviceRemovalFailedMsg = struct({
