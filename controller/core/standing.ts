@@ -1,17 +1,22 @@
 /**
  * How a host stands, from its first knock to its end.
  *
- *   pending ──► online ◄──► late ──► silent ──► suspect ──► fencing ──► fenced ──► recovering
- *                 ▲ │                   ▲                      │                       │
- *                 │ │ drain             │ a new controller     │ it speaks again       │
- *                 │ ▼                   │                      ▼                       │
- *                 │ draining ──► maintenance   unknown ──►  online ◄───────────────────┘
- *                 └──────────────────┘ resume                                    gone
+ *   pending ──► online ◄──► late ──► suspect ──► fencing ──► fenced ──► recovering ──► online
+ *                 ▲ │           │       ▲  ▲         │
+ *                 │ │ drain     ▼       │  │         └──► online: it speaks before the proof
+ *                 │ ▼         silent ───┘  │
+ *                 │ draining               └── unknown ──► online
+ *                 │ ▼
+ *                 └ maintenance            any of them ──► gone
+ *
+ * Whoever is heard is online again from late, silent and suspect, too. A draining or silent host
+ * may be taken for dead as any other; one in maintenance is not. Unknown is where all hosts begin
+ * when the controller changes.
  *
  * - pending: it has knocked and is not let in yet.
  * - online: its agent is heard.
  * - late: four heartbeats are missing; nothing is concluded from it.
- * - silent: ten are missing, and something speaks against its death, or nobody could look.
+ * - silent: ten are missing, and something speaks against its death, or nobody could look yet.
  * - suspect: its peers do not reach its machine either; it would be fenced, unless something holds.
  * - unknown: this controller has not heard it yet; nothing is concluded from it.
  * - fencing: it is taken for dead, gets no orders, and must be proven off before anything moves.
