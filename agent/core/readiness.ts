@@ -15,7 +15,7 @@
  * lost with the agent and found again by the next; but a call home comes once. So the controller
  * keeps that there was one, and says so in the order.
  */
-import type { Readiness, readyWords } from '#shared/model/instance.ts'
+import type { Readiness, readyWords } from '#shared/model/readiness.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { Order, OrderInstance, ReportInstance } from '#shared/wire/order.ts'
 import type { OwnDomain } from './metadata.ts'

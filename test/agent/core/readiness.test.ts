@@ -1,7 +1,7 @@
 /** When instances count as ready, and what is told of it. */
 import test from 'ava'
 import { uuidOf } from '#shared/ids.ts'
-import type { Readiness } from '#shared/model/instance.ts'
+import type { Readiness } from '#shared/model/readiness.ts'
 import type { OrderInstance } from '#shared/wire/order.ts'
 import { callsOf, homeOf, homesOf } from '../../../agent/core/gates.ts'
 import { type Gate, readinessOf, rememberGate } from '../../../agent/core/readiness.ts'
