@@ -5,12 +5,14 @@ import type { SourceMutant } from '../source-mutants.ts'
 export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   'read-back-skipped': {
     says: 'a device that says "done" counts as proof',
+    seed: 3,
     file: 'bootd/core/fence-switch.ts',
     from: 'return read({ ...device, refusal, failures, toldAt: now }, call)',
     to: 'return read({ ...device, refusal, failures, toldAt: now, agreed: refusal ? 0 : 9 }, call)'
   },
   'one-reading-trusted': {
     says: 'one reading proves that a host is off',
+    seed: 3,
     file: 'bootd/core/fence-switch.ts',
     from: 'export const readingsProof = 2',
     to: 'export const readingsProof = 1'
@@ -26,6 +28,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'boot-ignored': {
     says: 'after a boot the host goes on with its order of before',
+    seed: 1,
     file: 'agent/core/situation.ts',
     from: "origin !== 'other-boot'",
     to: 'origin.length > 0'
@@ -38,12 +41,14 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'evacuates-on-suspicion': {
     says: 'instances leave a host that is only taken for dead',
+    seed: 1,
     file: 'controller/core/evacuation.ts',
     from: "return host?.decided.recovery?.phase === 'fenced' ? host : undefined",
     to: 'return host?.decided.recovery ? host : undefined'
   },
   'no-brake': {
     says: 'any number of hosts is fenced at once',
+    seed: 5,
     file: 'controller/core/suspicion.ts',
     from: 'missing.length > brakeHostsMin && missing.length > total * brakeShare',
     to: 'missing.length > total'
@@ -56,12 +61,14 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'epoch-unchecked-by-bootd': {
     says: 'a bootd does what a deposed controller wants',
+    seed: 2,
     file: 'bootd/core/fence-wishes.ts',
     from: 'if (lowest >= seen) return undefined',
     to: 'if (lowest > 0) return undefined'
   },
   'no-margin': {
     says: 'a host is taken to have ended itself as soon as its limit is over',
+    seed: 4,
     file: 'controller/core/timing.ts',
     from: 'surely(given.limitMs + 2 * given.watchdogMs) + marginMs',
     to: 'surely(given.limitMs)'
@@ -69,8 +76,13 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   'unarmed-trusted': {
     says: 'a watchdog counts that was never armed',
     file: 'controller/core/self-fence.ts',
-    from: 'if (!selfFence?.armed || !selfFence.nowayout',
-    to: 'if (!selfFence || !selfFence.nowayout'
+    from:
+      "if (!selfFence?.armed || !selfFence.nowayout || selfFence.kind !== 'hardware') return " +
+      'undefined\n  const { identity, timeoutMs, limitMs } = selfFence\n' +
+      '  return limitMs === undefined || timeoutMs === 0',
+    to:
+      'if (!selfFence) return undefined\n' +
+      '  const { identity, timeoutMs } = selfFence\n  return timeoutMs === 0'
   },
   'lease-while-fenced': {
     says: 'a host that is taken for dead still gets leases',

@@ -12,6 +12,12 @@ export const oneOf = <One>(some: readonly One[], chance: () => number): One =>
 
 const anyMachine = ({ machines, chance }: LeanCloud): Machine => oneOf(machines, chance)
 
+/** One that nothing but its own watchdog can prove off, where there is one. */
+function selfFencer({ machines, founded, chance }: LeanCloud): Machine {
+  const some = machines.filter(({ index }) => founded.hosts[index - 1]!.means === 'watchdog')
+  return oneOf(some.length > 0 ? some : machines, chance)
+}
+
 /** Who leads is hit more often than others. */
 const anyController = ({ controllers, leader, chance }: LeanCloud) =>
   (chance() < 0.7 && leader) || oneOf(controllers, chance)
@@ -236,6 +242,19 @@ export const strikes: Readonly<Record<string, Strike>> = {
     })
   },
   'stepped down': cloud => cloud.leader?.end('stepped down'),
+  'stepped down with words on their way': (cloud, whileMs) => {
+    const { leader, timeline, chance } = cloud
+    if (!leader) return
+    const { machine } = leader
+    machine.delayMs = 3_000
+    cutPower(cloud, anyMachine(cloud), 10_000 + whileMs)
+    timeline.after(2_600 + 1_500 * chance(), () => {
+      if (cloud.leader === leader) leader.end('stepped down')
+    })
+    timeline.after(8_000, () => {
+      machine.delayMs = 0
+    })
+  },
   'bootd killed': (cloud, whileMs) => {
     const bootd = oneOf(cloud.bootds, cloud.chance)
     bootd.stop()
@@ -252,11 +271,7 @@ export const strikes: Readonly<Record<string, Strike>> = {
     machine.wallOffset += (cloud.chance() - 0.5) * 7_200_000
   },
   'clock jumped while hosts are cut off': (cloud, whileMs) => {
-    const machine = oneOf(
-      cloud.machines.filter(({ dog }) => dog),
-      cloud.chance
-    )
-    if (!machine) return
+    const machine = selfFencer(cloud)
     islandOf(cloud, [machine], 15_000 + 2 * whileMs)
     cloud.timeline.after(5_000 + 5_000 * cloud.chance(), () => {
       const leader = cloud.leader?.machine
@@ -276,10 +291,11 @@ export const strikes: Readonly<Record<string, Strike>> = {
     machine.libvirtHangs = isBad && machine.isOn
   }, 2),
   'libvirt hangs on a host cut off': (cloud, whileMs) => {
-    const machine = anyMachine(cloud)
+    const machine = selfFencer(cloud)
+    const forMs = 27_000 + 2 * whileMs
     machine.libvirtHangs = machine.isOn
-    islandOf(cloud, [machine], 4 * whileMs)
-    cloud.timeline.after(4 * whileMs, () => {
+    islandOf(cloud, [machine], forMs)
+    cloud.timeline.after(forMs, () => {
       machine.libvirtHangs = false
     })
   },
@@ -292,7 +308,7 @@ export const strikes: Readonly<Record<string, Strike>> = {
     if (uuid !== undefined) cloud.agentOf(machine).hands.crash(uuid)
   },
   'watchdog busy': (cloud, whileMs) => {
-    const machine = anyMachine(cloud)
+    const machine = selfFencer(cloud)
     if (!machine.dog) return
     machine.dog.isBusy = true
     cutPower(cloud, machine, 100)
