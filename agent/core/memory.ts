@@ -29,6 +29,7 @@ import {
 } from './restart.ts'
 import type { Retry } from './retry.ts'
 import { type InstanceName, nameOf } from './steps.ts'
+import { withUnsent } from './unsent.ts'
 
 /** That we have asked a domain to end. */
 export type Stop = { readonly askedAt: Ms; readonly lastAskedAt: Ms; readonly because: string }
@@ -235,7 +236,11 @@ export function rememberDomains(
   }
   const foreign = noteForeign(draft, memory.foreign, sorted.foreign, now)
   for (const own of alive.values()) noteAlive(draft, own, ordered.get(own.metadata.id), now)
-  for (const own of sorted.own.filter(isPart)) noteUnsent(draft, own, ordered, now)
+  for (const { metadata } of sorted.own.filter(isPart)) {
+    const part = draft.instances.get(metadata.id)
+    const arriving = ordered.get(metadata.id)?.arriving
+    if (part) draft.instances.set(metadata.id, withUnsent(part, arriving, now.monotonic))
+  }
   for (const [id, each] of memory.instances) if (!alive.has(id)) noteAbsent(draft, each, now)
   const { notices } = draft
   const own = [...alive.values()]
@@ -276,21 +281,6 @@ function noteAlive(
   const stop = over && stopWish(own, instance) === undefined ? undefined : last.stop
   const goesOn = instance !== undefined && instance.desiredPower !== 'stopped'
   draft.instances.set(id, { ...last, history, stop, goesOn, missingSince: undefined })
-}
-
-/** Since when nobody sends what is here in part. */
-function noteUnsent(
-  draft: Draft,
-  { metadata: { id } }: OwnDomain,
-  ordered: ReadonlyMap<string, OrderInstance>,
-  now: Moment
-): void {
-  const last = draft.instances.get(id)
-  if (last === undefined) return
-  const unsentSince = ordered.get(id)?.arriving?.over
-    ? (last.unsentSince ?? now.monotonic)
-    : undefined
-  if (unsentSince !== last.unsentSince) draft.instances.set(id, { ...last, unsentSince })
 }
 
 /** A domain that no order names is only ever ended; the policy is never asked. */

@@ -89,7 +89,7 @@ const untried = { works: false, because: 'nobody tried to run a guest under KVM'
 const unended = { works: false, because: 'the trial of KVM failed or has not ended' }
 const localOpinion = (root: string) => (root === '/' ? secondOpinion : undefined)
 
-/** What stays as it is while the machine runs: what it was once counts where it cannot be read now. */
+/** What stays as it is while a machine runs: what it was counts where it cannot be read now. */
 const steady: ReadonlySet<string> = new Set(['cpu', 'memory-total', 'identity'])
 
 /** Reads one source within the deadline; undefined when it failed, which is logged once. */

@@ -103,7 +103,7 @@ export function nextOfMove(move: Judged, words: Words, off: Off = bothOn): NextO
     case 'sending':
       return nextOfSending(move, now(source))
     case 'crossing':
-      return nextOfCrossing(now(source))
+      return nextOfCrossing(now(source), now(target))
     case 'withdrawing':
       return nextOfWithdrawing(move, now(source))
     case 'asking': {
@@ -158,7 +158,15 @@ function nextWithoutOne(move: Judged, { source, target }: Words, off: Off): Next
 const lostWith = (because: string): string => `${because}, and with it a part of its memory`
 
 /** It runs on the target, so it can only go on there, or not at all. */
-function nextOfCrossing(source: ReportMove | undefined): NextOfMove | undefined {
+function nextOfCrossing(
+  source: ReportMove | undefined,
+  target: ReportMove | undefined
+): NextOfMove | undefined {
+  const isHalf = source?.stand === 'crossing' || source?.stand === 'broken'
+  if (isHalf && (target?.stand === 'ready' || target?.stand === 'preparing')) {
+    const because = `it has ended where it ran, and its memory is lost: ${source.message}`
+    return { next: 'withdrawing', because, lost: true }
+  }
   switch (source?.stand) {
     case 'gone':
       return { next: 'asking', because: source.message, lost: true }

@@ -183,17 +183,26 @@ function crosses(behaves: Behaves): void {
   )
 
   behaves(
-    'one that was torn in two waits on both sides, and is whole once what is left was sent',
+    'one that was torn in two waits, and is whole once what is left was sent, or ended there',
     async (t, rig, guest) => {
       const { source, target, way } = rig
       const { sending } = await beginCrossing(rig, guest)
       const failed = t.throwsAsync(sending, { code: 'hypervisor' })
       await rig.tear(guest)
       await failed
-      for (const side of [source, target]) {
-        await until(async () => isTorn((await find(side, guest))!))
-      }
+      await until(async () => isTorn((await find(source, guest))!))
       t.is((await find(source, guest))?.state, 'paused')
+      // A QEMU ends that was torn in the midst of certain words (measured with 7.2).
+      await until(async () => {
+        const there = await find(target, guest)
+        return there === undefined || isTorn(there)
+      })
+      if ((await find(target, guest)) === undefined) {
+        const resumed = source.migrate(guest, { ...way, postCopy: true, resume: true })
+        await t.throwsAsync(resumed, { code: 'not-found' })
+        t.log('it ended there')
+        return
+      }
       await source.migrate(guest, { ...way, postCopy: true, resume: true })
       t.is(await find(source, guest), undefined)
       const whole = await find(target, guest)

@@ -4,10 +4,10 @@
  * of each, beside the longest one of a time in which nothing happened.
  *
  * Three clocks tell where a gap comes from. QEMU counts how long a processor stood still. A port at
- * which nobody listens is called again and again: the guest's kernel refuses at once, so this is how
- * long no frame got through; what it is longer than the standstill is the network's and ours. And a
- * page is asked for over HTTP: what that takes longer is the guest's, and TCP's, which sends a lost
- * first packet again after 1 s.
+ * which nobody listens is called again and again: the guest's kernel refuses at once, so this is
+ * how long no frame got through; what it is longer than the standstill is the network's and ours.
+ * And a page is asked for over HTTP: what that takes longer is the guest's, and TCP's, which sends
+ * a lost first packet again after 1 s.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp } from 'node:fs/promises'
@@ -108,8 +108,8 @@ async function fill(lab: Lab): Promise<readonly string[]> {
 }
 
 /**
- * Asks each address for its page again and again, with rests, and calls a port of it at which nobody
- * listens. Writes a line for each page within 2 s and each refusal within 100 ms.
+ * Asks each address for its page again and again, with rests, and calls a port of it at which
+ * nobody listens. Writes a line for each page within 2 s and each refusal within 100 ms.
  */
 const program = `
 import { get } from 'node:http'
@@ -130,9 +130,10 @@ const ask = host => new Promise(resolve => {
   request.once('timeout', () => request.destroy(new Error('late')))
   request.once('error', () => resolve(false))
 })
+const tell = line => process.stdout.write(line + '\\n')
 const watch = async (host, what, attempt, ms) => {
   for (;;) {
-    if (await attempt(host)) process.stdout.write(host + '/' + what + ' ' + performance.now() + '\\n')
+    if (await attempt(host)) tell(host + '/' + what + ' ' + performance.now())
     await rest(ms)
   }
 }

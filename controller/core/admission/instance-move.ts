@@ -121,7 +121,7 @@ export function cancelMove(view: View, instance: Instance, context: Context): Ve
   return admitted(context, after, { verb: 'move-withdrawing', because })
 }
 
-/** What runs there already cannot stay here; it is given up only where it cannot go on by itself. */
+/** What runs there already cannot stay here; it is given up only where it can go on no further. */
 function cancelCrossing(view: View, instance: Instance, context: Context): Verdict {
   const { name } = instance
   const moving = instance.decided.moving!
