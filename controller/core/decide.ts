@@ -17,7 +17,8 @@ import { crashes } from './crashes.ts'
 import { drains } from './drain.ts'
 import { evacuations } from './evacuation.ts'
 import { fenceTests } from './fence-test.ts'
-import { fencings } from './fencing.ts'
+import { fencings, isOff } from './fencing.ts'
+import { handedOver } from './leftovers.ts'
 import { moves } from './moves.ts'
 import { notification } from './notification.ts'
 import type { Demand } from './placement/pipeline.ts'
@@ -134,6 +135,11 @@ function* departures(view: View, context: Context): Iterable<Commit> {
     const [kind, id] = key.split('/') as ['instance' | 'volume', string]
     const resource = view.get(kind, id)
     if (!resource) continue
+    if (resource.kind === 'volume' && isOff(view, resource.decided.host)) {
+      const commit = handedOver(view, resource, context)
+      if (commit) yield commit
+      continue
+    }
     const proof = goneFrom(view, resource, since)
     if (proof === undefined) continue
     yield resource.kind === 'instance'
@@ -150,6 +156,7 @@ function goneFrom(
 ): string | undefined {
   const { host } = resource.decided
   if (host === undefined) return 'no host has it'
+  if (resource.kind === 'instance' && isOff(view, host)) return `${host} is proven off`
   const { report } = view.heard(host)
   if (!report || report.generation < since) return undefined
   return resource.kind === 'instance' ? noInstance(report, resource) : noVolume(report, resource)

@@ -14,6 +14,7 @@ import type { ReportInstance } from '#shared/wire/order.ts'
 import { rangeOf, sizeOf } from './addresses.ts'
 import { showHost } from './host-document.ts'
 import { instanceState, wayOf } from './instance-state.ts'
+import { leftoverWords } from './leftovers.ts'
 import { reportedIn } from './reported.ts'
 import { condition, type Shown } from './shown.ts'
 import type { Moment, View } from './view.ts'
@@ -115,6 +116,7 @@ function showVolume(view: View, volume: Volume): Shown {
   const observed = seen?.phase === 'absent' ? 'pending' : (seen?.phase ?? 'unknown')
   const phase = deletedAt ? 'deleting' : host === undefined ? 'pending' : observed
   const message =
+    leftoverWords(view, volume) ||
     seen?.message ||
     (host === undefined
       ? 'made when an instance uses it, on the host of that instance'

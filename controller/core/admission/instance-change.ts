@@ -3,15 +3,16 @@ import type { Volume } from '#shared/model/volume.ts'
 import { lingers } from '../capacity.ts'
 import type { Change } from '../commit.ts'
 import { isResting } from '../indexes.ts'
+import { phaseOf } from '../liveness.ts'
 import { orderBytesOf } from '../order-size.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
-import { defaultTenant } from '../subject.ts'
+import { defaultTenant, subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
 import { refuseColdStart } from './cold-start.ts'
-import { admitted, type Context, unchanged, type Verdict } from './context.ts'
+import { admitted, type Context, decision, unchanged, type Verdict } from './context.ts'
 import { refuseTooLittle } from './image-memory.ts'
 import { attachedVolumes, onHost, shapeOf } from './instance-create.ts'
-import { refuseMoving } from './instance-move.ts'
+import { moveInstance, refuseMoving } from './instance-move.ts'
 import { refuseNoRoom } from './instance-place.ts'
 import { refuseStartOrder } from './start-order.ts'
 
@@ -90,6 +91,12 @@ function changeMarked(view: View, wish: Wish, context: Context): Verdict {
     decided: { ...decided, ...shape, volumes: volumes.ids },
     generation: instance.generation + (isOther ? 1 : 0)
   }
+  const elsewhere = startElsewhere(
+    view,
+    { before: instance, after, more: volumes.changes },
+    context
+  )
+  if (elsewhere) return elsewhere
   const room = refuseGrowth(view, { before: instance, after }, context)
   if (room) return room
   return admitted(context, after, {
@@ -184,6 +191,46 @@ export function refuseGoing(instance: Instance): Refusal | undefined {
     reasons: [`since ${instance.decided.deletedAt}`],
     next: [`remuda why instance/${instance.name}`]
   })
+}
+
+/** What is to start on a host that is out of service starts on another one, if it can go there. */
+function startElsewhere(
+  view: View,
+  given: {
+    readonly before: Instance
+    readonly after: Instance
+    readonly more: readonly Change[]
+  },
+  context: Context
+): Verdict | undefined {
+  const { before, after, more } = given
+  const host = view.named('host', after.decided.host ?? '')
+  const { duty } = host?.decided ?? {}
+  if (!host || !duty || !isResting(before) || isResting(after)) return undefined
+  const out = `${host.name} is out of service since ${duty.since} (${duty.state})`
+  const phase = phaseOf(host, view.heard(host.name), context.now.monotonic)
+  const next = [`remuda host resume ${host.name}`, 'remuda host list']
+  if (phase === 'silent') {
+    return refuse('conflict', `cannot start instance ${after.name}: ${out}`, {
+      reasons: [`${host.name} is silent, so nobody says that it has not got it any more`],
+      next: [...next, `once it is surely off: remuda host confirm-off ${host.name}`]
+    })
+  }
+  const verdict = moveInstance(view, { instance: after, live: false, because: out }, context)
+  if (isRefusal(verdict)) {
+    const { message, reasons } = verdict.refused
+    const because = `${out}, and it cannot go elsewhere`
+    return refuse('conflict', `cannot start instance ${after.name}: ${because}`, {
+      reasons: [message, ...reasons],
+      next
+    })
+  }
+  const { changes, decisions } = verdict.commit
+  const asked = decision(context, 'changed', differences(before, after), subjectOf(after))
+  return {
+    ...verdict,
+    commit: { changes: [...changes, ...more], decisions: [asked, ...decisions] }
+  }
 }
 
 /** More memory, processors or user data, or a start, must find room on the host where it is. */
