@@ -19,12 +19,8 @@
  */
 import type { Host } from '#shared/model/host.ts'
 import type { Resource } from '#shared/model/index.ts'
-import {
-  type FailedOn,
-  failedMaxElse,
-  type Instance,
-  type InstanceCrashes
-} from '#shared/model/instance.ts'
+import { failedMaxElse, type Instance } from '#shared/model/instance.ts'
+import type { FailedOn, InstanceCrashes } from '#shared/model/instance-trouble.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { Report, ReportInstance } from '#shared/wire/order.ts'
 import { type Context, decision, isoOf } from './admission/context.ts'

@@ -1,4 +1,4 @@
-import type { FailedOn } from '#shared/model/instance.ts'
+import type { FailedOn } from '#shared/model/instance-trouble.ts'
 import { formatMs } from '#shared/units.ts'
 
 /** How the runs of an instance have failed on one host, in words and numbers. */

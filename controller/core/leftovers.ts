@@ -1,7 +1,7 @@
 /**
  * What is to be deleted and was on a host that is proven off. Nothing of it runs any more, so an
- * instance goes at once. A volume that other hosts see is removed by one of them; one that only that
- * host has is removed when the host is back.
+ * instance goes at once. A volume that other hosts see is removed by one of them; one that only
+ * that host has is removed when the host is back.
  */
 import type { Host } from '#shared/model/host.ts'
 import type { Volume } from '#shared/model/volume.ts'
@@ -12,7 +12,7 @@ import { phaseOf } from './liveness.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
 
-/** Has another host remove a volume of one that is off; undefined: none can, so it is waited for. */
+/** Has another host remove a volume of one that is off; undefined: none can, so it waits. */
 export function handedOver(view: View, volume: Volume, context: Context): Commit | undefined {
   const { host } = volume.decided
   if (host === undefined || view.named('pool', volume.spec.pool)?.spec.shared !== true) {

@@ -20,7 +20,8 @@
  */
 import type { Host } from '#shared/model/host.ts'
 import type { Resource } from '#shared/model/index.ts'
-import type { Instance, InstancePreempted } from '#shared/model/instance.ts'
+import type { Instance } from '#shared/model/instance.ts'
+import type { InstancePreempted } from '#shared/model/instance-trouble.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import type { Ms } from '#shared/units.ts'
 import { type Context, decision, isoOf } from './admission/context.ts'

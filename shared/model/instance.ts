@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import type { InstanceCrashes, InstancePreempted } from './instance-trouble.ts'
 import { Readiness, readyWords } from './readiness.ts'
 import { type KindDefinition, mib, Name, type Stored, Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
@@ -228,42 +229,6 @@ export type MoveDoor = {
   readonly folder: string
   /** Whether one can run there before all of its memory has come. */
   readonly postCopy?: boolean
-}
-
-/** Where its runs have failed, and what came of that; see controller/core/crashes.ts. */
-export type InstanceCrashes = {
-  /** In the order in which it was tried there. */
-  readonly hosts: readonly FailedOn[]
-  /** Set once no other host is tried any more. */
-  readonly failed?: { readonly at: string; readonly because: string }
-  /** Why it has not left the last of them: what was told of that. */
-  readonly held?: { readonly host: string; readonly kind: 'bound' | 'room' }
-  /** Moves that were begun from the last of them. */
-  readonly tries?: { readonly from: string; readonly count: number; readonly at: string }
-}
-
-/** That so many runs in a row have failed on a host. */
-export type FailedOn = {
-  /** Name of the host. */
-  readonly host: string
-  readonly runs: number
-  /** From the beginning of the first to the end of the last. Unit: ms. */
-  readonly withinMs: number
-  /** How the last one ended. */
-  readonly last: string
-  /** RFC 3339. */
-  readonly at: string
-}
-
-/** That an instance was stopped to make room for another one; see controller/core/preemption.ts. */
-export type InstancePreempted = {
-  /** RFC 3339. */
-  readonly at: string
-  /** Id of the one that got the room. */
-  readonly for: string
-  /** RFC 3339: when it was last tried to move it to where there is room. */
-  readonly triedAt?: string
-  readonly because: string
 }
 
 /** Where an instance is, how large, and which volumes and ports it was given. */
