@@ -48,7 +48,7 @@ export function descend(layout: Layout, until: Until): readonly Step[] {
 }
 
 /** In a large layout this many hosts make one move more between looks at everything. */
-const hostsPerMove = 64
+const hostsPerMove = 96
 /** The most moves that are kept in mind between looks at everything. */
 const shortMax = 256
 /** The most hosts that are then looked at for each sort of demand. */

@@ -6,6 +6,7 @@
  * given, and whoever comes first is safe first.
  */
 import { Cheapest } from './cheapest.ts'
+import { descend } from './descent.ts'
 import type { Layout } from './layout.ts'
 import type { Move } from './problem.ts'
 import { bestFirst, bestSecond, takesFirst } from './seating.ts'
@@ -21,6 +22,11 @@ export type Evacuation = {
 
 /** How many hosts are looked at closely for each. */
 const hostsMost = 12
+/** With so many leavers times hosts at most, the steepest order is tried as well. */
+const steepestMax = 4_000
+/** About how many looks at hosts are spent on other orders. */
+const shuffleLooksMax = 40_000
+const shufflesMax = 60
 /** How often each is offered a better seat. */
 const roundsMax = 2
 
@@ -32,10 +38,9 @@ export function planEvacuation(layout: Layout, hosts: readonly number[]): Evacua
   const open = Int32Array.from(layout.open.keys()).filter(host => layout.open[host] === 1)
   const cheapest = new Cheapest(layout, open, hostsMost)
   const stranded = leavers.filter(leaver => !settle(layout, leaver, cheapest))
-  for (let round = 0; round < roundsMax; round += 1) {
-    cheapest.refresh()
-    if (!improve(layout, leavers, cheapest)) break
-  }
+  polish(layout, leavers, cheapest)
+  const isSmall = leavers.length * open.length <= steepestMax
+  if (isSmall && stranded.length === 0) trySteepest(layout, leavers, cheapest)
   const moves = leavers.flatMap(leaver => movesOf(layout, leaver))
   const { score } = layout
   for (const { demand, first, second } of leavers) layout.place(demand, first, second)
@@ -120,15 +125,74 @@ function take(
 function improve(layout: Layout, leavers: readonly Leaver[], hosts: Cheapest): boolean {
   let improved = false
   for (const leaver of leavers) {
-    const { first, second } = seatsOf(layout, leaver.demand)
-    const isSettled = layout.open[first] === 1 && (second < 0 || layout.open[leaver.keeps] === 1)
-    if (!isSettled || (second >= 0 && layout.open[second] === 0)) continue
+    if (!isSettled(layout, leaver)) continue
     const found = bestSeats(layout, leaver, { hosts, forced: false, below: layout.score })
     if (!found) continue
     take(layout, leaver.demand, { hosts, ...found })
     improved = true
   }
   return improved
+}
+
+function polish(layout: Layout, leavers: readonly Leaver[], hosts: Cheapest): void {
+  for (let round = 0; round < roundsMax; round += 1) {
+    hosts.refresh()
+    if (!improve(layout, leavers, hosts)) break
+  }
+  shuffle(layout, leavers, hosts)
+}
+
+/** Begins again with the move that gains most each time, and keeps it if that ends better. */
+function trySteepest(layout: Layout, leavers: readonly Leaver[], hosts: Cheapest): void {
+  const isLeft = (host: number): boolean => layout.open[host] === 0 && layout.seats[host]! > 0
+  // Who has stayed on other closed hosts would be moved as well.
+  if (Array.from(layout.open.keys()).some(isLeft)) return
+  const { score } = layout
+  const before = leavers.map(({ demand }) => seatsOf(layout, demand))
+  for (const { demand, first, second } of leavers) layout.place(demand, first, second)
+  descend(layout, { movesMax: Infinity, contentAt: -1, gainMin: 0, evacuate: true })
+  if (leavers.every(leaver => isSettled(layout, leaver))) {
+    polish(layout, leavers, hosts)
+    if (layout.score < score) return
+  }
+  for (const { demand, first, second } of before) layout.place(demand, first, second)
+}
+
+/**
+ * Takes some out, by lot, and settles them in another order; keeps what is better. The lots are the
+ * same each time. Where there are many hosts the first order is good already, and it costs most.
+ */
+function shuffle(layout: Layout, leavers: readonly Leaver[], hosts: Cheapest): void {
+  const settled = leavers.filter(leaver => isSettled(layout, leaver))
+  if (settled.length === 0) return
+  const looks = 1 + settled.length * layout.openHosts
+  const rounds = Math.min(shufflesMax, Math.floor(shuffleLooksMax / looks))
+  const draw = lots(settled.length)
+  for (let round = 0; round < rounds; round += 1) {
+    const { score } = layout
+    const some = Array.from({ length: 1 + Math.floor(settled.length / 4) }, () => settled[draw()]!)
+    const before = some.map(({ demand }) => seatsOf(layout, demand))
+    for (const { demand, first, second } of some) take(layout, demand, { hosts, first, second })
+    const all = some.filter(leaver => isSettled(layout, leaver) || settle(layout, leaver, hosts))
+    if (all.length === some.length && layout.score < score) continue
+    for (const { demand, first, second } of before) take(layout, demand, { hosts, first, second })
+  }
+}
+
+/** Whether one has left, and by one move. */
+function isSettled(layout: Layout, { demand, keeps }: Leaver): boolean {
+  const { first, second } = seatsOf(layout, demand)
+  if (layout.open[first] === 0) return false
+  return second < 0 || (layout.open[keeps] === 1 && layout.open[second] === 1)
+}
+
+/** Numbers below a count, in an order without order. */
+function lots(count: number): () => number {
+  let state = 1
+  return () => {
+    state = (state * 48271) % 2147483647
+    return state % count
+  }
 }
 
 type Asked = { readonly hosts: Cheapest; readonly forced: boolean; readonly below: number }

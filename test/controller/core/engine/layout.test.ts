@@ -41,7 +41,7 @@ test('taking all moves back restores what was', t => {
   )
 })
 
-test('closing a host and opening it again changes nothing, and the score in between is right', t => {
+test('a host closed and opened again changes nothing, and the score in between is right', t => {
   fc.assert(
     fc.property(problems, fc.nat(1000), (problem, which) => {
       const layout = new Layout(problem)
