@@ -19,6 +19,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'wall-clock-trusted': {
     says: 'the wait for the end of a host is counted on the wall clock',
+    seed: 4,
     file: 'controller/core/fencing.ts',
     from: 'const now = context.now.monotonic\n  if (expiry?.at === undefined || now < expiry.at)',
     to:
@@ -75,6 +76,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'unarmed-trusted': {
     says: 'a watchdog counts that was never armed',
+    seed: 27,
     file: 'controller/core/self-fence.ts',
     from:
       "if (!selfFence?.armed || !selfFence.nowayout || selfFence.kind !== 'hardware') return " +
@@ -83,6 +85,13 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
     to:
       'if (!selfFence) return undefined\n' +
       '  const { identity, timeoutMs } = selfFence\n  return timeoutMs === 0'
+  },
+  'no-lease-before-us': {
+    says: 'a new controller takes it that hosts had no lease before it began',
+    seed: 6,
+    file: 'controller/core/leases.ts',
+    from: 'Math.max(reign.since, echoedAt)',
+    to: 'echoedAt'
   },
   'lease-while-fenced': {
     says: 'a host that is taken for dead still gets leases',
