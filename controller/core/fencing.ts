@@ -198,7 +198,7 @@ function nextOfFenced(view: View, { host, recovery }: Lost, context: Context): C
     const message = `back in the same boot, ${offFor} after it must have ended by itself`
     return back(view, host, context, { verb: 'host-back', message, severity: 'notice' })
   }
-  if ((heard.heardAt ?? 0) - view.lostSince(host.name) < lyingMs) return undefined
+  if ((heard.reportAt ?? 0) - view.lostSince(host.name) < lyingMs) return undefined
   const message =
     `heard in the same boot ${bootId}, ${offFor} after it was "proven" off (${proof.because}): ` +
     'the proof was wrong; what has moved away is ended there at once, and nothing new comes'

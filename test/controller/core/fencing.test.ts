@@ -59,6 +59,8 @@ test('a heartbeat of a new boot that comes before its report does not make the p
   rack.decide()
   rack.said('h1', 'off-confirmed')
   rack.decide()
+  // A report that was on its way when it was fenced.
+  rack.pass(500, ['h1', 'h2', 'h3'])
   rack.pass(30_000, ['h2', 'h3'])
   const at = rack.cloud.context.now
   rack.cloud.view.fold({ type: 'heartbeat', host: 'h1', loopLagMs: 0, at })
