@@ -46,6 +46,7 @@ export const tenant: Noun = {
       positionals: [newName('tenant')],
       options: [
         fieldOption({ field: 'tenant.description', name: 'description', value: 'TEXT' }),
+        fieldOption({ field: 'tenant.preemption', name: 'preemption', value: 'WHO' }),
         labelOption,
         dryRunOption
       ],
