@@ -19,10 +19,10 @@ import type { Machine } from './machine.ts'
 export const wanted = [
   ...['verb fencing', 'verb fenced', 'verb fence-withdrawn', 'verb evacuated', 'verb host-back'],
   ...['verb fence-lied', 'verb moved', 'verb drained', 'verb armed', 'verb disarmed'],
-  ...['verb fence-held-brake', 'verb fence-held-disarmed', 'verb bootd-silent'],
+  ...['verb fence-held-brake', 'verb fence-held-disarmed'],
   ...['proof off-confirmed', 'proof expired', 'proof operator'],
   ...['fences failed, then confirmed', 'evacuated instances run', 'promises tried'],
-  ...['messages of deposed controllers refused', 'commits refused', 'reigns', 'bootds changed'],
+  ...['messages of deposed controllers refused', 'reigns', 'bootds changed'],
   ...['self-fence ending', 'self-fence ended', 'self-fence waiting', 'watchdogs bite'],
   ...['verb fence-held-rack', 'host fenced while it ran', 'a wish refused: capacity']
 ] as const
