@@ -4,7 +4,7 @@
  *
  * That nothing runs which others could start is believed for a while only, and only if it was found
  * when nothing of it might be begun any more. After it was cut off, what ran here may run
- * elsewhere: so this host starts nothing before it has the order that the first new lease speaks of.
+ * elsewhere: so it starts nothing before it has the order that the first new lease speaks of.
  */
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { Order, Report } from '#shared/wire/order.ts'
