@@ -10,7 +10,7 @@ import { canExpire } from './self-fence.ts'
 import type { View } from './view.ts'
 
 /**
- * `ready`: all its devices answer; `self-fence`: it has none, but its own watchdog ends it; `alone`:
+ * `ready`: all its devices answer; `self-fence`: it has none, but its watchdog ends it; `alone`:
  * it has none and needs none, since there is no other host on which anything could start;
  * `degraded`: a device is silent, and a level without it, or the watchdog, is left; `not-asked`: no
  * bootd has said anything of them yet; all others: nothing could prove it off now.

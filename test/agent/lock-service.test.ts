@@ -37,7 +37,7 @@ async function host(
 const loaded =
   '7f00-7f01 r-xp 00000000 fe:00 1 /usr/lib/x86_64-linux-gnu/libvirt/lock-driver/lockd.so\n'
 
-test('a libvirt that has loaded its lock manager, and a virtlockd that answers, lock volumes', async t => {
+test('a libvirt with its lock manager, and a virtlockd that answers, lock volumes', async t => {
   const watch = await host(t, { maps: loaded })
   t.regex(watch.said.fault ?? '', /not been looked at/)
   t.deepEqual(await watch.look(), {})

@@ -1,5 +1,5 @@
 /**
- * What locks are for: a fence device that lies. A host stands still, its device reads *off* although
+ * What locks are for: a fence device that lies. A host stands still, its device reads *off* though
  * nobody cut its power, and what ran there is started elsewhere; then the host goes on. Three kinds
  * of storage are tried:
  *

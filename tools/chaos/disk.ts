@@ -30,8 +30,8 @@ const recordsPerMinute = 1_800
 const recordsBefore = 20
 
 /**
- * What hosts share: a folder that tells each of the locks of others, one that does not, and one that
- * does not either, but whose volumes are locked by virtlockd.
+ * What hosts share: a folder that tells each of the locks of others, one that does not, and one
+ * that does not either, but whose volumes are locked by virtlockd.
  */
 export const storageKinds = ['alike', 'blind', 'locked'] as const
 /** One of them. */
@@ -61,7 +61,7 @@ export async function diskChaos(
   const storage = (values.storage ?? 'alike') as Storage
   const kinds = values.kinds?.split(',') ?? Object.keys(diskFaults)
   print(
-    `writers on shared disks under chaos for ${minutes} min, ${storage}, ${hosts} hosts: seed ${seed}`
+    `writers on shared disks for ${minutes} min of chaos, ${storage}, ${hosts} hosts: seed ${seed}`
   )
   const folder = await mkdtemp(join(tmpdir(), 'remuda-chaos-disk-'))
   await using resources = new AsyncDisposableStack()

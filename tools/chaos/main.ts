@@ -24,11 +24,11 @@ const runs: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./lab.ts')).labChaos
   },
   healing: {
-    says: 'hosts that fail, with real power devices: --minutes 0 --seed N --kinds "A;B" --bmc mixed',
+    says: 'hosts that fail, real power devices: --minutes 0 --seed N --kinds "A;B" --bmc mixed',
     load: async () => (await import('./healing.ts')).healingChaos
   },
   disk: {
-    says: 'writers on disks that five hosts share: --minutes 10 --seed N --storage alike|blind|locked',
+    says: 'writers on disks that hosts share: --minutes 10 --seed N --storage alike|blind|locked',
     load: async () => (await import('./disk.ts')).diskChaos
   },
   lie: {

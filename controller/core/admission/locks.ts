@@ -2,7 +2,7 @@
 import type { Pool, PoolSpec } from '#shared/model/pool.ts'
 import { type Refusal, refuse } from '../refusal.ts'
 
-/** Why a pool cannot have the locks that are wished: they are for volumes that several hosts see. */
+/** Why a pool cannot have the locks that are wished: they are for volumes that many hosts see. */
 export function lockFault(name: string, spec: PoolSpec): Refusal | undefined {
   const { shared, locks = 'none', lockFolder } = spec
   if (locks === 'none' && lockFolder !== undefined) {
@@ -19,7 +19,7 @@ export function lockFault(name: string, spec: PoolSpec): Refusal | undefined {
   })
 }
 
-/** Why a tree cannot be in a pool with locks. A container holds none: libvirt's driver for them has no lock manager. */
+/** Why a tree cannot be in a pool with locks: libvirt's driver of containers takes none. */
 export function treeFault(name: string, pool: Pool): Refusal {
   return refuse('invalid', `cannot create volume ${name}: a tree cannot be locked`, {
     pointer: '/spec/pool',
