@@ -25,9 +25,9 @@ export type Effort = {
 /** A move and the score once it is made. */
 type Step = Move & { readonly score: number }
 
-/** At first a change that raises the score by so much of it is kept about one time in three. */
-const warmest = 0.05
-const coldest = 1e-5
+/** How much of the best score a rise may be to be kept about one time in three: first, and last. */
+const warmest = 0.03
+const coldest = 3e-4
 
 /**
  * Refines a layout that was reached from these first seats, and gives all moves from there in
@@ -81,8 +81,8 @@ class Annealing {
     const kind = this.#lot(10)
     if (kind < 2) this.#tryOther()
     else if (kind < 4) this.#tryExchange()
-    else if (kind < 7) this.#trySubstitute('same')
-    else if (kind < 8) this.#trySubstitute('other end')
+    else if (kind < 6) this.#trySubstitute('same')
+    else if (kind < 7) this.#trySubstitute('other end')
     else if (kind < 9) this.#trySubstitute('other home')
     else this.#tryMore()
   }

@@ -10,6 +10,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { boundOf } from './bound.ts'
+import { problemOf } from './ganeti-problem.ts'
 import { type Cluster, readCluster, withSeats, writeCluster } from './ganeti-text.ts'
 import { generateCluster, type Recipe } from './generate.ts'
 import { installHbal, type Run, runHbal } from './hbal.ts'
@@ -83,6 +85,8 @@ async function measure({ trial, file, cluster, print }: Case): Promise<void> {
   const balance = await ours(file, ['balance'])
   const theirs = await peer({ file, cluster, options: [], known: trial.balance })
   print(`${name} balance: ${await compare({ file, cluster, made: balance, theirs })}`)
+  if (trial.recipe.template === 'ext')
+    print(`${name} refined: ${await refined(file, cluster, balance)}`)
   const node = fullestOf(cluster)
   const lost = offline(cluster, node)
   const evacuation = await ours(file, ['evacuate', node])
@@ -95,6 +99,16 @@ async function measure({ trial, file, cluster, print }: Case): Promise<void> {
   const change = `after a change ${short(mean)} ms, 99 in 100 below ${short(most)} ms`
   const scratch = `${short(plans.firstMs)} ms at first, ${short(plans.warmMs)} ms warm`
   print(`${name} plans for every loss: ${plans.stranded} stranded; ${scratch}; ${change}`)
+}
+
+/** How near the bound it comes with half as many moves again. */
+async function refined(file: string, cluster: Cluster, descent: Ours): Promise<string> {
+  const { moves, firstMs } = await ours(file, ['refine'])
+  const end = judge(cluster, moves).at(-1)!
+  const bound = boundOf(problemOf(cluster))
+  const score = `${end.toFixed(6)}, ${(end / bound).toFixed(2)} times the bound ${bound.toFixed(6)}`
+  const times = (moves.length / descent.moves.length).toFixed(2)
+  return `${score}; ${moves.length} moves, all legal, ${times} times as many; ${short(firstMs)} ms`
 }
 
 async function ours(file: string, args: readonly string[]): Promise<Ours> {
