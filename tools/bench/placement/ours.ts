@@ -1,8 +1,8 @@
 /**
  * The engine on one file, in a process of its own: reads the cluster, plans, and writes the moves
- * and how much processor time was taken as JSON: `node ours.ts FILE balance`, `… evacuate NODE`,
- * `… plans`, `… refine`. The first time is that of a process that has just started; the others are those of
- * one that has planned before, as a controller has.
+ * and how much processor time was taken as JSON: `node ours.ts FILE balance`, `… refine`,
+ * `… evacuate NODE`, `… plans`. The first time is that of a process that has just started; the
+ * other is that of one that has planned before, as a controller has.
  */
 import { readFileSync } from 'node:fs'
 import { descend } from '../../../controller/core/engine/descent.ts'
