@@ -216,9 +216,15 @@ export function missingHosts(view: View, now: Ms): Missing {
   return { missing, total, wholeRacks: new Set(whole.map(([rack]) => rack)) }
 }
 
-/** One that was fenced long ago is no part of what happens now. */
+/**
+ * One that was fenced long ago is no part of what happens now. When an earlier controller took it
+ * for dead people's clocks say: the brake shall not be loose because the lead has changed hands.
+ */
 function isRecent(view: View, host: Host, now: Ms): boolean {
+  const { recovery } = host.decided
+  if (recovery?.phase === 'fencing') return true
   const { heardAt } = view.heard(host.name)
-  if (host.decided.recovery?.phase === 'fencing') return true
-  return heardAt !== undefined && now - heardAt < brakeWindowMs
+  if (heardAt !== undefined) return now - heardAt < brakeWindowMs
+  const agoMs = view.turn.wall + now - view.turn.monotonic - Date.parse(recovery?.since ?? '')
+  return agoMs >= 0 && agoMs < brakeWindowMs
 }

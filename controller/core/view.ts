@@ -116,7 +116,8 @@ export class View {
   readonly starts = new StartWaits()
   /** Since when each lost host is in the phase of its recovery in which it is; monotonic. */
   readonly #lostSince = new Map<string, Ms>()
-  #turnAt: Ms = Number.NEGATIVE_INFINITY
+  /** When this controller took its last turn, by its own clock and by people's. */
+  turn: Moment = { monotonic: Number.NEGATIVE_INFINITY, wall: 0 }
   #listeningSince: Ms = Number.NEGATIVE_INFINITY
   readonly #dirty = new Set<string>()
   readonly witnesses = new Witnesses()
@@ -219,8 +220,8 @@ export class View {
       case 'turn': {
         const { monotonic } = fact.at
         this.leases.lead(monotonic, fact)
-        if (monotonic - this.#turnAt > inattentiveMs) this.#listeningSince = monotonic
-        this.#turnAt = monotonic
+        if (monotonic - this.turn.monotonic > inattentiveMs) this.#listeningSince = monotonic
+        this.turn = fact.at
         return undefined
       }
       default:
@@ -315,7 +316,7 @@ export class View {
   #noteLoss({ name, decided }: Host, before: Host | undefined): void {
     const [is, was] = [decided.recovery, before?.decided.recovery]
     if (is?.id === was?.id && is?.phase === was?.phase) return
-    if (is) this.#lostSince.set(name, this.#turnAt)
+    if (is) this.#lostSince.set(name, this.turn.monotonic)
     else this.#lostSince.delete(name)
   }
 

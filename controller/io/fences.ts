@@ -45,6 +45,8 @@ export type FencesOptions = {
   readonly view: View
   readonly epoch: () => number
   readonly mayAct: () => boolean
+  /** Resolves once all that the view holds now is in the journal; faults when it will not be. */
+  readonly durable: () => Promise<void>
   /** Bootds that may be used; none while that is not known. */
   readonly bootds: () => Promise<readonly BootdAddress[]>
   /** Name of this candidate. */
@@ -130,7 +132,7 @@ export class Fences {
         beatAt = clock.monotonic()
         this.#beat()
       }
-      this.#order()
+      await this.#order()
     }
   }
 
@@ -192,8 +194,9 @@ export class Fences {
     for (const { name } of this.#bootds) this.#send(name, { ...beat, epoch: this.#options.epoch() })
   }
 
-  #order(): void {
-    const { view, epoch, clock } = this.#options
+  /** What nobody else would know of, if we ended now, is wanted of nobody. */
+  async #order(): Promise<void> {
+    const { view, epoch, clock, durable, mayAct } = this.#options
     const bootd = this.#active
     if (bootd === undefined) return
     const now = clock.monotonic()
@@ -204,6 +207,14 @@ export class Fences {
     const orders = mostUrgent(fenceOrdersOf(view, { epoch: epoch(), now: clock.monotonic() }))
     const text = JSON.stringify([epoch(), orders])
     if (text === this.#told) return
+    try {
+      await durable()
+    } catch (thrown) {
+      if (!isFault(thrown)) throw thrown
+      this.#urgent = ''
+      return
+    }
+    if (!mayAct()) return
     if (!this.#send(bootd, { type: 'fence-orders', epoch: epoch(), orders })) return
     this.#told = text
     for (const { name } of this.#bootds) {
@@ -254,7 +265,7 @@ export class Fences {
 /** Has hosts fenced as long as this controller leads: until the signal aborts. */
 export async function keepFences(
   given: Pick<FencesOptions, 'mesh' | 'bootds' | 'own' | 'mayAct' | 'clock' | 'log'> & {
-    readonly ledger: Pick<Ledger, 'view' | 'epoch'>
+    readonly ledger: Pick<Ledger, 'view' | 'epoch' | 'durable'>
     readonly reign: Pick<Reign, 'wake' | 'afterDecisions' | 'record'>
   },
   signal: AbortSignal
@@ -264,6 +275,7 @@ export async function keepFences(
     ...given,
     view: ledger.view,
     epoch: () => ledger.epoch,
+    durable: () => ledger.durable(),
     onNews: () => reign.wake(),
     record: commit => reign.record(commit)
   })

@@ -2,7 +2,7 @@
 import test from 'ava'
 import type { PeerSeen } from '#shared/wire/order.ts'
 import { fenceOrdersOf } from '../../../controller/core/fence-orders.ts'
-import { suspicionOf } from '../../../controller/core/suspicion.ts'
+import { missingHosts, suspicionOf } from '../../../controller/core/suspicion.ts'
 import { View } from '../../../controller/core/view.ts'
 import { Rack } from '../../world/rack.ts'
 
@@ -108,3 +108,34 @@ test('a fence that another one began is gone on with no later than one of our ow
     t.is(order?.want, after < 2_000 ? 'watch' : 'off', `after ${after} ms`)
   }
 })
+
+for (const { since, fenced, says } of [
+  { since: 20_000, fenced: false, says: 'a moment ago' },
+  { since: 61_000, fenced: true, says: 'long ago' }
+]) {
+  test(`hosts that another controller lost ${says} are ${fenced ? 'no' : 'a'} part of what happens now`, t => {
+    const rack = new Rack()
+    const { cloud } = rack
+    rack.pass(3_000, ['h2', 'h3'])
+    rack.decide()
+    rack.said('h1', 'off-confirmed')
+    rack.decide()
+    const next = new View()
+    for (const key of cloud.view.keys()) next.load(key, cloud.view.valueOf(key))
+    next.loaded(cloud.view.position)
+    const { monotonic, wall } = cloud.context.now
+    // Another machine: its own clock began elsewhere.
+    const begun = monotonic - 1_000_000
+    for (let after = 0; after <= 5_000; after += 250) {
+      const at = { monotonic: begun + after, wall: wall + since - 5_000 + after }
+      next.fold({ type: 'turn', at })
+      const { report } = cloud.view.heard('h3')
+      const heard = { ...report!, number: 100 + after, peers: [] }
+      next.fold({ type: 'report', host: 'h3', report: heard, at })
+      if (after > 0) continue
+      next.fold({ type: 'report', host: 'h2', report: cloud.view.heard('h2').report!, at })
+    }
+    const { missing } = missingHosts(next, begun + 5_000)
+    t.deepEqual(missing, fenced ? ['h2'] : ['h1', 'h2'])
+  })
+}
