@@ -42,8 +42,8 @@ export const standingCommands: readonly Command[] = [
     doc: 'Shows all that one candidate knows of the cluster, with the times on which it rests.',
     details: [
       'Each rule compares two times of the chain from heartbeat to fence, says by how much it ' +
-        'holds, and what would happen otherwise. A controller whose settings break one does not ' +
-        'start.'
+        'holds, and what would happen otherwise. A controller whose session breaks one does not ' +
+        'start; where the limit of a self-fence does, it is shown as BROKEN.'
     ],
     examples: [
       { line: 'remuda cluster show', doc: 'who leads, and whether the times go together' },
