@@ -28,6 +28,8 @@ type Step = Move & { readonly score: number }
 /** How much of the best score a rise may be to be kept about one time in three: first, and last. */
 const warmest = 0.03
 const coldest = 3e-4
+/** In a layout of more hosts than this it is less. */
+const hostsUsual = 100
 
 /**
  * Refines a layout that was reached from these first seats, and gives all moves from there in
@@ -59,6 +61,8 @@ class Annealing {
   #bestScore: number
   #score: number
   #heat: number
+  /** One move changes the less the more hosts there are. */
+  readonly #share: number
   #state: number
 
   constructor(layout: Layout, from: ArrayLike<number>, { movesMax, seed }: Effort) {
@@ -71,7 +75,8 @@ class Annealing {
     this.#best = Int32Array.from(layout.first)
     this.#score = layout.score
     this.#bestScore = this.#score
-    this.#heat = this.#score * warmest
+    this.#share = Math.min(1, hostsUsual / this.#hosts.length)
+    this.#heat = this.#score * warmest * this.#share
     this.#state = (seed % 2147483646) + 1
   }
 
@@ -100,7 +105,7 @@ class Annealing {
   #cool(progress: number): void {
     this.#layout.recount()
     this.#score = this.#layout.score
-    this.#heat = this.#bestScore * warmest * (coldest / warmest) ** progress
+    this.#heat = this.#bestScore * warmest * this.#share * (coldest / warmest) ** progress
   }
 
   /** Another end for one that moves. */
