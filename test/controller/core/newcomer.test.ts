@@ -113,7 +113,8 @@ for (const { since, fenced, says } of [
   { since: 20_000, fenced: false, says: 'a moment ago' },
   { since: 61_000, fenced: true, says: 'long ago' }
 ]) {
-  test(`hosts that another controller lost ${says} are ${fenced ? 'no' : 'a'} part of what happens now`, t => {
+  const part = fenced ? 'no' : 'a'
+  test(`hosts that another controller lost ${says} are ${part} part of what happens now`, t => {
     const rack = new Rack()
     const { cloud } = rack
     rack.pass(3_000, ['h2', 'h3'])
