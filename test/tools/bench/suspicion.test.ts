@@ -23,7 +23,7 @@ test('a play that skips quiet stretches tells the same as one that skips nothing
     [1, 2_500],
     [2, 1_000]
   ] as const) {
-    const extent = { seed, hosts: 12, racks: 4, hours: 1, boost: 60 }
+    const extent = { seed, hosts: 12, racks: 4, hours: 1, boost: 400 }
     const [short, full] = [played(extent, true, suspectMs), played(extent, false, suspectMs)]
     t.deepEqual(short.deeds, full.deeds)
     t.true(
