@@ -33,20 +33,33 @@ const hostsUsual = 100
 
 /**
  * Refines a layout that was reached from these first seats, and gives all moves from there in
- * order; the layout ends where they lead.
+ * order; the layout ends where they lead. Undefined: those that can be put in order lead to nothing
+ * better than what was there, so that stays, and with it the moves that led there.
  */
-export function refine(layout: Layout, from: ArrayLike<number>, effort: Effort): readonly Step[] {
+export function refine(
+  layout: Layout,
+  from: ArrayLike<number>,
+  effort: Effort
+): readonly Step[] | undefined {
+  const { score } = layout
+  const before = Int32Array.from(layout.first)
   const search = new Annealing(layout, from, effort)
   for (let trial = 0; trial < effort.trials; trial += 1) search.try(trial / effort.trials)
   search.settle()
   const to = Int32Array.from(layout.first)
   for (const demand of search.movers) layout.place(demand, from[demand]!, -1)
   layout.recount()
-  return inOrder(
+  const steps = inOrder(
     layout,
     search.movers.toSorted((a, b) => a - b),
     to
   )
+  if (layout.score < score - scoreGrain) return steps
+  for (const [demand, first] of before.entries()) {
+    if (layout.first[demand] !== first) layout.place(demand, first, -1)
+  }
+  layout.recount()
+  return undefined
 }
 
 class Annealing {

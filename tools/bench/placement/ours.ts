@@ -62,9 +62,9 @@ function planner(what: string, problem: Problem, host: number): () => Planned {
     case 'refine':
       return () => {
         const fresh = new Layout(problem)
-        const { length } = descend(fresh, until)
-        const effort = { movesMax: Math.floor(1.5 * length), trials, seed: 1 }
-        return { moves: refine(fresh, problem.first, effort), stranded: 0 }
+        const steps = descend(fresh, until)
+        const effort = { movesMax: Math.floor(1.5 * steps.length), trials, seed: 1 }
+        return { moves: refine(fresh, problem.first, effort) ?? steps, stranded: 0 }
       }
     case 'evacuate':
       return () => {
