@@ -2,6 +2,7 @@
 import { loadavg } from 'node:os'
 import { listResources, readResource, sayVerb } from '../cli/api/resources.ts'
 import type { Lab } from '../lab/lab.ts'
+import type { RunWatch } from '../lab/runs.ts'
 import { AnswerWatch } from './answer-watch.ts'
 import { fencesSince, historyOf, logLines, type Recorded } from './lab-records.ts'
 import { until, untilWhole } from './takeover-checks.ts'
@@ -28,10 +29,10 @@ export type Round = Readonly<Record<(typeof parts)[number], number>> & {
 /** Cuts the power of a host; returns when its instance answers and the lab is whole again. */
 export async function failOver(
   lab: Lab,
-  host: string
+  { host, runs }: { readonly host: string; readonly runs: RunWatch }
 ): Promise<{ readonly round: Round; readonly noticed: readonly string[] }> {
   const leader = await untilWhole(lab)
-  const { name, address } = await instanceOn(lab, host)
+  const { name, address } = await runs.unwatched(() => instanceOn(lab, host))
   await using watch = await AnswerWatch.start(lab, address)
   await watch.answersAfter(0)
   const [load = 0] = loadavg()

@@ -68,7 +68,7 @@ async function cutAgainAndAgain(
     const host = chance.pick(lab.plan.hosts).name
     const found: string[] = []
     try {
-      const { round, noticed } = await failOver(lab, host)
+      const { round, noticed } = await failOver(lab, { host, runs: watch })
       rounds.push(round)
       found.push(...noticed)
       print(`failover: ${number}: ${describe(round)}`)

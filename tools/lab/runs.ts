@@ -45,6 +45,7 @@ export class RunWatch implements AsyncDisposable {
   readonly doubles = new Set<string>()
   readonly #over = new AbortController()
   readonly #looking: Promise<void>
+  #rests = false
   looks = 0
 
   constructor(lab: Pick<Lab, 'plan'>) {
@@ -54,9 +55,21 @@ export class RunWatch implements AsyncDisposable {
   async #look(lab: Pick<Lab, 'plan'>): Promise<void> {
     const { signal } = this.#over
     while (!signal.aborted) {
-      for (const double of doublesIn(await runsOf(lab))) this.doubles.add(double)
+      const rested = this.#rests
+      const found = doublesIn(await runsOf(lab))
+      if (!rested && !this.#rests) for (const double of found) this.doubles.add(double)
       this.looks += 1
       await sleep(lookMs, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  /** Looks away while something moves live: that is on both hosts until it has arrived. */
+  async unwatched<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#rests = true
+    try {
+      return await work()
+    } finally {
+      this.#rests = false
     }
   }
 
