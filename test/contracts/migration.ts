@@ -194,7 +194,7 @@ function crosses(behaves: Behaves): void {
       await until(async () => isTorn((await find(source, guest))!))
       t.is((await find(source, guest))?.state, 'paused')
       // A QEMU ends that was torn in the midst of certain words (measured with 7.2), and the other
-      // one may take a moment until it knows that the line is torn: it is tried again, as agents do.
+      // one may take a moment until it knows of the tear: it is tried again, as agents do.
       let outcome: 'whole' | 'ended' | undefined
       await until(async () => {
         try {
