@@ -2,6 +2,7 @@
  * A cloud in virtual time with a VM on its way, for tests that let things go wrong meanwhile. It
  * watches that the VM never runs twice, at each moment at which one may begin to.
  */
+import { isFault } from '#shared/fault.ts'
 import type { MovePace } from '#shared/model/instance.ts'
 import { subjectOf } from '../../controller/core/subject.ts'
 import { WholeCloud } from '../world/whole-cloud.ts'
@@ -91,9 +92,14 @@ export class MovingCloud implements AsyncDisposable {
     await this.cloud.wish({ verb: 'move', id, to, ...how })
   }
 
+  /** It is called back; where it crosses that is refused, and it goes on. */
   async cancel(): Promise<void> {
     if (!this.#controllerRuns || this.web.decided.moving === undefined) return
-    await this.cloud.wish({ verb: 'cancel-move', id: this.web.id })
+    try {
+      await this.cloud.wish({ verb: 'cancel-move', id: this.web.id })
+    } catch (thrown) {
+      if (!isFault(thrown, 'conflict')) throw thrown
+    }
   }
 
   /** The agent of a host dies; its libvirt and what it does go on. */

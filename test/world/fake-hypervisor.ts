@@ -377,6 +377,7 @@ export class FakeHypervisor implements Hypervisor {
 
   #remove({ domain, consoles }: FakeDomain, event: string, detail: string, silently = false): void {
     this.#domains.delete(keyOf(domain))
+    this.lines.stir()
     for (const console of consoles) console.push(null)
     if (!silently) this.#publish(domain, event, detail)
   }
