@@ -326,11 +326,12 @@ function leaseOf(
   })
 }
 
-/** Who shares the machine with others must not reset them all. */
-const watchdogOf = ({ hostUuid }: AgentConfig): Watchdog =>
-  hostUuid === undefined
-    ? new KernelWatchdog()
-    : noWatchdogHere('this host shares its machine with others')
+/** Who shares the machine with others must not reset them all: it has one of its own, or none. */
+function watchdogOf({ hostUuid, watchdogFolder: own }: AgentConfig): Watchdog {
+  if (hostUuid === undefined) return new KernelWatchdog()
+  if (own === undefined) return noWatchdogHere('this host shares its machine with others')
+  return new KernelWatchdog({ sys: join(own, 'sys'), dev: join(own, 'dev') })
+}
 
 function hardwareOf(
   { hostUuid }: AgentConfig,

@@ -58,6 +58,9 @@ export const AgentConfig = Strict({
       description: 'UUID of a host that shares its machine with others, as in the lab.'
     })
   ),
+  watchdogFolder: Type.Optional(
+    Path('Folder with the sys and dev of the watchdog that the lab gives to such a host.')
+  ),
   migrationAddress: Type.Optional(
     Type.String({
       minLength: 1,
@@ -94,6 +97,9 @@ export async function readConfig(
   const problems = [...found.problems]
   if ((config.door === undefined) !== (config.doorKey === undefined)) {
     problems.push('door and doorKey belong together: without its key a door proves nothing')
+  }
+  if (config.watchdogFolder !== undefined && config.hostUuid === undefined) {
+    problems.push('watchdogFolder is for hosts of the lab, with hostUuid: others have their own')
   }
   if (problems.length === 0) return config
   throw new Fault('invalid', 'cannot use the configuration of the agent', {

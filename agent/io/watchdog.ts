@@ -68,7 +68,8 @@ export class KernelWatchdog implements Watchdog {
     if (!found || because !== '') throw cannotOpen(found, because)
     if (!found.facts.nowayout) await this.#makeUnstoppable(found)
     try {
-      this.#fd ??= openSync(found.device, constants.O_WRONLY)
+      // A kernel's own never has anybody wait; that of a lab, which is a FIFO, shall not either.
+      this.#fd ??= openSync(found.device, constants.O_WRONLY | constants.O_NONBLOCK)
     } catch (thrown) {
       const who = (thrown as NodeJS.ErrnoException).code === 'EBUSY'
       throw cannotOpen(found, who ? 'another program has it open' : sentence(thrown))

@@ -55,6 +55,8 @@ export function hostFolderOf(folder: string, host: string) {
     clock: join(own, 'clock'),
     /** Of its baseboard controller: certificate, files and log. */
     bmc: join(own, 'bmc'),
+    /** What it sees of its watchdog, in a lab that has them. */
+    watchdog: join(own, 'watchdog'),
     /** Program by which the host has its own power cycled. */
     reboot: join(own, 'reboot')
   }

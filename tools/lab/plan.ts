@@ -11,6 +11,8 @@
 import { createHash } from 'node:crypto'
 import { type Cidr, contains, formatIpv4, overlaps, parseCidr } from '#shared/cidr.ts'
 import { Fault } from '#shared/fault.ts'
+import { formatMs } from '#shared/units.ts'
+import { watchdogMsMax, watchdogMsMin } from '../../agent/io/watchdog.ts'
 import { labDefault } from './folder.ts'
 
 /** More hosts than this would not fit into one address range of a switch, nor onto one machine. */
@@ -45,6 +47,8 @@ export type LabWish = {
   readonly bmc?: LabFencing | undefined
   /** Range of the baseboard controllers' addresses, a /24. */
   readonly management?: string | undefined
+  /** Each host has a watchdog that resets it after so long, in full seconds. Unit: ms. */
+  readonly watchdogMs?: number | undefined
 }
 
 /** The lab's own switch, baseboard controllers by IPMI or by Redfish, or all three by turns. */
@@ -80,6 +84,8 @@ export type LabPlan = {
   readonly kvm: boolean
   readonly clocks: boolean
   readonly locks: boolean
+  /** Time of each host's watchdog; undefined: they have none. */
+  readonly watchdogMs?: number
   readonly sessionMs: number
   /** Java classes of ZooKeeper, where the lab has an ensemble. */
   readonly classPath?: readonly string[]
@@ -138,8 +144,21 @@ export function planLab(wish: LabWish): LabPlan {
     kvm: wish.kvm ?? false,
     clocks: wish.clocks ?? false,
     locks: wish.locks ?? false,
+    ...(wish.watchdogMs !== undefined && { watchdogMs: checkedWatchdog(wish.watchdogMs) }),
     sessionMs
   }
+}
+
+/** As agents use them; see their watchdog.ts. */
+function checkedWatchdog(ms: number): number {
+  const isOfUse = ms >= watchdogMsMin && ms <= watchdogMsMax && ms % 1_000 === 0
+  if (isOfUse) return ms
+  throw new Fault('invalid', `cannot make a lab whose watchdogs reset a host after ${ms} ms`, {
+    reasons: [
+      `full seconds from ${formatMs(watchdogMsMin)} to ${formatMs(watchdogMsMax)} are of use`
+    ],
+    next: ['write for example --watchdog 5s']
+  })
 }
 
 function refuseShared(ranges: readonly Cidr[]): void {

@@ -105,6 +105,15 @@ export type HostStatus = {
     readonly manner: BmcManner
     readonly power: 'on' | 'off'
   }
+  /** Its watchdog, in a lab that has them. */
+  readonly watchdog?: {
+    readonly timeoutMs: number
+    /** Whether it counts down. */
+    readonly isActive: boolean
+    /** How often it has reset the host, and when last, by the wall clock. */
+    readonly bites: number
+    readonly bittenAt?: number
+  }
   readonly daemons: readonly DaemonStatus[]
 }
 

@@ -198,6 +198,35 @@ export const fenceCommands: readonly Command[] = [
   },
   {
     noun: 'host',
+    verb: 'fence self',
+    doc: 'Sets after how long without a controller a host ends what others could start.',
+    details: [
+      'For a host whose devices may die with it, or that has none. It needs a watchdog of ' +
+        'hardware, which resets it if it cannot end them, and which nobody can stop once it runs.',
+      'Its instances start elsewhere 1.02 × (limit + 2 × time of its watchdog) + 1 s after it ' +
+        'was last heard. If no controller can be reached for so long, they end and wait for one.'
+    ],
+    positionals: [nameOfOne('host')],
+    options: [
+      {
+        name: 'limit',
+        type: 'duration',
+        value: 'DURATION',
+        doc: 'The longest time without a controller. Unit: s unless given.',
+        minimum: 15_000,
+        maximum: 600_000
+      },
+      { name: 'none', type: 'flag', doc: 'It never ends anything by itself.' },
+      dryRunOption
+    ],
+    examples: [
+      { line: 'remuda host fence self h2 --limit 20s', doc: 'with or without a device' },
+      { line: 'remuda host fence self h2 --none', doc: 'not any more' }
+    ],
+    run: () => import('../run/fence-self.ts').then(module => module.setSelfFence)
+  },
+  {
+    noun: 'host',
     verb: 'fence clear',
     doc: 'Takes all fence devices of a host away, after asking.',
     positionals: [nameOfOne('host')],

@@ -62,7 +62,13 @@ const up: Command = {
       doc: 'Addresses of baseboard controllers, a /24.'
     },
     { name: 'clocks', type: 'flag', doc: 'Lets wall clocks be moved; needs libfaketime.' },
-    { name: 'locks', type: 'flag', doc: 'Has virtlockd lock the volumes of pool shared.' }
+    { name: 'locks', type: 'flag', doc: 'Has virtlockd lock the volumes of pool shared.' },
+    {
+      name: 'watchdog',
+      type: 'duration',
+      value: 'DURATION',
+      doc: 'Gives each host a watchdog that resets it when it is not pet for so long; from 4s.'
+    }
   ],
   examples: [
     { line: 'remuda lab up', doc: 'three hosts' },

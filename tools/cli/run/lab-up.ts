@@ -20,7 +20,8 @@ export async function labUp(invocation: Invocation): Promise<number> {
     clocks: given.flag('clocks'),
     locks: given.flag('locks'),
     bmc: given.text('bmc') as LabFencing | undefined,
-    management: given.text('management')
+    management: given.text('management'),
+    watchdogMs: given.number('watchdog')
   }
   if (process.getuid?.() !== 0) {
     throw new Fault('forbidden', 'cannot make a lab: it needs root', {

@@ -108,7 +108,10 @@ function agent(plan: LabPlan, host: HostPlan): readonly string[] {
     `--address=${host.address}`,
     `--host-uuid=${host.uuid}`,
     `--migration-uri=qemu+tls://{address}/system?pkipath=${certificateFolder}`,
-    `--reboot-program=${hostFolderOf(plan.folder, host.name).reboot}`
+    `--reboot-program=${hostFolderOf(plan.folder, host.name).reboot}`,
+    ...(plan.watchdogMs === undefined
+      ? []
+      : [`--watchdog-folder=${hostFolderOf(plan.folder, host.name).watchdog}`])
   ]
 }
 

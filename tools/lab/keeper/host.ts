@@ -23,6 +23,7 @@ import { KeptDaemon } from './daemon.ts'
 import { daemonsOf, serverOf } from './daemons.ts'
 import { libvirtdConf, lockConf, qemuConf, rebootProgram } from './host-files.ts'
 import { inside } from './inside.ts'
+import { LabWatchdog } from './watchdog.ts'
 
 /** The first process says that it is up within so long. Unit: ms. */
 const upMsMax = 30_000
@@ -36,6 +37,7 @@ type Power = {
   readonly daemons: ReadonlyMap<DaemonName, KeptDaemon>
   readonly gone: Promise<void>
   readonly cut: AbortController
+  readonly watchdog: LabWatchdog | undefined
 }
 
 /** A host with its switch. One call at a time, which the keeper sees to. */
@@ -46,9 +48,14 @@ export class LabHost {
   readonly #controllers: readonly string[]
   readonly #cgroup: Cgroup
   readonly #plug: (host: HostPlan, pid: number) => Promise<void>
+  readonly #onBite: (host: string, turn: number) => void
   #power: Power | undefined
+  #removing: Promise<void> = Promise.resolve()
   #isPaused = false
   #clockMs = 0
+  /** Counts what was done to the power, so that a reset that comes too late is none. */
+  #turn = 0
+  #bites: { readonly count: number; readonly at?: number } = { count: 0 }
 
   constructor(
     plan: HostPlan,
@@ -57,6 +64,8 @@ export class LabHost {
       readonly controllers: readonly string[]
       /** Gives the host its links. */
       readonly plug: (host: HostPlan, pid: number) => Promise<void>
+      /** Its watchdog has ended it: it is to be reset, unless its power is turned before. */
+      readonly onBite: (host: string, turn: number) => void
     }
   ) {
     this.plan = plan
@@ -65,6 +74,7 @@ export class LabHost {
     this.#controllers = options.controllers
     this.#cgroup = new Cgroup(`remuda-${options.lab.tag}-${plan.name}`, options.controllers)
     this.#plug = options.plug
+    this.#onBite = options.onBite
   }
 
   /** First process of the host, as the machine sees it; undefined: the power is off. */
@@ -83,6 +93,7 @@ export class LabHost {
       isCandidate,
       ...(power && { pid: power.pid, bootId: power.bootId }),
       clockMs: this.#clockMs,
+      ...this.#watchdogStatus,
       daemons: power ? [...power.daemons.values()].map(daemon => daemon.status) : []
     }
   }
@@ -120,6 +131,7 @@ export class LabHost {
   /** Switches the power on and starts the daemons; does nothing where it is on. */
   async on(): Promise<void> {
     if (this.#power) return
+    this.#turn += 1
     const { run, state, bootId: bootIdFile, log } = this.#folder
     await rm(run, { recursive: true, force: true })
     await mkdir(join(run, 'lock'), { recursive: true })
@@ -129,6 +141,7 @@ export class LabHost {
     const bootId = randomUUID()
     await writeFile(bootIdFile, `${bootId}\n`)
     await this.#cgroup.make()
+    const watchdog = await this.#makeWatchdog()
     const console = openSync(join(log, 'console.log'), 'a')
     const child = this.#spawn(console)
     closeSync(console)
@@ -142,10 +155,11 @@ export class LabHost {
     try {
       await said(child, daemons, gone)
       const pid = await childOf(child.pid!)
-      this.#power = { child, pid, bootId, daemons, gone, cut }
+      this.#power = { child, pid, bootId, daemons, gone, cut, watchdog }
       await this.#plug(this.plan, pid)
     } catch (cause) {
       child.kill('SIGKILL')
+      watchdog?.[Symbol.dispose]()
       await this.off()
       const text = await readFile(join(log, 'console.log'), 'utf8').catch(() => '')
       const last = text.trim().split('\n').slice(-3)
@@ -157,8 +171,10 @@ export class LabHost {
 
   /** Cuts the power; returns when no process of the host is left. Does nothing where it is off. */
   async off(): Promise<void> {
+    this.#turn += 1
     const power = this.#power
     if (power) {
+      power.watchdog?.[Symbol.dispose]()
       kill(power.pid)
       // What is frozen dies only once it is thawed, and does nothing else then.
       if (this.#isPaused) await this.#cgroup.freeze(false)
@@ -166,7 +182,15 @@ export class LabHost {
     }
     this.#power = undefined
     this.#isPaused = false
+    await this.#removing
     await this.#cgroup.remove()
+  }
+
+  /** Boots anew after its watchdog has bitten, if nobody has turned its power since. */
+  async reset(turn: number): Promise<void> {
+    if (turn !== this.#turn) return
+    await this.off()
+    await this.on()
   }
 
   /** Stops every process of the host where it stands, or lets them go on. */
@@ -227,9 +251,35 @@ export class LabHost {
   /** The first process ended though nobody cut the power: then it is off all the same. */
   #lost(child: ChildProcess): void {
     if (this.#power?.child !== child) return
+    this.#power.watchdog?.[Symbol.dispose]()
     this.#power = undefined
     this.#isPaused = false
-    void this.#cgroup.remove()
+    this.#removing = this.#cgroup.remove()
+  }
+
+  async #makeWatchdog(): Promise<LabWatchdog | undefined> {
+    const { watchdogMs: timeoutMs } = this.#lab
+    if (timeoutMs === undefined) return undefined
+    const bite = (): void => this.#bitten()
+    return await LabWatchdog.open({ folder: this.#folder.watchdog, timeoutMs, bite })
+  }
+
+  /** All that runs ends at once, whatever else is being done to the host. */
+  #bitten(): void {
+    const power = this.#power
+    if (!power) return
+    this.#bites = { count: this.#bites.count + 1, at: Date.now() }
+    kill(power.pid)
+    if (this.#isPaused) void this.#cgroup.freeze(false).catch(() => {})
+    this.#onBite(this.plan.name, this.#turn)
+  }
+
+  get #watchdogStatus(): Pick<HostStatus, 'watchdog'> {
+    const { watchdogMs: timeoutMs } = this.#lab
+    if (timeoutMs === undefined) return {}
+    const { count: bites, at: bittenAt } = this.#bites
+    const isActive = this.#power?.watchdog?.isActive ?? false
+    return { watchdog: { timeoutMs, isActive, bites, ...(bittenAt && { bittenAt }) } }
   }
 }
 

@@ -1,6 +1,6 @@
 /** Does what is asked of a lab; for each host one thing after another. */
 import { mkdir } from 'node:fs/promises'
-import { Fault } from '#shared/fault.ts'
+import { Fault, sentence } from '#shared/fault.ts'
 import { makeAuthority } from '../certificates.ts'
 import { folderOf } from '../folder.ts'
 import type { LabPlan } from '../plan.ts'
@@ -41,15 +41,17 @@ export class Keeper implements AsyncDisposable {
     await makeAuthority(folderOf(plan.folder).authority)
     const controllers = await hierarchies()
     const wires = await Switch.open(plan)
+    const onBite = (name: string, turn: number): void => void keeper.#reset(name, turn)
     const hosts = new Map(
       plan.hosts.map(host => {
-        const options = { lab: plan, controllers, plug: wires.plug.bind(wires) }
+        const options = { lab: plan, controllers, plug: wires.plug.bind(wires), onBite }
         return [host.name, new LabHost(host, options)]
       })
     )
     for (const host of hosts.values()) await host.prepare()
     const bmcs = await Bmcs.open(plan, wires.pid)
-    return new Keeper(plan, { wires, hosts, bmcs })
+    const keeper = new Keeper(plan, { wires, hosts, bmcs })
+    return keeper
   }
 
   get status(): LabStatus {
@@ -110,6 +112,19 @@ export class Keeper implements AsyncDisposable {
       }
       return { power: host.status.power }
     })
+  }
+
+  /** Its watchdog has bitten: it boots anew. */
+  async #reset(name: string, turn: number): Promise<void> {
+    console.log(`the watchdog of ${name} bites at ${new Date().toISOString()}`)
+    try {
+      await this.#lane(name, async () => {
+        await this.#host(name).reset(turn)
+        if (this.#cuts.length > 0) await this.#applyCuts()
+      })
+    } catch (thrown) {
+      console.error(`cannot reset ${name}: ${sentence(thrown)}`)
+    }
   }
 
   async #bmc({ host: name, manner }: Extract<Ask, { verb: 'bmc' }>) {
