@@ -92,7 +92,8 @@ export class Layout {
     this.peers = new Tally(problem.reserve ? hosts : 0, hosts)
     this.residents = new Chains(hosts, demands)
     this.copies = new Chains(hosts, demands)
-    const groups = 1 + problem.groups.flat().reduce((most, group) => Math.max(most, group), -1)
+    const named = 1 + problem.groups.flat().reduce((most, group) => Math.max(most, group), -1)
+    const groups = Math.max(named, problem.groupCount ?? 0)
     this.members = problem.levels.map(level => new Tally(domainsOf(level.domain), groups))
     this.#fill()
   }

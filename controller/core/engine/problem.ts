@@ -72,6 +72,8 @@ export type Problem = {
   readonly dimensions: readonly Dimension[]
   /** Of each demand the groups whose members should be apart. */
   readonly groups: readonly (readonly number[])[]
+  /** More groups than the demands name, for those who come later. */
+  readonly groupCount?: number
   readonly levels: readonly Level[]
   readonly reserve?: Reserve
   readonly closedSeatWeight: number
