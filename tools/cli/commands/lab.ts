@@ -67,7 +67,9 @@ const up: Command = {
       name: 'watchdog',
       type: 'duration',
       value: 'DURATION',
-      doc: 'Gives each host a watchdog that resets it when it is not pet for so long; from 4s.'
+      doc: 'Gives hosts watchdogs that reset one which is not pet for so long. Unit: s unless given.',
+      minimum: 4_000,
+      maximum: 120_000
     }
   ],
   examples: [
