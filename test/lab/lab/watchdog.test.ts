@@ -26,7 +26,7 @@ test.after.always('the lab is taken away', async t => {
   await rm(lab.folder, { recursive: true, force: true })
 })
 
-test('a host that stands still is reset by its watchdog, and is armed again afterwards', async t => {
+test('a host that stands still is reset by its watchdog, and then armed again', async t => {
   t.timeout(180_000)
   t.like((await statusOf('h2')).watchdog, { isActive: false, bites: 0 })
   const spec = { selfFence: { limitMs: 15_000 } }

@@ -35,7 +35,7 @@ test('an agent finds it, makes it impossible to stop, and starts it', async t =>
   t.deepEqual(counting, { ...found, nowayout: true, counts: true } as never)
 })
 
-test('it bites once when nobody writes any more, whatever was written last, and closed', async t => {
+test('it bites once when nobody writes any more, also when it is closed', async t => {
   const folder = await folderOf(t)
   const bitten = Promise.withResolvers<void>()
   let bites = 0

@@ -67,7 +67,7 @@ const up: Command = {
       name: 'watchdog',
       type: 'duration',
       value: 'DURATION',
-      doc: 'Gives hosts watchdogs that reset one which is not pet for so long. Unit: s unless given.',
+      doc: 'Gives hosts watchdogs, which reset one not pet for so long. Unit: s unless given.',
       minimum: 4_000,
       maximum: 120_000
     }
