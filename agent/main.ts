@@ -42,6 +42,7 @@ import { rebooting } from './io/reboot.ts'
 import { remainsIn } from './io/remains.ts'
 import { SelfFence, type SelfFenceOptions } from './io/self-fence.ts'
 import { DirectoryStorage } from './io/storage/directory.ts'
+import { StorageHeartbeats } from './io/storage-heartbeats.ts'
 import { Trust } from './io/trust.ts'
 import { KernelWatchdog, noWatchdogHere } from './io/watchdog.ts'
 
@@ -100,7 +101,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     consoleFolder,
     send: report => mesh.send(report),
     services: () => trust.services,
-    beside: () => besideOf({ trust, probes, door, lease, locks }),
+    beside: () => besideOf({ trust, probes, door, lease, locks, beats }),
     cutOff: found => lease.cutOff(found),
     onDomains: domains => consoles.watch(domains),
     clock,
@@ -117,16 +118,15 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     log
   })
   trust.onChanged(publicKeys => mesh.admit(publicKeys))
+  const beats = beatsOf({ loop, probes, lease, host, bootId, clock, log })
   const relay = new ConsoleRelay({ hub: consoles, send: message => mesh.send(message) })
-  await using _socket = await LocalSocket.open(
-    join(state, 'run', 'agent.sock'),
-    pagesOf({ loop, mesh, relay, facts, sender, clock })
-  )
+  const pages = pagesOf({ loop, mesh, relay, facts, sender, clock })
+  await using _socket = await LocalSocket.open(join(state, 'run', 'agent.sock'), pages)
   const readyFile = join(state, 'run', 'agent.ready')
   await writeFile(readyFile, `${process.pid}\n`)
   log.info('ready', { host, hostname, endpoint: mesh.endpoint })
   const answers = (asked: Question) => answer(asked, { hypervisor, consoles })
-  const briefed = briefing({ trust, probes, loop, log })
+  const briefed = briefing({ trust, probes, beats, loop, log })
   const tasks = [
     loop.run(signal),
     door.keepTrying(signal),
@@ -135,6 +135,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen, lease } }, signal),
     lease.run(signal),
     probes.run(signal),
+    beats.run(signal),
     gatesOf(config, { loop, clock, log }).run(signal),
     joinIn(config, { ...ground, mesh, trust, host, hostname, clock, log }, signal)
   ]
@@ -158,7 +159,9 @@ const besideOf = (given: {
   readonly door: MigrationDoor
   readonly lease: SelfFence
   readonly locks: LockWatch
+  readonly beats: StorageHeartbeats
 }): Beside => ({
+  ...(given.beats.said && { storage: [...given.beats.said] }),
   ...(given.lease.said && { selfFence: given.lease.said }),
   migration: given.door.said,
   locks: given.locks.said,
@@ -185,13 +188,15 @@ const briefing =
   (given: {
     readonly trust: Trust
     readonly probes: Probes
+    readonly beats: StorageHeartbeats
     readonly loop: AgentLoop
     readonly log: Log
   }) =>
   (message: BootstrapMessage | Peers): void => {
-    const { trust, probes, loop, log } = given
+    const { trust, probes, beats, loop, log } = given
     if (message.type === 'peers') {
       probes.setPeers(message)
+      beats.setPeers(message)
       return
     }
     trust.take(message.signed, message.cloudKey).then(
@@ -308,6 +313,27 @@ function gatesOf(
     phoneHome: phoneHomeOver,
     clock,
     log
+  })
+}
+
+/** Heartbeats on the shared pools that the order names. */
+const beatsOf = (given: {
+  readonly loop: AgentLoop
+  readonly probes: Probes
+  readonly lease: SelfFence
+  readonly host: string
+  readonly bootId: string
+  readonly clock: Clock
+  readonly log: Log
+}): StorageHeartbeats => {
+  const { loop, probes, lease, ...rest } = given
+  return new StorageHeartbeats({
+    ...rest,
+    order: () => loop.desired?.order,
+    pools: () => loop.observed.pools,
+    state: () => lease.state,
+    isMissed: host => probes.results().some(one => one.host === host && !one.reached),
+    onChanged: () => loop.ring()
   })
 }
 

@@ -18,9 +18,10 @@ const programs: Readonly<Record<string, string>> = {
   'remuda-bootd': 'bootd/main.ts'
 }
 
-/** Programs of threads, which ours start by their place; nobody else does. */
+/** Programs of threads and of children, which ours start by their place; nobody else does. */
 const threads: Readonly<Record<string, string>> = {
-  'zookeeper-worker': 'shared/zookeeper/worker.ts'
+  'zookeeper-worker': 'shared/zookeeper/worker.ts',
+  'storage-heartbeat-program': 'agent/io/storage-heartbeat-program.ts'
 }
 
 /** Packages with machine code: they look for it beside themselves, so they stay where they are. */

@@ -9,6 +9,7 @@ import type { OwnDomain } from './metadata.ts'
 import type { Observed } from './observed.ts'
 import { readinessOf } from './readiness.ts'
 import { keyOfStart } from './steps.ts'
+import { storageStillMs } from './storage-heartbeats.ts'
 
 /** Who reports: what stays the same during one run of the agent. */
 export type Reporter = {
@@ -26,6 +27,7 @@ export type Beside = Pick<
   | 'probeEndpoint'
   | 'peersPrint'
   | 'peers'
+  | 'storage'
   | 'migration'
   | 'selfFence'
   | 'locks'
@@ -165,8 +167,22 @@ export function reportFingerprint(report: Report): string {
     ...rest,
     pools: rest.pools.map(({ name, phase }) => [name, phase]),
     peers: rest.peers?.map(({ host, reached }) => [host, reached]),
+    storage: storageNews(rest),
     volumes: rest.volumes.map(({ id, phase, sizeMib }) => [id, phase, sizeMib]),
     // Sentences count seconds down.
     instances: rest.instances.map(({ message: ____, readyMessage: _____, ...each }) => each)
   })
+}
+
+/** Each beat of one that peers do not reach is news: it lives. Of others, that it stands still. */
+function storageNews({ storage, peers }: Pick<Report, 'storage' | 'peers'>): unknown {
+  const missed = new Set(peers?.flatMap(({ host, reached }) => (reached ? [] : [host])))
+  return storage?.map(({ pool, fault, seen }) => [
+    pool,
+    fault === undefined,
+    ...seen.map(({ host, bootId, number, stillMs }) => [
+      ...[host, bootId, stillMs >= storageStillMs],
+      ...(missed.has(host) ? [number] : [])
+    ])
+  ])
 }

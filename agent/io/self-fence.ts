@@ -87,6 +87,11 @@ export class SelfFence {
     return isCutOff ? cutOffOf(stand, this.#limitMs) : undefined
   }
 
+  /** How it stands, in a word. */
+  get state(): SelfFenceState {
+    return this.#state
+  }
+
   /** What a report says of it; undefined: nobody has ever asked for it. */
   get said(): Report['selfFence'] {
     return saidOf(this.#keeping, { limitMs: this.#limitMs, fault: this.#fault })

@@ -41,6 +41,13 @@ export const PoolSpec = Strict({
         'Absolute path of the folder that all hosts see and in which their virtlockd holds the ' +
         'locks: file_lockspace_dir of qemu-lockd.conf; the volumes themselves when left out.'
     })
+  ),
+  heartbeats: Type.Optional(
+    Type.Boolean({
+      description:
+        'Whether each host writes a heartbeat to it every second, by which the others see that ' +
+        'it lives: 512 bytes in .remuda/heartbeats. Of shared pools alone; as when left out: yes.'
+    })
   )
 })
 export type PoolSpec = DeepReadonly<Type.Static<typeof PoolSpec>>

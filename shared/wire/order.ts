@@ -15,6 +15,7 @@ import { Readiness, readyWords } from '../model/readiness.ts'
 import { Strict, Words } from '../model/resource.ts'
 import type { DeepReadonly } from '../model/types.ts'
 import { volumeFormats } from '../model/volume.ts'
+import { ReportStorage, storagePoolsMax } from './storage.ts'
 
 const Text = (maxLength = 256) => Type.String({ maxLength })
 const Count = () => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -39,7 +40,9 @@ export const OrderPool = Strict({
   shared: Type.Boolean(),
   /** How its volumes are locked while they are used; left out: they are not. */
   locks: Type.Optional(Words(['none', 'virtlockd'], { description: 'By whom.' })),
-  lockFolder: Type.Optional(Text(1024))
+  lockFolder: Type.Optional(Text(1024)),
+  /** Whether hosts write heartbeats to it, if it is shared; left out: they do. */
+  heartbeats: Type.Optional(Type.Boolean())
 })
 export type OrderPool = DeepReadonly<Type.Static<typeof OrderPool>>
 
@@ -387,6 +390,8 @@ export const Report = Strict({
   probeEndpoint: Type.Optional(Text()),
   peersPrint: Type.Optional(Text(64)),
   peers: Type.Optional(Type.Array(PeerSeen, { maxItems: 16 })),
+  /** Heartbeats on shared pools, its own and those of the same peers. */
+  storage: Type.Optional(Type.Array(ReportStorage, { maxItems: storagePoolsMax })),
   /** Left out: this host was never told to fence itself. */
   selfFence: Type.Optional(ReportSelfFence),
   /** Whether its libvirt can lock volumes; with `fault` it cannot. */

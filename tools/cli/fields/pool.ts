@@ -39,6 +39,13 @@ export const pool = {
       type: 'text',
       lengthMax: 1024,
       pattern: '^/[^\\0]*$'
+    },
+    heartbeats: {
+      doc:
+        'Whether each host writes a heartbeat to it every second, by which the others see ' +
+        'that it lives: 512 bytes in .remuda/heartbeats. Of shared pools alone; as when ' +
+        'left out: yes.',
+      type: 'boolean'
     }
   }
 } as const
