@@ -20,8 +20,12 @@ export type Package = {
 }
 
 const kernelMetaPackage = 'linux-image-cloud-amd64'
-/** busybox is the whole userland; the others are resize2fs and what it is linked with. */
-const userlandPackages = ['busybox-static', 'e2fsprogs', 'libc6', 'libcom-err2', 'libext2fs2']
+/** busybox is the whole userland; the others are two programs and what they are linked with. */
+const userlandPackages = [
+  'busybox-static',
+  ...['e2fsprogs', 'libc6', 'libcom-err2', 'libext2fs2'],
+  ...['qemu-guest-agent', 'libglib2.0-0', 'liburing2', 'libpcre2-8-0', 'libudev1', 'libnuma1']
+]
 
 const downloadDeadlineMs = 300_000
 

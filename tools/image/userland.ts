@@ -14,6 +14,7 @@ const otherModules = [
   'virtio_net',
   'virtio_rng',
   'virtio_balloon',
+  'virtio_console',
   'button',
   'evdev',
   'pvpanic_mmio',
@@ -31,6 +32,20 @@ const resizeFiles: readonly (readonly [path: string, from: string])[] = [
   ['lib/x86_64-linux-gnu/libcom_err.so.2', 'lib/x86_64-linux-gnu/libcom_err.so.2'],
   ['lib/x86_64-linux-gnu/libe2p.so.2', 'lib/x86_64-linux-gnu/libe2p.so.2'],
   ['lib/x86_64-linux-gnu/libext2fs.so.2', 'lib/x86_64-linux-gnu/libext2fs.so.2']
+]
+
+/** qemu's guest agent and what it is linked with beside libc. */
+const guestAgentFiles: readonly (readonly [path: string, from: string])[] = [
+  ['usr/sbin/qemu-ga', 'usr/sbin/qemu-ga'],
+  ['lib/x86_64-linux-gnu/libm.so.6', 'lib/x86_64-linux-gnu/libm.so.6'],
+  ...[
+    'libglib-2.0.so.0',
+    'libgmodule-2.0.so.0',
+    'liburing.so.2',
+    'libpcre2-8.so.0',
+    'libudev.so.1',
+    'libnuma.so.1'
+  ].map(name => [`lib/x86_64-linux-gnu/${name}`, `usr/lib/x86_64-linux-gnu/${name}`] as const)
 ]
 
 /** Reads one of our own files in the images. */
@@ -61,19 +76,19 @@ export async function sharedTree(root: string): Promise<readonly Entry[]> {
   ])
 }
 
-/** The root of the virtual machine: the userland, more modules, and resize2fs. */
+/** The root of the virtual machine: the userland, more modules, resize2fs and qemu's guest agent. */
 export async function virtualMachineTree(
   shared: readonly Entry[],
   options: { readonly root: string; readonly release: string; readonly modules: ModuleFiles }
 ): Promise<readonly Entry[]> {
   const { root, release, modules } = options
-  const resize = resizeFiles.map(async ([path, from]) =>
+  const programs = [...resizeFiles, ...guestAgentFiles].map(async ([path, from]) =>
     file(path, await readFile(join(root, from)), 0o755)
   )
   return complete([
     ...shared,
     file('etc/fstab', await insideFile('fstab')),
-    ...(await Promise.all(resize)),
+    ...(await Promise.all(programs)),
     ...(await moduleEntries(modules, release, [...rootDiskModules, ...otherModules]))
   ])
 }

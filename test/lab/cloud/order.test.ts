@@ -9,10 +9,10 @@ let cloud: Cloud
 test.before(async () => {
   cloud = await Cloud.start()
   // A host may be heard before its libvirt has said what it can run.
-  await eventually('the host runs containers', async () => {
+  await eventually('the host runs both kinds', async () => {
     const { status } = await cloud.untilHost()
     const { drivers } = status['facts'] as { readonly drivers: readonly string[] }
-    return drivers.includes('lxc') || undefined
+    return (drivers.includes('lxc') && drivers.includes('qemu')) || undefined
   })
 })
 
@@ -35,6 +35,22 @@ async function positionsOf(name: string): Promise<ReadonlyMap<string, number>> {
   return new Map(all.map(({ verb, position }) => [verb, position]))
 }
 
+/** Waits until one says that it is not ready, with these last words. */
+async function untilNotReady(name: string, words: string): Promise<void> {
+  await eventually(`${name} says "${words}"`, async () => {
+    const { message = '' } = readinessOf(await cloud.instance(name)) ?? {}
+    return message.endsWith(words) || undefined
+  })
+}
+
+async function isHeldFor(t: ExecutionContext, name: string, before: string): Promise<void> {
+  const waiting = await cloud.instance(name)
+  t.is(waiting.status['phase'], 'waiting')
+  const mayStart = waiting.conditions.find(({ type }) => type === 'may-start')
+  t.like(mayStart, { status: 'false', reason: 'others-not-ready' })
+  t.true(mayStart?.message.startsWith(`waits for ${before}`), mayStart?.message)
+}
+
 async function startsAfter(t: ExecutionContext, name: string, before: string): Promise<void> {
   await cloud.untilReady(name, 'running')
   // What agents have seen comes into histories a moment after it is so.
@@ -51,15 +67,8 @@ test.serial(
   async t => {
     await cloud.create('db', { ...box, readiness: { tcp: 80, phoneHome: true } })
     await cloud.create('app', { ...box, after: ['db'] })
-    await eventually('its port takes calls, and it has not phoned home', async () => {
-      const { message = '' } = readinessOf(await cloud.instance('db')) ?? {}
-      return message.endsWith(': it has not phoned home') || undefined
-    })
-    const waiting = await cloud.instance('app')
-    t.is(waiting.status['phase'], 'waiting')
-    const mayStart = waiting.conditions.find(({ type }) => type === 'may-start')
-    t.like(mayStart, { status: 'false', reason: 'others-not-ready' })
-    t.regex(mayStart!.message, /^waits for db/)
+    await untilNotReady('db', ': it has not phoned home')
+    await isHeldFor(t, 'app', 'db')
     {
       await using session = cloud.console('db')
       session.type('\r')
@@ -69,5 +78,28 @@ test.serial(
     }
     await startsAfter(t, 'app', 'db')
     t.is(readinessOf(await cloud.instance('db'))?.state, 'ready')
+  }
+)
+
+test.serial(
+  "a container starts once qemu's own agent answers in the machine before it",
+  async t => {
+    // Its user data runs before its agent would, which is tried again each second.
+    const userData = '#!/bin/sh\nchmod -x /usr/sbin/qemu-ga\n'
+    const machine = { type: 'vm', image: 'tiny', memoryMib: 96 } as const
+    await cloud.create('shop', { ...machine, userData, readiness: { guestAgent: true } })
+    await cloud.create('till', { ...box, after: ['shop'] })
+    await untilNotReady('shop', ': its guest agent is not there')
+    const { status } = await cloud.instance('shop')
+    await cloud.untilAnswers((status['addresses'] as string[])[0]!)
+    await using session = cloud.console('shop')
+    session.type('\r')
+    await session.until(/root@\S+:~# /)
+    await isHeldFor(t, 'till', 'shop')
+    session.type('chmod +x /usr/sbin/qemu-ga\r')
+    await startsAfter(t, 'till', 'shop')
+    const { state, message } = readinessOf(await cloud.instance('shop'))!
+    t.is(state, 'ready')
+    t.true(message.endsWith('its guest agent is there'), message)
   }
 )
