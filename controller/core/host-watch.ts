@@ -3,14 +3,17 @@
  * answers is told of in its history and as a notification. What was seen last is an argument.
  */
 import type { Host } from '#shared/model/host.ts'
+import { formatMs } from '#shared/units.ts'
 import { type Context, isoOf } from './admission/context.ts'
 import type { Commit } from './commit.ts'
 import { fenceReadiness } from './fence-readiness.ts'
 import { type HostPhase, phaseOf } from './liveness.ts'
 import { notification } from './notification.ts'
+import { shortLimit } from './self-fence.ts'
 import { silenceOf } from './silence.ts'
 import { subjectOf } from './subject.ts'
 import { type Hold, type Missing, missingOnce, type Suspicion, suspicionOf } from './suspicion.ts'
+import { leastLimitMs } from './timing.ts'
 import type { View } from './view.ts'
 
 /** How a host was seen last. */
@@ -22,6 +25,8 @@ export type HostSeen = {
   readonly hold: Hold | undefined
   /** Which of its fence devices are silent; undefined: none, or nothing is known of them. */
   readonly silentDevices: string | undefined
+  /** Why the limit of its self-fence is too short; undefined: it is not, or it has none. */
+  readonly shortLimit: string | undefined
 }
 
 /** What is to be told, and how hosts are seen now. */
@@ -56,7 +61,11 @@ export function watchHosts(
     const before = last.get(host.name)
     const silent = isDark(host) ? undefined : silentDevicesOf(view, host)
     const silentDevices = isDark(host) ? before?.silentDevices : silent?.names
-    seen.set(host.name, { phase, libvirtSilence, hold: held?.hold, silentDevices })
+    const short = shortLimit(view, host)
+    const now = { phase, libvirtSilence, hold: held?.hold, silentDevices, shortLimit: short }
+    seen.set(host.name, now)
+    const limitWords = wordsOfLimit(view, host, { short, before })
+    if (limitWords) commits.push(commitOf(view, host, limitWords, context))
     if (!before) continue
     const phaseWords =
       before.phase === phase ? undefined : wordsOfPhase(view, host, before, context)
@@ -139,6 +148,24 @@ function wordsOfDevices(silent: Silent | undefined, before: HostSeen): Words {
   }
   const message = `its fence devices answer again: ${before.silentDevices}`
   return { reason: 'fence-device-answers', message, severity: 'notice' }
+}
+
+/** One that was set when sessions were shorter is told by each controller that finds it, once. */
+function wordsOfLimit(
+  view: View,
+  host: Host,
+  { short, before }: { readonly short: string | undefined; readonly before: HostSeen | undefined }
+): Words | undefined {
+  if (short === before?.shortLimit || view.sessionMs === undefined) return undefined
+  if (short === undefined) {
+    const message = 'the limit of its self-fence is long enough for a change of the controller'
+    return { reason: 'limit-long-enough', message, severity: 'notice' }
+  }
+  const least = formatMs(leastLimitMs(view.sessionMs)).replace(' ', '')
+  const message =
+    `${short}; each change of the controller may end what runs here; ` +
+    `remuda host fence self ${host.name} --limit ${least}`
+  return { reason: 'limit-too-short', message, severity: 'alarm' }
 }
 
 function wordsOfLibvirt(before: string | undefined, now: string | undefined): Words | undefined {

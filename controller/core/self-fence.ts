@@ -14,7 +14,7 @@
 import type { Host, HostRecovery, HostSelfFence } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { Report } from '#shared/wire/order.ts'
-import { expiryMs } from './timing.ts'
+import { expiryMs, limitProblem } from './timing.ts'
 import type { View } from './view.ts'
 
 /** The limit that an order may say: never a longer one than is recorded. */
@@ -91,6 +91,13 @@ export function expiryOf(view: View, host: Host, recovery: HostRecovery): Expiry
   return { at: since === undefined ? undefined : since + waitMs, because }
 }
 
+/** Why the limit that a host goes by is too short for this cloud; undefined: it is not. */
+export function shortLimit(view: View, { spec, decided }: Host): string | undefined {
+  const limitMs = decided.selfFence?.limitMs ?? spec.selfFence?.limitMs
+  if (limitMs === undefined || view.sessionMs === undefined) return undefined
+  return limitProblem(limitMs, view.sessionMs)
+}
+
 /** What is shown of it, once the host has said something of it. */
 export function selfFenceShown(view: View, host: Host): object {
   const said = view.heard(host.name).report?.selfFence
@@ -108,7 +115,7 @@ export function selfFenceShown(view: View, host: Host): object {
       watchdog,
       timeoutMs,
       ...(expiresMs !== undefined && { expiresMs }),
-      because
+      because: because || (shortLimit(view, host) ?? '')
     }
   }
 }

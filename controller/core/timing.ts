@@ -39,6 +39,10 @@ export const expiryMs = (given: { readonly limitMs: Ms; readonly watchdogMs: Ms 
 export const withoutControllerMs = (sessionMs: Ms): Ms =>
   surely(sessionMs) + takeOverMs + patience.newcomerMs + 2 * heartbeatMs
 
+/** The shortest limit that can be set where sessions are so long: full seconds. */
+export const leastLimitMs = (sessionMs: Ms): Ms =>
+  Math.max(limitMsMin, Math.ceil(withoutControllerMs(sessionMs) / 1_000) * 1_000)
+
 /** One link of the chain, for people. */
 export type Link = { readonly name: string; readonly ms: Ms; readonly because: string }
 
@@ -68,7 +72,7 @@ export function timingChain({ sessionMs }: Pick<TimingSettings, 'sessionMs'>): r
     },
     {
       name: 'limit',
-      ms: Math.max(limitMsMin, withoutControllerMs(sessionMs)),
+      ms: leastLimitMs(sessionMs),
       because: 'the shortest limit of a self-fence that a take-over does not exceed'
     }
   ]
@@ -241,7 +245,7 @@ export function limitProblem(limitMs: Ms, sessionMs: Ms): string | undefined {
   const needed = withoutControllerMs(sessionMs)
   if (limitMs >= needed) return undefined
   return (
-    `a limit of ${formatMs(limitMs)} is shorter than a take-over may last: ` +
+    `a limit of ${formatMs(limitMs)} is shorter than a change of the controller may last: ` +
     `${formatMs(needed)} with sessions of ${formatMs(sessionMs)}`
   )
 }

@@ -126,6 +126,8 @@ export class View {
   watches = true
   /** After which silence hosts are thought to be dead; measurements set other ones. */
   patience: Patience = patience
+  /** How long the sessions of candidates are; undefined: one that is alone has none. */
+  sessionMs: Ms | undefined
 
   get position(): Position {
     return this.#position

@@ -20,7 +20,7 @@ import type { Caller } from './api/route.ts'
 import type { ImageStore, Service } from './api/service.ts'
 import { ticketFor } from './api/verbs.ts'
 import { Briefings } from './briefings.ts'
-import type { ControllerConfig } from './config.ts'
+import { type ControllerConfig, sessionMsOf } from './config.ts'
 import { Feed } from './feed.ts'
 import { type Front, plainFront } from './front.ts'
 import { openImageStore } from './images.ts'
@@ -91,6 +91,7 @@ export async function assemble(
     ...(onDeposed && { onDeposed })
   })
   const { view } = ledger
+  view.sessionMs = sessionMsOf(config)
   const now = () => ({ monotonic: clock.monotonic(), wall: clock.wall() })
   const announcer = new Announcer({ view, feed, now })
   const lines = new AgentLines(mesh)

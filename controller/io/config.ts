@@ -158,6 +158,10 @@ async function checkTogether(config: ControllerConfig): Promise<void> {
   })
 }
 
+/** How long the sessions of candidates are; undefined: one with a journal of its own has none. */
+export const sessionMsOf = ({ journal, sessionMs }: ControllerConfig): number | undefined =>
+  journal === 'level' ? undefined : sessionMs
+
 /** The servers that a field `ensemble` names. */
 export const serversOf = (ensemble: string | undefined): readonly string[] =>
   ensemble === undefined ? [] : ensemble.split(',').map(server => server.trim())

@@ -54,6 +54,11 @@ export class AnswerWatch implements AsyncDisposable {
     }
   }
 
+  /** When it answered last before a moment; NaN: it never did. */
+  lastBefore(moment: number): number {
+    return this.#moments.findLast(at => at < moment) ?? Number.NaN
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const ended = new Promise(resolve => this.#child.once('exit', resolve))
     if (this.#child.kill('SIGKILL')) await ended

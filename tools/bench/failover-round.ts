@@ -105,29 +105,31 @@ function timesOf(
   }
 }
 
-/** When something was decided first after a moment. */
-const momentOf = (all: readonly Recorded[], verb: string, since: number): number =>
+/** When something was decided first after a moment; NaN: never. */
+export const momentOf = (all: readonly Recorded[], verb: string, since: number): number =>
   all
     .map(one => ({ ...one, at: Date.parse(one.at) }))
     .find(one => one.verb === verb && one.at >= since)?.at ?? Number.NaN
 
 /** What answered before it was started elsewhere came from the host that is off. */
-async function startOf(lab: Lab, name: string, since: number): Promise<number> {
+export async function startOf(lab: Lab, name: string, since: number): Promise<number> {
   const started = momentOf(await historyOf(lab, 'instances', name), 'instance-started', since)
   return Number.isNaN(started) ? since : started
 }
 
-async function running(lab: Lab): Promise<readonly string[]> {
+/** Names of the instances that run. */
+export async function running(lab: Lab): Promise<readonly string[]> {
   const { items } = await listResources(lab.api, 'instance', { tenant: '*' })
   return items.filter(({ status }) => status['phase'] === 'running').map(({ name }) => name)
 }
 
 /** An instance on a host; where there is none, one is moved there. */
-async function instanceOn(
+export async function instanceOn(
   lab: Lab,
   host: string
 ): Promise<{ readonly name: string; readonly address: string }> {
-  const { items } = await listResources(lab.api, 'instance')
+  const all = await listResources(lab.api, 'instance')
+  const items = all.items.filter(({ name }) => name.startsWith('web'))
   let found = items.find(({ status }) => status['host'] === host)
   if (!found) {
     found = items[0]!

@@ -19,6 +19,7 @@ import type { Lab } from '../lab/lab.ts'
 import { openLab } from '../lab/open.ts'
 import { type LabFencing, labFencings } from '../lab/plan.ts'
 import { RunWatch } from '../lab/runs.ts'
+import { failoverAlone } from './failover-alone.ts'
 import { failOver, parts, type Round } from './failover-round.ts'
 import { keepRecords } from './lab-records.ts'
 import { quantile } from './measure.ts'
@@ -27,12 +28,22 @@ import { untilWhole } from './takeover-checks.ts'
 const cutsDefault = 30
 const instances = ['web1', 'web2', 'web3', 'web4', 'web5'] as const
 
+/** Whose power is cut: anybody's, or always that of the host which the controller is on. */
+const victims = ['any', 'controller'] as const
+
 type Print = (line: string) => void
-type Settings = { readonly cuts: number; readonly seed: number; readonly bmc: LabFencing }
+type Settings = {
+  readonly cuts: number
+  readonly seed: number
+  readonly bmc: LabFencing
+  readonly victims: (typeof victims)[number]
+  readonly withoutDevice: boolean
+}
 
 /** Prints each round, then quantiles of each part, and what went wrong. */
 export async function failoverBench(print: Print): Promise<void> {
   const settings = readSettings(process.argv)
+  if (settings.withoutDevice) return await failoverAlone(print, settings)
   const folder = await mkdtemp(join(tmpdir(), 'remuda-failover-'))
   const ranges = { subnet: '10.89.0.0/24', instances: '10.90.0.0/16', management: '10.91.0.0/24' }
   const wish = { folder, hosts: 5, isBound: true, outside: false, bmc: settings.bmc, ...ranges }
@@ -44,6 +55,7 @@ export async function failoverBench(print: Print): Promise<void> {
     for (const name of instances) {
       await createResource(lab.api, { kind: 'instance', name }, { spec })
     }
+    await untilWhole(lab)
     const { rounds, wrong } = await cutAgainAndAgain(lab, settings, print)
     report(rounds, print)
     const minutes = ((performance.now() - begunAt) / 60_000).toFixed(1)
@@ -57,7 +69,7 @@ export async function failoverBench(print: Print): Promise<void> {
 
 async function cutAgainAndAgain(
   lab: Lab,
-  { cuts, seed }: Settings,
+  { cuts, seed, victims: whose }: Settings,
   print: Print
 ): Promise<{ readonly rounds: readonly Round[]; readonly wrong: readonly string[] }> {
   const chance = makeChance(seed)
@@ -65,7 +77,8 @@ async function cutAgainAndAgain(
   const wrong: string[] = []
   await using watch = new RunWatch(lab)
   for (let number = 1; number <= cuts; number += 1) {
-    const host = chance.pick(lab.plan.hosts).name
+    const drawn = chance.pick(lab.plan.hosts).name
+    const host = whose === 'controller' ? await untilWhole(lab).catch(() => drawn) : drawn
     const found: string[] = []
     try {
       const { round, noticed } = await failOver(lab, { host, runs: watch })
@@ -126,7 +139,11 @@ function describe(round: Round): string {
 
 function readSettings(argv: readonly string[]): Settings {
   const text = { type: 'string' } as const
-  const options = { cuts: text, times: text, seed: text, bmc: text }
+  const flag = { type: 'boolean', default: false } as const
+  const options = {
+    ...{ cuts: text, times: text, seed: text, bmc: text, victims: text },
+    'without-device': flag
+  }
   const args = argv.slice(argv.findIndex(word => word.startsWith('--')))
   const isGiven = argv.some(word => word.startsWith('--'))
   const { values } = parseArgs({ args: isGiven ? [...args] : [], options, strict: true })
@@ -137,7 +154,11 @@ function readSettings(argv: readonly string[]): Settings {
   }
   const bmc = labFencings.find(one => one === (values.bmc ?? 'lab'))
   if (!bmc) throw new Error(`cannot measure so: --bmc is one of ${labFencings.join(', ')}`)
+  const whose = victims.find(one => one === (values.victims ?? 'any'))
+  if (!whose) throw new Error(`cannot measure so: --victims is one of ${victims.join(', ')}`)
   return {
+    victims: whose,
+    withoutDevice: values['without-device'] === true,
     cuts: number('cuts', values.cuts ?? values.times, cutsDefault),
     seed: number('seed', values.seed, 1),
     bmc

@@ -70,7 +70,7 @@ const benches: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./takeover.ts')).takeoverBench
   },
   failover: {
-    says: 'from a power cut of a host until its instance answers elsewhere; --cuts, --seed, --bmc',
+    says: 'from a power cut until its instance answers elsewhere; --cuts, --seed, --without-device',
     load: async () => (await import('./failover.ts')).failoverBench
   }
 }

@@ -21,6 +21,7 @@ import { cancelMove, moveInstance } from './instance-move.ts'
 import { changePlain, createPlain, type PlainKind } from './others.ts'
 import { removeResource } from './remove.ts'
 import { keepReserve } from './reserve.ts'
+import { refuseSelfFence } from './self-fence.ts'
 
 type Labels = Readonly<Record<string, string>>
 
@@ -209,7 +210,11 @@ function change(
       return changePlain({ resource, labels, spec: wish.spec }, context)
     case 'host': {
       const spec = wish.spec as HostSpec
-      return refuseFence(view, resource, spec) ?? changePlain({ resource, labels, spec }, context)
+      return (
+        refuseFence(view, resource, spec) ??
+        refuseSelfFence(view, resource, spec) ??
+        changePlain({ resource, labels, spec }, context)
+      )
     }
     case 'port':
     case 'event':

@@ -5,7 +5,7 @@ import type { Epoch } from '#shared/ids.ts'
 import { clockRateError } from '#shared/zookeeper/lease.ts'
 import type { CandidateCard, ElectionStatus, Position } from '../../core/ports.ts'
 import { type Link, limitsOf, type Rule, timingChain, timingRules } from '../../core/timing.ts'
-import { type ControllerConfig, serversOf } from '../config.ts'
+import { type ControllerConfig, serversOf, sessionMsOf } from '../config.ts'
 import type { Service } from './service.ts'
 
 /**
@@ -109,8 +109,8 @@ export function soloCluster(
 }
 
 /** The chain of times as it is configured; a controller that is alone has no session. */
-export function timingOf({ journal, sessionMs }: ControllerConfig, { ledger }: Service): Timing {
-  const session = { sessionMs: journal === 'level' ? undefined : sessionMs }
+export function timingOf(config: ControllerConfig, { ledger }: Service): Timing {
+  const session = { sessionMs: sessionMsOf(config) }
   const rules = timingRules({ ...session, limits: limitsOf(ledger.view) })
   return { clockRateError, links: timingChain(session), rules }
 }

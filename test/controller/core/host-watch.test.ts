@@ -82,3 +82,21 @@ test('a host out of service that falls silent is a notice', t => {
   watch(cloud, watch(cloud, new Map()).seen, 6_000)
   t.deepEqual(events(cloud), [['host-silent', 'notice', 1]])
 })
+
+test('a limit that has become too short is an alarm once, and long enough again a notice', t => {
+  const { cloud } = new Rack({}, { selfFence: { limitMs: 15_000 } })
+  t.deepEqual(watch(cloud, new Map()).commits, [], 'one that is alone has no sessions')
+  cloud.view.sessionMs = 20_000
+  const { seen, commits } = watch(cloud, new Map())
+  t.is(commits.length, 3)
+  t.is(
+    commits[0]?.decisions[0]?.because,
+    'a limit of 15 s is shorter than a change of the controller may last: 28.4 s with sessions ' +
+      'of 20 s; each change of the controller may end what runs here; ' +
+      'remuda host fence self h1 --limit 29s'
+  )
+  t.deepEqual(watch(cloud, seen).commits, [])
+  cloud.view.sessionMs = 6_000
+  const mended = watch(cloud, seen).commits[0]?.decisions[0]
+  t.is(mended?.verb, 'limit-long-enough')
+})

@@ -1,10 +1,12 @@
 import test, { type ExecutionContext } from 'ava'
 import { fenceOrdersOf } from '../../../controller/core/fence-orders.ts'
 import { orderFor } from '../../../controller/core/orders.ts'
+import { isRefusal } from '../../../controller/core/refusal.ts'
 import { expiryMs } from '../../../controller/core/timing.ts'
 import type { View } from '../../../controller/core/view.ts'
 import { hostsToBeat } from '../../../controller/io/heartbeats.ts'
 import { Rack } from '../../world/rack.ts'
+import { sampleCloud } from '../../world/sample-cloud.ts'
 
 const limitMs = 15_000
 const armed = {
@@ -147,4 +149,39 @@ test('no order says a longer limit than is recorded, no record a shorter one tha
   t.is(ordered(), 20_000, 'it is relied on as long as it is recorded')
   t.deepEqual(rack.decide(), ['self-fence'])
   t.deepEqual([recorded(), ordered()], [undefined, undefined])
+})
+
+for (const [sessionMs, limitMs, least] of [
+  [undefined, 15_000, undefined],
+  [6_000, 15_000, undefined],
+  [20_000, 15_000, '29s'],
+  [20_000, 28_000, '29s'],
+  [20_000, 29_000, undefined]
+] as const) {
+  const which = `${limitMs} ms where sessions are ${sessionMs ?? 'none'}`
+  test(`a limit of ${which} is ${least ? 'refused with the least' : 'taken'}`, t => {
+    const cloud = sampleCloud()
+    cloud.view.sessionMs = sessionMs
+    const { id, labels, spec } = cloud.host('h1')
+    const wish = { verb: 'change', kind: 'host', id, labels } as const
+    const verdict = cloud.judged({ ...wish, spec: { ...spec, selfFence: { limitMs } } })
+    if (least === undefined) return void t.false(isRefusal(verdict))
+    if (!isRefusal(verdict)) return void t.fail()
+    const { code, message, next, errors } = verdict.refused
+    t.is(code, 'invalid')
+    t.regex(message, /cannot let host h1 fence itself so soon: a limit of .* 28.4 s with sessions/)
+    t.is(errors?.[0]?.pointer, '/spec/selfFence/limitMs')
+    t.deepEqual(next, [`remuda host fence self h1 --limit ${least}`])
+  })
+}
+
+test('a host keeps a limit that is too short now, and may be changed otherwise', t => {
+  const rack = rackOf()
+  const { view, judged, host } = rack.cloud
+  view.sessionMs = 20_000
+  const { id, spec } = host('h1')
+  const wish = { verb: 'change', kind: 'host', id, labels: { rack: 'a' } } as const
+  t.false(isRefusal(judged({ ...wish, spec: { ...spec, reservedMib: 1_024 } })))
+  t.regex(JSON.stringify(rack.status('h1')['selfFence']), /15 s is shorter than a change of the/)
+  t.like(rack.status('h1')['selfFence'], { relied: true })
 })

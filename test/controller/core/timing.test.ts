@@ -34,7 +34,10 @@ test('settings that do not hold are told with their numbers', t => {
     else t.is(problem, undefined)
   }
   t.is(limitProblem(15_000, 6_000), undefined)
-  t.regex(limitProblem(15_000, 20_000) ?? '', /15 s is shorter than a take-over may last: 28.4 s/)
+  t.regex(
+    limitProblem(15_000, 20_000) ?? '',
+    /15 s is shorter than a change of the controller may last: 28.4 s/
+  )
 })
 
 test('each rule says its numbers, and all of them hold for what clouds go by', t => {
