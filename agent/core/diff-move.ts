@@ -27,7 +27,7 @@
  * order names is ended at once and never resumed; see diff-stop.ts.
  */
 import type { OrderArriving, OrderInstance, OrderLeaving, ReportMove } from '#shared/wire/order.ts'
-import { mayCross } from './diff-crossing.ts'
+import { mayCross, standstillAt } from './diff-crossing.ts'
 import type { InstanceVerdict } from './diff-instance.ts'
 import { lacking, seedOf } from './diff-start.ts'
 import { stopMatter } from './diff-stop.ts'
@@ -170,6 +170,7 @@ function migration({ instance, way, own }: Leaving, situation: Situation): Step 
       address,
       folders: { here: ownFolder(situation), there: folder },
       ...(way.pace && { pace: way.pace }),
+      standstillMs: standstillAt(way, 1),
       ...(mayCross(way) && { postCopy: true }),
       ...(way.crossing && { resume: true })
     },

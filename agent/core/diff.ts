@@ -172,6 +172,7 @@ function isAllowed(step: Step, situation: Situation): boolean {
     case 'resume':
     case 'abort-migration':
     case 'start-post-copy':
+    case 'allow-standstill':
     case 'prepare-arrival':
     // Whether somebody uses a volume or a seed is only known while domains are seen.
     case 'remove-volume':

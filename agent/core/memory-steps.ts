@@ -59,6 +59,7 @@ export function rememberDone(memory: Memory, step: Step, now: Moment): Memory {
     case 'migrate-domain':
     case 'abort-migration':
     case 'start-post-copy':
+    case 'allow-standstill':
       return next
     default:
       return step satisfies never
@@ -150,6 +151,7 @@ function noticeOf(step: Step, fault: Fault, message: string): NoticeText | undef
     case 'resume':
     case 'abort-migration':
     case 'start-post-copy':
+    case 'allow-standstill':
     case 'forget-instance':
     case 'remove-remains':
       return undefined

@@ -112,6 +112,7 @@ export function withResult(
     case 'migrate-domain':
     case 'abort-migration':
     case 'start-post-copy':
+    case 'allow-standstill':
     case 'prepare-arrival':
     case 'shutdown':
     case 'destroy':

@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream'
 import type { HostFacts } from '#shared/model/host-facts.ts'
 import type { MovePace } from '#shared/model/instance.ts'
-import type { Mib } from '#shared/units.ts'
+import type { Mib, Ms } from '#shared/units.ts'
 import type { ToAgent, ToController } from '#shared/wire/messages.ts'
 import type {
   OrderImage,
@@ -89,6 +89,8 @@ export interface Hypervisor extends AsyncDisposable {
    * From then on it cannot be called back. `hypervisor`: nothing sends it, or not in that way.
    */
   startPostCopy(domain: DomainKey): Promise<void>
+  /** How long what is being sent may stand still at the end. */
+  allowStandstill(domain: DomainKey, standstillMs: Ms): Promise<void>
   /** Calls back what is being sent; `hypervisor`: nothing is. */
   abortMigration(domain: DomainKey): Promise<void>
   /** How far the sending of a VM is; undefined: it is not sent from here. */
@@ -117,6 +119,8 @@ export type MigrationWay = {
   readonly folders: { readonly here: string; readonly there: string }
   /** Left out: as the hypervisor does by itself. */
   readonly pace?: MovePace
+  /** How long it may stand still at the end, to begin with; left out: as `pace` says. */
+  readonly standstillMs?: Ms
   /** Whether it may go on there before all of its memory has come, should that be asked for. */
   readonly postCopy?: boolean
   /** Sends what is left of one whose two parts have lost each other. */
@@ -133,6 +137,8 @@ export type Transfer = {
   readonly writtenMibPerSecond: number
   /** 1 while all is sent for the first time; then what was written meanwhile, and so on. */
   readonly round: number
+  /** As long as it may stand still now; left out: nobody has said. Unit: ms. */
+  readonly standstillMs?: Ms
 }
 
 /** What the sending of a VM has cost it. */

@@ -5,7 +5,7 @@
  *
  * Steps of one lane run one after the other; lanes run side by side.
  */
-import { formatMib } from '#shared/units.ts'
+import { formatMib, formatMs, type Ms } from '#shared/units.ts'
 import type { OrderImage, OrderNetwork, OrderPool, OrderVolume } from '#shared/wire/order.ts'
 import { type DomainPlan, type OrderName, shapeOf } from './domain-plan.ts'
 import { fingerprint } from './fingerprint.ts'
@@ -78,6 +78,12 @@ export type Step = {
       readonly domain: DomainKey
     }
   | {
+      readonly type: 'allow-standstill'
+      readonly instance: InstanceName
+      readonly domain: DomainKey
+      readonly standstillMs: Ms
+    }
+  | {
       readonly type: 'prepare-arrival'
       readonly instance: InstanceName
       readonly move: string
@@ -136,6 +142,8 @@ export function laneOf(step: Step): string {
       return `abort/${step.instance.id}`
     case 'start-post-copy':
       return `crossing/${step.instance.id}`
+    case 'allow-standstill':
+      return `standstill/${step.instance.id}`
     case 'create-domain':
       return `instance/${step.plan.instance.id}`
     case 'remove-remains':
@@ -201,6 +209,8 @@ export function stepSentence(step: Step): string {
       return `call ${nameOf(step.instance)} back`
     case 'start-post-copy':
       return `have ${nameOf(step.instance)} go on before all of its memory has come there`
+    case 'allow-standstill':
+      return `allow ${nameOf(step.instance)} to stand still for ${formatMs(step.standstillMs)}`
     case 'prepare-arrival':
       return `prepare for ${nameOf(step.instance)}`
     case 'shutdown':

@@ -57,6 +57,7 @@ const deadlineMs: Readonly<Record<StepType, Ms>> = {
   'migrate-domain': 12 * 60 * minuteMs,
   'abort-migration': minuteMs,
   'start-post-copy': minuteMs,
+  'allow-standstill': minuteMs,
   'prepare-arrival': minuteMs,
   'forget-instance': minuteMs,
   'remove-remains': minuteMs,
@@ -96,6 +97,7 @@ export const classOf: Readonly<Record<StepType, WorkClass>> = {
   'migrate-domain': 'migration',
   'abort-migration': 'domain',
   'start-post-copy': 'domain',
+  'allow-standstill': 'domain',
   'prepare-arrival': 'storage',
   'forget-instance': 'domain',
   'remove-remains': 'storage',
@@ -175,6 +177,9 @@ async function perform(step: Step, hands: Hands, signal: AbortSignal): Promise<S
       return {}
     case 'start-post-copy':
       await hypervisor.startPostCopy(step.domain)
+      return {}
+    case 'allow-standstill':
+      await hypervisor.allowStandstill(step.domain, step.standstillMs)
       return {}
     case 'prepare-arrival':
       await storage.writeSeed(step.instance.id, new Map(Object.entries(step.seed)))

@@ -97,11 +97,14 @@ function arrives(behaves: Behaves): void {
   behaves('what only comes in stands still there', async (t, rig, guest) => {
     const { source, target, way } = rig
     await rig.slowDown(guest)
-    const sending = source.migrate(guest, way)
+    const sending = source.migrate(guest, { ...way, standstillMs: 40 })
     sending.catch(() => {}) // it is awaited below, unless something else is wrong before
     await until(async () => (await find(target, guest)) !== undefined)
     t.true(isHeld((await find(target, guest))!))
     await until(async () => ((await source.transfer(guest))?.totalMib ?? 0) > 0)
+    t.is((await source.transfer(guest))?.standstillMs, 40)
+    await source.allowStandstill(guest, 80)
+    t.is((await source.transfer(guest))?.standstillMs, 80)
     t.like(await find(source, guest), { state: 'running' })
     await sending
     t.like(await find(target, guest), { state: 'running' })

@@ -29,7 +29,12 @@ export type FakeDomain = {
   consoles: Set<Duplex>
   stats: DomainStats
   /** While it is sent: why it is to be given up, once it is; and whether it is to cross. */
-  sending?: { because: string | undefined; postCopy: boolean; crosses: boolean }
+  sending?: {
+    because: string | undefined
+    postCopy: boolean
+    crosses: boolean
+    standstillMs: number
+  }
   hasArrived?: boolean
 }
 

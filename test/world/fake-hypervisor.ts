@@ -21,7 +21,7 @@ import type {
 import { EventQueue, lookAgain } from '../../agent/io/libvirt/event-queue.ts'
 import { makeEcho } from './echo.ts'
 import { type FakeDomain, fakeAbilities, keyOf, newFakeDomain, readDomain } from './fake-domain.ts'
-import { type Crossing, FakeLines } from './fake-lines.ts'
+import { type Crossing, FakeLines, type Job, standstillOf } from './fake-lines.ts'
 
 type Method = Exclude<keyof Hypervisor, typeof Symbol.asyncDispose | 'events'>
 
@@ -199,7 +199,7 @@ export class FakeHypervisor implements Hypervisor {
     if (found.sending) throw refuse('it is being sent already')
     if (way.resume === true && !isTorn(found.domain)) throw refuse('it has not lost a part of it')
     const postCopy = way.postCopy === true
-    const job: NonNullable<FakeDomain['sending']> = { because: undefined, postCopy, crosses: false }
+    const job: Job = { because: undefined, postCopy, crosses: false, ...standstillOf(way) }
     found.sending = job
     const here = found.domain
     try {
@@ -235,7 +235,7 @@ export class FakeHypervisor implements Hypervisor {
     found: FakeDomain,
     way: CrossingWay & {
       readonly there: FakeDomain
-      readonly job: NonNullable<FakeDomain['sending']>
+      readonly job: Job
     }
   ): Promise<void> {
     const { peer, there, boots, job, refuse, uri } = way
@@ -277,12 +277,11 @@ export class FakeHypervisor implements Hypervisor {
   }
 
   async startPostCopy(key: DomainKey): Promise<void> {
-    const { sending, domain } = this.#beginOn('startPostCopy', key)
-    if (!sending?.postCopy) {
-      throw new Fault('hypervisor', `cannot let ${domain.name} go on: it is not sent so`)
-    }
-    sending.crosses = true
-    this.lines.stir()
+    this.lines.letCross(this.#beginOn('startPostCopy', key))
+  }
+
+  async allowStandstill(key: DomainKey, standstillMs: number): Promise<void> {
+    this.lines.allow(this.#beginOn('allowStandstill', key), standstillMs)
   }
 
   /** It goes on there at once, and all of its memory comes later. */

@@ -1,7 +1,7 @@
 /** The lines of a fake host to others: what is sent on them, and what happens when one is cut. */
-import type { Fault } from '#shared/fault.ts'
+import { Fault } from '#shared/fault.ts'
 import { isCrossing } from '../../agent/core/own-domains.ts'
-import type { Transfer } from '../../agent/core/ports.ts'
+import type { MigrationWay, Transfer } from '../../agent/core/ports.ts'
 import type { FakeDomain } from './fake-domain.ts'
 
 /** What crosses: a part of it is on either end. */
@@ -16,7 +16,13 @@ export type Crossing = {
   readonly refuse: (because: string) => Fault
 }
 
-type Job = NonNullable<FakeDomain['sending']>
+/** The sending of a domain. */
+export type Job = NonNullable<FakeDomain['sending']>
+
+/** How long it may stand still, as it was begun; QEMU's own 300 ms where nobody said. */
+export const standstillOf = ({ standstillMs = 300 }: MigrationWay): Pick<Job, 'standstillMs'> => ({
+  standstillMs
+})
 
 /** Lines by the URI of the other end. */
 export class FakeLines {
@@ -49,9 +55,24 @@ export class FakeLines {
     this.#waiters.clear()
   }
 
+  /** Has it go on there at once. */
+  letCross({ sending, domain }: FakeDomain): void {
+    if (!sending?.postCopy) {
+      throw new Fault('hypervisor', `cannot let ${domain.name} go on: it is not sent so`)
+    }
+    sending.crosses = true
+    this.stir()
+  }
+
+  allow({ sending, domain }: FakeDomain, standstillMs: number): void {
+    if (sending) sending.standstillMs = standstillMs
+    else throw new Fault('hypervisor', `cannot allow ${domain.name} anything: it is not sent`)
+  }
+
   /** How far what is sent from here is. */
-  transferOf({ domain: { memoryMib } }: FakeDomain): Transfer {
+  transferOf({ sending, domain: { memoryMib } }: FakeDomain): Transfer {
     return {
+      ...(sending && { standstillMs: sending.standstillMs }),
       totalMib: memoryMib,
       remainingMib: Math.ceil(memoryMib / 2),
       mibPerSecond: 100,

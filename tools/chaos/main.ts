@@ -31,6 +31,10 @@ const runs: Readonly<Record<string, Entry>> = {
     says: 'writers on disks that hosts share: --minutes 10 --seed N --storage alike|blind|locked',
     load: async () => (await import('./disk.ts')).diskChaos
   },
+  moves: {
+    says: 'moves that are cut off in each phase, and what they leave: --kinds "A;B" --rounds 1',
+    load: async () => (await import('./moves.ts')).movesChaos
+  },
   lie: {
     says: 'a fence device that lies, and what locks do then: --storages alike,blind,locked',
     load: async () => (await import('./disk-lie.ts')).lieChaos

@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from '#shared/clock.ts'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
 import { type Log, silentLog } from '#shared/log.ts'
+import type { Ms } from '#shared/units.ts'
 import type {
   Arrival,
   Domain,
@@ -164,6 +165,13 @@ class Libvirt implements Hypervisor {
   async startPostCopy(key: DomainKey): Promise<void> {
     await this.#onDomain(key, 'let go on elsewhere', (connection, dom, what) =>
       connection.call('domainMigrateStartPostCopy', { dom, flags: 0 }, { what })
+    )
+  }
+
+  async allowStandstill(key: DomainKey, standstillMs: Ms): Promise<void> {
+    const downtime = BigInt(standstillMs)
+    await this.#onDomain(key, 'allow to stand still', (connection, dom, what) =>
+      connection.call('domainMigrateSetMaxDowntime', { dom, downtime, flags: 0 }, { what })
     )
   }
 

@@ -38,12 +38,13 @@ export async function sendDomain(
     params.push(parameter('destination_xml', inFolder(xml, way.folders)))
   }
   const { bandwidthMib, downtimeMs } = way.pace ?? {}
+  const standstillMs = way.standstillMs ?? downtimeMs
   if (bandwidthMib !== undefined) {
     params.push(bandwidth('bandwidth', bandwidthMib))
     if (way.postCopy) params.push(bandwidth('bandwidth.postcopy', bandwidthMib))
   }
-  if (downtimeMs !== undefined && !way.resume) {
-    const downtime = BigInt(downtimeMs)
+  if (standstillMs !== undefined && !way.resume) {
+    const downtime = BigInt(standstillMs)
     await connection.call('domainMigrateSetMaxDowntime', { dom, downtime, flags: 0 })
   }
   const args = { dom, dconnuri: way.uri, params, cookieIn: Buffer.alloc(0), flags }
@@ -89,6 +90,9 @@ export async function readTransfer(
   })
   if (job === undefined || job.type === jobTypeNone) return undefined
   const { params } = job
+  const flags = 0
+  // It may have come to its end since.
+  const allowed = await connection.call('domainMigrateGetMaxDowntime', { dom, flags }).catch(ended)
   const values = new Map(params.map(({ field, value }) => [field, value]))
   const written =
     numberOf(values.get('memory_dirty_rate')) * numberOf(values.get('memory_page_size'))
@@ -97,8 +101,13 @@ export async function readTransfer(
     remainingMib: mibOf(values.get('memory_remaining')),
     mibPerSecond: mibOf(values.get('memory_bps')),
     writtenMibPerSecond: Math.round(written / 2 ** 20),
-    round: numberOf(values.get('memory_iteration'))
+    round: numberOf(values.get('memory_iteration')),
+    ...(allowed && { standstillMs: Number(allowed.downtime) })
   }
+}
+
+function ended(thrown: unknown): undefined {
+  if (!isFault(thrown, 'hypervisor') && !isFault(thrown, 'not-found')) throw thrown
 }
 
 /** What the way of a domain to this host has cost; undefined: it has not come from another one. */

@@ -175,6 +175,8 @@ const domainMigratePerform3ParamsArgs = struct({
   flags: uint
 })
 const domainMigratePerform3ParamsRet = struct({ cookieOut: opaque })
+const domainMigrateGetMaxDowntimeArgs = struct({ dom: domain, flags: uint })
+const domainMigrateGetMaxDowntimeRet = struct({ downtime: uhyper })
 const domainMigrateSetMaxDowntimeArgs = struct({ dom: domain, downtime: uhyper, flags: uint })
 const domainOpenConsoleArgs = struct({ dom: domain, devName: optional(string), flags: uint })
 const domainRebootArgs = struct({ dom: domain, flags: uint })
@@ -310,6 +312,11 @@ export const procedures = {
   domainMigrateStartPostCopy: { number: 364, args: domainMigrateStartPostCopyArgs, ret: nothing },
   domainAbortJob: { number: 164, args: domainAbortJobArgs, ret: nothing },
   domainMigrateSetMaxDowntime: { number: 166, args: domainMigrateSetMaxDowntimeArgs, ret: nothing },
+  domainMigrateGetMaxDowntime: {
+    number: 387,
+    args: domainMigrateGetMaxDowntimeArgs,
+    ret: domainMigrateGetMaxDowntimeRet
+  },
   domainUpdateDeviceFlags: { number: 174, args: domainUpdateDeviceFlagsArgs, ret: nothing },
   domainCreateWithFlags: {
     number: 196,

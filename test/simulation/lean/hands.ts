@@ -141,6 +141,7 @@ export class Hands {
       }
       case 'fetch-image':
       case 'start-post-copy':
+      case 'allow-standstill':
       case 'prepare-arrival':
       case 'forget-instance':
       case 'remove-remains':

@@ -1,0 +1,73 @@
+/** How the sending of an instance comes to its end. */
+import test from 'ava'
+import { standstillAt, whyEndless } from '../../agent/core/diff-crossing.ts'
+import type { Transfer } from '../../agent/core/ports.ts'
+import { ModelWorld } from './model-world.ts'
+import { instance, order } from './samples.ts'
+
+const transfer: Transfer = {
+  totalMib: 1_024,
+  remainingMib: 100,
+  mibPerSecond: 100,
+  writtenMibPerSecond: 10,
+  round: 1,
+  standstillMs: 30
+}
+const door = { uri: 'qemu+tls://h2/system', address: '10.0.0.2', folder: '/f', postCopy: true }
+const leaving = { move: 'mv-1', step: 2, to: 'h2', live: true, go: true, door }
+
+/** What is done about an instance that is sent, beside the sending. */
+function stepsFor(sent: Partial<Transfer>, pace: object = {}): readonly object[] {
+  const world = new ModelWorld(order({ instances: [instance()] }))
+  world.run()
+  world.take(order({ instances: [instance({ leaving: { ...leaving, pace } })] }))
+  const transfers = new Map(world.domains.map(({ uuid }) => [uuid, { ...transfer, ...sent }]))
+  world.observed = { ...world.observed, transfers }
+  return world.look().steps.map(step => {
+    const standstillMs = step.type === 'allow-standstill' ? step.standstillMs : undefined
+    return { type: step.type, ...(standstillMs !== undefined && { standstillMs }) }
+  })
+}
+
+const limits = [
+  [undefined, [30, 30, 60, 120, 240, 300, 300]],
+  [1_000, [30, 30, 60, 120, 240, 480, 960]],
+  [50, [30, 30, 50, 50, 50, 50, 50]],
+  [5, [5, 5, 5, 5, 5, 5, 5]]
+] as const
+
+for (const [downtimeMs, allowed] of limits) {
+  const most = downtimeMs === undefined ? 'where nobody said' : `where ${downtimeMs} ms are allowed`
+  test(`${most}, it may stand still for ${allowed.join(', ')} ms, round after round`, t => {
+    const pace = downtimeMs === undefined ? {} : { downtimeMs }
+    const rounds = [1, 2, 3, 4, 5, 6, 7]
+    t.deepEqual(
+      rounds.map(round => standstillAt({ pace }, round)),
+      [...allowed]
+    )
+    t.is(standstillAt({ pace }, 10_000), downtimeMs ?? 300)
+  })
+}
+
+test('one that comes to no end in time may stand still for longer, but not than it may', t => {
+  t.deepEqual(stepsFor({ round: 2 }), [])
+  t.deepEqual(stepsFor({ round: 3 }), [{ type: 'allow-standstill', standstillMs: 60 }])
+  t.deepEqual(stepsFor({ round: 3, standstillMs: 60 }), [])
+  t.deepEqual(stepsFor({ round: 9 }, { downtimeMs: 30 }), [])
+})
+
+test('one that writes too fast goes on there only once it was allowed all that it may', t => {
+  const fast = { round: 9, writtenMibPerSecond: 90 }
+  t.deepEqual(stepsFor(fast), [{ type: 'allow-standstill', standstillMs: 300 }])
+  t.deepEqual(stepsFor({ ...fast, standstillMs: 300 }), [{ type: 'start-post-copy' }])
+  t.deepEqual(stepsFor({ ...fast, standstillMs: 300 }, { postCopy: 'never' }), [])
+  // An older libvirt does not say what is allowed.
+  const unsaid = { ...fast, standstillMs: undefined } as unknown as Partial<Transfer>
+  t.deepEqual(stepsFor(unsaid), [{ type: 'start-post-copy' }])
+})
+
+test('one that is about to end is not said to be endless, however many rounds it took', t => {
+  const late = { ...transfer, round: 60, standstillMs: 300 }
+  t.is(whyEndless({ ...late, remainingMib: 29 }), undefined)
+  t.regex(whyEndless({ ...late, remainingMib: 31 }) ?? '', /^after 60 rounds 31 MiB are left/)
+})
