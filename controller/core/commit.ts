@@ -69,6 +69,8 @@ export type Healing = {
   readonly reserveDomain?: string
   /** Instances that may be on their way up on one host at once; left out: by its threads. */
   readonly startsPerHost?: number
+  /** What is done where shared storage contradicts a fence device; left out: it is held. */
+  readonly storageWitness?: 'hold' | 'alarm'
 }
 
 /** A password that fence devices need; nobody is ever shown it. */

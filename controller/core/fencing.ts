@@ -11,7 +11,8 @@
  * Proof is what bootd says of this very fence: a device that is not the host has read *off* twice.
  * Or an operator's word, or the host's own: a boot that is another one than that which was lost.
  * Or that its own watchdog must have reset it by now; see self-fence.ts.
- * Nothing else is proof: no return code, no silence however long, no reset.
+ * Nothing else is proof: no return code, no silence however long, no reset. Nor is what a device
+ * says of a host that is seen to write to shared storage after that; see storage-witness.ts.
  *
  * From `fencing` on the host gets no orders, so nothing new can begin there.
  * Only that a fence is wanted is recorded, not how far it is: whoever leads next asks bootd anew.
@@ -25,6 +26,7 @@ import type { Change, Commit } from './commit.ts'
 import { waitingWordsOf } from './evacuation.ts'
 import { notification } from './notification.ts'
 import { expiryOf, isSameSelfFence, selfFenceOf } from './self-fence.ts'
+import { doubtOf, quietMs, quietWords, witnessHolds } from './storage-witness.ts'
 import { subjectOf } from './subject.ts'
 import { type Missing, missingOnce, suspicionOf } from './suspicion.ts'
 import type { View } from './view.ts'
@@ -124,22 +126,71 @@ function nextOfRecovery(view: View, lost: Lost, context: Context): Commit | unde
 
 function nextOfFencing(view: View, lost: Lost, context: Context): Commit | undefined {
   const { host, recovery } = lost
-  const state = view.fence(host.name)
-  const verdict = proofIn(state, recovery)
+  const verdict = proofIn(view.fence(host.name), recovery)
   if (verdict) {
-    const took = sinceLost(view, host, recovery.since, context)
-    const because = `${verdict.because} (${took} after it was taken for dead)`
-    return fenced(view, lost, { verdict: 'off-confirmed', because }, context)
+    const doubt = doubtOf(view, host, { recovery, now: context.now.monotonic })
+    if (doubt?.state === 'writes' && !recovery.contradicted) {
+      return contradicted(view, lost, { said: verdict.because, seen: doubt.because }, context)
+    }
+    if (!doubt || !witnessHolds(view)) return confirmed(view, lost, verdict, context)
   }
   const heard = view.heard(host.name)
   if (!isHeardSinceLost(view, host.name)) return expired(view, lost, context)
   const { report } = heard
   if (!report) return undefined
   const isSame = report.bootId === recovery.bootId
+  if (isSame && recovery.contradicted) {
+    const message =
+      `heard in the same boot ${recovery.bootId} though its fence device read off: the device ` +
+      'lies; nothing has moved, and nothing new comes'
+    return back(view, outOfService(host, context), context, {
+      verb: 'fence-lied',
+      message,
+      severity: 'alarm'
+    })
+  }
+  // What a device has said, and is not contradicted, is settled in a moment.
+  if (isSame && verdict) return undefined
   const message = isSame
     ? 'heard again before it was proven off: the fence is withdrawn, nothing has moved'
     : `back by itself with boot ${report.bootId}: what ran there has ended, and starts there again`
   return back(view, host, context, { verb: 'fence-withdrawn', message, severity: 'warning' })
+}
+
+function confirmed(
+  view: View,
+  lost: Lost,
+  verdict: { readonly because: string },
+  context: Context
+): Commit {
+  const { host, recovery } = lost
+  const took = sinceLost(view, host, recovery.since, context)
+  const quiet = recovery.contradicted ? quietWords(view, host, context.now.monotonic) : ''
+  const rest = quiet === '' ? '' : `; ${quiet}`
+  const because = `${verdict.because} (${took} after it was taken for dead)${rest}`
+  return fenced(view, lost, { verdict: 'off-confirmed', because }, context)
+}
+
+/** Tells that a device says off of a host that writes; recorded, so that whoever leads next knows. */
+function contradicted(
+  view: View,
+  { host, recovery }: Lost,
+  { said, seen }: { readonly said: string; readonly seen: string },
+  context: Context
+): Commit {
+  const after = { ...recovery, contradicted: { at: isoOf(context), because: seen } }
+  const then =
+    recovery.phase === 'fenced'
+      ? 'what has started elsewhere may run twice: cut its power by hand'
+      : witnessHolds(view)
+        ? `nothing starts elsewhere until it stops for ${formatMs(quietMs)}: cut its power by hand`
+        : 'what runs there starts elsewhere all the same (storageWitness: alarm)'
+  const message = `its fence device says off, but ${seen}: ${then}; the device said: ${said}`
+  return change(view, { ...host, decided: { ...host.decided, recovery: after } }, context, {
+    verb: 'fence-contradicted',
+    message,
+    severity: 'alarm'
+  })
 }
 
 /** Where no device proves it, the host's own end does, some time after its last lease. */
@@ -186,6 +237,13 @@ export function fenced(
 function nextOfFenced(view: View, { host, recovery }: Lost, context: Context): Commit | undefined {
   const heard = view.heard(host.name)
   const { proof, bootId } = recovery
+  if (proof?.verdict === 'off-confirmed' && !recovery.contradicted) {
+    const doubt = doubtOf(view, host, { recovery, now: context.now.monotonic })
+    if (doubt?.state === 'writes') {
+      const words = { said: proof.because, seen: doubt.because }
+      return contradicted(view, { host, recovery }, words, context)
+    }
+  }
   if (!proof || !heard.report || !isHeardSinceLost(view, host.name)) return undefined
   // A heartbeat does not name its boot, and the report that we have may be of before the fence.
   if ((heard.reportAt ?? 0) <= view.lostSince(host.name)) return undefined
@@ -202,15 +260,15 @@ function nextOfFenced(view: View, { host, recovery }: Lost, context: Context): C
   const message =
     `heard in the same boot ${bootId}, ${offFor} after it was "proven" off (${proof.because}): ` +
     'the proof was wrong; what has moved away is ended there at once, and nothing new comes'
-  const duty = {
-    state: 'maintenance' as const,
-    since: isoOf(context),
-    by: 'controller',
-    parallel: 1,
-    cold: false
-  }
-  const held = { ...host, decided: { ...host.decided, duty } }
+  const held = outOfService(host, context)
   return back(view, held, context, { verb: 'fence-lied', message, severity: 'alarm' })
+}
+
+/** One whose device lies is not fenced again by it, and gets nothing new. */
+function outOfService(host: Host, context: Context): Host {
+  const [since, by] = [isoOf(context), 'controller']
+  const duty = { state: 'maintenance' as const, since, by, parallel: 1, cold: false }
+  return { ...host, decided: { ...host.decided, duty } }
 }
 
 /** How long ago that was: by our own clock where we have seen it, else by people's. */

@@ -16,6 +16,8 @@ export type HealingStatus = {
   readonly preemption?: 'never' | 'own' | 'any'
   /** Instances that may come up on one host at once; left out: by its threads. */
   readonly startsPerHost?: number
+  /** What is done where shared storage contradicts a fence device; left out: it is held. */
+  readonly storageWitness?: 'hold' | 'alarm'
   /** Whether hosts are heard here: who only follows knows of no suspect and no device. */
   readonly watches: boolean
   readonly brake: {
@@ -62,7 +64,8 @@ export function healingStatus(view: View, now: Moment): HealingStatus {
     reserveHosts = 0,
     reserveDomain,
     preemption,
-    startsPerHost
+    startsPerHost,
+    storageWitness
   } = view.cloud?.healing ?? {}
   const hosts = [...view.all('host').values()]
     .filter(({ decided }) => decided.approval === 'approved' && decided.deletedAt === undefined)
@@ -76,6 +79,7 @@ export function healingStatus(view: View, now: Moment): HealingStatus {
     ...(reserveDomain !== undefined && { reserveDomain }),
     ...(preemption !== undefined && { preemption }),
     ...(startsPerHost !== undefined && { startsPerHost }),
+    ...(storageWitness !== undefined && { storageWitness }),
     watches: view.watches,
     brake: {
       missing: view.watches ? missing : [],

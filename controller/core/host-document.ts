@@ -15,6 +15,8 @@ import { expiryOf, selfFenceShown } from './self-fence.ts'
 import { condition, type Shown } from './shown.ts'
 import { silenceOf } from './silence.ts'
 import { type Standing, standingOf } from './standing.ts'
+import { writesToStorage } from './storage-shown.ts'
+import { doubtOf } from './storage-witness.ts'
 import { suspicionOf } from './suspicion.ts'
 import type { Moment, View } from './view.ts'
 import { isFresh, reachSentence } from './witnesses.ts'
@@ -59,6 +61,7 @@ export function showHost(view: View, host: Host, now: Moment): Shown {
       ...libvirtAnswers(view, host),
       ...kvmWorks(view, host),
       ...locksVolumes(view, host),
+      ...writesToStorage(view, host, now.monotonic),
       ...canBeFenced(view, host)
     ],
     observedGeneration: report ? host.generation : 0
@@ -183,7 +186,16 @@ export function fenceWords(view: View, host: Host): string {
   const attempt = `attempt ${state.attempt}`
   const isTold = last === undefined || last.startsWith(attempt)
   const rest = isTold ? '' : `; ${attempt} is under way`
-  return `bootd: ${last ?? `level ${state.level} is tried`}${rest}`
+  return `bootd: ${last ?? `level ${state.level} is tried`}${rest}${doubtWords(view, host)}`
+}
+
+/** What keeps the word of a device from being proof. */
+function doubtWords(view: View, host: Host): string {
+  const { recovery } = host.decided
+  const doubt = recovery && doubtOf(view, host, { recovery, now: view.turn.monotonic })
+  if (!doubt) return ''
+  if (doubt.state === 'unsettled') return `; ${doubt.because}`
+  return `; but ${doubt.because}: cut its power by hand`
 }
 
 const fenceShown = ({ want, phase, verdict, attempt, story, devices }: FenceState) => ({

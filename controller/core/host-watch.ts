@@ -11,6 +11,7 @@ import { type HostPhase, phaseOf } from './liveness.ts'
 import { notification } from './notification.ts'
 import { shortLimit } from './self-fence.ts'
 import { silenceOf } from './silence.ts'
+import { type StorageSilence, storageSilenceOf } from './storage-shown.ts'
 import { subjectOf } from './subject.ts'
 import { type Hold, type Missing, missingOnce, type Suspicion, suspicionOf } from './suspicion.ts'
 import { leastLimitMs } from './timing.ts'
@@ -27,6 +28,8 @@ export type HostSeen = {
   readonly silentDevices: string | undefined
   /** Why the limit of its self-fence is too short; undefined: it is not, or it has none. */
   readonly shortLimit: string | undefined
+  /** Shared pools to which it does not write; left out: none, or nothing is known of them. */
+  readonly silentPools?: string | undefined
 }
 
 /** What is to be told, and how hosts are seen now. */
@@ -62,8 +65,9 @@ export function watchHosts(
     const silent = isDark(host) ? undefined : silentDevicesOf(view, host)
     const silentDevices = isDark(host) ? before?.silentDevices : silent?.names
     const short = shortLimit(view, host)
+    const dumb = storageSilenceOf(heard.report?.storage ?? [])
     const now = { phase, libvirtSilence, hold: held?.hold, silentDevices, shortLimit: short }
-    seen.set(host.name, now)
+    seen.set(host.name, { ...now, silentPools: dumb?.pools })
     const limitWords = wordsOfLimit(view, host, { short, before })
     if (limitWords) commits.push(commitOf(view, host, limitWords, context))
     if (!before) continue
@@ -73,8 +77,11 @@ export function watchHosts(
     const heldWords = held && before.hold !== held.hold ? wordsOfHold(held) : undefined
     const fenceWords =
       before.silentDevices === silentDevices ? undefined : wordsOfDevices(silent, before)
-    if (before.phase !== phase || libvirtWords || heldWords || fenceWords) changed.push(host)
-    for (const words of [phaseWords, libvirtWords, heldWords, fenceWords]) {
+    const poolWords =
+      before.silentPools === dumb?.pools ? undefined : wordsOfPools(before.silentPools, dumb)
+    const all = [phaseWords, libvirtWords, heldWords, fenceWords, poolWords]
+    if (before.phase !== phase || all.some(Boolean)) changed.push(host)
+    for (const words of all) {
       if (words) commits.push(commitOf(view, host, words, context))
     }
   }
@@ -167,6 +174,16 @@ function wordsOfLimit(
     `remuda host fence self ${host.name} --limit ${least}`
   return { reason: 'limit-too-short', message, severity: 'alarm' }
 }
+
+/** A host alone whose storage is gone is not fenced for that: it is heard, and can be told. */
+const wordsOfPools = (before: string | undefined, now: StorageSilence | undefined): Words =>
+  now
+    ? {
+        reason: 'storage-silent',
+        message: `it is heard, and does not write to shared storage: ${now.because}`,
+        severity: 'alarm'
+      }
+    : { reason: 'storage-writes', message: `writes to pool ${before} again`, severity: 'notice' }
 
 function wordsOfLibvirt(before: string | undefined, now: string | undefined): Words | undefined {
   if ((before === undefined) === (now === undefined)) return undefined

@@ -11,6 +11,10 @@
  *   it answers                              never: the fault is ours, or between us
  *   nobody could look                       `unwitnessedMs`
  *
+ * One that is seen to write to shared storage lives. It is fenced all the same, for nobody can tell
+ * it to stop; but where one peer alone misses it, whose own line it may be, it is given `hungMs`,
+ * and where none could look, it is not suspected.
+ *
  * Where all hosts of a rack are missing it is rather their switch, which may only start anew: they
  * are given `hungMs`, too.
  *
@@ -27,6 +31,7 @@ import type { Host } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import { canExpire } from './self-fence.ts'
 import { corroborationOf } from './silence.ts'
+import { lifeSentence, lifeSignOf } from './storage-witness.ts'
 import type { Patience } from './suspicion-times.ts'
 import type { View } from './view.ts'
 import { type Corroboration, corroborationSentence } from './witnesses.ts'
@@ -86,8 +91,11 @@ export function suspicionOf(
     : `not heard for ${formatMs(sinceMs)}`
   const found = corroborationOf(view, host, now)
   if (isNew && sinceMs < listensMs(found, view.patience)) return { verdict: 'none' }
-  const because = `${since}; ${corroborationSentence(found)}`
-  const waitMs = isNew && isWitnessed(found, view.patience) ? 0 : waitMsOf(found, view.patience)
+  const life = lifeSignOf(view, host, now)
+  const lives = life ? `; ${lifeSentence(life)}: it is cut off, not dead` : ''
+  const because = `${since}; ${corroborationSentence(found)}${lives}`
+  const isShown = isNew && isWitnessed(found, view.patience)
+  const waitMs = isShown ? 0 : waitMsOf(found, view.patience, life !== undefined)
   if (waitMs === undefined || sinceMs < waitMs) return { verdict: 'waits', because }
   const held = heldBy(view, host, { because, missing })
   if (held) return held
@@ -131,15 +139,17 @@ export function hasListened(view: View, host: Host, now: Ms): boolean {
 
 function waitMsOf(
   found: Corroboration,
-  { suspectMs, hungMs, unwitnessedMs }: Patience
+  { suspectMs, hungMs, unwitnessedMs }: Patience,
+  lives: boolean
 ): Ms | undefined {
   switch (found.verdict) {
     case 'one-sided':
       return undefined
     case 'unknown':
-      return unwitnessedMs
+      return lives ? undefined : unwitnessedMs
     case 'agreed':
       if (found.sign === 'refuses') return undefined
+      if (lives && found.missed.length < witnessesMin) return hungMs
       return found.sign === 'accepts' ? hungMs : suspectMs
     default:
       return found.verdict satisfies never

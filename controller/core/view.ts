@@ -214,7 +214,7 @@ export class View {
         return undefined
       }
       case 'fences':
-        for (const state of fact.states) this.#foldFence(state)
+        for (const state of fact.states) this.#foldFence(state, fact.at)
         return undefined
       case 'echo':
         this.leases.echo(fact.host, this.heard(fact.host).heardAt)
@@ -271,14 +271,14 @@ export class View {
       ...{ heardAtWall: at.wall, reportAt: at.monotonic },
       report: late ? before.report : facts === undefined ? report : { ...report, facts }
     })
-    if (!late) this.witnesses.tell(host, report.peers ?? [], at.monotonic)
+    if (!late) this.witnesses.hear(host, report, at.monotonic)
     this.indexes.reported(host)
   }
 
   /** What an earlier reign asked for is answered by a lower epoch: it comes too late. */
-  #foldFence(state: FenceState): void {
-    const before = this.#fences.get(state.name)
-    if (before && before.epoch > state.epoch) return
+  #foldFence(state: FenceState, at: Moment): void {
+    if ((this.#fences.get(state.name)?.epoch ?? 0) > state.epoch) return
+    this.witnesses.storage.noteReading(state, at.monotonic)
     this.#fences.set(state.name, state)
   }
 
@@ -338,7 +338,7 @@ export class View {
       this.#fences.delete(before.name)
       this.leases.forget(before.name)
       this.#lostSince.delete(before.name)
-      this.witnesses.forget(before.name)
+      this.witnesses.gone(before.name)
     }
     this.#dirty.add(`${kind}/${id}`)
     return [{ op: 'put', resource: before }]

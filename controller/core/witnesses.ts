@@ -7,7 +7,8 @@
  * looked after the silence began: what was so before proves nothing.
  */
 import { formatMs, type Ms } from '#shared/units.ts'
-import type { PeerSeen } from '#shared/wire/order.ts'
+import type { PeerSeen, Report } from '#shared/wire/order.ts'
+import { StorageWords } from './storage-words.ts'
 
 /** A word that is older proves nothing. Unit: ms. */
 export const testimonyMsMax: Ms = 8_000
@@ -31,6 +32,14 @@ export type MachineSign = 'accepts' | 'refuses' | 'silent'
 export class Witnesses {
   readonly #words = new Map<string, Map<string, Testimony>>()
   readonly #subjects = new Map<string, readonly string[]>()
+  /** What they say of heartbeats on shared storage. */
+  readonly storage = new StorageWords()
+
+  /** A host has reported what it found of others, on the network and on shared storage. */
+  hear(by: string, { peers = [], storage = [] }: Report, now: Ms): void {
+    this.tell(by, peers, now)
+    this.storage.tell(by, storage, now)
+  }
 
   /** A host has reported what it found of its peers; what it said before is forgotten. */
   tell(by: string, peers: readonly PeerSeen[], now: Ms): void {
@@ -55,6 +64,12 @@ export class Witnesses {
       if (words?.size === 0) this.#words.delete(host)
     }
     this.#subjects.delete(by)
+  }
+
+  /** A host is gone: nothing that it has said counts any more. */
+  gone(name: string): void {
+    this.forget(name)
+    this.storage.gone(name)
   }
 
   /** What is said of a host, by the names of who says it. */

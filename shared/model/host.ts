@@ -100,6 +100,12 @@ export type HostRecovery = {
   readonly because: string
   /** The boot that is over once it is fenced; left out: none was ever heard of. */
   readonly bootId?: string
+  /** Its device said off, and it was seen to write to shared storage after that. */
+  readonly contradicted?: {
+    /** RFC 3339. */
+    readonly at: string
+    readonly because: string
+  }
   readonly proof?: {
     readonly verdict: (typeof proofVerdicts)[number]
     readonly because: string

@@ -62,7 +62,16 @@ export type HealingWish = {
   readonly reserveDomain?: string | null
   readonly startsPerHost?: number | null
   readonly preemption?: Healing['preemption'] | null
+  readonly storageWitness?: Healing['storageWitness'] | null
 }
+
+/** What is done where shared storage contradicts a fence device, in words. */
+export const witnessWords = (witness: Healing['storageWitness']): string =>
+  witness === 'alarm'
+    ? 'a host that still writes to shared storage after its fence device read off is an alarm, ' +
+      'and what ran there starts elsewhere all the same'
+    : 'what ran on a host starts nowhere else while the host still writes to shared storage, ' +
+      'whatever its fence device says'
 
 /** Who is stopped for more important instances that have lost their host, in words. */
 export function preemptionWords(preemption: Healing['preemption']): string {
@@ -91,6 +100,15 @@ export function setHealing(view: View, wish: HealingWish, context: Context): Com
     reserveHosts === (before.reserveHosts ?? 0) && reserveDomain === before.reserveDomain
   const startsSame = startsPerHost === before.startsPerHost
   const isAsBefore = isSame && startsSame
+  const { storageWitness } = healing
+  if (storageWitness !== before.storageWitness && isAsBefore && preemption === before.preemption) {
+    const message = witnessWords(storageWitness)
+    return change(view, { healing }, context, {
+      verb: 'storage-witness-set',
+      message,
+      severity: storageWitness === 'alarm' ? 'warning' : 'notice'
+    })
+  }
   if (preemption !== before.preemption && isAsBefore) {
     const message = `who is stopped for more important ones: ${preemptionWords(preemption)}`
     return change(view, { healing }, context, {

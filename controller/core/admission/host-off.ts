@@ -3,12 +3,13 @@ import { formatMs } from '#shared/units.ts'
 import { fenced, recoveryOf } from '../fencing.ts'
 import { phaseOf } from '../liveness.ts'
 import { refuse } from '../refusal.ts'
+import { lifeSentence, lifeSignOf, witnessHolds } from '../storage-witness.ts'
 import type { View } from '../view.ts'
 import { type Context, unchanged, type Verdict } from './context.ts'
 
 /**
  * Judges an operator's word that a host is off. It is as good as proof: what ran there starts
- * elsewhere. So it is not taken of a host that speaks.
+ * elsewhere. So it is not taken of a host that speaks, or that others see write to shared storage.
  */
 export function confirmOff(view: View, host: Host, context: Context): Verdict {
   const { name, decided } = host
@@ -25,6 +26,16 @@ export function confirmOff(view: View, host: Host, context: Context): Verdict {
     return refuse('conflict', `cannot take host ${name} for off: it speaks`, {
       reasons: [`its agent was heard ${ago} ago, at ${decided.endpoint}`],
       next: [`to empty it: remuda host drain ${name}`, 'or switch it off first']
+    })
+  }
+  const life = lifeSignOf(view, host, context.now.monotonic)
+  if (life && witnessHolds(view)) {
+    return refuse('conflict', `cannot take host ${name} for off: ${lifeSentence(life)}`, {
+      reasons: ['a host that is off writes nothing: what starts elsewhere would run twice'],
+      next: [
+        'cut its power by hand: it counts as off once it has stopped',
+        'if you know better: remuda ha set --storage-witness alarm'
+      ]
     })
   }
   const because = `${context.by} has seen that it is off`

@@ -77,6 +77,13 @@ export const HealingReply = Strict({
         'threads, at least 4. Unit: count.'
     })
   ),
+  storageWitness: Type.Optional(
+    Words(['hold', 'alarm'], {
+      description:
+        'What is done where a host still writes to shared storage after its fence device read ' +
+        'off: nothing of it starts elsewhere, as when left out, or it is an alarm alone.'
+    })
+  ),
   reserveBroken: Type.Optional(
     Names('Losses after which not everything would find a place now; left out: there are none.')
   ),
@@ -100,6 +107,13 @@ const DisarmBody = Strict({
 })
 
 const SettingsBody = Strict({
+  storageWitness: Type.Optional(
+    Type.Union([Type.Literal('hold'), Type.Literal('alarm'), Type.Null()], {
+      description:
+        'Where a host still writes to shared storage after its fence device read off: hold what ' +
+        'ran there, or raise an alarm alone; null: hold.'
+    })
+  ),
   preemption: Type.Optional(
     Type.Union([Type.Literal('never'), Type.Literal('own'), Type.Literal('any'), Type.Null()], {
       description:

@@ -92,6 +92,13 @@ export const ha: Noun = {
           doc: 'Instances that may come up on one host at once; 0: by its threads. Unit: count.',
           minimum: 0,
           maximum: 1_000
+        },
+        {
+          name: 'storage-witness',
+          type: 'text',
+          value: 'WORD',
+          words: ['hold', 'alarm'],
+          doc: 'Where a host writes on after its fence device read off: hold all of it, or alarm.'
         }
       ],
       examples: [

@@ -15,6 +15,7 @@ export type HealingSaid = {
   readonly reserveDomain?: string
   readonly preemption?: string
   readonly startsPerHost?: number
+  readonly storageWitness?: string
   readonly reserveBroken?: readonly string[]
   readonly watches: boolean
   readonly brake: {
@@ -81,7 +82,8 @@ export async function setHealing(invocation: Invocation): Promise<void> {
   const domain = invocation.given.text('reserve-domain')
   const starts = invocation.given.number('starts-per-host')
   const preemption = invocation.given.text('preemption')
-  const all = [reserveHosts, domain, starts, preemption]
+  const witness = invocation.given.text('storage-witness')
+  const all = [reserveHosts, domain, starts, preemption, witness]
   if (all.every(one => one === undefined)) {
     throw new UsageFault('cannot set nothing', { next: ['remuda ha set --reserve-hosts 1'] })
   }
@@ -89,10 +91,12 @@ export async function setHealing(invocation: Invocation): Promise<void> {
     ...(reserveHosts !== undefined && { reserveHosts }),
     ...(domain !== undefined && { reserveDomain: domain === 'none' ? null : domain }),
     ...(starts !== undefined && { startsPerHost: starts === 0 ? null : starts }),
-    ...(preemption !== undefined && { preemption: preemption === 'tenant' ? null : preemption })
+    ...(preemption !== undefined && { preemption: preemption === 'tenant' ? null : preemption }),
+    ...(witness !== undefined && { storageWitness: witness === 'hold' ? null : witness })
   }
   const asked = { method: 'PATCH', path, body, doing: 'set how the cloud heals' } as const
   await change(invocation, asked, said => {
+    if (witness !== undefined) return `storage: ${witnessOf(said)}`
     if (preemption !== undefined) return `preemption: ${preemptionOf(said)}`
     return starts === undefined ? `reserve: ${reserveOf(said)}` : `starts: ${startsOf(said)}`
   })
@@ -131,7 +135,8 @@ function describe(invocation: Invocation, said: HealingSaid): string {
     ['missing', brake.hosts < 2 ? aloneWords(brake.hosts) : missing],
     ['reserve', reserveOf(said)],
     ['starts', startsOf(said)],
-    ['room', preemptionOf(said)]
+    ['room', preemptionOf(said)],
+    ['storage', witnessOf(said)]
   ]
   const head = rows.map(([name, text]) => `${paint('dim', name.padEnd(10))}${printable(text)}\n`)
   const broken = (said.reserveBroken ?? []).map(one => `${paint('red', '!')} ${oneLine(one)}\n`)
@@ -169,6 +174,12 @@ const startsOf = ({ startsPerHost }: HealingSaid): string =>
   startsPerHost === undefined
     ? 'as many instances come up on a host at once as it has threads, at least 4'
     : `at most ${startsPerHost} ${startsPerHost === 1 ? 'comes' : 'come'} up on a host at once`
+
+/** What is done where shared storage contradicts a fence device, in words. */
+const witnessOf = ({ storageWitness }: HealingSaid): string =>
+  storageWitness === 'alarm'
+    ? 'a host that writes on after its fence device read off is an alarm alone'
+    : 'nothing of a host starts elsewhere while it writes on, whatever its fence device says'
 
 /** Who is stopped for more important ones, in words. */
 const preemptionOf = ({ preemption = '' }: HealingSaid): string =>

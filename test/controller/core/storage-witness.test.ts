@@ -1,0 +1,209 @@
+/** What heartbeats on shared storage say for and against the death of a host. */
+import test, { type ExecutionContext } from 'ava'
+import type { StorageSeen } from '#shared/wire/storage.ts'
+import { setHealing } from '../../../controller/core/admission/healing.ts'
+import { documentOf } from '../../../controller/core/documents.ts'
+import { isRefusal } from '../../../controller/core/refusal.ts'
+import { StorageWords } from '../../../controller/core/storage-words.ts'
+import { suspicionOf } from '../../../controller/core/suspicion.ts'
+import { Rack } from '../../world/rack.ts'
+
+const others = ['h2', 'h3']
+const seen = (changes: Partial<StorageSeen> = {}): object => ({
+  storage: [
+    {
+      pool: 'far',
+      seen: [{ host: 'uuid-h1', bootId: 'boot', number: 7, ageMs: 100, stillMs: 0, ...changes }]
+    }
+  ]
+})
+/** It was written to no longer ago than the last look but one. */
+const moving = seen({ writtenMs: 600 })
+const still = (ms: number): object => seen({ stillMs: ms, writtenMs: ms + 600 })
+
+/** A rack whose h1 is cut off and writes on, and is being fenced. */
+function cutOff(witness: object = moving): Rack {
+  const rack = new Rack()
+  rack.pass(3_000, others, witness)
+  return rack
+}
+
+const verdictOf = ({ cloud }: Rack) =>
+  suspicionOf(cloud.view, cloud.host('h1'), cloud.context.now.monotonic)
+const becauseOf = (rack: Rack): string => {
+  const suspicion = verdictOf(rack)
+  return suspicion.verdict === 'none' ? '' : suspicion.because
+}
+const events = ({ cloud }: Rack) =>
+  [...cloud.view.all('event').values()].map(({ spec }) => `${spec.severity} ${spec.reason}`)
+
+test('a host that is cut off and writes on is fenced as soon, and called what it is', t => {
+  const rack = cutOff()
+  t.is(verdictOf(rack).verdict, 'suspect')
+  t.regex(becauseOf(rack), /it still writes to pool far, as h2, h3 see: it is cut off, not dead$/)
+  t.deepEqual(rack.decide(), ['fencing'])
+})
+
+test('what a dead host wrote before its end is no sign of life', t => {
+  for (const witness of [still(2_000), seen(), seen({ writtenMs: 2_600 })]) {
+    const rack = cutOff(witness)
+    t.is(verdictOf(rack).verdict, 'suspect')
+    t.notRegex(becauseOf(rack), /writes/)
+  }
+})
+
+test('another boot of a host says nothing of the one that was lost', t => {
+  const rack = cutOff(seen({ writtenMs: 600, bootId: 'next' }))
+  t.notRegex(becauseOf(rack), /writes/)
+})
+
+test('where one peer alone misses a host that writes on, it is given time', t => {
+  for (const [witness, verdict] of [
+    [moving, 'waits'],
+    [still(2_000), 'suspect']
+  ] as const) {
+    const rack = cutOff(witness)
+    rack.cloud.report('h3', { number: 1_000, peers: [], ...witness })
+    t.is(verdictOf(rack).verdict, verdict)
+    rack.pass(12_500, ['h2'], witness)
+    rack.cloud.report('h3', { number: 1_001, peers: [], ...witness })
+    t.is(verdictOf(rack).verdict, 'suspect')
+  }
+})
+
+test('where no peer could look for a host that writes on, it is not suspected', t => {
+  const rack = new Rack()
+  rack.pass(25_000, others, { peers: [], ...moving })
+  t.is(verdictOf(rack).verdict, 'waits')
+  t.regex(becauseOf(rack), /no peer has looked for it since; it still writes/)
+  rack.pass(1_000, others, { peers: [], ...still(2_000) })
+  t.is(verdictOf(rack).verdict, 'suspect')
+})
+
+test('a device is not believed while the host is seen to write, and people are told once', t => {
+  const rack = cutOff()
+  rack.decide()
+  rack.said('h1', 'off-confirmed')
+  t.deepEqual(rack.decide(), [], 'it is not known yet whether the heartbeats go on')
+  rack.pass(1_500, others, moving)
+  t.deepEqual(rack.decide(), ['fence-contradicted'])
+  rack.pass(1_000, others, moving)
+  t.deepEqual(rack.decide(), [])
+  t.is(rack.host(), 'h1')
+  t.is(rack.phase('h1'), 'fencing')
+  t.regex(rack.message('h1'), /but it still wrote to pool far after that, as h2, h3 saw: cut its/)
+  t.true(events(rack).includes('alarm fence-contradicted'))
+  refused(t, rack, /it still writes to pool far/)
+  // Nobody sees it any more: that is no proof either.
+  rack.pass(30_000, others, { storage: [] })
+  t.deepEqual(rack.decide(), [])
+  rack.pass(1_000, others, still(9_000))
+  t.deepEqual(rack.decide(), [])
+  rack.pass(1_000, others, still(10_000))
+  t.deepEqual(rack.decide(), ['fenced', 'evacuated', 'evacuated', 'placed'])
+  t.regex(rack.cloud.host('h1').decided.recovery?.proof?.because ?? '', /has not written to pool/)
+})
+
+function refused(t: ExecutionContext, { cloud }: Rack, why: RegExp): void {
+  const verdict = cloud.judged({ verb: 'confirm-off', id: cloud.host('h1').id })
+  t.true(isRefusal(verdict))
+  if (isRefusal(verdict)) t.regex(verdict.refused.message, why)
+}
+
+test('an operator says that it is off, once it does not write any more', t => {
+  const rack = cutOff()
+  rack.decide()
+  rack.said('h1', 'off-confirmed')
+  rack.pass(1_500, others, moving)
+  rack.decide()
+  rack.pass(2_000, others, still(2_000))
+  rack.cloud.done({ verb: 'confirm-off', id: rack.cloud.host('h1').id })
+  t.deepEqual(rack.decide(), ['evacuated', 'evacuated', 'placed'])
+})
+
+test('a device that is believed by the storage is waited for no longer than it takes to see', t => {
+  const dead = cutOff(still(2_000))
+  dead.decide()
+  dead.said('h1', 'off-confirmed')
+  t.deepEqual(dead.decide().slice(0, 1), ['fenced'], 'it had stopped before')
+  const cut = cutOff()
+  cut.decide()
+  cut.said('h1', 'off-confirmed')
+  t.deepEqual(cut.decide(), [])
+  cut.pass(1_600, others, still(1_600))
+  t.deepEqual(cut.decide().slice(0, 1), ['fenced'], 'it stands still')
+  const blind = cutOff(seen({ writtenMs: 600, ageMs: 5_000 }))
+  blind.decide()
+  blind.said('h1', 'off-confirmed')
+  t.deepEqual(blind.decide().slice(0, 1), ['fenced'], 'nobody looks there any more')
+  const hung = cutOff()
+  hung.decide()
+  hung.said('h1', 'off-confirmed')
+  hung.pass(4_500, others, seen({ ageMs: 3_900, writtenMs: 4_800 }))
+  t.deepEqual(hung.decide().slice(0, 1), ['fenced'], 'no write was seen')
+})
+
+test('where the witness is only to warn, nothing waits', t => {
+  const rack = cutOff()
+  const { cloud } = rack
+  const commit = setHealing(cloud.view, { storageWitness: 'alarm' }, cloud.context)
+  if (isRefusal(commit)) throw new Error(commit.refused.message)
+  cloud.commit(commit)
+  rack.decide()
+  rack.said('h1', 'off-confirmed')
+  t.deepEqual(rack.decide().slice(0, 1), ['fenced'])
+  rack.pass(2_000, others, moving)
+  t.deepEqual(rack.decide(), ['fence-contradicted'])
+  t.regex(cloud.host('h1').decided.recovery?.contradicted?.because ?? '', /still wrote to pool far/)
+  rack.pass(2_000, others, moving)
+  t.deepEqual(rack.decide(), [], 'once')
+})
+
+test('a host that is heard again, though its device read off, gets nothing new', t => {
+  const rack = cutOff()
+  rack.decide()
+  rack.said('h1', 'off-confirmed')
+  rack.pass(1_500, others, moving)
+  rack.decide()
+  rack.pass(500)
+  t.deepEqual(rack.decide(), ['fence-lied'])
+  t.is(rack.phase('h1'), 'maintenance')
+  t.is(rack.host(), 'h1')
+})
+
+test('a host that is heard and does not write to a pool shows it, and is not fenced', t => {
+  const rack = new Rack()
+  const fault = 'its storage has not answered for 6 s'
+  rack.pass(3_000, ['h1', 'h2', 'h3'], { storage: [{ pool: 'far', fault, seen: [] }] })
+  const { view, host, context } = rack.cloud
+  const said = documentOf(view, host('h1'), context.now).conditions.find(
+    ({ type }) => type === 'storage-heartbeat'
+  )
+  t.is(said?.status, 'false')
+  t.is(said?.message, `pool far: ${fault}`)
+  t.deepEqual(rack.decide(), [])
+})
+
+test('what a host says next of others stands for all that it said before', t => {
+  const words = new StorageWords()
+  const word = { bootId: 'b', number: 1, ageMs: 100, stillMs: 0 }
+  const say = (by: string, hosts: readonly string[]) =>
+    words.tell(by, [{ pool: 'far', seen: hosts.map(host => ({ host, ...word })) }], 1_000)
+  say('h2', ['u1', 'u3'])
+  say('h3', ['u1'])
+  t.deepEqual(
+    words.of('u1').map(({ by, lookedAt }) => [by, lookedAt]),
+    [
+      ['h2', 900],
+      ['h3', 900]
+    ]
+  )
+  say('h2', ['u3'])
+  t.deepEqual(
+    words.of('u1').map(({ by }) => by),
+    ['h3']
+  )
+  words.gone('h3')
+  t.deepEqual(words.of('u1'), [])
+  t.is(words.of('u3').length, 1)
+})
