@@ -1,35 +1,20 @@
 /**
- * Goes on where single moves get stuck. A plan says of each demand where it ends, and a demand that
- * moves at all costs one move wherever it goes; so among those that move, other ends, exchanges and
- * substitutes are free. They are tried by lot, and one that raises the score a little is kept with
- * a chance that falls to nothing (simulated annealing); the lots are the same for the same seed.
- * Only demands with one seat move.
+ * Goes on where single moves get stuck: who moves at all, and where to, is looked for by simulated
+ * annealing. Only demands with one seat move.
  *
  * Afterwards the moves are put in an order in which each is allowed, of those that are allowed now
- * the one that gains most first; who is in a circle steps aside to a third host,
- * once; those that are still not allowed then are left out.
+ * the one that gains most first, as far as is known. Who is in a circle steps aside to a third
+ * host, once; those that are still not allowed then are left out.
  */
+import { Annealing, type Effort } from './annealing.ts'
 import type { Layout } from './layout.ts'
 import type { Move } from './problem.ts'
 import { scoreGrain, takesFirst } from './seating.ts'
 
-/** How far it goes. */
-export type Effort = {
-  /** The most demands that may move. */
-  readonly movesMax: number
-  /** How many changes are tried. */
-  readonly trials: number
-  readonly seed: number
-}
+export type { Effort }
 
 /** A move and the score once it is made. */
 type Step = Move & { readonly score: number }
-
-/** How much of the best score a rise may be to be kept about one time in three: first, and last. */
-const warmest = 0.03
-const coldest = 3e-4
-/** In a layout of more hosts than this it is less. */
-const hostsUsual = 100
 
 /**
  * Refines a layout that was reached from these first seats, and gives all moves from there in
@@ -44,16 +29,12 @@ export function refine(
   const { score } = layout
   const before = Int32Array.from(layout.first)
   const search = new Annealing(layout, from, effort)
-  for (let trial = 0; trial < effort.trials; trial += 1) search.try(trial / effort.trials)
-  search.settle()
+  search.run()
+  const { movers } = search
   const to = Int32Array.from(layout.first)
-  for (const demand of search.movers) layout.place(demand, from[demand]!, -1)
+  for (const demand of movers) layout.place(demand, from[demand]!, -1)
   layout.recount()
-  const steps = inOrder(
-    layout,
-    search.movers.toSorted((a, b) => a - b),
-    to
-  )
+  const steps = inOrder(layout, [...movers], to)
   if (layout.score < score - scoreGrain) return steps
   for (const [demand, first] of before.entries()) {
     if (layout.first[demand] !== first) layout.place(demand, first, -1)
@@ -62,209 +43,25 @@ export function refine(
   return undefined
 }
 
-class Annealing {
-  readonly #layout: Layout
-  readonly #from: ArrayLike<number>
-  readonly #movesMax: number
-  readonly #hosts: readonly number[]
-  /** Those that end elsewhere, and by demand its place among them, or -1. */
-  readonly movers: number[] = []
-  readonly #at: Int32Array
-  readonly #best: Int32Array
-  #bestScore: number
-  #score: number
-  #heat: number
-  /** One move changes the less the more hosts there are. */
-  readonly #share: number
-  #state: number
-
-  constructor(layout: Layout, from: ArrayLike<number>, { movesMax, seed }: Effort) {
-    this.#layout = layout
-    this.#from = from
-    this.#movesMax = movesMax
-    this.#hosts = Array.from(layout.open.keys()).filter(host => layout.open[host] === 1)
-    this.#at = new Int32Array(layout.demands).fill(-1)
-    for (let demand = 0; demand < layout.demands; demand += 1) this.#note(demand)
-    this.#best = Int32Array.from(layout.first)
-    this.#score = layout.score
-    this.#bestScore = this.#score
-    this.#share = Math.min(1, hostsUsual / this.#hosts.length)
-    this.#heat = this.#score * warmest * this.#share
-    this.#state = (seed % 2147483646) + 1
-  }
-
-  /** Tries one change; `progress` goes from 0 to 1. */
-  try(progress: number): void {
-    if (this.#lot(1024) === 0) this.#cool(progress)
-    const kind = this.#lot(10)
-    if (kind < 2) this.#tryOther()
-    else if (kind < 4) this.#tryExchange()
-    else if (kind < 6) this.#trySubstitute('same')
-    else if (kind < 7) this.#trySubstitute('other end')
-    else if (kind < 9) this.#trySubstitute('other home')
-    else this.#tryMore()
-  }
-
-  /** Ends with the best that was seen. */
-  settle(): void {
-    for (let demand = 0; demand < this.#layout.demands; demand += 1) {
-      if (this.#layout.first[demand] === this.#best[demand]) continue
-      this.#layout.place(demand, this.#best[demand]!, -1)
-      this.#note(demand)
-    }
-    this.#layout.recount()
-  }
-
-  #cool(progress: number): void {
-    this.#layout.recount()
-    this.#score = this.#layout.score
-    this.#heat = this.#bestScore * warmest * this.#share * (coldest / warmest) ** progress
-  }
-
-  /** Another end for one that moves. */
-  #tryOther(): void {
-    if (this.movers.length === 0) return
-    const demand = this.movers[this.#lot(this.movers.length)]!
-    const host = this.#hosts[this.#lot(this.#hosts.length)]!
-    if (this.#go(demand, host)) this.#judge([demand])
-  }
-
-  /** Two that move end each where the other one did. */
-  #tryExchange(): void {
-    if (this.movers.length < 2) return
-    const { first } = this.#layout
-    const one = this.movers[this.#lot(this.movers.length)]!
-    const other = this.movers[this.#lot(this.movers.length)]!
-    const [here, there] = [first[one]!, first[other]!]
-    if (here === there) return
-    this.#layout.place(one, -1, -1)
-    const went = this.#go(other, here)
-    const came = went && this.#enter(one, there)
-    if (came) {
-      this.#judge([one, other], [here, there])
-      return
-    }
-    if (went) this.#layout.place(other, there, -1)
-    this.#layout.place(one, here, -1)
-  }
-
-  /** One that moves stays at home, and another one goes in its place, or from its home. */
-  #trySubstitute(kind: 'same' | 'other end' | 'other home'): void {
-    if (this.movers.length === 0) return
-    const { first } = this.#layout
-    const one = this.movers[this.#lot(this.movers.length)]!
-    const [home, end] = [this.#from[one]!, first[one]!]
-    const other = kind === 'other home' ? this.#lot(this.#layout.demands) : this.#residentOf(home)
-    const to = kind === 'other end' ? this.#hosts[this.#lot(this.#hosts.length)]! : end
-    if (other < 0 || other === one || this.#at[other]! >= 0 || !this.#isFree(other)) return
-    const start = first[other]!
-    if (start === to) return
-    this.#layout.place(other, -1, -1)
-    const back = this.#go(one, home)
-    const gone = back && this.#enter(other, to)
-    if (gone) {
-      this.#judge([one, other], [end, start])
-      return
-    }
-    if (back) this.#layout.place(one, end, -1)
-    this.#layout.place(other, start, -1)
-  }
-
-  #residentOf(host: number): number {
-    const { heads, next } = this.#layout.residents
-    const steps = this.#lot(16)
-    let resident = heads[host]!
-    for (let step = 0; step < steps && resident >= 0; step += 1) resident = next[resident]!
-    return resident
-  }
-
-  /** One more moves, while there may be more. */
-  #tryMore(): void {
-    const demand = this.#lot(this.#layout.demands)
-    if (!this.#isFree(demand)) return
-    if (this.#go(demand, this.#hosts[this.#lot(this.#hosts.length)]!)) this.#judge([demand])
-  }
-
-  #isFree(demand: number): boolean {
-    const { problem, first, second } = this.#layout
-    return !problem.fixed[demand] && first[demand]! >= 0 && second[demand]! < 0
-  }
-
-  #before = -1
-
-  /** Takes a demand to a host if that may take it. */
-  #go(demand: number, host: number): boolean {
-    const layout = this.#layout
-    const before = layout.first[demand]!
-    if (before === host || !takesFirst(layout, demand, host, false)) return false
-    this.#before = before
-    layout.place(demand, host, -1)
-    return true
-  }
-
-  #enter(demand: number, host: number): boolean {
-    if (!takesFirst(this.#layout, demand, host, false)) return false
-    this.#layout.place(demand, host, -1)
-    return true
-  }
-
-  /** Keeps the change, or takes it back. */
-  #judge(demands: readonly number[], before: readonly number[] = [this.#before]): void {
-    const score = this.#layout.score
-    for (const demand of demands) this.#note(demand)
-    const rise = score - this.#score
-    const isKept = rise <= 0 || this.#lot(1 << 20) / (1 << 20) < Math.exp(-rise / this.#heat)
-    if (isKept && this.movers.length <= this.#movesMax) {
-      this.#score = score
-      if (score >= this.#bestScore - scoreGrain) return
-      this.#bestScore = score
-      this.#best.set(this.#layout.first)
-      return
-    }
-    for (const [index, demand] of demands.entries()) {
-      this.#layout.place(demand, before[index]!, -1)
-      this.#note(demand)
-    }
-  }
-
-  #note(demand: number): void {
-    const moves = this.#layout.first[demand] !== this.#from[demand]
-    const at = this.#at[demand]!
-    if (moves && at < 0) {
-      this.#at[demand] = this.movers.length
-      this.movers.push(demand)
-    } else if (!moves && at >= 0) {
-      const last = this.movers.pop()!
-      this.#at[demand] = -1
-      if (last === demand) return
-      this.movers[at] = last
-      this.#at[last] = at
-    }
-  }
-
-  #lot(count: number): number {
-    this.#state = (this.#state * 48271) % 2147483647
-    return Math.floor((this.#state / 2147483647) * count)
-  }
-}
-
 /** Makes the moves on the layout, each as soon as it is allowed, the best one first. */
 function inOrder(layout: Layout, demands: readonly number[], to: Int32Array): readonly Step[] {
   const steps: Step[] = []
-  const left = new Set(demands)
+  const left = new Waiting(layout, demands, to)
   const stepped = new Set<number>()
   const make = (demand: number, host: number): void => {
+    const home = layout.first[demand]!
     layout.place(demand, host, -1)
     steps.push({ demand, first: host, second: -1, score: layout.score })
+    left.follow(home, host)
   }
-  while (left.size > 0) {
-    const next = bestOf(layout, left, to)
+  while (left.demands.size > 0) {
+    const next = left.best()
     if (next >= 0) {
+      left.demands.delete(next)
       make(next, to[next]!)
-      left.delete(next)
       continue
     }
-    const aside = stepAside(layout, left, stepped)
+    const aside = stepAside(layout, left.demands, stepped)
     if (!aside) break
     stepped.add(aside.demand)
     make(aside.demand, aside.host)
@@ -272,16 +69,78 @@ function inOrder(layout: Layout, demands: readonly number[], to: Int32Array): re
   return steps
 }
 
-function bestOf(layout: Layout, left: ReadonlySet<number>, to: Int32Array): number {
-  let [best, bestScore] = [-1, Infinity]
-  for (const demand of left) {
-    const host = layout.first[demand]!
-    if (!takesFirst(layout, demand, to[demand]!, false)) continue
-    layout.place(demand, to[demand]!, -1)
-    if (layout.score < bestScore - 1e-12) [best, bestScore] = [demand, layout.score]
+/** How many moves are made before all of those that are left are looked at anew. */
+const stepsBetween = 64
+
+/**
+ * Moves that wait, and what each would gain. A move changes what others gain where it began and
+ * ended, and hardly anywhere else; so only those are looked at after each, and all now and then.
+ */
+class Waiting {
+  readonly demands: Set<number>
+  readonly #layout: Layout
+  readonly #to: Int32Array
+  /** By demand: what it adds to the score; infinity while it is not allowed. */
+  readonly #rise: Float64Array
+  #steps = 0
+
+  constructor(layout: Layout, demands: readonly number[], to: Int32Array) {
+    this.#layout = layout
+    this.#to = to
+    this.#rise = new Float64Array(layout.demands)
+    this.demands = new Set(demands)
+  }
+
+  /** The one that gains most; -1: none is allowed. */
+  best(): number {
+    if (this.#steps % stepsBetween === 0) this.#lookAtAll()
+    this.#steps += 1
+    const found = this.#least()
+    if (found >= 0) return found
+    this.#lookAtAll()
+    return this.#least()
+  }
+
+  /** Looks anew at those to whom one of these hosts matters. */
+  follow(one: number, other: number): void {
+    const { first } = this.#layout
+    for (const demand of this.demands) {
+      const [from, to] = [first[demand]!, this.#to[demand]!]
+      if (from === one || from === other || to === one || to === other) this.#look(demand)
+    }
+  }
+
+  #lookAtAll(): void {
+    for (const demand of this.demands) this.#look(demand)
+  }
+
+  #look(demand: number): void {
+    const layout = this.#layout
+    const [host, to] = [layout.first[demand]!, this.#to[demand]!]
+    this.#rise[demand] = Infinity
+    if (host !== to && !takesFirst(layout, demand, to, false)) return
+    const { score } = layout
+    layout.place(demand, to, -1)
+    this.#rise[demand] = layout.score - score
     layout.place(demand, host, -1)
   }
-  return best
+
+  #least(): number {
+    let [best, least] = [-1, Infinity]
+    for (const demand of this.demands) {
+      if (this.#rise[demand]! >= least - 1e-12) continue
+      if (!this.#isAllowed(demand)) continue
+      best = demand
+      least = this.#rise[demand]!
+    }
+    return best
+  }
+
+  /** Racks may forbid what no host on the way does. */
+  #isAllowed(demand: number): boolean {
+    const to = this.#to[demand]!
+    return this.#layout.first[demand] === to || takesFirst(this.#layout, demand, to, false)
+  }
 }
 
 /** Some demand that waits and a third host that takes it meanwhile. */
