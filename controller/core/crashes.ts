@@ -32,6 +32,7 @@ import { phaseOf } from './liveness.ts'
 import { notification } from './notification.ts'
 import { candidatesOf } from './placement/candidates.ts'
 import { type Placement, place } from './placement/pipeline.ts'
+import { giving, yieldingAmong } from './preemption.ts'
 import { isRefusal, listed } from './refusal.ts'
 import { reportedIn } from './reported.ts'
 import { subjectOf } from './subject.ts'
@@ -107,7 +108,7 @@ function nextOf(view: View, found: Failing, context: Context): Commit | undefine
     case 'failed':
       return failed(view, { ...found, crashed }, way.because, context)
     case 'goes':
-      return goes(view, { ...found, crashed }, way.to, context)
+      return goes(view, { ...found, crashed }, way, context)
     default:
       return way satisfies never
   }
@@ -123,7 +124,7 @@ type Crashed = Failing & { readonly crashed: InstanceCrashes }
 
 type WayOut =
   | { readonly way: 'waits' }
-  | { readonly way: 'goes'; readonly to: string }
+  | { readonly way: 'goes'; readonly to: string; readonly victims?: readonly Instance[] }
   | { readonly way: 'failed'; readonly because: string }
   | { readonly way: 'held'; readonly kind: 'bound' | 'room'; readonly because: string }
 
@@ -146,8 +147,11 @@ function wayOut(view: View, { host, instance, crashed }: Crashed, now: Moment): 
   }
   const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
   const about: About = { instance, volumes, host: host.name, live: false }
-  const placement = place(demandOfMove(about), untried, rulesOfMove(view, about))
+  const [demand, rules] = [demandOfMove(about), rulesOfMove(view, about)]
+  const placement = place(demand, untried, rules)
   if (placement.chosen) return { way: 'goes', to: placement.chosen.name }
+  const yielding = yieldingAmong(view, { instance, demand, rules, candidates: untried })
+  if (yielding) return { way: 'goes', to: yielding.host.name, victims: yielding.victims }
   return { way: 'held', kind: 'room', because: whyNot(placement) }
 }
 
@@ -165,22 +169,60 @@ function isRetryEarly({ tries }: InstanceCrashes, host: Host, now: Moment): bool
   return sinceMs >= 0 && sinceMs < waitMs
 }
 
-function goes(view: View, found: Crashed, to: string, context: Context): Commit | undefined {
+function goes(
+  view: View,
+  found: Crashed,
+  { to, victims }: Extract<WayOut, { readonly way: 'goes' }>,
+  context: Context
+): Commit | undefined {
   const { host, instance, crashed } = found
   const { held: _, ...story } = crashed
   const count = crashed.tries?.from === host.name ? crashed.tries.count + 1 : 1
   const tries = { from: host.name, count, at: isoOf(context) }
   const leaving = withCrashes(instance, { ...story, tries })
   const because = failedWords(crashed.hosts.at(-1)!)
-  const verdict = moveInstance(view, { instance: leaving, to, live: false, because }, context)
-  if (isRefusal(verdict)) return undefined
+  const left = victims
+    ? goneWhereRoomIsMade(view, { instance: leaving, to, victims, because }, context)
+    : moveInstance(view, { instance: leaving, to, live: false, because }, context)
+  if (isRefusal(left)) return undefined
   const message = `${storyOf(crashed.hosts)}; it goes on to ${to}`
   const told = [
     eventOf(view, { of: instance, reason: 'crash-loop', message, severity: 'warning' }, context),
     ...suspectOf(view, found, context)
   ]
-  const { changes, decisions } = verdict.commit
+  const { changes, decisions } = left.commit
   return { changes: [...changes, ...told.map(put)], decisions }
+}
+
+/** It is on its way to where there is no room yet; it is sent once those that yield have ended. */
+function goneWhereRoomIsMade(
+  view: View,
+  going: {
+    readonly instance: Instance
+    readonly to: string
+    readonly victims: readonly Instance[]
+    readonly because: string
+  },
+  context: Context
+): { readonly commit: Commit } {
+  const { instance, to, victims, because } = going
+  const why = `after its runs failed on ${instance.decided.host}`
+  const { resources, decisions, names } = giving(view, { instance, victims, why }, context)
+  const id = context.newId('mv')
+  const begun = { to, live: false, startedAt: isoOf(context), phase: 'preparing', step: 1 } as const
+  const roomFrom = victims.map(one => one.id)
+  const moving = {
+    ...instance,
+    decided: { ...instance.decided, moving: { id, ...begun }, roomFrom }
+  }
+  const way = `from ${instance.decided.host} to ${to}, where ${names} makes room for it`
+  const moves = decision(context, 'moving', `${because}: ${way}`, subjectOf(instance))
+  return {
+    commit: {
+      changes: [moving, ...resources].map(put),
+      decisions: [moves, ...decisions]
+    }
+  }
 }
 
 /** Says what keeps it, once for each host and kind of reason. */

@@ -51,6 +51,7 @@ import { onHost } from './admission/instance-create.ts'
 import type { Change, Commit } from './commit.ts'
 import { isOff } from './fencing.ts'
 import { notification } from './notification.ts'
+import { roomHostOf } from './preemption.ts'
 import { stillNoted } from './standstill.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
@@ -323,6 +324,8 @@ function onward(
   const { instance, move, next } = given
   const door = next.next === 'sending' && move.live ? doorOf(view, move.to) : undefined
   if (next.next === 'sending' && move.live && !door) return undefined
+  // Others still make room for it there.
+  if (instance.decided.roomFrom && roomHostOf(view, instance) === move.to) return undefined
   const after = inPhase(instance, move, {
     phase: next.next,
     ...(door && { door }),

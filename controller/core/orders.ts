@@ -12,6 +12,7 @@ import type {
   OrderVolume
 } from '#shared/wire/order.ts'
 import { rangeOf } from './addresses.ts'
+import { roomHostOf } from './preemption.ts'
 import { orderedLimit } from './self-fence.ts'
 import { isHeld } from './start-order.ts'
 import { startsMaxOf } from './starts-max.ts'
@@ -58,7 +59,7 @@ export function orderFor(view: View, host: Host, context: OrderContext): Order {
     networks: held(view, 'network', networks).map(network => networkOrder(view, network)),
     instances: wanted.map(instance => {
       const { moving } = instance.decided
-      const waits = instance.decided.roomFrom !== undefined
+      const waits = instance.decided.roomFrom && roomHostOf(view, instance) === host.name
       const held = waits || (context.now && isHeld(view, instance, context.now))
       const order = { ...instanceOrder(view, instance), ...(held && { hold: true }) }
       return moving ? { ...order, ...wayOf(view, instance, { moving, host }) } : order

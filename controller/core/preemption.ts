@@ -2,13 +2,17 @@
  * Room for the important ones. An instance that has lost its host and finds no place may have less
  * important ones stopped for it, if that is allowed:
  *
- *   who waits   (nowhere) ──► on a host, held ── all have stopped there ──► starts
- *   who yields  runs ──► stopped, still wished to run ── room again, here or elsewhere ──► runs
+ *   who has lost its host   (nowhere) ──► on a host, held ── all have stopped there ──► starts
+ *   who fails on its host   on its way ── all have stopped where it goes ──► sent, and starts there
+ *   who is to start         held on its own host ── all have stopped there ──► starts
+ *   who yields              runs ──► stopped, still wished to run ── room again, anywhere ──► runs
  *
  * - Who may yield: priorities are a tenant's own numbers, so only instances of the same tenant do,
  *   if it says so, and those of others only if an operator has said so for the whole cloud. The
  *   default is nobody.
- * - Only who has lost a host asks for it. A new wish never does: admission refuses it instead.
+ * - Who has lost a host asks for it, who must leave the one on which it fails (crashes.ts), and who
+ *   was stopped and is to start where it is (admission/instance-start.ts). A new instance never
+ *   does, nor one that grows: admission refuses them instead.
  * - Who yields on a host is found by letting all stay that can, the most important first, and of
  *   equal ones those that could start nowhere else, then the smallest. Placement itself is asked
  *   each time whether there is room. So nobody stops who need not, and of all hosts the one is
@@ -29,12 +33,12 @@ import { onHost } from './admission/instance-create.ts'
 import { type About, demandOfMove, moveInstance, rulesOfMove } from './admission/instance-move.ts'
 import { demandOf } from './admission/instance-place.ts'
 import { lingers } from './capacity.ts'
-import type { Change, Commit } from './commit.ts'
+import type { Because, Change, Commit } from './commit.ts'
 import { whyItStays } from './evacuation.ts'
 import { isResting } from './indexes.ts'
 import { notification } from './notification.ts'
 import { candidatesOf } from './placement/candidates.ts'
-import { type Candidate, type Demand, place } from './placement/pipeline.ts'
+import { type Candidate, type Demand, place, type Rules } from './placement/pipeline.ts'
 import { rules } from './placement/rules.ts'
 import { isRefusal, listed } from './refusal.ts'
 import { defaultTenant, subjectOf } from './subject.ts'
@@ -46,17 +50,32 @@ const retryMs: Ms = 30_000
 /** Who would stop on which host. */
 export type Yielding = { readonly host: Host; readonly victims: readonly Instance[] }
 
+type Asked = {
+  readonly instance: Instance
+  readonly demand: Demand
+  readonly rules: Rules
+}
+
 type Wanted = { readonly instance: Instance; readonly volumes: readonly Volume[] }
 
 /** Finds the host where the least is lost by making room; undefined: nowhere, or it may not be. */
 export function yieldingTo(view: View, wanted: Wanted, now: Moment): Yielding | undefined {
   const { instance } = wanted
   const isAsking = instance.decided.displaced && instance.spec.desiredPower !== 'stopped'
-  if (!isAsking || !mayAnyYield(view, instance)) return undefined
-  const demand = demandOf(wanted)
+  if (!isAsking) return undefined
+  const candidates = candidatesOf(view, now.monotonic)
+  return yieldingAmong(view, { instance, demand: demandOf(wanted), candidates, rules })
+}
+
+/** The same for one that asks so much, of these hosts alone, by these rules. */
+export function yieldingAmong(
+  view: View,
+  asked: Asked & { readonly candidates: readonly Candidate[] }
+): Yielding | undefined {
+  if (!mayAnyYield(view, asked.instance)) return undefined
   let best: Yielding | undefined
-  for (const candidate of candidatesOf(view, now.monotonic)) {
-    const victims = victimsOn(view, { instance, demand, candidate })
+  for (const candidate of asked.candidates) {
+    const victims = victimsOn(view, asked, candidate)
     if (!victims) continue
     const found = { host: candidate.host, victims }
     if (!best || isLess(view, found, best)) best = found
@@ -81,9 +100,9 @@ function mayYield(view: View, one: Instance, to: Instance): boolean {
 
 function victimsOn(
   view: View,
-  given: { readonly instance: Instance; readonly demand: Demand; readonly candidate: Candidate }
+  { instance, demand, rules }: Asked,
+  candidate: Candidate
 ): readonly Instance[] | undefined {
-  const { instance, demand, candidate } = given
   const all = [...view.indexes.of('host-instances', candidate.host.name)]
     .flatMap(id => view.get('instance', id) ?? [])
     .filter(one => isThere(one) && mayYield(view, one, instance))
@@ -152,10 +171,36 @@ export function yielded(
   const { displaced, ...decided } = instance.decided
   const roomFrom = victims.map(({ id }) => id)
   const placed: Instance = { ...instance, decided: { ...decided, host: host.name, roomFrom } }
+  const why = `after ${displaced!.from} was lost`
+  const { resources, decisions, names } = giving(view, { instance, victims, why }, context)
+  const because = `on ${host.name}, where ${names} makes room for it; it starts once that has ended`
+  const all = [placed, ...volumes.map(volume => onHost(volume, host.name)), ...resources]
+  return {
+    changes: all.map(put),
+    decisions: [decision(context, 'placed', because, subjectOf(instance)), ...decisions]
+  }
+}
+
+/** What is recorded of those that yield, with their names. */
+export function giving(
+  view: View,
+  given: {
+    readonly instance: Instance
+    readonly victims: readonly Instance[]
+    /** Why it needs their room. */
+    readonly why: string
+  },
+  context: Context
+): {
+  readonly resources: readonly Resource[]
+  readonly decisions: readonly Because[]
+  readonly names: string
+} {
+  const { instance, victims, why } = given
   const at = isoOf(context)
   const words = (one: Instance): string =>
     `stopped to make room for ${instance.name} (priority ${instance.spec.priority} > ` +
-    `${one.spec.priority}) after ${displaced!.from} was lost`
+    `${one.spec.priority}) ${why}`
   const stopped = victims.map((one): Instance => {
     const preempted: InstancePreempted = { at, for: instance.id, because: words(one) }
     return { ...one, decided: { ...one.decided, preempted } }
@@ -165,20 +210,10 @@ export function yielded(
     const seen = { subject: subjectOf(one), reason: 'preempted', message, at } as const
     return notification(view, { ...seen, severity: 'warning', source: 'controller' }, context)
   })
-  const names = listed(victims.map(({ name }) => name))
-  const because = `on ${host.name}, where ${names} makes room for it; it starts once that has ended`
-  const all: readonly Resource[] = [
-    placed,
-    ...volumes.map(volume => onHost(volume, host.name)),
-    ...stopped,
-    ...events
-  ]
   return {
-    changes: all.map(put),
-    decisions: [
-      decision(context, 'placed', because, subjectOf(instance)),
-      ...victims.map(one => decision(context, 'preempted', words(one), subjectOf(one)))
-    ]
+    resources: [...stopped, ...events],
+    decisions: victims.map(one => decision(context, 'preempted', words(one), subjectOf(one))),
+    names: listed(victims.map(({ name }) => name))
   }
 }
 
@@ -191,7 +226,11 @@ export function* roomMade(view: View, context: Context): Iterable<Commit> {
     if (!instance || stillThere(view, instance).length > 0) continue
     const { roomFrom, ...decided } = instance.decided
     const names = (roomFrom ?? []).map(one => view.get('instance', one)?.name ?? one)
-    const because = `${decided.host ?? 'its host'} reports that ${listed(names)} has ended`
+    const host = roomHostOf(view, instance)
+    const isThere = (roomFrom ?? []).some(one => view.get('instance', one)?.decided.host === host)
+    const because = isThere
+      ? `${host} reports that ${listed(names)} has ended`
+      : `nothing of ${listed(names)} is on ${host ?? 'a host'} any more`
     yield {
       changes: [put({ ...instance, decided })],
       decisions: [decision(context, 'room-made', because, subjectOf(instance))]
@@ -199,9 +238,18 @@ export function* roomMade(view: View, context: Context): Iterable<Commit> {
   }
 }
 
+/** Where it waits for the room of others: where it goes, if they are there, or else where it is. */
+export function roomHostOf(view: View, { decided }: Instance): string | undefined {
+  const { moving, host, roomFrom = [] } = decided
+  const isThere = (one: string) => view.get('instance', one)?.decided.host === moving?.to
+  return moving && roomFrom.some(isThere) ? moving.to : host
+}
+
 /** Those that have not ended yet, as far as is known, and whose room is waited for. */
-function stillThere(view: View, { id, decided }: Instance): readonly Instance[] {
-  const { host, roomFrom = [] } = decided
+function stillThere(view: View, instance: Instance): readonly Instance[] {
+  const { id, decided } = instance
+  const { roomFrom = [] } = decided
+  const host = roomHostOf(view, instance)
   const report = host === undefined ? undefined : view.heard(host).report
   const isNew = report && report.generation >= (view.indexes.awaitingRoom.get(id) ?? 0)
   return roomFrom
@@ -251,7 +299,8 @@ export function roomWordsOf(
   view: View,
   instance: Instance
 ): { readonly type: 'preempted' | 'room'; readonly message: string } | undefined {
-  const { preempted, roomFrom, host } = instance.decided
+  const { preempted, roomFrom } = instance.decided
+  const host = roomHostOf(view, instance)
   if (preempted) {
     const message = `${preempted.because}; it starts again by itself as soon as there is room`
     return { type: 'preempted', message }

@@ -76,7 +76,7 @@ export async function sharedTree(root: string): Promise<readonly Entry[]> {
   ])
 }
 
-/** The root of the virtual machine: the userland, more modules, resize2fs and qemu's guest agent. */
+/** The root of the virtual machine: the userland, more modules, resize2fs, qemu's guest agent. */
 export async function virtualMachineTree(
   shared: readonly Entry[],
   options: { readonly root: string; readonly release: string; readonly modules: ModuleFiles }

@@ -14,6 +14,7 @@ import { refuseTooLittle } from './image-memory.ts'
 import { attachedVolumes, onHost, shapeOf } from './instance-create.ts'
 import { moveInstance, refuseMoving } from './instance-move.ts'
 import { refuseNoRoom } from './instance-place.ts'
+import { startWhereRoomIsMade } from './instance-start.ts'
 import { refuseStartOrder } from './start-order.ts'
 
 /** What is fixed once an instance is made, and what one does instead. */
@@ -98,12 +99,12 @@ function changeMarked(view: View, wish: Wish, context: Context): Verdict {
   )
   if (elsewhere) return elsewhere
   const room = refuseGrowth(view, { before: instance, after }, context)
-  if (room) return room
-  return admitted(context, after, {
-    verb: 'changed',
-    because: differences(instance, after),
-    more: volumes.changes
-  })
+  const [because, more] = [differences(instance, after), volumes.changes]
+  if (room) {
+    const given = { before: instance, after, more, because, refusal: room }
+    return startWhereRoomIsMade(view, given, context)
+  }
+  return admitted(context, after, { verb: 'changed', because, more })
 }
 
 /** What was admitted once stays: only another wish is judged. */
