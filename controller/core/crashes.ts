@@ -147,7 +147,7 @@ function wayOut(view: View, { host, instance, crashed }: Crashed, now: Moment): 
   }
   const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
   const about: About = { instance, volumes, host: host.name, live: false }
-  const [demand, rules] = [demandOfMove(about), rulesOfMove(view, about)]
+  const [demand, rules] = [demandOfMove(view, about), rulesOfMove(view, about)]
   const placement = place(demand, untried, rules)
   if (placement.chosen) return { way: 'goes', to: placement.chosen.name }
   const yielding = yieldingAmong(view, { instance, demand, rules, candidates: untried })

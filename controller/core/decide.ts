@@ -81,7 +81,7 @@ function* placements(view: View, context: Context): Iterable<Commit | undefined>
     }
     if (!instance || !view.indexes.unplaced.has(id)) continue
     const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
-    const shape = shapeOf(demandOf({ instance, volumes }))
+    const shape = shapeOf(demandOf(view, { instance, volumes }))
     const known = hopeless.get(shape)
     const placement = known ?? placeInstance(view, { instance, volumes }, context.now)
     if (isRefusal(placement)) {

@@ -129,7 +129,11 @@ function goingTo(ground: Ground, { instance, tries }: Leave, { ways, other }: Wa
 function hintOf(ground: Ground, move: Pick<About, 'instance' | 'live'>): string {
   const about = aboutOf(ground, move)
   const others = ground.candidates.filter(({ host }) => host.name !== about.host)
-  const { chosen } = place(demandOfMove(about), others, rulesOfMove(ground.view, about))
+  const { chosen } = place(
+    demandOfMove(ground.view, about),
+    others,
+    rulesOfMove(ground.view, about)
+  )
   return chosen ? `; with --cold it could be shut down and started on ${chosen.name}` : ''
 }
 
@@ -150,11 +154,11 @@ function targetOf(
   const { view, candidates, hopeless } = ground
   const { avoid } = move
   const about = aboutOf(ground, move)
-  const shape = shapeOf(about)
+  const shape = shapeOf(view, about)
   const known = hopeless.get(shape)
   if (known) return known
   const judged = (some: readonly Candidate[]) =>
-    place(demandOfMove(about), some, rulesOfMove(view, about))
+    place(demandOfMove(view, about), some, rulesOfMove(view, about))
   const others = candidates.filter(candidate => candidate.host.name !== about.host)
   const free = others.filter(({ host: { name } }) => arrivalsOf(view, name) < ground.arrivalsMax)
   const news = free.filter(candidate => candidate.host.name !== avoid)
@@ -176,7 +180,7 @@ const arrivalsOf = (view: View, host: string): number => view.indexes.of('host-a
 
 /** The chosen host has so much less room for those that come after. */
 function take(ground: Ground, host: Host, about: About): void {
-  const { memoryMib, vcpus, orderBytes, running } = demandOfMove(about)
+  const { memoryMib, vcpus, orderBytes, running } = demandOfMove(ground.view, about)
   ground.candidates = ground.candidates.map(candidate => {
     if (candidate.host !== host) return candidate
     const { capacity } = candidate
@@ -189,8 +193,8 @@ function take(ground: Ground, host: Host, about: About): void {
   })
 }
 
-function shapeOf(about: About): string {
-  const { name: _, pools, avoided, ...rest } = demandOfMove(about)
+function shapeOf(view: View, about: About): string {
+  const { name: _, pools, avoided, ...rest } = demandOfMove(view, about)
   const { host, live, instance } = about
   const shunned = [...(avoided?.keys() ?? [])]
   return JSON.stringify({

@@ -5,10 +5,12 @@
  */
 
 import type { Generation } from '#shared/ids.ts'
+import type { Host } from '#shared/model/host.ts'
 import type { Kind, Resource } from '#shared/model/index.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import type { Mib } from '#shared/units.ts'
 import { Crowds } from './crowds.ts'
+import { Groups } from './groups.ts'
 import { orderBytesOf } from './order-size.ts'
 import { subjectOf } from './subject.ts'
 
@@ -44,6 +46,10 @@ export class Indexes {
 
   /** How many belong to a tenant, a pool, an image, a network. */
   readonly crowds = new Crowds()
+  /** Who is to be apart, or together. */
+  readonly groups = new Groups()
+  /** How many hosts are dedicated to each tenant that has such. */
+  readonly dedicated = new Map<string, number>()
   /** Ids of instances that no host was found for yet. */
   readonly unplaced = new Set<string>()
   /** Keys (kind/id) of what was asked to go and is not gone, with the position of that commit. */
@@ -117,7 +123,8 @@ export class Indexes {
       restart: this.#intern(spec.restart),
       ports: this.#intern(spec.ports),
       sshKeys: this.#intern(spec.sshKeys),
-      volumes: this.#intern(spec.volumes)
+      volumes: this.#intern(spec.volumes),
+      ...(spec.affinity && { affinity: this.#intern(spec.affinity) })
     }
     return { ...resource, labels, spec: { ...spec, ...shared } }
   }
@@ -143,7 +150,11 @@ export class Indexes {
       const key = `${resource.kind}/${resource.id}`
       this.going.set(key, this.going.get(key) ?? this.#position)
     } else if (this.going.size > 0) this.going.delete(`${resource.kind}/${resource.id}`)
-    if (resource.kind === 'instance') this.#promise(resource, 1)
+    if (resource.kind === 'instance') {
+      this.#promise(resource, 1)
+      this.groups.enter(resource)
+    }
+    if (resource.kind === 'host') this.#dedicate(resource, 1)
     if (resource.kind === 'instance' && !resource.decided.host && !resource.decided.deletedAt) {
       this.unplaced.add(resource.id)
     }
@@ -158,8 +169,10 @@ export class Indexes {
   leave(resource: Resource): void {
     eachRelation(resource, (relation, key) => this.#drop(relation, key, resource.id))
     this.crowds.leave(resource)
+    if (resource.kind === 'host') this.#dedicate(resource, -1)
     if (resource.kind === 'instance') {
       this.#promise(resource, -1)
+      this.groups.leave(resource)
       this.unplaced.delete(resource.id)
       this.moving.delete(resource.id)
       this.afterOthers.delete(resource.id)
@@ -173,6 +186,14 @@ export class Indexes {
     if (decided.preempted) this.preempted.add(id)
     if (!decided.roomFrom) this.awaitingRoom.delete(id)
     else this.awaitingRoom.set(id, this.awaitingRoom.get(id) ?? this.#position)
+  }
+
+  #dedicate({ spec }: Host, sign: 1 | -1): void {
+    for (const tenant of spec.dedicated ?? []) {
+      const count = (this.dedicated.get(tenant) ?? 0) + sign
+      if (count === 0) this.dedicated.delete(tenant)
+      else this.dedicated.set(tenant, count)
+    }
   }
 
   /** A resource is removed for good, not replaced. */

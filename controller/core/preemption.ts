@@ -64,7 +64,7 @@ export function yieldingTo(view: View, wanted: Wanted, now: Moment): Yielding | 
   const isAsking = instance.decided.displaced && instance.spec.desiredPower !== 'stopped'
   if (!isAsking) return undefined
   const candidates = candidatesOf(view, now.monotonic)
-  return yieldingAmong(view, { instance, demand: demandOf(wanted), candidates, rules })
+  return yieldingAmong(view, { instance, demand: demandOf(view, wanted), candidates, rules })
 }
 
 /** The same for one that asks so much, of these hosts alone, by these rules. */
@@ -268,7 +268,7 @@ export function returned(view: View, instance: Instance, context: Context): Comm
   const candidates = candidatesOf(view, context.now.monotonic).filter(
     ({ host }) => !isFixed || host.name === name
   )
-  const to = place(demandOfMove(about), candidates, rulesOfMove(view, about)).chosen?.name
+  const to = place(demandOfMove(view, about), candidates, rulesOfMove(view, about)).chosen?.name
   if (to === undefined) return undefined
   const because = `there is room for it on ${to}; it was ${preempted.because}`
   if (to === name) {

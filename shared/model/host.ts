@@ -40,6 +40,13 @@ export const HostSpec = Strict({
     default: 4,
     description: 'Virtual processors that one hardware thread may carry. Unit: ratio.'
   }),
+  dedicated: Type.Optional(
+    Type.Array(Name('Tenant.'), {
+      minItems: 1,
+      maxItems: 64,
+      description: 'The only tenants whose instances may be placed on it; left out: all.'
+    })
+  ),
   fence: Type.Optional(FenceLevels),
   afterFence: Type.Optional(
     Words(['on', 'off'], {

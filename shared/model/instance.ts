@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import type { InstanceCrashes, InstancePreempted } from './instance-trouble.ts'
+import { PlacingFields } from './placing.ts'
 import { Readiness, readyWords } from './readiness.ts'
 import { type KindDefinition, mib, Name, type Stored, Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
@@ -141,6 +142,7 @@ export const InstanceSpec = Strict({
     description: 'Whether it starts elsewhere when its host is proven dead.'
   }),
   host: Type.Optional(Name('The only host that it may run on.')),
+  ...PlacingFields,
   coldStart: Type.Optional(
     Type.Boolean({
       description:

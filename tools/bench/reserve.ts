@@ -61,7 +61,7 @@ function create(view: View, extent: Extent, print: (line: string) => void): void
     placing.push(
       timeOfThread(() => {
         const { host: _, ...free } = volume.decided
-        const demand = demandOf({ instance, volumes: [{ ...volume, decided: free }] })
+        const demand = demandOf(view, { instance, volumes: [{ ...volume, decided: free }] })
         const candidates = candidatesOf(view, benchContext.now.monotonic)
         host = place(demand, candidates, rules).chosen?.name ?? ''
       })

@@ -55,12 +55,15 @@ type Node = {
   readonly format?: string
   /** One of several forms: what is in them is said by the API's description alone. */
   readonly anyOf?: readonly Node[]
+  /** Names of one's own, such as labels. */
+  readonly patternProperties?: Readonly<Record<string, Node>>
+  readonly maxProperties?: number
 }
 /** All of them: one that is used and not known here would silently be left out. */
 const known = [
   ...['type', 'description', 'default', 'enum', 'properties', 'required', 'additionalProperties'],
   ...['items', 'minimum', 'maximum', 'minLength', 'maxLength', 'maxItems', 'pattern', 'format'],
-  ...['minItems', 'anyOf']
+  ...['minItems', 'anyOf', 'patternProperties', 'maxProperties']
 ]
 
 type Named = readonly [path: string, field: Field]

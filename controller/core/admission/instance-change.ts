@@ -15,6 +15,7 @@ import { attachedVolumes, onHost, shapeOf } from './instance-create.ts'
 import { moveInstance, refuseMoving } from './instance-move.ts'
 import { refuseNoRoom } from './instance-place.ts'
 import { startWhereRoomIsMade } from './instance-start.ts'
+import { refuseMisplaced } from './placing-change.ts'
 import { refuseStartOrder } from './start-order.ts'
 
 /** What is fixed once an instance is made, and what one does instead. */
@@ -98,6 +99,8 @@ function changeMarked(view: View, wish: Wish, context: Context): Verdict {
     context
   )
   if (elsewhere) return elsewhere
+  const misplaced = refuseMisplaced(view, { before: instance, after }, context)
+  if (misplaced) return misplaced
   const room = refuseGrowth(view, { before: instance, after }, context)
   const [because, more] = [differences(instance, after), volumes.changes]
   if (room) {

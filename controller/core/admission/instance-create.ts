@@ -13,6 +13,7 @@ import { born, type Context, decision, nameClash, reference, type Verdict } from
 import { refuseTooLittle } from './image-memory.ts'
 import { placeInstance } from './instance-place.ts'
 import { treeFault } from './locks.ts'
+import { refuseUnkept } from './placing-change.ts'
 import { portsFor } from './ports.ts'
 import { refuseStartOrder } from './start-order.ts'
 
@@ -57,6 +58,8 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
       ports: ports.map(port => port.id)
     }
   }
+  const unkept = refuseUnkept(view, unplaced)
+  if (unkept) return unkept
   const wanted = { instance: unplaced, volumes: volumes.all }
   const changesOn = (host: string | undefined): readonly Change[] =>
     [on(unplaced, host), ...madeOn(view, volumes.all, host), ...ports].map(

@@ -194,7 +194,7 @@ function targetFor(
     .filter(({ name, decided }) => name !== about.host && !decided.deletedAt)
     .filter(host => named === undefined || host === named.found)
     .map(host => candidateOf(view, host, now))
-  const [demand, rules] = [demandOfMove(about), rulesOfMove(view, about)]
+  const [demand, rules] = [demandOfMove(view, about), rulesOfMove(view, about)]
   const changesOn = (host: string): readonly Change[] => [arrivalOn(instance, host)]
   const placement =
     to === undefined
@@ -223,8 +223,8 @@ function arrivalOn(instance: Instance, to: string): Change {
 }
 
 /** What an instance asks of the host that it goes to. */
-export const demandOfMove = ({ instance, volumes }: About): Demand =>
-  demandOf({ instance, volumes: volumes.map(unbound) })
+export const demandOfMove = (view: View, { instance, volumes }: About): Demand =>
+  demandOf(view, { instance, volumes: volumes.map(unbound) })
 
 /** The rules by which hosts are judged that an instance may go to. */
 export function rulesOfMove(view: View, about: About): Rules {

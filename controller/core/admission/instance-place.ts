@@ -3,6 +3,7 @@ import type { Volume } from '#shared/model/volume.ts'
 import type { Change } from '../commit.ts'
 import { failedWords } from '../failed-words.ts'
 import { orderBytesOf } from '../order-size.ts'
+import { askedGroups } from '../placement/asked-groups.ts'
 import { candidateOf, candidatesOf } from '../placement/candidates.ts'
 import { filterApproved } from '../placement/filter-approved.ts'
 import { filterMemory } from '../placement/filter-memory.ts'
@@ -15,6 +16,7 @@ import { type Refusal, refuse } from '../refusal.ts'
 import { type Kept, placeKeeping } from '../reserve/keeping.ts'
 import { type Harm, harmSentence, nextOfHarm } from '../reserve/promise.ts'
 import { reserveOf } from '../reserve/settings.ts'
+import { defaultTenant } from '../subject.ts'
 import type { Moment, View } from '../view.ts'
 
 /** Room that a new volume needs at once; the rest of its size is a promise. Unit: MiB. */
@@ -26,7 +28,7 @@ type Wanted = {
 }
 
 /** What an instance asks of its host. */
-export function demandOf(wanted: Wanted): Demand {
+export function demandOf(view: View, wanted: Wanted): Demand {
   const { instance, volumes } = wanted
   return {
     name: instance.name,
@@ -37,7 +39,18 @@ export function demandOf(wanted: Wanted): Demand {
     bonds: bondsOf(instance, volumes),
     orderBytes: orderBytesOf(instance),
     running: instance.spec.desiredPower !== 'stopped',
+    ...placingOf(view, instance),
     ...avoidedOf(instance)
+  }
+}
+
+/** What it asks of a host besides room. */
+function placingOf(view: View, instance: Instance): Partial<Demand> {
+  const { hostLabels, affinity } = instance.spec
+  return {
+    tenant: instance.tenant ?? defaultTenant,
+    ...(hostLabels && { hostLabels }),
+    ...(affinity?.length && { groups: askedGroups(view, instance) })
   }
 }
 
@@ -69,7 +82,7 @@ export function placeInstance(
 ): Placement | Refusal {
   const { instance } = wanted
   const candidates = candidatesOf(view, now.monotonic)
-  const demand = demandOf(wanted)
+  const demand = demandOf(view, wanted)
   const { placement, harm }: Kept = changesOn
     ? placeKeeping(view, { demand, candidates, rules, changesOn }, now)
     : { placement: place(demand, candidates, rules), harm: undefined }

@@ -54,7 +54,15 @@ const changeable: { readonly [K in PlainKind | 'host']: readonly string[] } = {
   subnet: ['dns', 'first', 'last'],
   image: ['shared', 'source', 'sha256', 'minMemoryMib'],
   volume: ['sizeMib'],
-  host: ['schedulable', 'reservedMib', 'vcpusPerThread', 'fence', 'afterFence', 'selfFence']
+  host: [
+    'schedulable',
+    'reservedMib',
+    'vcpusPerThread',
+    'dedicated',
+    'fence',
+    'afterFence',
+    'selfFence'
+  ]
 }
 
 /** Judges a changed wish for a resource of these kinds that is there. */

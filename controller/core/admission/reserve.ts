@@ -14,6 +14,7 @@ import { reserveOf } from '../reserve/settings.ts'
 import type { View } from '../view.ts'
 import type { Intent } from './admit.ts'
 import type { Context, Verdict } from './context.ts'
+import { asksOtherwise } from './placing-change.ts'
 
 /** Refuses what was admitted if the room that is kept for losses would be gone with it. */
 export function keepReserve(
@@ -76,12 +77,13 @@ function cannotChange(
   return `cannot ${isStart ? 'start' : 'change'} instance ${resource.name}`
 }
 
-/** A host that is closed, keeps more for itself or carries less, or that is in another domain. */
+/** A host that is closed, keeps more or carries less, is in another domain or for others. */
 const givesLess = (before: Host, after: Host): boolean =>
   (before.spec.schedulable && !after.spec.schedulable) ||
   before.spec.reservedMib < after.spec.reservedMib ||
   before.spec.vcpusPerThread > after.spec.vcpusPerThread ||
   JSON.stringify(before.labels) !== JSON.stringify(after.labels) ||
+  JSON.stringify(before.spec.dedicated) !== JSON.stringify(after.spec.dedicated) ||
   (before.decided.duty === undefined && after.decided.duty !== undefined)
 
 /** More room, a promise that it did not have, or a better place in the queue. */
@@ -96,6 +98,7 @@ function takesMore(before: Instance, after: Instance): boolean {
     orderBytesOf(after) > orderBytesOf(before) ||
     (after.spec.highlyAvailable && !before.spec.highlyAvailable) ||
     after.spec.priority > before.spec.priority ||
+    asksOtherwise(before, after) ||
     after.decided.volumes.length !== before.decided.volumes.length
   )
 }

@@ -6,6 +6,7 @@ import type { Host } from '#shared/model/host.ts'
 import type { Mib } from '#shared/units.ts'
 import type { Capacity } from '../capacity.ts'
 import type { HostPhase } from '../liveness.ts'
+import type { AskedGroup } from './asked-groups.ts'
 
 /** One host as placement sees it. */
 export type Candidate = {
@@ -33,6 +34,12 @@ export type Demand = {
   readonly bonds: readonly { readonly host: string; readonly because: string }[]
   /** What it would take up of the order. Unit: bytes. */
   readonly orderBytes: number
+  /** Whose it is; left out: nobody's. */
+  readonly tenant?: string
+  /** Labels that its host must have. */
+  readonly hostLabels?: Readonly<Record<string, string>>
+  /** Rules of its groups; left out: it is in none. */
+  readonly groups?: readonly AskedGroup[]
   /** Whether it needs memory and processors now; a stopped one does not. */
   readonly running: boolean
   /** Hosts that are taken only where no other one can take it, by name, and why. */

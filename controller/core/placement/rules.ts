@@ -1,6 +1,9 @@
 import { filterApproved } from './filter-approved.ts'
 import { filterAvoided } from './filter-avoided.ts'
+import { filterDedicated } from './filter-dedicated.ts'
 import { filterDriver } from './filter-driver.ts'
+import { filterGroups } from './filter-groups.ts'
+import { filterLabels } from './filter-labels.ts'
 import { filterMemory } from './filter-memory.ts'
 import { filterOnline } from './filter-online.ts'
 import { filterOrder } from './filter-order.ts'
@@ -18,10 +21,13 @@ export const rules: Rules = {
     filterOnline,
     filterAvoided,
     filterDriver,
+    filterDedicated,
+    filterLabels,
     filterMemory,
     filterVcpus,
     filterPools,
-    filterOrder
+    filterOrder,
+    filterGroups
   ],
   score: scoreFreeMemory
 }

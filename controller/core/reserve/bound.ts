@@ -8,12 +8,17 @@
  *
  * The hosts with the most room come first, so that mostly a few dozen are looked at, however many
  * there are. As it holds for any order, it also holds for hosts that are lost one after another.
+ * A group that is kept apart blocks hosts for its members as well, but not more of them than it has
+ * members: these are taken to be the hosts with the largest shares.
+ *
  * With `further`, it is said of all ways at once in which so many more hosts may be lost.
  */
 import type { Ground } from './ground.ts'
 
 /** Kinds of room. */
 const kinds = 3
+/** Groups that may block more hosts than this are left to the plans. */
+const blockedMax = 64
 /** One host that could take all that leaves is as good as several. */
 const shareMax = kinds + 1
 
@@ -27,6 +32,8 @@ export type Summit = {
   readonly mostVcpus: number
   readonly mostBytes: number
   readonly wants: number
+  /** Hosts that groups may keep one of them from. */
+  readonly blocked: number
 }
 
 /** What any so many hosts of the ground have at most to leave. */
@@ -42,7 +49,8 @@ export function summitOf(ground: Ground, count: number): Summit {
     mostMib: sumOfLargest(ground.mostMib, 1),
     mostVcpus: sumOfLargest(ground.mostVcpus, 1),
     mostBytes: sumOfLargest(ground.mostBytes, 1),
-    wants
+    wants,
+    blocked: ground.groups.blockedMost
   }
 }
 
@@ -77,11 +85,11 @@ export function isSure(
 ): boolean {
   const need = needOf(ground, lost, further?.summit)
   if (need.needBytes === 0) return true
-  if (need.wants < 0) return false
+  if (need.wants < 0 || need.blocked > blockedMax) return false
   const { marks, roomiest, meets, freeMib, freeVcpus, freeBytes } = ground
   ground.mark += 1
   for (const host of lost) marks[host] = ground.mark
-  const largest = new Float64Array(further?.count ?? 0)
+  const largest = new Float64Array((further?.count ?? 0) + need.blocked)
   let [sum, lostSum] = [0, 0]
   for (let at = 0; at < roomiest.length; at += 1) {
     const host = roomiest[at]!
@@ -112,8 +120,10 @@ const shareToBlock = (room: number, need: number): number =>
 
 function needOf(ground: Ground, lost: readonly number[], summit: Summit | undefined): Need {
   let [needMib, needVcpus, needBytes] = [0, 0, 0]
-  let [mostMib, mostVcpus, mostBytes, wants] = [0, 0, 0, 0]
-  if (summit) ({ needMib, needVcpus, needBytes, mostMib, mostVcpus, mostBytes, wants } = summit)
+  let [mostMib, mostVcpus, mostBytes, wants, blocked] = [0, 0, 0, 0, 0]
+  if (summit) {
+    ;({ needMib, needVcpus, needBytes, mostMib, mostVcpus, mostBytes, wants, blocked } = summit)
+  }
   for (const host of lost) {
     needMib += ground.needMib[host]!
     needVcpus += ground.needVcpus[host]!
@@ -122,8 +132,9 @@ function needOf(ground: Ground, lost: readonly number[], summit: Summit | undefi
     mostVcpus = Math.max(mostVcpus, ground.mostVcpus[host]!)
     mostBytes = Math.max(mostBytes, ground.mostBytes[host]!)
     wants |= ground.needWants[host]!
+    blocked = Math.max(blocked, ground.blockedMost(host))
   }
   // Who waits now and could be placed now would come in between: that is left to the plans.
   if (ground.hopes) [wants, needBytes] = [-1, needBytes + 1]
-  return { needMib, needVcpus, needBytes, mostMib, mostVcpus, mostBytes, wants }
+  return { needMib, needVcpus, needBytes, mostMib, mostVcpus, mostBytes, wants, blocked }
 }

@@ -3,6 +3,7 @@ import type { Volume } from '#shared/model/volume.ts'
 import type { Mib } from '#shared/units.ts'
 import { demandOf } from '../admission/instance-place.ts'
 import { whyItStays } from '../evacuation.ts'
+import { groupKeysOf, presenceOf } from '../groups.ts'
 import type { Demand } from '../placement/pipeline.ts'
 import type { View } from '../view.ts'
 
@@ -22,14 +23,17 @@ export type Evacuee = {
   readonly only: string | undefined
   /** Hosts that it goes to only where no other one takes it. */
   readonly avoided: ReadonlySet<string> | undefined
+  /** Keys of its groups, and the hosts on which it is counted among them. */
+  readonly groups: readonly string[]
+  readonly at: readonly string[]
 }
 
 /** Wants that fit into one number as bits; what has a later one is planned without bounds. */
 export const wantBitsMax = 30
 
 /**
- * The different things that instances ask of a host besides room: a driver and pools. Hosts are
- * asked for each of them once, however many instances share it.
+ * The different things that instances ask of a host besides room: a driver, pools, labels. Hosts
+ * are asked for each of them once, however many instances share it.
  */
 export class Wants {
   readonly #numbers = new Map<string, number>()
@@ -41,12 +45,13 @@ export class Wants {
 
   /** The number of a want, which it keeps. */
   of(demand: Demand): number {
-    const key = `${demand.type} ${[...demand.pools.keys()].sort().join(' ')}`
+    const key = wantKey(demand)
     const known = this.#numbers.get(key)
     if (known !== undefined) return known
     const number = this.#demands.length
     this.#numbers.set(key, number)
-    this.#demands.push(demand)
+    const { groups: _, ...rest } = demand
+    this.#demands.push(rest)
     return number
   }
 
@@ -54,6 +59,12 @@ export class Wants {
   demand(number: number): Demand {
     return this.#demands[number]!
   }
+}
+
+/** The same text for those that ask for the same. */
+function wantKey({ type, pools, tenant = '', hostLabels = {} }: Demand): string {
+  const labels = Object.entries(hostLabels).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return JSON.stringify([type, [...pools.keys()].sort(), tenant, labels])
 }
 
 /** What a plan needs of an instance; undefined: it waits for its own host. */
@@ -64,7 +75,7 @@ export function evacueeOf(
 ): Evacuee | undefined {
   const { instance, volumes } = leaving
   if (whyItStays(view, instance, volumes) !== undefined) return undefined
-  return placed(demandOf({ instance, volumes: volumes.map(unbound) }), instance, wants)
+  return placed(view, { instance, volumes: volumes.map(unbound) }, wants)
 }
 
 /**
@@ -79,12 +90,16 @@ export function waitingOf(
   const { instance } = waiting
   const leaving = instance.decided.preempted && evacueeOf(view, waiting, wants)
   if (leaving) return leaving
-  return instance.decided.deletedAt === undefined
-    ? placed(demandOf(waiting), instance, wants)
-    : undefined
+  return instance.decided.deletedAt === undefined ? placed(view, waiting, wants) : undefined
 }
 
-function placed(demand: Demand, instance: Instance, wants: Wants): Evacuee {
+function placed(
+  view: View,
+  wanted: { readonly instance: Instance; readonly volumes: readonly Volume[] },
+  wants: Wants
+): Evacuee {
+  const { instance } = wanted
+  const demand = demandOf(view, wanted)
   const hosts = new Set(demand.bonds.map(({ host }) => host))
   const [only] = hosts
   return {
@@ -95,11 +110,17 @@ function placed(demand: Demand, instance: Instance, wants: Wants): Evacuee {
     vcpus: demand.running ? demand.vcpus : 0,
     orderBytes: demand.orderBytes,
     running: demand.running,
-    want: wants.of(demand),
+    want: wants.of(ownedAsFarAsItMatters(view, demand)),
     only: hosts.size > 1 ? '' : only,
-    avoided: demand.avoided && new Set(demand.avoided.keys())
+    avoided: demand.avoided && new Set(demand.avoided.keys()),
+    groups: groupKeysOf(instance),
+    at: presenceOf(instance)
   }
 }
+
+/** Tenants without dedicated hosts are alike to all hosts. */
+const ownedAsFarAsItMatters = (view: View, { tenant = '', ...demand }: Demand): Demand =>
+  view.indexes.dedicated.has(tenant) ? { ...demand, tenant } : demand
 
 /** In the order in which they are placed, as in controller/core/decide.ts. */
 export const byPriority = (a: Evacuee, b: Evacuee): number =>

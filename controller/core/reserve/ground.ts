@@ -8,9 +8,12 @@
  * many hosts there are.
  */
 import type { Host } from '#shared/model/host.ts'
+import { Groups } from '../groups.ts'
 import { orderBytesMax } from '../order-size.ts'
 import { filterApproved } from '../placement/filter-approved.ts'
+import { filterDedicated } from '../placement/filter-dedicated.ts'
 import { filterDriver } from '../placement/filter-driver.ts'
+import { filterLabels } from '../placement/filter-labels.ts'
 import { filterOnline } from '../placement/filter-online.ts'
 import { filterPools } from '../placement/filter-pools.ts'
 import type { Candidate } from '../placement/pipeline.ts'
@@ -47,6 +50,7 @@ export type Room = {
 /** Changed by the survey and by trials alone; everything else reads it. */
 export class Ground {
   readonly wants: Wants
+  readonly groups: Groups
   readonly rows: Row[] = []
   #waiting: readonly Evacuee[] = []
   #hopes: { readonly version: number; readonly some: boolean } | undefined
@@ -76,6 +80,7 @@ export class Ground {
   /** Marks of plans: a host is marked when it has the number of the plan. */
   marks = new Int32Array(0)
   mark = 0
+  readonly #numbers = new Map<string, number>()
   #wantsMet = 0
   /** Whoever asks for more finds no place in any loss, and is not counted among those who do. */
   #roof = sky
@@ -84,13 +89,16 @@ export class Ground {
   #uncounted: Edge = { memoryMib: Infinity, vcpus: Infinity }
   #top: { readonly version: number; readonly roof: Roof } | undefined
 
-  constructor(wants: Wants = new Wants()) {
+  constructor(wants: Wants = new Wants(), groups: Groups = new Groups()) {
     this.wants = wants
+    this.groups = groups
   }
 
   /** Begins anew with these hosts. */
   fill(rows: readonly Row[]): void {
     this.rows.length = 0
+    this.#numbers.clear()
+    for (const [host, row] of rows.entries()) this.#numbers.set(row.host.name, host)
     const count = rows.length
     for (const name of [...reals, 'share', 'totalMib'] as const) {
       this[name] = new Float64Array(count)
@@ -224,6 +232,21 @@ export class Ground {
     return this.rows[host]!.host.name
   }
 
+  /** A host by its name; undefined: it is not on this ground. */
+  hostNamed(name: string): Host | undefined {
+    const number = this.#numbers.get(name)
+    return number === undefined ? undefined : this.rows[number]!.host
+  }
+
+  /** The hosts that groups keep one of those who leave from, at most. */
+  blockedMost(host: number): number {
+    let most = 0
+    for (const { groups } of this.rows[host]!.evacuees) {
+      if (groups.length > 0) most = Math.max(most, this.groups.blockedBy(groups))
+    }
+    return most
+  }
+
   #write(host: number, row: Row): void {
     this.rows[host] = row
     const { candidate, more } = row
@@ -329,9 +352,10 @@ const isOpen = (candidate: Candidate): boolean =>
   filterApproved(candidate, noDemand) === undefined &&
   filterOnline(candidate, noDemand) === undefined
 
+/** Filters that ask for nothing that runs out; what they go by is in the key of a want. */
+const standing = [filterDriver, filterPools, filterDedicated, filterLabels]
+
 function meetsWant(candidate: Candidate, wants: Wants, want: number): boolean {
   const demand = wants.demand(want)
-  return (
-    filterDriver(candidate, demand) === undefined && filterPools(candidate, demand) === undefined
-  )
+  return standing.every(filter => filter(candidate, demand) === undefined)
 }

@@ -6,6 +6,7 @@
  */
 import { byPriority, type Evacuee } from './evacuee.ts'
 import type { Ground } from './ground.ts'
+import { GroupTally } from './group-tally.ts'
 
 /** What came of a loss. */
 export type Planned = {
@@ -35,9 +36,13 @@ export function planOf(
   for (const host of lost) marks[host] = ground.mark
   const taken: Taken[] = []
   const stranded: Evacuee[] = []
-  for (const evacuee of leavingOf(ground, lost)) {
+  const leaving = leavingOf(ground, lost)
+  const isGrouped = leaving.some(({ groups }) => groups.length > 0)
+  const tally = isGrouped ? new GroupTally(ground, lost) : undefined
+  for (const evacuee of leaving) {
+    tally?.lift(evacuee)
     const isHopeless = evacuee.memoryMib > top.memoryMib || evacuee.vcpus > top.vcpus
-    const best = isHopeless ? undefined : bestOf(ground, taken, evacuee)
+    const best = isHopeless ? undefined : bestOf(ground, { taken, tally }, evacuee)
     if (!best) {
       stranded.push(evacuee)
       if (first) break
@@ -51,6 +56,7 @@ export function planOf(
     best.freeVcpus -= evacuee.vcpus
     best.freeBytes -= evacuee.orderBytes
     best.evacuees.push(evacuee)
+    tally?.put(evacuee, best.host)
   }
   return { stranded, taken }
 }
@@ -65,20 +71,27 @@ function leavingOf(ground: Ground, lost: readonly number[]): readonly Evacuee[] 
 }
 
 /** One that it would rather not go to is better than none. */
-function bestOf(ground: Ground, taken: readonly Taken[], evacuee: Evacuee): Taken | undefined {
-  const used = bestTaken(ground, taken, evacuee)
-  const best = betterOf(ground, used, bestUntouched(ground, evacuee))
+function bestOf(ground: Ground, course: Course, evacuee: Evacuee): Taken | undefined {
+  const used = bestTaken(ground, course, evacuee)
+  const best = betterOf(ground, used, bestUntouched(ground, course, evacuee))
   if (best || !evacuee.avoided) return best
-  return bestOf(ground, taken, { ...evacuee, avoided: undefined })
+  return bestOf(ground, course, { ...evacuee, avoided: undefined })
 }
 
-function bestTaken(ground: Ground, taken: readonly Taken[], evacuee: Evacuee): Taken | undefined {
+/** What was planned so far. */
+type Course = { readonly taken: readonly Taken[]; readonly tally: GroupTally | undefined }
+
+const mayJoin = ({ tally }: Course, evacuee: Evacuee, host: number): boolean =>
+  evacuee.groups.length === 0 || tally === undefined || tally.allows(evacuee, host)
+
+function bestTaken(ground: Ground, course: Course, evacuee: Evacuee): Taken | undefined {
   let best: Taken | undefined
-  for (const one of taken) {
+  for (const one of course.taken) {
     if (evacuee.running && (one.freeMib < evacuee.memoryMib || one.freeVcpus < evacuee.vcpus)) {
       continue
     }
     if (one.freeBytes < evacuee.orderBytes || !suits(ground, one.host, evacuee)) continue
+    if (!mayJoin(course, evacuee, one.host)) continue
     best = betterOf(ground, best, one)
   }
   return best
@@ -88,18 +101,20 @@ function bestTaken(ground: Ground, taken: readonly Taken[], evacuee: Evacuee): T
 const fewHosts = 32
 
 /** The best of those that nothing was planned on. */
-function bestUntouched(ground: Ground, evacuee: Evacuee): Taken | undefined {
+function bestUntouched(ground: Ground, course: Course, evacuee: Evacuee): Taken | undefined {
+  const can = (host: number): boolean =>
+    marks[host] !== mark && ground.canTake(host, evacuee) && mayJoin(course, evacuee, host)
   const { order, roomiest, marks, mark, freeMib } = ground
   let best: number | undefined
   for (let at = 0; at < roomiest.length; at += 1) {
     const host = roomiest[at]!
     if (freeMib[host]! < evacuee.memoryMib && evacuee.running) return freshTaken(ground, best)
     if (at === fewHosts) break
-    if (marks[host] === mark || !ground.canTake(host, evacuee)) continue
+    if (!can(host)) continue
     if (best === undefined || ground.isBetter(host, best)) best = host
   }
   // The first in order is the best of all.
-  const first = order.find(host => marks[host] !== mark && ground.canTake(host, evacuee))
+  const first = order.find(can)
   return freshTaken(ground, first)
 }
 

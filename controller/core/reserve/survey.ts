@@ -24,9 +24,11 @@ type Seen = {
 }
 
 type Survey = {
-  readonly ground: Ground
+  ground: Ground
   readonly seen: Seen[]
   pools: readonly Pool[]
+  /** Tenants with hosts of their own: by these the wants of instances are told apart. */
+  owners: string
 }
 
 const surveys = new WeakMap<View, Survey>()
@@ -34,6 +36,7 @@ const surveys = new WeakMap<View, Survey>()
 /** The ground as the view is at a moment. It is the view's own: whoever alters it puts it back. */
 export function surveyed(view: View, now: Moment): Ground {
   const survey = surveyOf(view)
+  startAnew(view, survey)
   const { ground, seen } = survey
   const pools = [...view.all('pool').values()]
   const isSame = pools.length === survey.pools.length && pools.every(isIn(survey.pools))
@@ -61,9 +64,19 @@ export function surveyed(view: View, now: Moment): Ground {
 function surveyOf(view: View): Survey {
   const known = surveys.get(view)
   if (known) return known
-  const survey: Survey = { ground: new Ground(), seen: [], pools: [] }
+  const ground = new Ground(undefined, view.indexes.groups)
+  const survey: Survey = { ground, seen: [], pools: [], owners: '' }
   surveys.set(view, survey)
   return survey
+}
+
+/** Wants that were told apart by other owners are worth nothing. */
+function startAnew(view: View, survey: Survey): void {
+  const owners = [...view.indexes.dedicated.keys()].sort().join(' ')
+  if (owners === survey.owners) return
+  survey.owners = owners
+  survey.ground = new Ground(undefined, view.indexes.groups)
+  survey.seen.length = 0
 }
 
 const isIn = (pools: readonly Pool[]) => (pool: Pool, at: number) => pools[at] === pool

@@ -28,6 +28,7 @@ export function trialOf(
 ): Trial {
   const { ground, changes } = tried
   const rows = new Map<number, Row>()
+  const members = new Map<string, Exchanged>()
   let { waiting } = ground
   for (const change of changes) {
     if (change.op === 'put' && change.resource.kind === 'host') {
@@ -38,6 +39,8 @@ export function trialOf(
     const instances = instancesOf(view, change)
     if (!instances) continue
     const volumes = volumesIn(view, changes, instances.after)
+    const { id } = (instances.after ?? instances.before)!
+    members.set(id, instances)
     exchange(view, { ground, rows, ...instances, volumes })
     waiting = waitingAfter(view, ground, waiting, { ...instances, volumes })
   }
@@ -48,7 +51,21 @@ export function trialOf(
     for (const [host, row] of all) ground.set(host, row)
     ground.waiting = those
   }
-  return { begin: () => put(rows, waiting), end: () => put(before, waitedBefore) }
+  return {
+    begin: () => {
+      for (const { before, after } of members.values()) regroup(ground, before, after)
+      put(rows, waiting)
+    },
+    end: () => {
+      for (const { before, after } of members.values()) regroup(ground, after, before)
+      put(before, waitedBefore)
+    }
+  }
+}
+
+function regroup(ground: Ground, from: Instance | undefined, to: Instance | undefined): void {
+  if (from) ground.groups.leave(from)
+  if (to) ground.groups.enter(to)
 }
 
 type Exchanged = { readonly before: Instance | undefined; readonly after: Instance | undefined }

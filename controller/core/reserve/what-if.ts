@@ -40,7 +40,7 @@ export function imagined(view: View, wish: WhatIf, now: Moment): Imagined | Refu
   if (more > thoughtUpMax) {
     return refuse('invalid', `cannot think of ${more} more hosts: at most ${thoughtUpMax}`)
   }
-  const whole = new Ground(ground.wants)
+  const whole = new Ground(ground.wants, ground.groups)
   whole.fill([...ground.rows, ...wish.with.flatMap(one => likeRows(ground, one))])
   whole.waiting = ground.waiting
   return wish.without.length === 0 ? { ground: whole, stranded: [] } : emptied(whole, wish.without)
@@ -88,7 +88,7 @@ function emptied(ground: Ground, without: readonly string[]): Imagined {
     }
     rows[host] = { ...row, more, evacuees: [...row.evacuees, ...evacuees].sort(byPriority) }
   }
-  const rest = new Ground(ground.wants)
+  const rest = new Ground(ground.wants, ground.groups)
   rest.fill(rows.filter((_, host) => !lost.includes(host)))
   return { ground: rest, stranded: stranded.map(({ name }) => name) }
 }

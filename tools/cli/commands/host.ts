@@ -3,6 +3,7 @@ import { dryRunOption, yesOption } from '../options.ts'
 import { deleteCommand, listCommand, nameOfOne, showCommand } from './common.ts'
 import { fenceCommands } from './fence.ts'
 import { dutyCommands } from './host-duty.ts'
+import { hostSet } from './host-set.ts'
 
 /** Commands of hosts. */
 export const host: Noun = {
@@ -38,6 +39,7 @@ export const host: Noun = {
       ],
       run: () => import('../run/host-off.ts').then(module => module.confirmOff)
     },
+    hostSet,
     ...fenceCommands,
     {
       noun: 'host',

@@ -9,6 +9,7 @@ import {
   newName,
   showCommand
 } from './common.ts'
+import { placingOptions } from './placing.ts'
 
 /** What `create` and `resize` share. */
 const shape: readonly Option[] = [
@@ -76,6 +77,7 @@ const create: Command = {
     fieldOption({ field: 'instance.restart.policy', name: 'restart', value: 'POLICY' }),
     fieldOption({ field: 'instance.stopGraceMs', name: 'stop-grace' }),
     fieldOption({ field: 'instance.cpuBaseline', name: 'cpu-baseline' }),
+    ...placingOptions,
     labelOption,
     dryRunOption,
     ...waitOptions
@@ -97,6 +99,10 @@ const create: Command = {
     {
       line: 'remuda instance create app --image debian --size small --after db --no-wait',
       doc: 'starts once db is ready'
+    },
+    {
+      line: 'remuda instance create web-1 --image debian --size small --apart web@rack',
+      doc: 'never two of group web on one rack'
     },
     {
       line: 'remuda instance create web --image debian --memory 512MiB --dry-run',

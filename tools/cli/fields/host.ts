@@ -28,6 +28,12 @@ export const host = {
       minimum: 0.1,
       maximum: 64
     },
+    dedicated: {
+      doc: 'The only tenants whose instances may be placed on it; left out: all.',
+      type: 'list',
+      itemsMax: 64
+    },
+    'dedicated[]': { doc: 'Tenant.', type: 'name' },
     fence: { doc: 'Levels, in the order in which they are tried.', type: 'list', itemsMax: 4 },
     'fence[].devices': {
       doc: 'Devices that must all confirm.',

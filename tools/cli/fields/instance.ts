@@ -191,6 +191,42 @@ export const instance = {
       default: true
     },
     host: { doc: 'The only host that it may run on.', type: 'name' },
+    affinity: {
+      doc: 'How it stands to others: apart from them, or with them.',
+      type: 'list',
+      itemsMax: 8
+    },
+    'affinity[].group': {
+      doc: 'Group that it belongs to; its members are of one tenant.',
+      type: 'name',
+      required: true
+    },
+    'affinity[].rule': {
+      doc: 'apart: at most max members in one domain; with: all of them in one domain.',
+      type: 'text',
+      words: ['apart', 'with'],
+      default: 'apart'
+    },
+    'affinity[].level': {
+      doc: 'What a domain is: host, or a label of hosts, such as rack or zone.',
+      type: 'text',
+      default: 'host',
+      pattern: '^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$'
+    },
+    'affinity[].hard': {
+      doc: 'Whether it holds in any case, for all members; else as far as there is room.',
+      type: 'boolean',
+      default: true
+    },
+    'affinity[].max': {
+      doc: 'Most members in one domain that are kept apart.',
+      type: 'integer',
+      unit: 'count',
+      default: 1,
+      minimum: 1,
+      maximum: 1000
+    },
+    hostLabels: { doc: 'Labels that its host must have, such as disk: ssd.', type: 'object' },
     coldStart: {
       doc:
         'Whether its host starts it by itself after a power cut, before any controller is ' +

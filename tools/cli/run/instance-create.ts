@@ -2,6 +2,7 @@ import { UsageFault } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
 import { readText } from './files.ts'
 import { createAndWait, given } from './outcome.ts'
+import { placingOf } from './placing.ts'
 import { specOf } from './spec.ts'
 
 /** Creates an instance from the options of `instance create`. */
@@ -13,6 +14,7 @@ export async function createInstance(invocation: Invocation): Promise<void> {
   const userDataFile = text('user-data')
   const spec = given({
     ...specOf(invocation, 'instance'),
+    ...placingOf(invocation),
     ports: portsOf(texts('network'), texts('address')),
     userData: userDataFile === undefined ? undefined : await readText(invocation, userDataFile),
     sshKeys: sshKeys.length === 0 ? undefined : sshKeys

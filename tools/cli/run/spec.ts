@@ -25,6 +25,10 @@ export function specOf(
 
 function valueFor(option: Option, given: Invocation['given']): unknown {
   const { name, type, field } = option
+  if (type === 'pair') {
+    const pairs = given.pairs(name)
+    return Object.keys(pairs).length > 0 ? pairs : undefined
+  }
   if (type === 'flag') return given.flag(name) ? fieldNamed(field!).default !== true : undefined
   if (option.repeatable) return given.texts(name).length === 0 ? undefined : given.texts(name)
   return type === 'text' ? given.text(name) : given.number(name)

@@ -2,13 +2,19 @@
  * The promise of the reserve, worked out from scratch: each loss is planned with placement itself,
  * and nothing is remembered. It is slow and plain, and what the quick one must agree with.
  */
+import type { Host } from '#shared/model/host.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import { demandOf } from '../../../../controller/core/admission/instance-place.ts'
 import type { Change } from '../../../../controller/core/commit.ts'
 import { whyItStays } from '../../../../controller/core/evacuation.ts'
 import { candidatesOf } from '../../../../controller/core/placement/candidates.ts'
-import { type Candidate, place } from '../../../../controller/core/placement/pipeline.ts'
+import { filterGroups } from '../../../../controller/core/placement/filter-groups.ts'
+import {
+  type Candidate,
+  type Filter,
+  place
+} from '../../../../controller/core/placement/pipeline.ts'
 import { rules } from '../../../../controller/core/placement/rules.ts'
 import type { Reserve } from '../../../../controller/core/reserve/settings.ts'
 import type { Moment, View } from '../../../../controller/core/view.ts'
@@ -50,15 +56,71 @@ function subsetsOf(names: readonly string[], most: number): readonly (readonly s
 function strandedBy(view: View, lost: readonly string[], now: Moment): ReadonlySet<string> {
   let candidates = candidatesOf(view, now.monotonic).filter(({ host }) => !lost.includes(host.name))
   const stranded = new Set<string>()
-  for (const instance of leavingFrom(view, lost)) {
+  const leaving = leavingFrom(view, lost)
+  const places = placesOf(view, leaving)
+  for (const instance of leaving) {
     const isLost = instance.decided.host !== undefined
     const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
-    const demand = demandOf({ instance, volumes: isLost ? volumes.map(unbound) : volumes })
-    const { chosen } = place(demand, candidates, rules)
+    const demand = demandOf(view, { instance, volumes: isLost ? volumes.map(unbound) : volumes })
+    const others = rules.filters.filter(filter => filter !== filterGroups)
+    const apart: Filter = ({ host }) => keptAway(view, { instance, places, lost }, host)
+    const { chosen } = place(demand, candidates, { ...rules, filters: [...others, apart] })
     if (!chosen) stranded.add(instance.id)
+    else places.set(instance.id, [chosen.name])
     candidates = candidates.map(one => (one.host === chosen ? filled(one, demand) : one))
   }
   return stranded
+}
+
+/** Where everybody is once those who leave have left. */
+function placesOf(view: View, leaving: readonly Instance[]): Map<string, readonly string[]> {
+  const places = new Map<string, readonly string[]>()
+  for (const { id, decided } of view.all('instance').values()) {
+    const all = [decided.host, decided.moving?.to].filter(host => host !== undefined)
+    places.set(id, leaving.some(one => one.id === id) ? [] : all)
+  }
+  return places
+}
+
+/** Asks each member of its groups for its rules, and where it is. */
+function keptAway(
+  view: View,
+  given: {
+    readonly instance: Instance
+    readonly places: ReadonlyMap<string, readonly string[]>
+    readonly lost: readonly string[]
+  },
+  host: Host
+): string | undefined {
+  const { instance, places, lost } = given
+  const names = new Set(instance.spec.affinity?.map(({ group }) => group))
+  for (const name of names) {
+    const members = [...view.all('instance').values()].filter(
+      one =>
+        one.tenant === instance.tenant && one.spec.affinity?.some(({ group }) => group === name)
+    )
+    const rules = members.flatMap(one => one.spec.affinity ?? [])
+    for (const { group, rule, level, hard, max } of rules) {
+      if (group !== name || !hard) continue
+      const domainOf = (one: Host) => (level === 'host' ? one.name : one.labels[level])
+      const here = domainOf(host)
+      if (here === undefined) return 'no such label'
+      const hosts = members
+        .filter(({ id }) => id !== instance.id)
+        .flatMap(({ id }) => places.get(id) ?? [])
+        .map(one => view.named('host', one)!)
+      if (rule === 'apart') {
+        if (hosts.filter(one => domainOf(one) === here).length >= max) return 'too many'
+        continue
+      }
+      const staying = hosts.filter(
+        one => !one.decided.duty && !one.decided.recovery && !lost.includes(one.name)
+      )
+      const domains = staying.map(domainOf).filter(one => one !== undefined)
+      if (domains.some(one => one !== here)) return 'others are elsewhere'
+    }
+  }
+  return undefined
 }
 
 function leavingFrom(view: View, lost: readonly string[]): readonly Instance[] {

@@ -7,7 +7,13 @@ import { isRefusal } from '../../../../controller/core/refusal.ts'
 import { harmOf, promiseOf } from '../../../../controller/core/reserve/promise.ts'
 import { type Reserve, reserveOf } from '../../../../controller/core/reserve/settings.ts'
 import { harmBy, lossesOf, lossOf } from './oracle.ts'
-import { RandomCloud, type RandomInstance, randomHost, randomInstance } from './random-cloud.ts'
+import {
+  choosyInstance,
+  RandomCloud,
+  type RandomInstance,
+  randomHost,
+  randomInstance
+} from './random-cloud.ts'
 
 const healing = fc.constantFrom(
   { reserveHosts: 1 },
@@ -23,31 +29,48 @@ type Step =
   | { readonly does: 'create'; readonly random: RandomInstance }
   | { readonly does: 'power' | 'resize' | 'move' | 'delete' | 'close' | 'fail' | 'free' | 'widen' }
 
-const step: fc.Arbitrary<Step & { readonly a: number; readonly b: number }> = fc
-  .tuple(
-    fc.constantFrom(
-      ...['create', 'create', 'create', 'create', 'power', 'resize', 'move'],
-      ...['delete', 'close', 'fail', 'free', 'widen']
-    ),
-    randomInstance,
-    number,
-    number
-  )
-  .map(([does, random, a, b]) => ({ does, random, a, b }) as Step & { a: number; b: number })
+type RandomStep = Step & { readonly a: number; readonly b: number }
 
-for (const [title, most, wishes, numRuns] of [
-  ['of any losses in a small cloud', 5, healing, 100],
-  ['of one loss in a larger one', 16, fc.constant({ reserveHosts: 1 }), 30]
+const stepOf = (instance: fc.Arbitrary<RandomInstance>): fc.Arbitrary<RandomStep> =>
+  fc
+    .tuple(
+      fc.constantFrom(
+        ...['create', 'create', 'create', 'create', 'power', 'resize', 'move'],
+        ...['delete', 'close', 'fail', 'free', 'widen']
+      ),
+      instance,
+      number,
+      number
+    )
+    .map(([does, random, a, b]) => ({ does, random, a, b }) as RandomStep)
+
+const [step, choosyStep] = [stepOf(randomInstance), stepOf(choosyInstance)]
+
+for (const [title, most, wishes, numRuns, steps] of [
+  ['of any losses in a small cloud', 5, healing, 100, step],
+  ['of one loss in a larger one', 16, fc.constant({ reserveHosts: 1 }), 30, step],
+  ['with groups and labels', 6, healing, 100, choosyStep],
+  ['with groups and labels in a larger cloud', 14, fc.constant({ reserveHosts: 1 }), 30, choosyStep]
 ] as const) {
   test(`the quick verdict ${title} is that of planning everything from scratch`, t => {
-    const { harmed, unharmed } = judgedBoth(most, wishes, numRuns)
+    const { harmed, unharmed } = judgedBoth({ most, wishes, numRuns, step: steps })
     // Else it would be a test of nothing.
     t.true(harmed > 5, `${harmed} wishes were harmful`)
     t.true(unharmed > 5, `${unharmed} were not`)
   })
 }
 
-function judgedBoth(most: number, wishes: fc.Arbitrary<Healing>, numRuns: number) {
+function judgedBoth({
+  most,
+  wishes,
+  numRuns,
+  step
+}: {
+  readonly most: number
+  readonly wishes: fc.Arbitrary<Healing>
+  readonly numRuns: number
+  readonly step: fc.Arbitrary<RandomStep>
+}) {
   let [harmed, unharmed] = [0, 0]
   const property = fc.property(
     fc.array(randomHost, { minLength: Math.floor(most / 2), maxLength: most }),

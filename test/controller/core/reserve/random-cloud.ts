@@ -1,7 +1,7 @@
 /** A small cloud under a reserve in which anything may happen, for properties. */
 import fc from 'fast-check'
 import type { Host } from '#shared/model/host.ts'
-import type { Instance } from '#shared/model/instance.ts'
+import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
 import type { Report } from '#shared/wire/order.ts'
 import type { Intent } from '../../../../controller/core/admission/admit.ts'
 import type { Change, Healing } from '../../../../controller/core/commit.ts'
@@ -32,6 +32,8 @@ export type RandomInstance = {
   readonly type: 'vm' | 'container'
   readonly priority: number
   readonly desiredPower: 'running' | 'stopped'
+  readonly affinity?: InstanceSpec['affinity']
+  readonly hostLabels?: InstanceSpec['hostLabels']
 }
 
 export const randomHost: fc.Arbitrary<RandomHost> = fc.record({
@@ -50,6 +52,28 @@ export const randomInstance: fc.Arbitrary<RandomInstance> = fc.record({
   priority: fc.constantFrom(500, 500, 100, 900),
   desiredPower: fc.constantFrom('running', 'running', 'running', 'stopped')
 })
+
+const rule = fc.record({
+  group: fc.constantFrom('a', 'b'),
+  rule: fc.constantFrom('apart', 'apart', 'apart', 'with'),
+  level: fc.constantFrom('host', 'host', 'rack'),
+  hard: fc.constantFrom(true, true, true, false),
+  max: fc.constantFrom(1, 1, 2)
+})
+
+/** The same, some of them in groups, and some for certain hosts alone. */
+export const choosyInstance: fc.Arbitrary<RandomInstance> = fc
+  .tuple(
+    randomInstance,
+    fc.option(fc.array(rule, { minLength: 1, maxLength: 2 }), { freq: 3, nil: undefined }),
+    fc.constantFrom(...Array(8).fill(undefined), { rack: 'r0' }, { rack: 'r1' })
+  )
+  .map(([instance, affinity, hostLabels]) => ({
+    ...instance,
+    memoryMib: Math.min(instance.memoryMib, 768),
+    ...(affinity && { affinity }),
+    ...(hostLabels && { hostLabels })
+  }))
 
 /** Hosts h0, h1 … with two shared pools. */
 export class RandomCloud {

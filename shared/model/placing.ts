@@ -1,0 +1,51 @@
+import Type from 'typebox'
+import { Name, Strict, Words } from './resource.ts'
+import type { DeepReadonly } from './types.ts'
+
+/** A key of labels, as hosts have them. */
+const labelPattern = '^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$'
+
+/** How an instance stands to the others of a group; see controller/core/groups.ts. */
+export const Affinity = Strict({
+  group: Name('Group that it belongs to; its members are of one tenant.'),
+  rule: Words(['apart', 'with'], {
+    description: 'apart: at most max members in one domain; with: all of them in one domain.',
+    default: 'apart'
+  }),
+  level: Type.String({
+    pattern: labelPattern,
+    default: 'host',
+    description: 'What a domain is: host, or a label of hosts, such as rack or zone.'
+  }),
+  hard: Type.Boolean({
+    default: true,
+    description: 'Whether it holds in any case, for all members; else as far as there is room.'
+  }),
+  max: Type.Integer({
+    minimum: 1,
+    maximum: 1_000,
+    default: 1,
+    description: 'Most members in one domain that are kept apart. Unit: count.'
+  })
+})
+export type Affinity = DeepReadonly<Type.Static<typeof Affinity>>
+
+/** What an instance asks of its host besides room and of those beside it; left out: nothing. */
+export const PlacingFields = {
+  affinity: Type.Optional(
+    Type.Array(Affinity, {
+      maxItems: 8,
+      description: 'How it stands to others: apart from them, or with them.'
+    })
+  ),
+  hostLabels: Type.Optional(
+    Type.Record(Type.String({ pattern: labelPattern }), Type.String({ maxLength: 253 }), {
+      description: 'Labels that its host must have, such as disk: ssd.',
+      maxProperties: 16,
+      additionalProperties: false
+    })
+  )
+}
+
+/** Fields of an instance that say where it may be. */
+export const placingFields = Object.keys(PlacingFields) as readonly (keyof typeof PlacingFields)[]

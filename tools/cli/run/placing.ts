@@ -1,0 +1,41 @@
+/** What an instance asks of where it is, as options say it. */
+import { UsageFault } from '../failure.ts'
+import type { Invocation } from '../invocation.ts'
+
+type AffinityWish = {
+  readonly group: string
+  readonly rule: 'apart' | 'with'
+  readonly level?: string
+  readonly hard?: boolean
+  readonly max?: number
+}
+
+/** The groups that were given; what was not is left out. */
+export function placingOf({ given }: Pick<Invocation, 'given'>): Record<string, unknown> {
+  const affinity = [
+    ...given.texts('apart').map(text => readAffinity('apart', text)),
+    ...given.texts('with').map(text => readAffinity('with', text))
+  ]
+  return affinity.length > 0 ? { affinity } : {}
+}
+
+/** Reads `web`, `web@rack`, `web@rack:2`, and each with `~` before it for a soft one. */
+export function readAffinity(rule: 'apart' | 'with', text: string): AffinityWish {
+  const [, soft, group, level, max] = /^(~?)([^@:~]+)(?:@([^:]+))?(?::(\d{1,4}))?$/.exec(text) ?? []
+  if (group === undefined || (max !== undefined && rule === 'with')) {
+    throw new UsageFault(`cannot read the group "${text}" of --${rule}`, {
+      next: [
+        `write --${rule} web, or --${rule} web@rack`,
+        ...(rule === 'apart' ? ['--apart web@rack:2 for at most two on one rack'] : []),
+        `--${rule} ~web: only as far as there is room`
+      ]
+    })
+  }
+  return {
+    group,
+    rule,
+    ...(level !== undefined && { level }),
+    ...(soft === '~' && { hard: false }),
+    ...(max !== undefined && { max: Number(max) })
+  }
+}
