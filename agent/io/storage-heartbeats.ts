@@ -21,7 +21,12 @@ import {
   sighted,
   silenceOfWriting
 } from '../core/storage-heartbeats.ts'
-import { type HeartbeatNews, type HeartbeatWish, kernelMs } from './storage-heartbeat-mail.ts'
+import {
+  type HeartbeatNews,
+  type HeartbeatTaken,
+  type HeartbeatWish,
+  kernelMs
+} from './storage-heartbeat-mail.ts'
 
 /** How often it is looked whether other pools or neighbours are wished. Unit: ms. */
 const lookMs: Ms = 500
@@ -46,8 +51,25 @@ export type StorageHeartbeatOptions = {
   readonly isMissed: (host: string) => boolean
   /** Told when a neighbour begins to stand still, or this host cannot write. */
   readonly onChanged: () => void
+  /** Starts the program, another one in tests. */
+  readonly start?: (told: HeartbeatTold) => HeartbeatProgram
   readonly clock: Clock
   readonly log: Log
+}
+
+/** What the program is told when it has something to say, and when it has ended. */
+export type HeartbeatTold = {
+  readonly news: (news: readonly HeartbeatNews[]) => void
+  readonly over: (because: string) => void
+}
+
+/** The program that touches the storage. */
+export interface HeartbeatProgram {
+  /** The clock of its news. */
+  readonly now: () => Ms
+  send(mail: HeartbeatWish | HeartbeatTaken): void
+  /** Ends it; what hangs in its storage is not waited for. */
+  end(): Promise<void>
 }
 
 type PoolSeen = {
@@ -61,16 +83,15 @@ type PoolSeen = {
 export class StorageHeartbeats {
   readonly #options: StorageHeartbeatOptions
   readonly #pools = new Map<string, PoolSeen>()
-  /** What our clock shows more than the kernel's. */
-  readonly #aheadMs: Ms
+  /** What our clock shows more than that of the program. */
+  #aheadMs: Ms = 0
   #neighbours: readonly string[] = []
-  #program: ChildProcess | undefined
+  #program: HeartbeatProgram | undefined
   #startedAt: Ms = Number.NEGATIVE_INFINITY
   #wished = ''
 
   constructor(options: StorageHeartbeatOptions) {
     this.#options = options
-    this.#aheadMs = options.clock.monotonic() - kernelMs()
   }
 
   /** Looks at the heartbeats of the same neighbours that are probed. */
@@ -105,7 +126,9 @@ export class StorageHeartbeats {
       faults = now
       await clock.sleep(lookMs, signal).catch(() => {})
     }
-    await this.#end()
+    const program = this.#program
+    this.#program = undefined
+    await program?.end()
   }
 
   #tellFaults(silent: readonly ReportStorage[]): void {
@@ -146,36 +169,26 @@ export class StorageHeartbeats {
     const text = JSON.stringify(wish)
     if (!this.#program || text === this.#wished) return
     this.#wished = text
-    this.#send(wish)
-  }
-
-  #send(mail: object): void {
-    // A program that has just ended is started again by the next look.
-    this.#program?.send(mail, () => {})
+    this.#program.send(wish)
   }
 
   #start(): void {
-    const { log } = this.#options
-    const program = fork(programPath(), {
-      cwd: '/',
-      env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', UV_THREADPOOL_SIZE: String(threads) },
-      execArgv: ['--max-old-space-size=64'],
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc']
+    const { log, clock, start = startProgram } = this.#options
+    this.#wished = ''
+    const program = start({
+      news: news => {
+        if (this.#program !== program) return
+        program.send({ type: 'taken' })
+        for (const each of news) this.#take(each)
+      },
+      over: because => {
+        if (this.#program !== program) return
+        this.#program = undefined
+        log.warn('the program for heartbeats on storage has ended', { because })
+      }
     })
     this.#program = program
-    this.#wished = ''
-    const over = (because: string): void => {
-      if (this.#program !== program) return
-      this.#program = undefined
-      log.warn('the program for heartbeats on storage has ended', { because })
-    }
-    program.on('error', thrown => over(thrown.message))
-    program.on('exit', (code, killed) => over(killed ?? `exit code ${code}`))
-    program.on('message', (news: readonly HeartbeatNews[]) => {
-      if (this.#program !== program) return
-      this.#send({ type: 'taken' })
-      for (const each of news) this.#take(each)
-    })
+    this.#aheadMs = clock.monotonic() - program.now()
   }
 
   #take({ pool, wroteAt, fault, looks }: HeartbeatNews): void {
@@ -202,25 +215,40 @@ export class StorageHeartbeats {
     }
     if (isNews) this.#options.onChanged()
   }
-
-  /** It ends by itself once the line is cut, when its storage lets it. */
-  async #end(): Promise<void> {
-    const program = this.#program
-    this.#program = undefined
-    if (!program) return
-    const { promise: over, resolve } = Promise.withResolvers<void>()
-    program.once('exit', () => resolve())
-    program.kill('SIGKILL')
-    const enough = new AbortController()
-    const late = this.#options.clock.sleep(endMsMax, enough.signal).catch(() => {})
-    await Promise.race([over, late])
-    enough.abort()
-    if (program.connected) program.disconnect()
-    program.unref()
-  }
 }
 
 const isBeaten = ({ shared, heartbeats }: OrderPool): boolean => shared && heartbeats !== false
+
+/** Starts it as a process of its own. */
+function startProgram({ news, over }: HeartbeatTold): HeartbeatProgram {
+  const program = fork(programPath(), {
+    cwd: '/',
+    env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', UV_THREADPOOL_SIZE: String(threads) },
+    execArgv: ['--max-old-space-size=64'],
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc']
+  })
+  program.on('error', thrown => over(thrown.message))
+  program.on('exit', (code, killed) => over(killed ?? `exit code ${code}`))
+  program.on('message', said => news(said as readonly HeartbeatNews[]))
+  return {
+    now: kernelMs,
+    // One that has just ended is started again by the next look.
+    send: mail => void program.send(mail, () => {}),
+    end: () => endProgram(program)
+  }
+}
+
+/** One whose storage hangs is gone once that answers. */
+async function endProgram(program: ChildProcess): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  program.once('exit', () => resolve())
+  program.kill('SIGKILL')
+  const late = setTimeout(resolve, endMsMax)
+  await promise
+  clearTimeout(late)
+  if (program.connected) program.disconnect()
+  program.unref()
+}
 
 /** Beside this file, or beside the bundle that it is in, or the part that bundles share. */
 function programPath(): string {

@@ -171,7 +171,7 @@ function confirmed(
   return fenced(view, lost, { verdict: 'off-confirmed', because }, context)
 }
 
-/** Tells that a device says off of a host that writes; recorded, so that whoever leads next knows. */
+/** Tells that a device says off of a host that writes; recorded, for whoever leads next. */
 function contradicted(
   view: View,
   { host, recovery }: Lost,

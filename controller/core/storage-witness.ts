@@ -60,7 +60,7 @@ function wordsOf(view: View, host: Host, now: Ms): readonly StorageWord[] {
 
 const isFresh = ({ lookedAt }: StorageWord, now: Ms): boolean => now - lookedAt <= freshMs
 
-/** Whether, and as whom sees, a host that is not heard still writes; undefined: not that one knows. */
+/** Who sees that a host still writes which is not heard; undefined: nobody does. */
 export function lifeSignOf(view: View, host: Host, now: Ms): LifeSign | undefined {
   const heardAt = view.heard(host.name).heardAt ?? Number.NEGATIVE_INFINITY
   const since = Math.max(heardAt, view.listeningSince) + apartMs
@@ -77,7 +77,7 @@ const signIn = (words: readonly StorageWord[]): LifeSign => {
 
 /** Such as "it still writes to pool far, as h2 sees". */
 export const lifeSentence = ({ pools, by }: LifeSign): string =>
-  `it still writes to pool ${pools}, as ${by} ${by.includes(',') ? 'see' : 'sees'}`
+  `it still writes to pool ${pools}, as ${seeing(by)}`
 
 /** What speaks against the word of a device; undefined: nothing that is known. */
 export type Doubt =
@@ -122,5 +122,7 @@ export function quietWords(view: View, host: Host, now: Ms): string {
   if (words.length === 0) return ''
   const still = formatMs(Math.min(...words.map(word => word.stillMs)))
   const { pools, by } = signIn(words)
-  return `it has not written to pool ${pools} for ${still}, as ${by} ${words.length > 1 ? 'see' : 'sees'}`
+  return `it has not written to pool ${pools} for ${still}, as ${seeing(by)}`
 }
+
+const seeing = (by: string): string => `${by} ${by.includes(',') ? 'see' : 'sees'}`

@@ -38,7 +38,7 @@ export type MachineDeed =
   | { readonly do: 'disarm'; readonly because: string }
   | { readonly do: 'reserve'; readonly hosts: number }
   | { readonly do: 'mend-partition' }
-  | { readonly do: 'arm' | 'ha' }
+  | { readonly do: 'arm' | 'ha' | 'beat-on-storage' }
   | { readonly do: 'stop-bootd' | 'start-bootd'; readonly bootd: string }
   | { readonly do: 'show-host'; readonly host: string }
   | { readonly do: 'change-host'; readonly host: string; readonly spec: object }
@@ -60,7 +60,7 @@ export type MachineDeed =
 const words: readonly string[] = [
   ...['power-off', 'power-on', 'hang', 'wake', 'freeze-agent', 'thaw-agent', 'bmc', 'bmc-fails'],
   ...['partition', 'mend-partition', 'flap', 'late', 'clock-jump', 'disarm', 'arm', 'ha'],
-  'reserve',
+  ...['reserve', 'beat-on-storage'],
   ...['stop-bootd', 'start-bootd', 'show-host', 'change-host', 'move', 'at-moment'],
   ...['create-volume', 'create-many', 'crash', 'copies', 'peers-miss', 'libvirt-silent'],
   ...['hold-storage', 'release-storage', 'fence-test', 'remove-host']
@@ -162,6 +162,9 @@ async function actOnCloud(
       )
     case 'ha':
       return healing(cloud)
+    case 'beat-on-storage':
+      room.isBeating = true
+      return []
     case 'show-host':
       return showHost(cloud, deed.host)
     case 'change-host': {

@@ -40,6 +40,11 @@ export class FakeStorage implements StorageDriver {
     this.#blocks.set(method, Promise.withResolvers())
   }
 
+  /** Whether any of them hang. */
+  get isHeld(): boolean {
+    return this.#blocks.size > 0
+  }
+
   /** Lets those that hang go on. */
   release(method: Method): void {
     this.#blocks.get(method)?.resolve()

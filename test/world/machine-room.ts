@@ -19,6 +19,7 @@ import { sendHeartbeats, serveFences } from '../../bootd/io/controllers.ts'
 import { Fencer } from '../../bootd/io/fencer.ts'
 import { FakeNet } from './fake-mesh.ts'
 import { PowerSwitch } from './power-switch.ts'
+import type { BeatDisks } from './storage-beater.ts'
 import type { WorldHost } from './world-host.ts'
 
 /** From the moment in which a machine gets power to the first word of its agent. Unit: ms. */
@@ -53,6 +54,10 @@ export type RoomOptions = {
 
 export class MachineRoom implements AsyncDisposable {
   readonly machines = new Map<string, Machine>()
+  /** Heartbeats in shared pools, which all machines reach, whatever becomes of the network. */
+  readonly beats: BeatDisks = new Map()
+  /** Whether machines write any. */
+  isBeating = false
   /** Between controllers and bootds. */
   readonly net = new FakeNet()
   readonly #options: RoomOptions

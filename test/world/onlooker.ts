@@ -52,6 +52,11 @@ export class Onlooker {
     return { probeEndpoint: endpoint, peersPrint: this.#peers.print, peers }
   }
 
+  /** Whether it did not reach a peer when it last looked. */
+  misses(host: string): boolean {
+    return this.#found.get(host)?.reached === false
+  }
+
   /** Looks again and again until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options

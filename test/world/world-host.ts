@@ -12,6 +12,7 @@ import { hear } from '../../agent/io/hearing.ts'
 import { sendHeartbeats as agentHeartbeats } from '../../agent/io/heartbeats.ts'
 import { AgentLoop } from '../../agent/io/loop.ts'
 import { SelfFence } from '../../agent/io/self-fence.ts'
+import { StorageHeartbeats } from '../../agent/io/storage-heartbeats.ts'
 import { FakeKeeper } from '../agent/loop-rig.ts'
 import { FakeHardware } from './fake-hardware.ts'
 import { FakeHypervisor, type MigrationMoment } from './fake-hypervisor.ts'
@@ -22,6 +23,7 @@ import { FakeWatchdog } from './fake-watchdog.ts'
 import { Freezer } from './frozen.ts'
 import type { MachineRoom } from './machine-room.ts'
 import { Onlooker } from './onlooker.ts'
+import { startBeater } from './storage-beater.ts'
 
 export type HostWish = {
   readonly name: string
@@ -126,7 +128,8 @@ export class WorldHost {
         const postCopy = { works: true, because: 'all that it needs is there' }
         const migration = { uri, address: this.name, folder: '/', postCopy }
         const own = lease?.said ? { selfFence: lease.said } : {}
-        return { migration, bootstrapVersion, ...onlooker?.said(seat.peer.endpoint), ...own }
+        const said = { ...onlooker?.said(seat.peer.endpoint), ...own }
+        return { migration, bootstrapVersion, ...said, ...(beats?.said && { storage: beats.said }) }
       },
       ...(lease && { cutOff: found => lease.cutOff(found) }),
       services: () => this.#services(),
@@ -139,15 +142,21 @@ export class WorldHost {
     const answer = () => Promise.reject(new Error('no questions here'))
     const briefed = (message: BootstrapMessage | Peers): void => {
       if (message.type === 'bootstrap') this.#take(message)
-      else onlooker?.setPeers(message)
+      else {
+        onlooker?.setPeers(message)
+        beats?.setPeers(message)
+      }
       loop.ring()
     }
+    const beats =
+      room && onlooker && this.#beats({ room, onlooker, loop, clock, world: world.clock })
     const noting = { takeOrder: (order: Order) => this.#noteOrder(order, loop) }
     const mesh = room ? this.freezer.agentMesh(seat.mesh) : seat.mesh
     const given = lease ? { lease } : {}
     const tasks = [
       loop.run(signal),
       ...(onlooker ? [onlooker.run(signal)] : []),
+      ...(beats ? [beats.run(signal)] : []),
       this.#gates(loop, clock).run(signal),
       ...(lease ? [lease.run(signal)] : []),
       hear({ mesh, loop: noting, relay, answer, briefed, ...given, log: silentLog }, signal),
@@ -164,6 +173,29 @@ export class WorldHost {
       await Promise.all(tasks)
     }
     return seat.peer
+  }
+
+  /** They go on while the agent stands still, and get there while the disks of this host answer. */
+  #beats(given: {
+    readonly room: MachineRoom
+    readonly onlooker: Onlooker
+    readonly loop: AgentLoop
+    readonly clock: Clock
+    readonly world: Clock
+  }): StorageHeartbeats {
+    const { room, onlooker, loop, clock, world } = given
+    const reaches = (): boolean => !this.storage.isHeld && !room.machine(this.name).hangs
+    return new StorageHeartbeats({
+      host: this.id,
+      bootId: `boot-${this.#boots}`,
+      order: () => (room.isBeating ? loop.desired?.order : undefined),
+      pools: () => loop.observed.pools,
+      isMissed: host => onlooker.misses(host),
+      onChanged: () => loop.ring(),
+      start: told => startBeater({ clock: world, disks: room.beats, reaches }, told),
+      clock,
+      log: silentLog
+    })
   }
 
   #gates(loop: AgentLoop, clock: Clock): Gates {
