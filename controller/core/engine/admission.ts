@@ -51,8 +51,13 @@ const triesMax = 6
 /** Hosts for which plans are changed at most to let one newcomer in, and losses for each. */
 const squeezesMax = 6
 const crowdsMax = 64
+/** Hosts that are looked at closely when the score is to be least. */
+const shortList = 8
 /** Sums are taken anew after so many changes. */
 const recountAfter = 1 << 16
+
+/** The scarce dimension is found anew after so many. */
+const weighAfter = 1 << 10
 
 /** Lets demands in and out of one problem. */
 export class Admission {
@@ -65,8 +70,11 @@ export class Admission {
   readonly refuges: readonly Refuges[]
   readonly #places: number[]
   readonly #list: Int32Array<ArrayBuffer>
+  readonly #short = new Int32Array(shortList)
   readonly #tried: Uint8Array
   #changes = 0
+  /** Where one like the next went just now; -1: nowhere. */
+  #hint = -1
   #refused: { readonly asked: Asked; readonly answer: Admitted } | undefined
 
   constructor(problem: Problem, rules: AdmissionRules) {
@@ -90,6 +98,7 @@ export class Admission {
       return new Refuges(this.layout, own, host => this.#rooms.refresh(host))
     })
     this.#rooms.keep(this.refuges)
+    this.#rooms.weigh()
   }
 
   /** Lets a demand in, or says why not. */
@@ -124,12 +133,19 @@ export class Admission {
     )
     const answers: Admitted[] = new Array(wishes.length)
     let isWhole = true
+    let before: number | undefined
     for (const number of order) {
-      const answer = this.admit(wishes[number]!)
+      const asked = wishes[number]!
+      // The host that was left with least room is left with even less by one like the last.
+      this.#hint = before !== undefined && isLike(asked, wishes[before]!) ? this.#hint : -1
+      const answer = this.admit(asked)
+      before = number
       answers[number] = answer
+      this.#hint = answer.host
       if (answer.host < 0) isWhole = false
       if (whole && !isWhole) break
     }
+    this.#hint = -1
     if (!whole || isWhole) return answers
     const failed = answers.find(answer => answer && answer.host < 0)!
     for (const number of order) {
@@ -160,6 +176,7 @@ export class Admission {
   #changed(): void {
     this.#changes += 1
     if (this.#changes % recountAfter === 0) this.layout.recount()
+    if (this.#changes % weighAfter === 0) this.#rooms.weigh()
   }
 
   #write(place: number, { amounts, groups = [], kind = 0 }: Asked): void {
@@ -180,6 +197,10 @@ export class Admission {
   }
 
   #admit(place: number): number {
+    const hint = this.#hint
+    if (hint >= 0 && this.#rules.order === 'pack' && this.#rooms.has(place, hint)) {
+      if (this.#allows(place, hint) && this.#settle(place, hint)) return hint
+    }
     const tried: number[] = []
     let host = -1
     for (let tries = 0; tries < triesMax; tries += 1) {
@@ -205,8 +226,13 @@ export class Admission {
   #best(place: number): number {
     const allows = (host: number): boolean => this.#allows(place, host)
     if (this.#rules.order === 'pack') return this.#rooms.tightest(place, allows)
-    const count = this.#rooms.list(place, allows, this.#list)
-    const look = { hosts: this.#list.subarray(0, count), except: -1, forced: false }
+    // What clashes softly is weighed only by the closer look.
+    const count =
+      this.layout.grouped[place] === 1
+        ? this.#rooms.list(place, allows, this.#list)
+        : this.#rooms.cheapest(place, allows, this.#short)
+    const list = this.layout.grouped[place] === 1 ? this.#list : this.#short
+    const look = { hosts: list.subarray(0, count), except: -1, forced: false }
     return bestFirst(this.layout, place, { ...look, below: Number.POSITIVE_INFINITY }).host
   }
 
@@ -293,6 +319,16 @@ function isAtLeast(asked: Asked, other: Asked): boolean {
   if ((other.groups?.length ?? 0) > 0 || (asked.kind ?? 0) !== (other.kind ?? 0)) return false
   for (let d = 0; d < other.amounts.length; d += 1) {
     if (asked.amounts[d]! < other.amounts[d]!) return false
+  }
+  return true
+}
+
+/** Whether two ask for the same, without a care who is near. */
+function isLike(asked: Asked, other: Asked): boolean {
+  if ((asked.groups?.length ?? 0) + (other.groups?.length ?? 0) > 0) return false
+  if ((asked.kind ?? 0) !== (other.kind ?? 0)) return false
+  for (let d = 0; d < asked.amounts.length; d += 1) {
+    if (asked.amounts[d] !== other.amounts[d]) return false
   }
   return true
 }
