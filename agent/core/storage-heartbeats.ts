@@ -132,8 +132,10 @@ export const isStill = ({ lookedAt, foundAt }: StorageSight): boolean =>
 
 /** How a host's own writing to a pool goes. Times are its monotonic clock. */
 export type StorageWriting = {
-  /** When it was to begin. */
+  /** When the program first told of it. */
   readonly since: Ms
+  /** When it told of it last: one that is starved itself says nothing of the storage. */
+  readonly toldAt: Ms
   /** When the last write began that came through. */
   readonly wroteAt?: Ms
   /** Why the last one failed; left out: it came through, or is under way. */
@@ -141,9 +143,9 @@ export type StorageWriting = {
 }
 
 /** Why a host does not write to a pool; undefined: it does, or has only just begun to. */
-export function silenceOfWriting(writing: StorageWriting, now: Ms): string | undefined {
-  const { since: begun, wroteAt, fault } = writing
-  const silentMs = now - (wroteAt ?? begun)
+export function silenceOfWriting(writing: StorageWriting): string | undefined {
+  const { since: begun, toldAt, wroteAt, fault } = writing
+  const silentMs = toldAt - (wroteAt ?? begun)
   if (silentMs < storageSilentMs) return undefined
   const seconds = Math.floor(silentMs / 1_000)
   return fault === undefined

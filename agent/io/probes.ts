@@ -6,6 +6,9 @@
  * event loop has to answer who may come in. Not a word is said after that, so there is nothing to
  * be read, replayed or forged; and the socket for it is apart from that of the controllers, whose
  * keys are not let in here, nor the peers' there.
+ *
+ * A look counts only if we were awake: one whose end came much later than it should, since this
+ * host was starved or stopped meanwhile, says nothing of the peer.
  */
 import { connect } from 'node:net'
 import type { Clock } from '#shared/clock.ts'
@@ -28,6 +31,8 @@ export const probeMsMax: Ms = 1_000
 /** Of who has not answered after so long the machine is called besides, for so long. Unit: ms. */
 const callAfterMs: Ms = 300
 const callMsMax: Ms = 600
+/** A look that ends so much later than it should was slept through: it says nothing. Unit: ms. */
+const oversleptMs: Ms = 500
 /** Nothing is said on these sockets; what is said all the same is dropped. Unit: bytes. */
 const bytesMax = 1_024
 
@@ -158,6 +163,7 @@ export class Probes implements AsyncDisposable {
     const { clock, onChanged } = this.#options
     const { host, endpoint, publicKey } = peer
     if (this.#waiting.has(endpoint)) return
+    const begunAt = clock.monotonic()
     const answer = Promise.withResolvers<boolean>()
     const late = new AbortController()
     let isReached = false
@@ -173,13 +179,16 @@ export class Probes implements AsyncDisposable {
       .catch(() => {})
       .then(() => (signal.aborted || isReached ? undefined : callTo(endpoint, callMsMax)))
     const reached = await answer.promise
+    // The answer may lie here since long, if it was us who stood still.
+    const isSlept = !reached && clock.monotonic() - begunAt > probeMsMax + oversleptMs
     isReached = reached
     late.abort()
     await deadline
     const sign = await calling
     this.#waiting.delete(endpoint)
     this.#dialling.hangUp(endpoint)
-    this.#counters.add(reached ? 'reached' : 'notReached')
+    this.#counters.add(reached ? 'reached' : isSlept ? 'overslept' : 'notReached')
+    if (isSlept) return
     if (signal.aborted || !this.#peers.probe.includes(peer)) return
     const before = this.#seen.get(host)
     const at = clock.monotonic()

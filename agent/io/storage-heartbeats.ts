@@ -74,7 +74,8 @@ export interface HeartbeatProgram {
 
 type PoolSeen = {
   readonly path: string
-  writing: StorageWriting
+  /** undefined: its program has not told of it yet. */
+  writing: StorageWriting | undefined
   /** By the UUID of the neighbour. */
   readonly sights: Map<string, StorageSight>
 }
@@ -107,7 +108,7 @@ export class StorageHeartbeats {
     if (this.#pools.size === 0) return undefined
     const now = this.#options.clock.monotonic()
     return [...this.#pools].map(([pool, { writing, sights }]) => {
-      const fault = silenceOfWriting(writing, now)
+      const fault = writing && silenceOfWriting(writing)
       const seen = [...sights.values()].map(sight => seenOf(sight, now))
       return { pool, ...(fault !== undefined && { fault: fault.slice(0, 2_048) }), seen }
     })
@@ -141,7 +142,7 @@ export class StorageHeartbeats {
 
   /** A pool is written to from when it could first be used: then its path is what it should be. */
   #choosePools(): void {
-    const { order, pools, clock } = this.#options
+    const { order, pools } = this.#options
     const found = new Map(pools().map(pool => [pool.name, pool]))
     const wished = (order()?.pools ?? []).filter(isBeaten).slice(0, storagePoolsMax)
     const names = new Set(wished.map(({ name }) => name))
@@ -149,8 +150,7 @@ export class StorageHeartbeats {
     for (const { name } of wished) {
       const pool = found.get(name)
       if (!pool || pool.failure !== undefined || this.#pools.get(name)?.path === pool.path) continue
-      const writing = { since: clock.monotonic() }
-      this.#pools.set(name, { path: pool.path, writing, sights: new Map() })
+      this.#pools.set(name, { path: pool.path, writing: undefined, sights: new Map() })
     }
   }
 
@@ -194,10 +194,11 @@ export class StorageHeartbeats {
   #take({ pool, wroteAt, fault, looks }: HeartbeatNews): void {
     const seen = this.#pools.get(pool)
     if (!seen) return
-    const { since, wroteAt: before } = seen.writing
-    const at = wroteAt === undefined ? before : Math.max(wroteAt + this.#aheadMs, before ?? since)
+    const toldAt = this.#options.clock.monotonic()
+    const { since, wroteAt: before } = seen.writing ?? { since: toldAt }
+    const at = wroteAt === undefined ? before : wroteAt + this.#aheadMs
     seen.writing = {
-      since,
+      ...{ since, toldAt },
       ...(at !== undefined && { wroteAt: at }),
       ...(fault !== undefined && { fault })
     }

@@ -1,6 +1,6 @@
 /** Peers that look for each other, with real sockets: and what strangers get out of it. */
 import test, { type ExecutionContext } from 'ava'
-import { realClock } from '#shared/clock.ts'
+import { type Clock, realClock } from '#shared/clock.ts'
 import { silentLog } from '#shared/log.ts'
 import { makeKeys } from '#shared/wire/keys.ts'
 import { WireSocket } from '#shared/wire/socket.ts'
@@ -12,14 +12,19 @@ import { counted, until } from '../world/reading.ts'
 const anyPort = 'tcp://127.0.0.1:0'
 
 /** A host that looks for others and can be looked for. */
-async function aHost(t: ExecutionContext, name: string, endpoint = anyPort) {
+async function aHost(
+  t: ExecutionContext,
+  name: string,
+  endpoint = anyPort,
+  clock: Clock = realClock
+) {
   const keys = makeKeys()
   const changes: string[] = []
   const stop = new AbortController()
   const probes = await Probes.open({
     endpoint,
     keys,
-    clock: realClock,
+    clock,
     log: silentLog,
     onChanged: () => changes.push(name)
   })
@@ -107,4 +112,20 @@ test.serial('what was found of a peer is forgotten when it is one no more', asyn
   await until(() => reaches(one) === true)
   one.probes.setPeers({ print: 'q', probe: [], admit: [] })
   t.deepEqual([one.probes.results(), one.probes.print], [[], 'q'])
+})
+
+test.serial('a look that its own host has slept through says nothing', async t => {
+  t.timeout(60_000)
+  let isAsleep = true
+  const sleeper: Clock = {
+    ...realClock,
+    sleep: (ms, signal) => realClock.sleep(isAsleep ? ms + 700 : ms, signal)
+  }
+  const one = await aHost(t, 'h1', anyPort, sleeper)
+  const peer = { host: 'h2', endpoint: 'tcp://127.0.0.1:9', publicKey: makeKeys().publicKey }
+  one.probes.setPeers({ print: 'p', probe: [peer], admit: [] })
+  await until(() => counted(one.probes, 'overslept') > 1)
+  t.deepEqual(one.probes.results(), [])
+  isAsleep = false
+  await until(() => reaches(one) === false)
 })

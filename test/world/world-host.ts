@@ -123,13 +123,8 @@ export class WorldHost {
       consoleFolder: '/console',
       send: report => seat.mesh.send(report),
       beside: () => {
-        const uri = `qemu+tls://${this.name}/system`
-        const bootstrapVersion = this.#signed?.bootstrap.version ?? 0
-        const postCopy = { works: true, because: 'all that it needs is there' }
-        const migration = { uri, address: this.name, folder: '/', postCopy }
-        const own = lease?.said ? { selfFence: lease.said } : {}
-        const said = { ...onlooker?.said(seat.peer.endpoint), ...own }
-        return { migration, bootstrapVersion, ...said, ...(beats?.said && { storage: beats.said }) }
+        const seen = onlooker?.said(seat.peer.endpoint)
+        return { ...this.#beside(), ...seen, ...saidOf(lease), ...saidOf(beats) }
       },
       ...(lease && { cutOff: found => lease.cutOff(found) }),
       services: () => this.#services(),
@@ -173,6 +168,14 @@ export class WorldHost {
       await Promise.all(tasks)
     }
     return seat.peer
+  }
+
+  /** What a report says beside what the loop knows. */
+  #beside() {
+    const uri = `qemu+tls://${this.name}/system`
+    const bootstrapVersion = this.#signed?.bootstrap.version ?? 0
+    const postCopy = { works: true, because: 'all that it needs is there' }
+    return { migration: { uri, address: this.name, folder: '/', postCopy }, bootstrapVersion }
   }
 
   /** They go on while the agent stands still, and get there while the disks of this host answer. */
@@ -280,6 +283,12 @@ export class WorldHost {
     const all = this.#signed?.bootstrap.services ?? []
     return new Set(all.filter(({ host }) => host === this.id).map(({ instance }) => instance))
   }
+}
+
+/** What a part of an agent says in a report; nothing where it has nothing to say. */
+function saidOf(part: SelfFence | StorageHeartbeats | undefined) {
+  if (part?.said === undefined) return {}
+  return part instanceof SelfFence ? { selfFence: part.said } : { storage: [...part.said] }
 }
 
 /** What machines have in common. */
