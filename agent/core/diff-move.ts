@@ -13,6 +13,7 @@
  *   runs there, a part of it is here       crossing  nothing: it can only go on
  *   the same, and they lost each other     broken    what is left is sent, again and again, while
  *                                                    that is wished; ended once it is lost
+ *   the same, but only libvirt lost it     crossing  the same, but it does not count as in vain
  *   no domain, and no step about it        gone      nothing: it is never started
  *
  *   arriving, what is seen                 said      done
@@ -215,7 +216,13 @@ function crossingVerdict({ instance, way, own }: Leaving, situation: Situation):
   const wish = wishFor(step, situation)
   const failure = failureOf(wish, situation.now)
   const retry = situation.memory.retries.get(keyOf(step))
-  const tries = retry?.fingerprint === stepFingerprint(step) ? retry.failures : 0
+  const isSame = retry?.fingerprint === stepFingerprint(step)
+  if (isSame && retry.code === 'conflict') {
+    // Only libvirt has lost sight of it, such as by its own end: it arrives all the same.
+    const message = `runs on ${to}, the rest of its memory follows, out of libvirt's sight`
+    return verdictOf(instance, way, { ...base, wish, said: { stand: 'crossing', message } })
+  }
+  const tries = isSame ? retry.failures : 0
   return broken(failure === undefined ? torn : `${torn}: ${failure}`, wish, tries)
 }
 

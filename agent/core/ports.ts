@@ -81,7 +81,8 @@ export interface Hypervisor extends AsyncDisposable {
    * Sends a running VM to another host's libvirt, and returns once it runs there and no longer
    * here. It fails with `hypervisor` when it could not be sent, and goes on here then; or, once it
    * crosses, when the two lost each other: then both have a part of it (`postcopy failed`), until
-   * it is sent with `resume`.
+   * it is sent with `resume`. That fails with `conflict` where only libvirt has lost sight of it:
+   * its emulator sends it still, by itself.
    */
   migrate(domain: DomainKey, way: MigrationWay): Promise<void>
   /**

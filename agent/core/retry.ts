@@ -31,7 +31,10 @@ export function failedAgain(
     readonly now: Ms
   }
 ): Retry {
-  const failures = last?.fingerprint === failure.fingerprint ? last.failures + 1 : 1
+  const isSame = last?.fingerprint === failure.fingerprint
+  // Until then somebody else was about it, and nothing was tried in vain.
+  const isFirst = last?.code === 'conflict' && failure.code !== 'conflict'
+  const failures = isSame && !isFirst ? last.failures + 1 : 1
   const waitMs = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(failures - 1, 30))
   return {
     fingerprint: failure.fingerprint,

@@ -1,6 +1,8 @@
 /** How the sending of an instance comes to its end. */
 import test from 'ava'
+import { Fault } from '#shared/fault.ts'
 import { standstillAt, whyEndless } from '../../agent/core/diff-crossing.ts'
+import { rememberFailure } from '../../agent/core/memory-steps.ts'
 import type { Transfer } from '../../agent/core/ports.ts'
 import { ModelWorld } from './model-world.ts'
 import { instance, order } from './samples.ts'
@@ -70,4 +72,34 @@ test('one that is about to end is not said to be endless, however many rounds it
   const late = { ...transfer, round: 60, standstillMs: 300 }
   t.is(whyEndless({ ...late, remainingMib: 29 }), undefined)
   t.regex(whyEndless({ ...late, remainingMib: 31 }) ?? '', /^after 60 rounds 31 MiB are left/)
+})
+
+/** One whose two parts have lost each other, by what libvirt says, and is to be sent further. */
+function tornWorld(): ModelWorld {
+  const world = new ModelWorld()
+  world.run()
+  const torn = { state: 'paused', reason: 'postcopy failed' } as const
+  world.domains = world.domains.map(each => ({ ...each, ...torn }))
+  world.take(order({ instances: [instance({ leaving: { ...leaving, crossing: true } })] }))
+  return world
+}
+
+/** The next try to send what is left of it fails so; gives what is said then. */
+function failTry(world: ModelWorld, code: 'conflict' | 'hypervisor'): object | undefined {
+  world.pass(60_000)
+  const step = world.look().steps.find(({ type }) => type === 'migrate-domain')
+  const fault = new Fault(code, 'cannot send the rest')
+  world.memory = rememberFailure(world.memory, step!, fault, world.now)
+  const { stand, tries } = world.look().verdicts.instances[0]?.move ?? {}
+  return { stand, tries }
+}
+
+test('what its emulator sends by itself is not given up, however often libvirt refuses', t => {
+  const world = tornWorld()
+  t.deepEqual(failTry(world, 'hypervisor'), { stand: 'broken', tries: 1 })
+  for (let number = 0; number < 20; number += 1) {
+    t.deepEqual(failTry(world, 'conflict'), { stand: 'crossing', tries: undefined })
+  }
+  t.deepEqual(failTry(world, 'hypervisor'), { stand: 'broken', tries: 1 })
+  t.deepEqual(failTry(world, 'hypervisor'), { stand: 'broken', tries: 2 })
 })

@@ -15,6 +15,8 @@ import { createResource, readResource, sayVerb } from '../../tools/cli/api/resou
 import { certificateFolder } from '../../tools/lab/keeper/host-files.ts'
 import type { Lab } from '../../tools/lab/lab.ts'
 import { openLab } from '../../tools/lab/open.ts'
+import { runsOf } from '../../tools/lab/runs.ts'
+import { changesIn, type Traces, tracesOn } from '../../tools/lab/traces.ts'
 import { type MigrationRig, migrationSuite } from '../contracts/migration.ts'
 import { eventually } from './cloud/waiting.ts'
 import { GapMeter } from './gap-meter.ts'
@@ -96,11 +98,13 @@ async function untilStill(): Promise<ResourceDocument> {
   })
 }
 
-const historyOf = async (): Promise<readonly { verb: string; because: string }[]> => {
+type Recorded = { readonly at: string; readonly verb: string; readonly because: string }
+type Way = { readonly from: string; readonly to: string }
+
+const historyOf = async (): Promise<readonly Recorded[]> => {
   const path = '/v1/instances/web/history'
   const answer = await lab.api.ask({ method: 'GET', path, doing: 'read the history' })
-  return (JSON.parse(answer.bytes.toString()) as { items: { verb: string; because: string }[] })
-    .items
+  return (JSON.parse(answer.bytes.toString()) as { readonly items: readonly Recorded[] }).items
 }
 
 /** Where it is now, and the other host. */
@@ -153,12 +157,35 @@ async function beginSlowly({ from, to }: { from: string; to: string }): Promise<
   })
 }
 
-/** The one copy that there is, on which host, and that the other one has nothing of it. */
+/** How each host looked without the instance, before anything befell it. */
+const grounds = new Map<string, Traces>()
+
+/**
+ * The one copy that there is, on which host, by the machine's own list of processes, and that the
+ * other one has nothing of it: no link, rule, file, lock or port.
+ */
 async function onlyOn(host: string): Promise<void> {
+  const other = host === 'h1' ? 'h2' : 'h1'
   await eventually(`web is on ${host} alone`, async () => {
-    const [here, there] = [await virshList(host), await virshList(host === 'h1' ? 'h2' : 'h1')]
-    return here.join() === 'default.web' && there.length === 0 ? true : undefined
+    const runs = await runsOf(lab)
+    const [here = [], there = []] = [runs.get(host), runs.get(other)]
+    if (here.join() !== 'default.web' || there.length > 0) {
+      throw new Error(`${host} runs ${here.join()}, ${other} runs ${there.join()}`)
+    }
+    const traces = await tracesOn(lab, other)
+    const ground = grounds.get(other)
+    if (ground === undefined && traces.some(trace => trace.startsWith('link rb'))) return undefined
+    if (ground === undefined) grounds.set(other, traces)
+    const left = changesIn(ground ?? traces, traces)
+    if (left.length > 0) throw new Error(`on ${other}: ${left.join('; ')}`)
+    return true
   })
+}
+
+/** What the history says since a moment, as `remuda why` does. */
+async function whySince(since: number): Promise<string> {
+  const news = (await historyOf()).filter(({ at }) => Date.parse(at) >= since)
+  return news.map(({ verb, because }) => `${verb}: ${because}`).join('\n')
 }
 
 /** What it says once it answers: a busy machine may let a single request wait for too long. */
@@ -192,6 +219,7 @@ test.serial('a running VM moves to another host and goes on answering', async t 
 
 test.serial('a move that is called back leaves it where it was, and nothing elsewhere', async t => {
   const way = await ends()
+  await onlyOn(way.from)
   const boots = await bootsOf()
   await beginSlowly(way)
   await sayVerb(lab.api, web, 'migrate', { body: { cancel: true } })
@@ -200,6 +228,37 @@ test.serial('a move that is called back leaves it where it was, and nothing else
   t.is(await bootsOf(), boots)
   t.regex((await historyOf()).at(-1)?.because ?? '', /cancelled by user\/admin/)
 })
+
+const kills = [
+  { whose: 'libvirt', strike: ({ to }: Way) => lab.kill(to, 'libvirtd') },
+  {
+    whose: 'emulator',
+    strike: async ({ to }: Way) => {
+      const { code, stderr } = await lab.run(to, ['pkill', '-KILL', '-x', 'qemu-system-x86'])
+      if (code !== 0) throw new Error(stderr)
+    }
+  }
+] as const
+
+for (const { whose, strike } of kills) {
+  const title = `where the target's ${whose} is killed, it stays, says why, and leaves nothing`
+  test.serial(title, async t => {
+    const way = await ends()
+    const boots = await bootsOf()
+    const since = Date.now()
+    await beginSlowly(way)
+    await strike(way)
+    t.is((await untilStill()).status['host'], way.from)
+    await onlyOn(way.from)
+    t.is(await bootsOf(), boots)
+    t.regex(await whySince(since), /move-failed: stays on .*: cannot send domain/)
+    await eventually('the target takes it in again', async () => {
+      const asked = { body: { to: way.to, live: true }, dryRun: true }
+      await sayVerb(lab.api, web, 'migrate', asked)
+      return true
+    })
+  })
+}
 
 test.serial('a move goes on though both agents and the controller die meanwhile', async t => {
   const way = await ends()

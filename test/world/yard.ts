@@ -16,6 +16,8 @@ const orderContext = { epoch: 1, imageUrl: () => 'http://c/i' }
 export class Yard {
   readonly cloud: SampleCloud
   /** Where each instance runs, by its id. */
+  /** Why no instance can go on before all of its memory has come; undefined: they can. */
+  noPostCopy: string | undefined
   readonly runs = new Map<string, string>()
   /** Names of instances that cannot be sent. */
   readonly failing = new Set<string>()
@@ -135,7 +137,9 @@ export class Yard {
       ...{ capacityMib: 100_000, freeMib: 90_000 }
     }))
     const address = `10.0.0.${name.slice(1)}`
-    const migration = { uri: `qemu+tls://${address}/system`, address, folder: '/f' }
+    const postCopy = this.noPostCopy && { works: false, because: this.noPostCopy }
+    const door = { uri: `qemu+tls://${address}/system`, address, folder: '/f' }
+    const migration = { ...door, ...(postCopy && { postCopy }) }
     const { generation } = order
     const bootId = this.boots.get(name) ?? 'boot'
     const said = { number: this.#number, pools, migration, instances, generation, bootId }

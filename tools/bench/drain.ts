@@ -9,17 +9,17 @@
  * And a page is asked for over HTTP: what that takes longer is the guest's, and TCP's, which sends
  * a lost first packet again after 1 s.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { Fault } from '#shared/fault.ts'
 import { createResource, patchResource, readResource, sayVerb } from '../cli/api/resources.ts'
-import type { DutySaid } from '../cli/run/host-duty.ts'
+import { dutyOf, judgeDrained } from '../cli/run/host-duty.ts'
 import type { Lab } from '../lab/lab.ts'
 import { openLab } from '../lab/open.ts'
-import { enter } from '../lab/place.ts'
+import { Answers, type GapsFound, untilTrue } from './drain-answers.ts'
 import { median } from './measure.ts'
 
 const count = 10
@@ -28,31 +28,54 @@ const names = Array.from({ length: count }, (_, at) => `web${at + 1}`)
 const vcpusPerThread = 16
 /** How long nothing happens, for comparison. Unit: ms. */
 const quietMs = 20_000
-/** Nothing here takes nearly as long. Unit: ms. */
-const waitMsMax = 900_000
+/** How often it is said how far it is. Unit: ms. */
+const tellMs = 3_000
 
 const host = (name: string) => ({ kind: 'host' as const, name })
 const instance = (name: string) => ({ kind: 'instance' as const, name })
 
-/** Prints how long it took, what each instance's longest gap was, and how many answered wrong. */
+/** What is wished of the drain, and of the answers meanwhile. */
+const optionsDefault = {
+  /** Instances that are on their way at once. */
+  parallel: '2',
+  /** Most that is sent of one in a second; 0: as fast as it goes. Unit: MiB. */
+  bandwidth: '0',
+  /** How long one may stand still; 0: as long as one may where nobody says. Unit: ms. */
+  downtime: '0',
+  /** How much longer than in quiet a page may be missing. Unit: ms. */
+  bound: '5000'
+}
+
+type Options = Readonly<Record<keyof typeof optionsDefault, number>>
+
+function optionsGiven(): Options {
+  const names = Object.keys(optionsDefault) as readonly (keyof Options)[]
+  const options = Object.fromEntries(names.map(name => [name, { type: 'string' as const }]))
+  const { values } = parseArgs({ options, allowPositionals: true })
+  const given = { ...optionsDefault, ...values } as Readonly<Record<keyof Options, string>>
+  return Object.fromEntries(names.map(name => [name, Number(given[name])])) as Options
+}
+
+/**
+ * Prints how it went on, how long it took, and what each instance's longest gap was. Throws when
+ * one was not answered for longer than may be.
+ */
 export async function drainBench(print: (line: string) => void): Promise<void> {
+  const options = optionsGiven()
   const folder = await mkdtemp(join(tmpdir(), 'remuda-bench-'))
   const ranges = { subnet: '10.87.0.0/24', instances: '10.88.0.0/24' }
   const wish = { folder, hosts: 3, solo: true, isBound: true, outside: false, ...ranges }
   await using lab = await openLab(wish)
   const addresses = await fill(lab)
-  print(`drain: ${count} instances of 96 MiB answer on h1, load ${loadavg()[0]!.toFixed(1)}`)
+  const load = () => `load ${loadavg()[0]!.toFixed(1)}`
+  print(`drain: ${count} instances of 96 MiB answer on h1, ${load()}`)
   await using answers = await Answers.start(lab, addresses)
   await untilTrue(async () => addresses.every(address => answers.of(`${address}/page`).length > 2))
   const quiet = await answers.during(addresses, () => sleep(quietMs))
   const begun = performance.now()
-  let duty: DutySaid | undefined
+  let seen: Seen | undefined
   const drained = await answers.during(addresses, async () => {
-    await sayVerb(lab.api, host('h1'), 'drain', { body: { parallel: 2 } })
-    await untilTrue(async () => {
-      duty = (await readResource(lab.api, host('h1'))).status['duty'] as DutySaid
-      return duty.state === 'maintenance'
-    })
+    seen = await drain(lab, options, print)
   })
   const tookMs = Math.round(performance.now() - begun)
   const line = (what: string, gaps: readonly number[]): void =>
@@ -60,13 +83,74 @@ export async function drainBench(print: (line: string) => void): Promise<void> {
       `drain: ${what}: median of ${gaps.length} instances ${Math.round(median(gaps))} ms, ` +
         `longest ${Math.round(Math.max(...gaps))} ms`
     )
-  print(`drain: ${duty?.done} of ${duty?.total} left in ${tookMs} ms, two at a time`)
+  const { done, total, atOnce, mibPerSecond } = seen!
+  print(`drain: ${done} of ${total} left in ${tookMs} ms, ${atOnce} at once, ${load()}`)
+  const limit = options.bandwidth === 0 ? 'no limit' : `at most ${options.bandwidth} allowed`
+  print(`drain: sent of one in a second, at the most: ${mibPerSecond} MiB (${limit})`)
   line('not reached, in quiet', quiet.reached)
   line('not reached, in the drain', drained.reached)
   line('stood still, as QEMU counts', await standstills(lab))
   line('longest gap between two pages, in quiet', quiet.answered)
   line('longest gap between two pages, in the drain', drained.answered)
-  print(`drain: load at the end ${loadavg()[0]!.toFixed(1)}`)
+  judge(quiet, drained, options)
+  print(`drain: no page was missing for more than ${options.bound} ms longer than in quiet`)
+}
+
+type Seen = {
+  readonly done: number
+  readonly total: number
+  /** Most that were on their way at a look. */
+  readonly atOnce: number
+  /** The most that was said to be sent of one in a second. */
+  readonly mibPerSecond: number
+}
+
+/** Empties the first host, says how far it is, and what was seen meanwhile. */
+async function drain(
+  lab: Lab,
+  { parallel, bandwidth, downtime }: Options,
+  print: (line: string) => void
+): Promise<Seen> {
+  const body = {
+    parallel,
+    ...(bandwidth > 0 && { bandwidthMib: bandwidth }),
+    ...(downtime > 0 && { downtimeMs: downtime })
+  }
+  let seen: Seen = { done: 0, total: 0, atOnce: 0, mibPerSecond: 0 }
+  let told = Number.NEGATIVE_INFINITY
+  await sayVerb(lab.api, host('h1'), 'drain', { body })
+  await untilTrue(async () => {
+    const document = await readResource(lab.api, host('h1'))
+    const duty = dutyOf(document)!
+    const leaving = duty.instances.filter(({ state }) => state === 'leaving')
+    const speeds = leaving.map(({ mibPerSecond = 0 }) => mibPerSecond)
+    seen = {
+      done: duty.done,
+      total: duty.total,
+      atOnce: Math.max(seen.atOnce, leaving.length),
+      mibPerSecond: Math.max(seen.mibPerSecond, ...speeds)
+    }
+    if (performance.now() - told > tellMs) {
+      print(`drain:   ${judgeDrained(document).words}`)
+      told = performance.now()
+    }
+    return duty.state === 'maintenance'
+  })
+  return seen
+}
+
+/** Throws when a page was missing for too long. */
+function judge(quiet: GapsFound, drained: GapsFound, { bound }: Options): void {
+  const late = names.flatMap((name, at) => {
+    const [usual, found] = [quiet.answered[at]!, drained.answered[at]!]
+    return found <= usual + bound
+      ? []
+      : [`${name} for ${Math.round(found)} ms, in quiet ${Math.round(usual)} ms`]
+  })
+  if (late.length === 0) return
+  throw new Fault('deadline', `cannot call ${late.length} of ${count} services answered`, {
+    reasons: [`more than ${bound} ms longer than in quiet: ${late.join('; ')}`]
+  })
 }
 
 /** How long each stood still on its way, as its history says. Unit: ms. */
@@ -105,98 +189,4 @@ async function fill(lab: Lab): Promise<readonly string[]> {
   }
   await open(true)
   return addresses
-}
-
-/**
- * Asks each address for its page again and again, with rests, and calls a port of it at which
- * nobody listens. Writes a line for each page within 2 s and each refusal within 100 ms.
- */
-const program = `
-import { get } from 'node:http'
-import { connect } from 'node:net'
-const rest = ms => new Promise(resolve => setTimeout(resolve, ms))
-const call = host => new Promise(resolve => {
-  const socket = connect({ host, port: 9 })
-  const end = reached => { socket.destroy(); resolve(reached) }
-  const late = setTimeout(() => end(false), 100)
-  socket.once('error', ({ code }) => { clearTimeout(late); end(code === 'ECONNREFUSED') })
-  socket.once('connect', () => { clearTimeout(late); end(true) })
-})
-const ask = host => new Promise(resolve => {
-  const request = get({ host, timeout: 2000, agent: false }, response => {
-    response.resume()
-    response.once('end', () => resolve(response.statusCode === 200))
-  })
-  request.once('timeout', () => request.destroy(new Error('late')))
-  request.once('error', () => resolve(false))
-})
-const tell = line => process.stdout.write(line + '\\n')
-const watch = async (host, what, attempt, ms) => {
-  for (;;) {
-    if (await attempt(host)) tell(host + '/' + what + ' ' + performance.now())
-    await rest(ms)
-  }
-}
-const hosts = process.argv.slice(1).filter(word => word !== '--')
-await Promise.all(
-  hosts.flatMap(host => [watch(host, 'page', ask, 300), watch(host, 'call', call, 50)])
-)
-`
-
-/** The longest gaps of all instances, of both kinds. Unit: ms. */
-type GapsFound = { readonly reached: readonly number[]; readonly answered: readonly number[] }
-
-/** Moments of answers by address and kind, on the clock of the process that asks. */
-class Answers implements AsyncDisposable {
-  readonly #child: ChildProcess
-  readonly #moments = new Map<string, number[]>()
-
-  private constructor(child: ChildProcess) {
-    this.#child = child
-    createInterface({ input: child.stdout! }).on('line', line => {
-      const [address = '', moment] = line.split(' ')
-      this.#moments.set(address, [...this.of(address), Number(moment)])
-    })
-  }
-
-  static async start(lab: Lab, addresses: readonly string[]): Promise<Answers> {
-    const prefix = enter(await lab.status(), 'switch')
-    const node = [process.execPath, '--input-type=module', '--eval', program, '--', ...addresses]
-    const [command = '', ...args] = [...prefix, ...node]
-    return new Answers(spawn(command, args, { cwd: '/', stdio: ['ignore', 'pipe', 'inherit'] }))
-  }
-
-  of(key: string): readonly number[] {
-    return this.#moments.get(key) ?? []
-  }
-
-  /** The longest gap of each address from the last answer before some work to the first after. */
-  async during(addresses: readonly string[], work: () => Promise<unknown>): Promise<GapsFound> {
-    const keys = addresses.flatMap(address => [`${address}/page`, `${address}/call`])
-    const from = new Map(keys.map(key => [key, this.of(key).length - 1]))
-    await work()
-    const to = new Map(keys.map(key => [key, this.of(key).length]))
-    await untilTrue(async () => keys.every(key => this.of(key).length > to.get(key)!))
-    const gapOf = (key: string): number => {
-      const moments = this.of(key).slice(from.get(key), to.get(key)! + 1)
-      return Math.max(...moments.slice(1).map((moment, at) => moment - moments[at]!))
-    }
-    return {
-      reached: addresses.map(address => gapOf(`${address}/call`)),
-      answered: addresses.map(address => gapOf(`${address}/page`))
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const ended = new Promise(resolve => this.#child.once('exit', resolve))
-    if (this.#child.kill('SIGKILL')) await ended
-  }
-}
-
-async function untilTrue(condition: () => Promise<boolean>): Promise<void> {
-  const late = performance.now() + waitMsMax
-  while (!(await condition())) {
-    if (performance.now() > late) throw new Error(`it did not come about in ${waitMsMax} ms`)
-    await sleep(100)
-  }
 }

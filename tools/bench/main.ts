@@ -50,7 +50,7 @@ const benches: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./migration.ts')).migrationBench
   },
   drain: {
-    says: 'a host with ten running VMs is emptied: the longest gap in the answers of each',
+    says: 'a host with ten running VMs is emptied: gaps of each; --parallel, --bandwidth, --bound',
     load: async () => (await import('./drain.ts')).drainBench
   },
   reserve: {

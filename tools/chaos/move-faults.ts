@@ -142,6 +142,14 @@ export const moveFaults: Readonly<Record<string, MoveFault>> = {
     ends: 'either or anew',
     why: /moved: from|starts anew from its volumes/
   },
+  "crossing for long: the target's libvirt is killed": {
+    strike: async scene => {
+      await beginCrossing(scene, 1)
+      await scene.lab.kill(scene.to, 'libvirtd')
+    },
+    ends: 'moves',
+    why: /moved: from/
+  },
   "crossing: the source's libvirt is killed": {
     strike: scene => crossing(scene, ({ lab, from }) => lab.kill(from, 'libvirtd')),
     ends: 'either or anew',

@@ -36,8 +36,8 @@ export const wayOf = async (lab: Lab): Promise<Way | undefined> =>
   (await readWeb(lab)).status['move'] as Way | undefined
 
 /** Begins a slow move, and resolves once a part of the memory is sent. */
-export async function beginSlowly({ lab, to }: MoveScene): Promise<void> {
-  await sayVerb(lab.api, web, 'migrate', { body: { to, live: true, bandwidthMib: slowMib } })
+export async function beginSlowly({ lab, to }: MoveScene, bandwidthMib = slowMib): Promise<void> {
+  await sayVerb(lab.api, web, 'migrate', { body: { to, live: true, bandwidthMib } })
   await until('a part of it is sent', async () => {
     const { totalMib = 0, remainingMib = 0 } = (await wayOf(lab)) ?? {}
     return remainingMib > 0 && remainingMib < totalMib
@@ -45,9 +45,9 @@ export async function beginSlowly({ lab, to }: MoveScene): Promise<void> {
 }
 
 /** Begins one, and resolves once the instance runs at the target and misses memory there. */
-export async function beginCrossing(scene: MoveScene): Promise<void> {
+export async function beginCrossing(scene: MoveScene, bandwidthMib = slowMib): Promise<void> {
   const { lab, from } = scene
-  await beginSlowly(scene)
+  await beginSlowly(scene, bandwidthMib)
   await until('it crosses', async () => {
     const line = ['virsh', '-q', '-c', 'qemu:///system', 'migrate-postcopy', domain]
     return (await lab.run(from, line)).code === 0

@@ -9,6 +9,7 @@ import type { DomainState } from '../../core/ports.ts'
 export const errorCode = {
   noConnect: 5,
   noDomain: 42,
+  operationInvalid: 55,
   operationUnsupported: 84,
   resourceBusy: 87
 } as const

@@ -2,7 +2,7 @@
  * How a VM gets from this libvirt to another one. The two speak with each other; who asked for it
  * may go away meanwhile, and it goes on.
  */
-import { isFault } from '#shared/fault.ts'
+import { Fault, isFault } from '#shared/fault.ts'
 import type { Arrival, MigrationWay, Transfer } from '../../core/ports.ts'
 import type { Connection } from './connection.ts'
 import {
@@ -13,7 +13,7 @@ import {
   xmlMigratable
 } from './constants.ts'
 import type { RemoteDomain } from './procedures.ts'
-import { refusalCode } from './refusal.ts'
+import { isStillSent, refusalCode } from './refusal.ts'
 import type { TypedValue } from './xdr.ts'
 
 /** As long as a step may take; it is called back, not given up. */
@@ -49,7 +49,11 @@ export async function sendDomain(
   }
   const args = { dom, dconnuri: way.uri, params, cookieIn: Buffer.alloc(0), flags }
   const options = { deadlineMs: sendMs, what: `send domain ${dom.name} to ${way.uri}` }
-  await connection.call('domainMigratePerform3Params', args, options)
+  await connection.call('domainMigratePerform3Params', args, options).catch(thrown => {
+    if (!way.resume || !isStillSent(thrown)) throw thrown
+    const message = `cannot send the rest of domain ${dom.name}: its emulator does so already`
+    throw new Fault('conflict', message, { cause: thrown })
+  })
 }
 
 type Parameter = { readonly field: string; readonly value: TypedValue }
@@ -84,8 +88,10 @@ export async function readTransfer(
   dom: RemoteDomain
 ): Promise<Transfer | undefined> {
   const job = await connection.call('domainGetJobStats', { dom, flags: 0 }).catch(thrown => {
-    // So it answers for what comes in.
-    if (refusalCode(thrown) === errorCode.operationUnsupported) return undefined
+    const code = refusalCode(thrown)
+    // So it answers for what comes in, and for what has just left.
+    if (code === errorCode.operationUnsupported) return undefined
+    if (code === errorCode.operationInvalid) return undefined
     throw thrown
   })
   if (job === undefined || job.type === jobTypeNone) return undefined

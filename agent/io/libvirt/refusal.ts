@@ -31,3 +31,12 @@ export function lockBehind(thrown: Error): string | undefined {
   const image = /Is another process using the image \[(.+)\]\?/.exec(message)?.[1]
   return `another emulator writes to ${image ?? 'one of its images'}`
 }
+
+/**
+ * Whether what is left of a domain was not sent anew because its emulator has never ceased to send
+ * it: libvirt itself lost sight of that. It has no code of its own for it either.
+ */
+export const isStillSent = (thrown: unknown): boolean =>
+  thrown instanceof Error &&
+  refusalCode(thrown) === errorCode.operationInvalid &&
+  /migration is still running/.test(thrown.message)

@@ -1,6 +1,7 @@
 /** Hosts that are emptied and filled again: who leaves, in which order, and what is said. */
 import test from 'ava'
 import { departuresOf } from '../../../controller/core/drain.ts'
+import { departureShown } from '../../../controller/core/duty-document.ts'
 import { orderFor } from '../../../controller/core/orders.ts'
 import { isRefusal } from '../../../controller/core/refusal.ts'
 import { Yard } from '../../world/yard.ts'
@@ -165,6 +166,30 @@ test('the plan says of each where to and how, with the room that those before ha
     plan.map(each => `${each.instance.name} ${each.state}${'to' in each ? ` ${each.to}` : ''}`),
     ['a goes h2', 'b goes h3', 'c held', 'local stays']
   )
+})
+
+test('the plan says what goes without running, and why, and what cannot cross', t => {
+  const yard = new Yard(three)
+  yard.noPostCopy = 'emulators run as user 64055'
+  yard.fill('h1', {
+    ...{ web: { priority: 3 }, box: { type: 'container', image: 'tiny-container', priority: 2 } },
+    rests: { desiredPower: 'stopped', priority: 1 }
+  })
+  yard.turns(1)
+  const { view, context } = yard.cloud
+  const wish = { host: yard.cloud.host('h1'), cold: true, tries: undefined }
+  const plan = [...departuresOf(view, wish, { ...context, turns: false })]
+  const shown = plan.map(each => departureShown(view, each))
+  t.deepEqual(
+    shown.map(({ name, live }) => `${name} ${live ? 'live' : 'cold'}`),
+    ['web live', 'box cold', 'rests cold']
+  )
+  const reasons = [
+    /memory.*; however much it writes, it is sent whole first: emulators run as user 64055$/,
+    /^is shut down for it: a container cannot go while it runs; .*memory/,
+    /^it does not run; .*memory/
+  ]
+  for (const [at, reason] of reasons.entries()) t.regex(shown[at]!.because, reason)
 })
 
 test('who is resumed is in use again, and what had left comes back if that is wished', t => {

@@ -119,11 +119,21 @@ async function tellPlan(
   const { plan } = said
   if (plan.length === 0) return invocation.write(`host/${name}: nothing is on it\n`)
   invocation.write(renderRows(invocation, ['INSTANCE', 'WAY', 'TO', 'BECAUSE'], plan.map(rowOf)))
-  const going = plan.filter(({ to }) => to !== undefined)
-  const cold = going.filter(({ live }) => !live).length
-  const parts = [`${going.length - cold} go live`, `${cold} cold`]
-  const rest = plan.length - going.length
-  invocation.write(`${[...parts, `${rest} stay or wait`].join(', ')} (nothing was done)\n`)
+  invocation.write(`${countsOf(plan)} (nothing was done)\n`)
+}
+
+/** Of each sort how many, as far as there are any. */
+function countsOf(plan: readonly DepartureSaid[]): string {
+  const count = (is: (said: DepartureSaid) => boolean): number => plan.filter(is).length
+  const sorts = [
+    ['live', count(({ to, live }) => to !== undefined && live === true)],
+    ['cold', count(({ to, live }) => to !== undefined && live !== true)],
+    ['wait until they can', count(({ state }) => state === 'waits')],
+    ['held for want of a host', count(({ state }) => state === 'held')],
+    ['stay', count(({ state }) => state === 'stays')]
+  ] as const
+  const found = sorts.filter(([, many]) => many > 0)
+  return found.map(([sort, many]) => `${many} ${sort}`).join(', ')
 }
 
 function rowOf({ tenant, name, state, to, live, because }: DepartureSaid): readonly Cell[] {
