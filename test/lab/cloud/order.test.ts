@@ -2,6 +2,7 @@
 import test, { type ExecutionContext } from 'ava'
 import type { ResourceDocument } from '#shared/model/index.ts'
 import { Cloud } from './cloud.ts'
+import { runCloudInit } from './cloud-init.ts'
 import { eventually } from './waiting.ts'
 
 let cloud: Cloud
@@ -103,3 +104,20 @@ test.serial(
     t.true(message.endsWith('its guest agent is there'), message)
   }
 )
+
+test.serial("cloud-init's own phone_home says that a container is ready", async t => {
+  // By the seed of its host alone, and by user data of its own that posts all there is.
+  const full = { phone_home: { url: 'http://10.66.0.1:7416/$INSTANCE_ID', post: 'all', tries: 3 } }
+  const userData = `#cloud-config\n${JSON.stringify(full)}\n`
+  await cloud.create('seeded', { ...box, readiness: { phoneHome: true } })
+  await cloud.create('talker', { ...box, userData, readiness: { phoneHome: true } })
+  await cloud.create('last', { ...box, after: ['seeded', 'talker'] })
+  for (const container of ['seeded', 'talker']) {
+    await untilNotReady(container, ': it has not phoned home')
+    await isHeldFor(t, 'last', container)
+    const ended = await runCloudInit(cloud, { container, module: 'phone_home' })
+    t.is(ended.code, 0, ended.stderr)
+    t.regex(ended.stdout, /"POST \/\S* HTTP\/1\.1" 200/)
+  }
+  await startsAfter(t, 'last', 'talker')
+})
