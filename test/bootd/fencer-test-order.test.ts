@@ -5,7 +5,7 @@ import { Bed } from './fence-bed.ts'
 /** The most that one call to a device may take, with its time of grace. Unit: ms. */
 const oneCallMs = 8_000 + 5_000
 
-test('a fence takes over at once from a test of the same host that waits for its device', async t => {
+test('a fence takes over at once from a test of the same host, whose device is silent', async t => {
   await using bed = await Bed.open(t)
   bed.bmc('a1').faults.silent = true
   await bed.fencer.want([bed.order('off', { fence: 'test-1' })])
@@ -30,7 +30,7 @@ test('a fence takes over as well from a test that gives the power back', async t
   t.false(bed.bmc('a1').isRunning)
 })
 
-test('behind the test of another host at the same device a fence waits for one call at most', async t => {
+test('behind a test of another host at the same device a fence waits for one call at most', async t => {
   await using bed = await Bed.open(t)
   const strip = bed.bmc('strip')
   strip.faults.silent = true
