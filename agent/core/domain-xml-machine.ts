@@ -1,4 +1,5 @@
 import { uuidOf } from '#shared/ids.ts'
+import { libvirtFeature } from './cpu-feature-names.ts'
 import type { DomainPlan, OrderName, PlannedVolume } from './domain-plan.ts'
 import type { DomainSurroundings } from './domain-xml.ts'
 import { bridgedInterface } from './domain-xml-interface.ts'
@@ -56,11 +57,16 @@ function processor(plan: DomainPlan): XmlElement {
       'cpu',
       { mode: 'custom', match: 'exact', check: 'none' },
       element('model', { fallback: 'forbid' }, 'Nehalem'),
-      element('feature', { policy: 'disable', name: 'vme' })
+      element('feature', { policy: 'disable', name: 'vme' }),
+      ...(plan.instance.cpuFeatures ?? []).map(required)
     )
   }
   return element('cpu', { mode: plan.acceleration === 'kvm' ? 'host-passthrough' : 'maximum' })
 }
+
+/** Placement has found them on the host; without one of them the VM does not start. */
+const required = (feature: string): XmlElement =>
+  element('feature', { policy: 'require', name: libvirtFeature(feature) })
 
 /** The devices of a VM. */
 export const machineDevices = (

@@ -50,6 +50,7 @@ export const hardwareOf = (
     vcpus: instance.vcpus,
     memoryMib: instance.memoryMib,
     cpuBaseline: instance.cpuBaseline,
+    ...(instance.cpuFeatures && { cpuFeatures: instance.cpuFeatures }),
     volumes: instance.volumes.map(id => [id, formats.get(id)]),
     ports: instance.ports.map(port => [port.id, port.networkId, port.mac])
   })

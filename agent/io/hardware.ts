@@ -4,6 +4,7 @@
  * that fails leaves only its own facts out. A reader that hangs keeps a thread, so while it does,
  * nobody else is sent after it.
  */
+import os from 'node:os'
 import { Fault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import type { HostFacts } from '#shared/model/host-facts.ts'
@@ -62,6 +63,7 @@ export function openHardware(options: HardwareOptions): Hardware {
       ...names,
       ...rest,
       cpu,
+      ...(root === '/' && { architecture: os.machine() }),
       disks,
       kvm: kvm ?? unended,
       ...(hypervisor ?? { drivers: [] })

@@ -126,8 +126,13 @@ function nowhereToGo(
 }
 
 /** Instances that ask for the same are judged once: where one finds no host, none does. */
-const shapeOf = ({ name: _, pools, avoided, ...rest }: Demand): string =>
-  JSON.stringify({ ...rest, pools: [...pools], avoided: [...(avoided?.keys() ?? [])] })
+const shapeOf = ({ name: _, pools, avoided, networks, ...rest }: Demand): string =>
+  JSON.stringify({
+    ...rest,
+    pools: [...pools],
+    networks: [...(networks?.keys() ?? [])],
+    avoided: [...(avoided?.keys() ?? [])]
+  })
 
 /** Removes what was asked to go once its host says that it is gone. */
 function* departures(view: View, context: Context): Iterable<Commit> {

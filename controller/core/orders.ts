@@ -194,6 +194,7 @@ function makeInstanceOrder(instance: Instance, plugs: readonly Port[]): OrderIns
     ...(spec.userData !== undefined && { userData: spec.userData }),
     sshKeys: spec.sshKeys,
     cpuBaseline: spec.cpuBaseline,
+    ...(spec.cpuFeatures?.length && { cpuFeatures: spec.cpuFeatures }),
     desiredPower: decided.preempted ? 'stopped' : spec.desiredPower,
     stopGraceMs: spec.stopGraceMs,
     ...(decided.forced && { pullPlug: true }),

@@ -16,6 +16,7 @@ export const HostFacts = Strict({
   vendor: Type.Optional(Text('Who made it.')),
   product: Type.Optional(Text('What they call it.')),
   kernel: Text('Kernel release.'),
+  architecture: Type.Optional(Text('Architecture of the processors, as the kernel names it.')),
   cpu: Strict({
     model: Text('Name of the processor.'),
     vendor: Text('Who made it.'),

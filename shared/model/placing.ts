@@ -44,6 +44,17 @@ export const PlacingFields = {
       maxProperties: 16,
       additionalProperties: false
     })
+  ),
+  cpuFeatures: Type.Optional(
+    Type.Array(Type.String({ pattern: '^[a-z0-9_]{1,32}$', description: 'Such as avx2.' }), {
+      maxItems: 32,
+      description: 'Features that its processor must have, as Linux names them; a VM needs KVM.'
+    })
+  ),
+  acceleration: Type.Optional(
+    Words(['any', 'kvm'], {
+      description: 'kvm: only hosts where KVM works; any, as when left out: it may be emulated.'
+    })
   )
 }
 

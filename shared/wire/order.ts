@@ -41,7 +41,6 @@ export const OrderPool = Strict({
   /** How its volumes are locked while they are used; left out: they are not. */
   locks: Type.Optional(Words(['none', 'virtlockd'], { description: 'By whom.' })),
   lockFolder: Type.Optional(Text(1024)),
-  /** Whether hosts write heartbeats to it, if it is shared; left out: they do. */
   heartbeats: Type.Optional(Type.Boolean())
 })
 export type OrderPool = DeepReadonly<Type.Static<typeof OrderPool>>
@@ -143,6 +142,8 @@ export const OrderInstance = Strict({
   userData: Type.Optional(Text(65_536)),
   sshKeys: Type.Array(Text(16_384), { maxItems: 64 }),
   cpuBaseline: Words(['portable', 'host'], { description: 'Which features it sees.' }),
+  /** Features that it sees in any case, as Linux names them. */
+  cpuFeatures: Type.Optional(Type.Array(Text(32), { maxItems: 32 })),
   desiredPower: Words(['running', 'paused', 'stopped'], { description: 'Power state.' }),
   restart: RestartPolicy,
   restarts: Count(),
@@ -390,7 +391,6 @@ export const Report = Strict({
   probeEndpoint: Type.Optional(Text()),
   peersPrint: Type.Optional(Text(64)),
   peers: Type.Optional(Type.Array(PeerSeen, { maxItems: 16 })),
-  /** Heartbeats on shared pools, its own and those of the same peers. */
   storage: Type.Optional(Type.Array(ReportStorage, { maxItems: storagePoolsMax })),
   /** Left out: this host was never told to fence itself. */
   selfFence: Type.Optional(ReportSelfFence),

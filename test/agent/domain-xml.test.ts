@@ -53,6 +53,10 @@ const cases: readonly (readonly [string, Partial<DomainPlan>])[] = [
     }
   ],
   [
+    'a VM under KVM with features that it asks for',
+    { acceleration: 'kvm', instance: instance({ cpuFeatures: ['avx2', 'sse4_2', 'pclmulqdq'] }) }
+  ],
+  [
     'a container',
     {
       driver: 'lxc',

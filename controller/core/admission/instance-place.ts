@@ -12,12 +12,13 @@ import { filterPinned } from '../placement/filter-pinned.ts'
 import { filterVcpus } from '../placement/filter-vcpus.ts'
 import { type Candidate, type Demand, type Placement, place } from '../placement/pipeline.ts'
 import { rules } from '../placement/rules.ts'
-import { type Refusal, refuse } from '../refusal.ts'
+import { isRefusal, type Refusal, refuse } from '../refusal.ts'
 import { type Kept, placeKeeping } from '../reserve/keeping.ts'
 import { type Harm, harmSentence, nextOfHarm } from '../reserve/promise.ts'
 import { reserveOf } from '../reserve/settings.ts'
 import { defaultTenant } from '../subject.ts'
 import type { Moment, View } from '../view.ts'
+import { reference } from './context.ts'
 
 /** Room that a new volume needs at once; the rest of its size is a promise. Unit: MiB. */
 const volumeStartMib = 16
@@ -46,12 +47,29 @@ export function demandOf(view: View, wanted: Wanted): Demand {
 
 /** What it asks of a host besides room. */
 function placingOf(view: View, instance: Instance): Partial<Demand> {
-  const { hostLabels, affinity } = instance.spec
+  const { hostLabels, affinity, cpuFeatures, acceleration } = instance.spec
   return {
     tenant: instance.tenant ?? defaultTenant,
     ...(hostLabels && { hostLabels }),
+    ...(cpuFeatures?.length && { cpuFeatures }),
+    ...(acceleration && instance.spec.type === 'vm' && { acceleration }),
+    networks: networksOf(view, instance),
     ...(affinity?.length && { groups: askedGroups(view, instance) })
   }
+}
+
+/** Its ports may be wished only so far: then their networks are found by name. */
+function networksOf(view: View, { spec, tenant }: Instance): ReadonlyMap<string, string> {
+  return new Map(
+    spec.ports.flatMap(({ network }) => {
+      const found = reference(view, 'network', {
+        name: network,
+        ...(tenant && { tenant }),
+        pointer: ''
+      })
+      return isRefusal(found) ? [] : [[found.found.id, network] as const]
+    })
+  )
 }
 
 /** Where its runs have failed. */

@@ -4,6 +4,8 @@ import { type Affinity, placingFields } from '#shared/model/placing.ts'
 import { groupKeysOf, ruleKey } from '../groups.ts'
 import { askedGroups } from '../placement/asked-groups.ts'
 import { candidateOf } from '../placement/candidates.ts'
+import { filterAcceleration } from '../placement/filter-acceleration.ts'
+import { filterCpuFeatures } from '../placement/filter-cpu-features.ts'
 import { filterGroups } from '../placement/filter-groups.ts'
 import { filterLabels } from '../placement/filter-labels.ts'
 import { listed, type Refusal, refuse } from '../refusal.ts'
@@ -12,7 +14,7 @@ import type { Context } from './context.ts'
 import { same } from './instance-change.ts'
 import { demandOf } from './instance-place.ts'
 
-const filters = [filterLabels, filterGroups]
+const filters = [filterAcceleration, filterCpuFeatures, filterLabels, filterGroups]
 
 /** Whether an instance asks for something else than before. */
 export const asksOtherwise = (before: Instance, after: Instance): boolean =>

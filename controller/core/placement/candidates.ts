@@ -21,6 +21,8 @@ export function candidateOf(view: View, host: Host, now: Ms): Candidate {
     phase: phaseOf(host, heard, now),
     capacity: capacityOf(view, host),
     drivers: heard.report?.facts?.drivers ?? [],
+    facts: heard.report?.facts,
+    networkFaults: faultsIn(heard.report?.networks ?? noNetworks),
     ...roomIn(heard.report?.pools ?? noPools),
     orderBytes: view.indexes.promised(host.name).orderBytes
   }
@@ -44,4 +46,20 @@ function roomIn(pools: Pools): Room {
   }
   rooms.set(pools, room)
   return room
+}
+
+type Networks = Report['networks']
+const noNetworks: Networks = []
+const noFaults: ReadonlyMap<string, string> = new Map()
+const networkFaults = new WeakMap<Networks, ReadonlyMap<string, string>>()
+
+function faultsIn(networks: Networks): ReadonlyMap<string, string> {
+  if (networks.length === 0) return noFaults
+  const known = networkFaults.get(networks)
+  if (known) return known
+  const failed = networks.filter(network => network.phase === 'failed')
+  const made =
+    failed.length === 0 ? noFaults : new Map(failed.map(({ id, message }) => [id, message]))
+  networkFaults.set(networks, made)
+  return made
 }

@@ -3,6 +3,7 @@
  * that are left. The verdict keeps every reason, so that `remuda why` can say it.
  */
 import type { Host } from '#shared/model/host.ts'
+import type { HostFacts } from '#shared/model/host-facts.ts'
 import type { Mib } from '#shared/units.ts'
 import type { Capacity } from '../capacity.ts'
 import type { HostPhase } from '../liveness.ts'
@@ -18,6 +19,10 @@ export type Candidate = {
   readonly poolFreeMib: ReadonlyMap<string, Mib>
   /** Why pools cannot be used, by their names. */
   readonly poolFaults: ReadonlyMap<string, string>
+  /** Why networks cannot be built there, by their ids. */
+  readonly networkFaults: ReadonlyMap<string, string>
+  /** Its hardware; undefined: not reported yet. */
+  readonly facts: HostFacts | undefined
   /** What its instances take up of its order. Unit: bytes. */
   readonly orderBytes: number
 }
@@ -38,6 +43,12 @@ export type Demand = {
   readonly tenant?: string
   /** Labels that its host must have. */
   readonly hostLabels?: Readonly<Record<string, string>>
+  /** Features that the processor must have, as Linux names them. */
+  readonly cpuFeatures?: readonly string[]
+  /** `kvm`: it is not to be emulated. */
+  readonly acceleration?: 'any' | 'kvm'
+  /** Names of its networks by their ids. */
+  readonly networks?: ReadonlyMap<string, string>
   /** Rules of its groups; left out: it is in none. */
   readonly groups?: readonly AskedGroup[]
   /** Whether it needs memory and processors now; a stopped one does not. */

@@ -1,10 +1,14 @@
+import { filterAcceleration } from './filter-acceleration.ts'
 import { filterApproved } from './filter-approved.ts'
+import { filterArchitecture } from './filter-architecture.ts'
 import { filterAvoided } from './filter-avoided.ts'
+import { filterCpuFeatures } from './filter-cpu-features.ts'
 import { filterDedicated } from './filter-dedicated.ts'
 import { filterDriver } from './filter-driver.ts'
 import { filterGroups } from './filter-groups.ts'
 import { filterLabels } from './filter-labels.ts'
 import { filterMemory } from './filter-memory.ts'
+import { filterNetworks } from './filter-networks.ts'
 import { filterOnline } from './filter-online.ts'
 import { filterOrder } from './filter-order.ts'
 import { filterPinned } from './filter-pinned.ts'
@@ -20,12 +24,16 @@ export const rules: Rules = {
     filterApproved,
     filterOnline,
     filterAvoided,
+    filterArchitecture,
     filterDriver,
+    filterAcceleration,
+    filterCpuFeatures,
     filterDedicated,
     filterLabels,
     filterMemory,
     filterVcpus,
     filterPools,
+    filterNetworks,
     filterOrder,
     filterGroups
   ],

@@ -50,7 +50,7 @@ export class Wants {
     if (known !== undefined) return known
     const number = this.#demands.length
     this.#numbers.set(key, number)
-    const { groups: _, ...rest } = demand
+    const { groups: _, networks: __, ...rest } = demand
     this.#demands.push(rest)
     return number
   }
@@ -62,9 +62,12 @@ export class Wants {
 }
 
 /** The same text for those that ask for the same. */
-function wantKey({ type, pools, tenant = '', hostLabels = {} }: Demand): string {
+function wantKey(demand: Demand): string {
+  const { type, pools, tenant = '', hostLabels = {}, cpuFeatures = [], acceleration } = demand
   const labels = Object.entries(hostLabels).toSorted(([a], [b]) => (a < b ? -1 : 1))
-  return JSON.stringify([type, [...pools.keys()].sort(), tenant, labels])
+  const isKvm = acceleration === 'kvm'
+  const features = cpuFeatures.toSorted()
+  return JSON.stringify([type, [...pools.keys()].sort(), tenant, labels, features, isKvm])
 }
 
 /** What a plan needs of an instance; undefined: it waits for its own host. */

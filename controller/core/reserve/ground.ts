@@ -10,7 +10,10 @@
 import type { Host } from '#shared/model/host.ts'
 import { Groups } from '../groups.ts'
 import { orderBytesMax } from '../order-size.ts'
+import { filterAcceleration } from '../placement/filter-acceleration.ts'
 import { filterApproved } from '../placement/filter-approved.ts'
+import { filterArchitecture } from '../placement/filter-architecture.ts'
+import { filterCpuFeatures } from '../placement/filter-cpu-features.ts'
 import { filterDedicated } from '../placement/filter-dedicated.ts'
 import { filterDriver } from '../placement/filter-driver.ts'
 import { filterLabels } from '../placement/filter-labels.ts'
@@ -346,14 +349,24 @@ export const bitOf = ({ want, only }: Evacuee): number =>
 
 const noDemand = {} as Parameters<typeof filterApproved>[1]
 
+/** One that cannot build some network is not counted on, whoever is in that network. */
 const isOpen = (candidate: Candidate): boolean =>
   !candidate.host.decided.deletedAt &&
   candidate.capacity !== undefined &&
+  candidate.networkFaults.size === 0 &&
   filterApproved(candidate, noDemand) === undefined &&
   filterOnline(candidate, noDemand) === undefined
 
 /** Filters that ask for nothing that runs out; what they go by is in the key of a want. */
-const standing = [filterDriver, filterPools, filterDedicated, filterLabels]
+const standing = [
+  filterArchitecture,
+  filterDriver,
+  filterAcceleration,
+  filterCpuFeatures,
+  filterPools,
+  filterDedicated,
+  filterLabels
+]
 
 function meetsWant(candidate: Candidate, wants: Wants, want: number): boolean {
   const demand = wants.demand(want)

@@ -117,7 +117,8 @@ function isAlike(a: Row, b: Row): boolean {
     was.capacity?.memoryPromisedMib === is.capacity?.memoryPromisedMib &&
     was.capacity?.vcpus === is.capacity?.vcpus &&
     was.capacity?.vcpusPromised === is.capacity?.vcpusPromised &&
-    was.drivers === is.drivers &&
+    was.facts === is.facts &&
+    was.networkFaults === is.networkFaults &&
     was.poolFreeMib === is.poolFreeMib
   )
 }

@@ -1,5 +1,7 @@
 import type { Option } from '../command.ts'
 
+import { fieldOption } from '../field-option.ts'
+
 /** What an instance asks of its host, and of those beside it. */
 export const placingOptions: readonly Option[] = [
   {
@@ -27,5 +29,7 @@ export const placingOptions: readonly Option[] = [
     value: 'KEY=VALUE',
     repeatable: true,
     doc: 'Label that its host must have.'
-  }
+  },
+  fieldOption({ field: 'instance.cpuFeatures', name: 'cpu-feature', value: 'FLAG' }),
+  fieldOption({ field: 'instance.acceleration', name: 'acceleration', value: 'WORD' })
 ]

@@ -227,6 +227,17 @@ export const instance = {
       maximum: 1000
     },
     hostLabels: { doc: 'Labels that its host must have, such as disk: ssd.', type: 'object' },
+    cpuFeatures: {
+      doc: 'Features that its processor must have, as Linux names them; a VM needs KVM.',
+      type: 'list',
+      itemsMax: 32
+    },
+    'cpuFeatures[]': { doc: 'Such as avx2.', type: 'text', pattern: '^[a-z0-9_]{1,32}$' },
+    acceleration: {
+      doc: 'kvm: only hosts where KVM works; any, as when left out: it may be emulated.',
+      type: 'text',
+      words: ['any', 'kvm']
+    },
     coldStart: {
       doc:
         'Whether its host starts it by itself after a power cut, before any controller is ' +
