@@ -58,7 +58,7 @@ export function showHost(view: View, host: Host, now: Moment): Shown {
     conditions: [
       hostReady(view, { host, phase, heardAt: heard.heardAt, now: now.monotonic }),
       ...peersReach(view, host, now.monotonic),
-      ...libvirtAnswers(view, host),
+      ...libvirtAnswers(view, host, now.monotonic),
       ...kvmWorks(view, host),
       ...locksVolumes(view, host),
       ...writesToStorage(view, host, now.monotonic),
@@ -92,7 +92,7 @@ function hostReady(
   if (recovery) {
     const { proof, because, since } = recovery
     const message = proof
-      ? `off since ${proof.at} (${proof.verdict}): ${proof.because}`
+      ? `proven off at ${proof.at}: ${proof.because}; ${afterProof(host, phase)}`
       : `taken for dead since ${since}: ${because}; ${fenceWords(view, host)}`
     return condition('ready', false, { reason: phase, message })
   }
@@ -140,9 +140,22 @@ function peersReach(view: View, host: Host, now: Ms): readonly Condition[] {
   return [condition('reached-by-peers', reached > 0, { reason, message })]
 }
 
-function libvirtAnswers(view: View, host: Host): readonly Condition[] {
-  const { report } = view.heard(host.name)
+/** What comes next of a host that is off for certain. */
+function afterProof({ spec }: Host, phase: Standing): string {
+  if (phase === 'recovering') return 'it is back, and starts what waited for it'
+  return spec.afterFence === 'off' || (spec.fence ?? []).length === 0
+    ? 'what ran there starts elsewhere where it can; it stays off until you switch it on'
+    : 'what ran there starts elsewhere where it can, and then it is switched on again'
+}
+
+function libvirtAnswers(view: View, host: Host, now: Ms): readonly Condition[] {
+  const heard = view.heard(host.name)
+  const { report } = heard
   if (!report) return []
+  if (phaseOf(host, heard, now) === 'silent') {
+    const message = 'the host is not heard, so nobody knows'
+    return [condition('libvirt', 'unknown', { reason: 'not-heard', message })]
+  }
   const silence = report.libvirtSilence
   return silence === undefined
     ? [condition('libvirt', true, { reason: 'answers', message: 'libvirt answers' })]
@@ -168,7 +181,7 @@ function locksVolumes(view: View, host: Host): readonly Condition[] {
   if ([...view.all('pool').values()].some(({ spec }) => spec.locks === 'virtlockd')) {
     return [condition('locks', false, { reason: 'cannot', message: fault })]
   }
-  const message = `no pool wishes it; ${fault}`
+  const message = 'no pool wishes its volumes to be locked: nothing is to be done'
   return [condition('locks', 'unknown', { reason: 'not-wished', message })]
 }
 

@@ -47,7 +47,7 @@ export async function failAlone(
 ): Promise<{ readonly round: AloneRound; readonly noticed: readonly string[] }> {
   const { host, fault, runs } = given
   const leader = await untilArmed(lab)
-  const { name, address } = await runs.unwatched(() => instanceOn(lab, host))
+  const { name, address } = await runs.unwatched(() => instanceOn(lab, host, false))
   await using watch = await AnswerWatch.start(lab, address)
   await watch.answersAfter(0)
   const [load = 0] = loadavg()

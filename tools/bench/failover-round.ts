@@ -123,10 +123,11 @@ export async function running(lab: Lab): Promise<readonly string[]> {
   return items.filter(({ status }) => status['phase'] === 'running').map(({ name }) => name)
 }
 
-/** An instance on a host; where there is none, one is moved there. */
+/** An instance on a host; where there is none, one is moved there, a container while it is off. */
 export async function instanceOn(
   lab: Lab,
-  host: string
+  host: string,
+  live = true
 ): Promise<{ readonly name: string; readonly address: string }> {
   const all = await listResources(lab.api, 'instance')
   const items = all.items.filter(({ name }) => name.startsWith('web'))
@@ -134,7 +135,7 @@ export async function instanceOn(
   if (!found) {
     found = items[0]!
     const one = { kind: 'instance' as const, name: found.name }
-    await sayVerb(lab.api, one, 'migrate', { body: { to: host, live: true } })
+    await sayVerb(lab.api, one, 'migrate', { body: { to: host, live } })
     await until(`${found.name} is on ${host}`, async () => {
       const { status } = await readResource(lab.api, one)
       return status['host'] === host && status['move'] === undefined

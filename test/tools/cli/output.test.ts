@@ -4,7 +4,7 @@ import { chooseColumns, sortFields } from '../../../tools/cli/output/columns.ts'
 import { transferLine } from '../../../tools/cli/output/progress.ts'
 import { renderTable } from '../../../tools/cli/output/table.ts'
 import { typeOfField, valueAt, writeValue } from '../../../tools/cli/output/values.ts'
-import { cut, displayWidth, pad } from '../../../tools/cli/output/width.ts'
+import { cut, displayWidth, pad, wrap } from '../../../tools/cli/output/width.ts'
 import { readYamlDocuments, writeYaml } from '../../../tools/cli/output/yaml.ts'
 import { oneLine, printable } from '../../../tools/cli/terminal.ts'
 
@@ -54,6 +54,35 @@ test('a table is cut to the width of a terminal, at its widest column, and elsew
   t.true(cutToFit.split('\n').every(line => displayWidth(line) <= 40))
   t.regex(cutToFit, /^web {3}word .*…$/m)
   t.false(renderTable(columns, rows).includes('…'))
+})
+
+test('sentences go on in the next line before anything is cut', t => {
+  const columns = [{ title: 'NAME' }, { title: 'MESSAGE', wraps: true }, { title: 'STATE' }]
+  const rows = [
+    [{ text: 'web' }, { text: 'it waits for a host that has room for it' }, { text: 'waits' }],
+    [{ text: 'db' }, { text: 'runs' }, { text: 'ok' }]
+  ]
+  t.is(
+    renderTable(columns, rows, { width: 40 }),
+    [
+      'NAME  MESSAGE                      STATE',
+      'web   it waits for a host that     waits',
+      '      has room for it',
+      'db    runs                         ok',
+      ''
+    ].join('\n')
+  )
+  t.is(renderTable(columns, rows).split('\n').length, 4)
+})
+
+test('a text that is broken loses nothing, and its lines fit if its words do', t => {
+  const words = fc.array(fc.stringMatching(/^[a-z日]{1,8}$/), { minLength: 1, maxLength: 20 })
+  const holds = fc.property(words, fc.integer({ min: 16, max: 40 }), (all, columns) => {
+    const lines = wrap(all.join(' '), columns)
+    t.is(lines.join(' '), all.join(' '))
+    t.true(lines.every(line => displayWidth(line) <= columns))
+  })
+  fc.assert(holds, { numRuns: 200 })
 })
 
 test('what an instance or a label says cannot move the cursor', t => {

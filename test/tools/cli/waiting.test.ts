@@ -303,7 +303,7 @@ test('events are shown as they happen, from where a broken stream ended', async 
   t.is(code, 0)
   t.is(output.split('first').length, 2, 'no event is shown twice')
   t.regex(output, /instance\/web placed by controller: while away/)
-  t.regex(output, /instance\/web status: running, as desired/)
+  t.regex(output, /instance\/web is running: as desired/)
   t.regex(errors, /the controller closed the stream; trying again/)
   t.is(api.asked[0]?.query.get('kinds'), 'instance')
   t.is(api.asked[1]?.headers['last-event-id'], '1.1')
@@ -319,7 +319,7 @@ test('who leaves the events is not told that the stream has ended', async t => {
   const { code, errors } = await typeLine('events -w', {
     server: api.url,
     interrupted: interrupt.signal,
-    watch: once('wish recorded', () => interrupt.abort())
+    watch: once(' is ', () => interrupt.abort())
   })
   t.deepEqual([code, errors], [0, ''])
 })

@@ -245,8 +245,12 @@ const counts = /^(instances|vcpus|ports|hosts|used|addresses|starts|count|percen
 export const headsOf = (columns: readonly Column[]): readonly TableColumn[] =>
   columns.map(one => ({
     title: one.name.toUpperCase(),
-    right: one.type === 'mib' || one.type === 'bytes' || isCount(one)
+    right: one.type === 'mib' || one.type === 'bytes' || isCount(one),
+    wraps: sentences.has(one.name)
   }))
+
+/** Columns that hold sentences. */
+const sentences: ReadonlySet<string> = new Set(['message', 'description'])
 
 const isCount = (one: Column): boolean =>
   counts.test(one.name) && one.path !== 'status.addresses' && one.type !== 'moment'

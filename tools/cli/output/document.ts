@@ -2,9 +2,9 @@
 import type { ResourceDocument } from '#shared/model/index.ts'
 import { oneLine, type Paint, printable } from '../terminal.ts'
 import { writeLabels } from './columns.ts'
-import { renderTable } from './table.ts'
+import { renderTable, sentenceWidthMin } from './table.ts'
 import { colourOf, typeOfField, writeAge, writeValue } from './values.ts'
-import { pad } from './width.ts'
+import { pad, wrap } from './width.ts'
 
 type Row = { readonly depth: number; readonly name: string; readonly text: string }
 
@@ -13,7 +13,7 @@ export function describeDocument(
   document: ResourceDocument,
   options: { readonly now: number; readonly paint: Paint; readonly width: number | undefined }
 ): string {
-  const { now, paint } = options
+  const { now, paint, width } = options
   const { kind, name, tenant, id, generation, observedGeneration, createdAt } = document
   const head: Row[] = [
     ...(tenant === undefined ? [] : [{ depth: 1, name: 'tenant', text: tenant }]),
@@ -26,8 +26,8 @@ export function describeDocument(
   ]
   const parts = [
     `${paint('bold', oneLine(`${kind}/${name}`))}\n${renderRows(head, paint)}`,
-    section('desired', rowsOf(document.spec, now), paint),
-    section('observed', rowsOf(document.status, now), paint)
+    section('desired', rowsOf(document.spec, now), { paint, width }),
+    section('observed', rowsOf(document.status, now), { paint, width })
   ]
   if (document.conditions.length > 0) {
     const rows = document.conditions.map(condition => [
@@ -36,8 +36,11 @@ export function describeDocument(
       { text: condition.reason },
       { text: condition.message }
     ])
-    const titles = ['CONDITION', 'STATUS', 'REASON', 'MESSAGE'].map(title => ({ title }))
-    parts.push(`\n${renderTable(titles, rows, { paint, width: options.width })}`)
+    const titles = [
+      ...['CONDITION', 'STATUS', 'REASON'].map(title => ({ title })),
+      { title: 'MESSAGE', wraps: true }
+    ]
+    parts.push(`\n${renderTable(titles, rows, { paint, width })}`)
   }
   return parts.join('')
 }
@@ -47,20 +50,26 @@ const colouredCell = (word: string) => {
   return colour === undefined ? { text: word } : { text: word, colour }
 }
 
-const section = (title: string, rows: readonly Row[], paint: Paint): string =>
-  rows.length === 0 ? '' : `${paint('bold', title)}\n${renderRows(rows, paint)}`
+type Shown = { readonly paint: Paint; readonly width: number | undefined }
+
+const section = (title: string, rows: readonly Row[], { paint, width }: Shown): string =>
+  rows.length === 0 ? '' : `${paint('bold', title)}\n${renderRows(rows, paint, width)}`
 
 /** Describes any object as indented names and values; units are told by the names of fields. */
 export const describeObject = (value: object, now: number, paint: Paint): string =>
   renderRows(rowsOf(value, now, 0), paint)
 
-function renderRows(rows: readonly Row[], paint: Paint): string {
+/** What does not fit into the room goes on below; where there is none given, nothing is broken. */
+function renderRows(rows: readonly Row[], paint: Paint, room = Number.POSITIVE_INFINITY): string {
   const width = Math.max(0, ...rows.map(row => row.depth * 2 + row.name.length)) + 2
   return rows
     .map(row => {
       const indent = ' '.repeat(row.depth * 2)
       const label = pad(`${indent}${oneLine(row.name)}`, width)
-      const lines = printable(row.text).split('\n')
+      const left = Math.max(sentenceWidthMin, room - width)
+      const lines = printable(row.text)
+        .split('\n')
+        .flatMap(line => wrap(line, left))
       const text = lines.join(`\n${' '.repeat(width)}`)
       const colour = row.name === 'phase' ? colourOf(row.text) : undefined
       return `${label}${colour === undefined ? text : paint(colour, text)}`.trimEnd()

@@ -3,9 +3,11 @@ import type { Kind, ResourceDocument } from '#shared/model/index.ts'
 import type { ResourceList } from '../api/resources.ts'
 import type { Invocation } from '../invocation.ts'
 import { writeReference } from '../kinds.ts'
+import { oneLine } from '../terminal.ts'
 import { chooseColumns, headsOf, rowOf } from './columns.ts'
 import { describeDocument } from './document.ts'
-import { type Cell, renderTable, type TableColumn } from './table.ts'
+import { type Cell, renderTable, sentenceWidthMin, type TableColumn } from './table.ts'
+import { wrap } from './width.ts'
 
 type Shown = Pick<Invocation, 'settings' | 'terminal' | 'paint'>
 
@@ -74,6 +76,17 @@ export const renderRows = (
     rows.map(row => row.map(cell => (typeof cell === 'string' ? { text: cell } : cell))),
     { width: widthOf(invocation), paint: invocation.paint }
   )
+
+/** Writes a sentence below others, indented, and broken between words on a terminal. */
+export function renderParagraph(
+  invocation: Pick<Invocation, 'terminal'>,
+  text: string,
+  indents: { readonly first: string; readonly next: string } = { first: '  ', next: '    ' }
+): string {
+  const width = widthOf(invocation) ?? Number.POSITIVE_INFINITY
+  const lines = wrap(oneLine(text), Math.max(sentenceWidthMin, width - indents.next.length))
+  return `${indents.first}${lines.join(`\n${indents.next}`)}\n`
+}
 
 /** Writes KIND/NAME of a document. */
 const nameOfDocument = (document: ResourceDocument): string =>

@@ -43,6 +43,18 @@ export function cut(text: string, columns: number): string {
   return `${kept}…`
 }
 
+/** Breaks a text between words into lines of so many columns; a longer word stands alone. */
+export function wrap(text: string, columns: number): readonly string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last !== undefined && displayWidth(last) + 1 + displayWidth(word) <= columns) {
+      lines[lines.length - 1] = `${last} ${word}`
+    } else lines.push(word)
+  }
+  return lines
+}
+
 /** Fills a text up with spaces to so many columns, on the right or on the left. */
 export function pad(text: string, columns: number, side: 'left' | 'right' = 'right'): string {
   const spaces = ' '.repeat(Math.max(0, columns - displayWidth(text)))

@@ -125,7 +125,10 @@ function tableOf(invocation: Invocation, said: Said): string {
   const right = (title: string) => ({ title, right: true })
   return renderRows(
     invocation,
-    ['SIZE', right('VCPUS'), right('MEMORY'), right('NOW'), right(after), 'OF', 'SHORT OF'],
+    [
+      ...['SIZE', right('VCPUS'), right('MEMORY'), right('NOW'), right(after), 'OF'],
+      { title: 'SHORT OF', wraps: true }
+    ],
     rows
   )
 }

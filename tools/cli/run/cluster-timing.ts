@@ -36,7 +36,7 @@ export function timingText(
   ])
   const rules = timing.rules.map(({ name, left, right, holds, because }): readonly Cell[] => [
     { text: name },
-    { text: `${left.says} ${formatMs(left.ms)} <= ${right.says} ${formatMs(right.ms)}` },
+    { text: `${left.says} (${formatMs(left.ms)}) ≤ ${right.says} (${formatMs(right.ms)})` },
     { text: formatMs(Math.abs(right.ms - left.ms)), ...(!holds && { colour: 'red' as const }) },
     holds ? { text: 'holds', colour: 'green' } : { text: 'BROKEN', colour: 'red' },
     { text: because }
@@ -47,17 +47,19 @@ export function timingText(
     broken === 0
       ? `all ${timing.rules.length} hold, with clocks that are off by up to ${error}`
       : paint('red', `${broken} of ${timing.rules.length} are broken`)
-  const titles = (...all: readonly string[]) => all.map(title => ({ title }))
+  const sentences = (title: string) => ({ title, wraps: true })
   return [
-    renderTable([{ title: 'TIME' }, { title: 'LONG', right: true }, { title: 'WHY' }], links, {
+    renderTable([{ title: 'TIME' }, { title: 'LONG', right: true }, sentences('WHY')], links, {
       width,
       paint
     }),
     renderTable(
       [
-        ...titles('RULE', 'MUST HOLD'),
+        { title: 'RULE' },
+        sentences('MUST HOLD'),
         { title: 'MARGIN', right: true },
-        ...titles('STATE', 'OR ELSE')
+        { title: 'STATE' },
+        sentences('OR ELSE')
       ],
       rules,
       { width, paint }

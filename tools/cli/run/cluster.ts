@@ -4,6 +4,7 @@ import { readJson } from '../api/resources.ts'
 import type { Invocation } from '../invocation.ts'
 import { renderRaw } from '../output/results.ts'
 import { type Cell, renderTable } from '../output/table.ts'
+import { writeAge } from '../output/values.ts'
 import { type Paint, printable } from '../terminal.ts'
 import { type TimingSaid, timingText } from './cluster-timing.ts'
 import { showLive } from './live.ts'
@@ -120,7 +121,7 @@ function describe(said: ClusterSaid, { paint, terminal }: Invocation): string {
     one.lag === 0 ? { text: '0' } : { text: String(one.lag), colour: 'yellow' },
     { text: one.version },
     { text: one.apiUrl },
-    { text: one.lastSeenAt }
+    { text: `${writeAge(one.lastSeenAt, Date.now())} ago` }
   ])
   const columns = [
     ...['CANDIDATE', 'STATE', 'POSITION'].map(title => ({ title })),
@@ -157,7 +158,8 @@ function headOf(said: ClusterSaid, paint: Paint): string {
       'session',
       session
         ? `${session.id} at ${session.server ?? paint('red', 'no server')}, ` +
-          `${formatMs(session.timeoutMs)}${lease === undefined ? '' : `, lease ${formatMs(lease)}`}`
+          `lost after ${formatMs(session.timeoutMs)} of silence` +
+          (lease === undefined ? '' : `, lease ${formatMs(lease)}`)
         : said.ensemble.length > 0
           ? paint('red', 'none')
           : 'none is needed'

@@ -2,8 +2,9 @@ import type { Change, Decision, Happening } from '../api/events.ts'
 import { happenings } from '../api/events.ts'
 import type { Invocation } from '../invocation.ts'
 import { type Reference, readKind, writeReference } from '../kinds.ts'
+import { renderParagraph } from '../output/results.ts'
 import { colourOf } from '../output/values.ts'
-import { oneLine } from '../terminal.ts'
+import type { Colour } from '../terminal.ts'
 import { writeList } from './list.ts'
 import { readSubject } from './subject.ts'
 
@@ -26,11 +27,12 @@ async function watchEvents(invocation: Invocation, subject: Reference | undefine
     tenant: subject || settings.tenant === '*' ? undefined : settings.tenant,
     subject: subject && writeReference(subject)
   }
+  const shown = new LastShown()
   for await (const happening of happenings(api, query, signal)) {
     const text =
       settings.format === 'json' || settings.format === 'yaml'
         ? writeRaw(happening)
-        : describe(invocation, happening)
+        : describe(invocation, happening, shown)
     if (text !== undefined) invocation.write(text)
     if (happening.type === 'lost') invocation.note(`${happening.because}; trying again\n`)
     if (happening.type === 'reset') {
@@ -51,10 +53,31 @@ function writeRaw(happening: Happening): string | undefined {
   return type === 'reset' ? `${JSON.stringify({ type })}\n` : undefined
 }
 
-function describe(invocation: Invocation, happening: Happening): string | undefined {
+/** So many resources are remembered; of older ones something may be told twice. */
+const shownMax = 10_000
+
+/** What was told last of each resource: what has not become otherwise is not told again. */
+class LastShown {
+  readonly #texts = new Map<string, string>()
+
+  /** Whether it is news. */
+  take(subject: string, text: string): boolean {
+    if (this.#texts.get(subject) === text) return false
+    this.#texts.delete(subject)
+    this.#texts.set(subject, text)
+    if (this.#texts.size > shownMax) this.#texts.delete(this.#texts.keys().next().value!)
+    return true
+  }
+}
+
+function describe(
+  invocation: Invocation,
+  happening: Happening,
+  shown: LastShown
+): string | undefined {
   switch (happening.type) {
     case 'change':
-      return describeChange(invocation, happening.change)
+      return describeChange(invocation, happening.change, shown)
     case 'decision':
       return describeDecision(invocation, happening.decision)
     case 'connected':
@@ -67,23 +90,45 @@ function describe(invocation: Invocation, happening: Happening): string | undefi
   }
 }
 
-const words = { put: 'wish recorded', remove: 'gone', status: 'status' }
-
-function describeChange({ paint }: Invocation, change: Change): string {
+/** How a resource is now; a notification is told by the decision that it is about. */
+function describeChange(
+  invocation: Invocation,
+  change: Change,
+  shown: LastShown
+): string | undefined {
   const { op, resource } = change
+  if (change.kind === 'event' && !invocation.given.texts('kind').includes('event')) return undefined
   const subject = writeReference(change)
   const phase = resource?.status['phase']
-  const shown = typeof phase === 'string' ? `: ${phase}` : ''
   const ready = resource?.conditions.find(condition => condition.type === 'ready')
-  const because = ready === undefined || ready.message === '' ? '' : `, ${ready.message}`
+  const because = ready === undefined || ready.message === '' ? '' : `: ${ready.message}`
+  const how = typeof phase === 'string' ? `is ${phase}${because}` : 'has changed'
+  const text = `${subject} ${op === 'remove' ? 'is gone' : how}`
+  // How long ago a host was heard is no news.
+  const lasting = text.replace(/: heard .* ago$/, '')
+  if (!shown.take(subject, lasting)) return undefined
   const colour = typeof phase === 'string' ? colourOf(phase) : undefined
-  const text = oneLine(`${subject} ${words[op]}${shown}${because}`)
-  const at = new Date().toISOString()
-  return `${paint('dim', at)} ${colour === undefined ? text : paint(colour, text)}\n`
+  return describeLine(invocation, { at: new Date().toISOString(), text: lasting, colour })
 }
 
-function describeDecision({ paint }: Invocation, decision: Decision): string {
+function describeDecision(invocation: Invocation, decision: Decision): string {
   const { at, by, verb, because, subjects } = decision
-  const text = oneLine(`${subjects.join(', ')} ${verb} by ${by}: ${because}`)
-  return `${paint('dim', at)} ${text}\n`
+  const text = `${subjects.join(', ')} ${verb} by ${by}: ${because}`
+  return describeLine(invocation, { at, text, colour: undefined })
+}
+
+/** On a terminal the day is left out, and what is too long for a line goes on below. */
+function describeLine(
+  invocation: Invocation,
+  line: { readonly at: string; readonly text: string; readonly colour: Colour | undefined }
+): string {
+  const { paint, terminal } = invocation
+  const at = terminal.output.isTTY ? line.at.slice(line.at.indexOf('T') + 1) : line.at
+  const indents = { first: '', next: ' '.repeat(at.length + 1) }
+  const [first = '', ...rest] = renderParagraph(invocation, line.text, indents)
+    .trimEnd()
+    .split('\n')
+  const painted = (text: string): string =>
+    line.colour === undefined ? text : paint(line.colour, text)
+  return `${[`${paint('dim', at)} ${painted(first)}`, ...rest.map(painted)].join('\n')}\n`
 }

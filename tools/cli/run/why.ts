@@ -2,7 +2,7 @@ import type { Condition } from '#shared/model/index.ts'
 import { type Placement, pathOf, readJson, tenantQuery } from '../api/resources.ts'
 import type { Invocation } from '../invocation.ts'
 import { type Reference, writeReference } from '../kinds.ts'
-import { renderRaw, renderRows } from '../output/results.ts'
+import { renderParagraph, renderRaw, renderRows } from '../output/results.ts'
 import { writeAge } from '../output/values.ts'
 import { oneLine, printable } from '../terminal.ts'
 import { readSubject } from './subject.ts'
@@ -34,23 +34,25 @@ export async function showWhy(invocation: Invocation): Promise<void> {
   // The newest decisions stand in the summary too, for those who read nothing else.
   const told = new Set(history.map(one => `${one.at} ${one.verb}: ${one.because}`))
   for (const sentence of rest) {
-    if (!told.has(sentence)) invocation.write(`  ${oneLine(sentence)}\n`)
+    if (!told.has(sentence)) invocation.write(renderParagraph(invocation, sentence))
   }
   const { chosen, rejected = [] } = why.placement ?? {}
   if (chosen !== undefined) invocation.write(`\nplaced on ${oneLine(chosen)}\n`)
   if (rejected.length > 0) {
     const rows = rejected.map(({ host, because }) => [host, because])
-    invocation.write(`\n${renderRows(invocation, ['NOT ON', 'BECAUSE'], rows)}`)
+    const titles = ['NOT ON', { title: 'BECAUSE', wraps: true }]
+    invocation.write(`\n${renderRows(invocation, titles, rows)}`)
   }
   if (history.length > 0) invocation.write(`\n${describeHistory(invocation, history)}`)
 }
 
 /** Each decision in full, however narrow the terminal: the end of the sentence says why. */
-function describeHistory({ paint }: Invocation, items: readonly Recorded[]): string {
+function describeHistory(invocation: Invocation, items: readonly Recorded[]): string {
+  const { paint } = invocation
   const now = Date.now()
   const lines = items.map(({ at, by, verb, because }) => {
     const when = paint('dim', `${at}, ${writeAge(at, now)} ago`)
-    return `${when}\n  ${paint('bold', verb)} by ${by}: ${oneLine(because)}\n`
+    return `${when}\n${renderParagraph(invocation, `${verb} by ${by}: ${because}`)}`
   })
   return lines.join('')
 }
@@ -71,7 +73,8 @@ function renderHistory(invocation: Invocation, items: readonly Recorded[]): stri
     item.verb,
     item.because
   ])
-  return renderRows(invocation, ['AT', 'AGO', 'BY', 'DID', 'BECAUSE'], rows)
+  const titles = ['AT', 'AGO', 'BY', 'DID', { title: 'BECAUSE', wraps: true }]
+  return renderRows(invocation, titles, rows)
 }
 
 async function askAbout(invocation: Invocation, what: 'why' | 'history'): Promise<unknown> {
