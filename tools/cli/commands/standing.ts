@@ -43,7 +43,8 @@ export const standingCommands: readonly Command[] = [
     details: [
       'Each rule compares two times of the chain from heartbeat to fence, says by how much it ' +
         'holds, and what would happen otherwise. A controller whose session breaks one does not ' +
-        'start; where the limit of a self-fence does, it is shown as BROKEN.'
+        'start. A limit of a self-fence that does is refused where it is set; one that was set ' +
+        'before is shown as BROKEN.'
     ],
     examples: [
       { line: 'remuda cluster show', doc: 'who leads, and whether the times go together' },

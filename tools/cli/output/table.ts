@@ -17,7 +17,7 @@ const gap = '  '
 /** No column is made narrower than this to fit a terminal. */
 const columnWidthMin = 6
 /** Nor one of sentences, which gives room before all others. */
-export const sentenceWidthMin = 24
+export const sentenceWidthMin = 22
 
 /**
  * Writes rows in aligned columns. With a width, as on a terminal, columns are made narrower until
