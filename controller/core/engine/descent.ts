@@ -3,6 +3,10 @@
  * most is made, again and again. Bounds leave most moves out before they are looked at. Of equal
  * moves the one of the first demand, to the first host, in the first way, so that the same input
  * gives the same moves.
+ *
+ * In a large layout a look at everything is worth more than one move: those with the best bounds
+ * are kept in mind for the next few. When none of them gains any more, demands are asked one after
+ * another for a move that gains enough, and what is enough falls until hardly anything is.
  */
 import { Bounds, wayCount, ways } from './bounds.ts'
 import type { Layout } from './layout.ts'
@@ -39,20 +43,58 @@ export function descend(layout: Layout, until: Until): readonly Step[] {
     const score = layout.score
     const best = search.best(score)
     if (best.demand < 0) break
-    if (score <= until.contentAt && score - best.score < until.gainMin) break
+    if (score <= until.contentAt && score - best.score < until.gainMin) return steps
     search.make(best)
     const { demand, first, second } = best
     steps.push({ demand, first, second, score: layout.score })
   }
+  if (search.isCoarse) sweep(layout, search, until, steps)
   return steps
 }
 
+/** What is enough in the first sweep, as a share of the score, and in the last one. */
+const gainMost = 0.01
+const gainLeast = 1e-6
+const gainFactor = 4
+
+/** Asks all for a move that gains enough, again and again. */
+function sweep(layout: Layout, search: Search, until: Until, steps: Step[]): void {
+  const { score: start, hosts, demands } = layout
+  const movesBetween = Math.max(4, Math.floor(hosts / 16))
+  for (let share = gainMost; ; share = Math.max(gainLeast, share / gainFactor)) {
+    let made = 0
+    do {
+      const before = steps.length
+      let refreshed = -1
+      for (let demand = 0; demand < demands && steps.length < until.movesMax; demand += 1) {
+        if (refreshed < 0 || steps.length - refreshed >= movesBetween) {
+          search.refresh()
+          refreshed = steps.length
+        }
+        const { score } = layout
+        const wanted = score <= until.contentAt ? until.gainMin : 0
+        const enough = Math.max(wanted, share * start)
+        const best = search.bestOf(demand, score - enough)
+        if (best.demand < 0) continue
+        search.make(best)
+        steps.push({ demand, first: best.first, second: best.second, score: layout.score })
+      }
+      made = steps.length - before
+    } while (made > hosts / 20)
+    if (share === gainLeast || steps.length >= until.movesMax) return
+  }
+}
+
 /** In a large layout this many hosts make one move more between looks at everything. */
-const hostsPerMove = 96
+const hostsPerMove = 48
+/** The same where pairs keep a reserve: a look takes longer. */
+const hostsPerMovePaired = 25
 /** The most moves that are kept in mind between looks at everything. */
 const shortMax = 256
 /** The most hosts that are then looked at for each sort of demand. */
 const cheapMost = 24
+/** The same where pairs keep a reserve: what it costs is not in the order. */
+const cheapMostPaired = 256
 
 class Search {
   readonly #layout: Layout
@@ -62,6 +104,7 @@ class Search {
   /** Numbers of moves: demand and way. */
   readonly #all: Int32Array
   readonly #shortlist: Int32Array
+  readonly #ranked: Float64Array
   /** By likeness: the round in which one was bounded. */
   readonly #seen: Int32Array
   #round = 0
@@ -76,8 +119,12 @@ class Search {
 
   constructor(layout: Layout, evacuate: boolean) {
     this.#layout = layout
-    this.#period = Math.max(1, Math.floor(layout.hosts / hostsPerMove))
-    this.#bounds = new Bounds(layout, this.#period > 1 ? cheapMost : layout.hosts)
+    const isPaired = layout.problem.reserve !== undefined
+    const hostsEach = isPaired ? hostsPerMovePaired : hostsPerMove
+    this.#period = Math.max(1, Math.floor(layout.hosts / hostsEach))
+    const most = isPaired ? cheapMostPaired : cheapMost
+    this.#bounds = new Bounds(layout, this.isCoarse ? most : layout.hosts)
+    this.#ranked = new Float64Array(layout.demands * wayCount)
     this.#seen = new Int32Array(this.#bounds.likenesses)
     this.#lowest = new Float64Array(layout.demands * wayCount)
     this.#evacuate = evacuate
@@ -94,13 +141,36 @@ class Search {
       this.#age = (this.#age + 1) % this.#period
       if (this.#best.demand >= 0) return this.#best
     }
-    this.#layout.recount()
-    this.#bounds.refresh()
+    this.refresh()
     this.#scoreThen = score
-    this.#shift = 0
     this.#short = this.#promising(score)
     this.#lookAt(this.#short)
     this.#age = 1 % this.#period
+    return this.#best
+  }
+
+  /** Whether not every move is looked at each time. */
+  get isCoarse(): boolean {
+    return this.#period > 1
+  }
+
+  /** Takes all bounds anew. */
+  refresh(): void {
+    this.#layout.recount()
+    this.#bounds.refresh()
+    this.#shift = 0
+    this.#age = 1 % this.#period
+  }
+
+  /** The best move of one demand that comes below a score; without one its demand is -1. */
+  bestOf(demand: number, below: number): Best {
+    const at = demand * wayCount
+    this.#best = { score: below, demand: -1, host: -1, way: -1, first: -1, second: -1 }
+    if (!this.#moves(demand)) return this.#best
+    this.#bounds.write(demand, this.#lowest, at)
+    for (let way = 0; way < wayCount; way += 1) {
+      if (this.#lowest[at + way]! < this.#best.score - scoreGrain) this.#look(demand, way)
+    }
     return this.#best
   }
 
@@ -139,7 +209,7 @@ class Search {
     }
     const found = this.#all.subarray(0, count)
     if (count === 0) return found
-    if (this.#period > 1) return this.#shorten(found)
+    if (this.isCoarse) return this.#shorten(found)
     ;[found[0], found[at]] = [found[at]!, found[0]!]
     return found
   }
@@ -147,8 +217,9 @@ class Search {
   /** Those with the lowest bounds, in order. */
   #shorten(found: Int32Array): Int32Array {
     const lowest = this.#lowest
-    const bounds = Float64Array.from(found, at => lowest[at]!).sort()
-    const edge = bounds[Math.min(shortMax, bounds.length) - 1]!
+    const bounds = this.#ranked.subarray(0, found.length)
+    for (let index = 0; index < bounds.length; index += 1) bounds[index] = lowest[found[index]!]!
+    const edge = ranked(bounds, Math.min(shortMax, bounds.length) - 1)
     let count = 0
     for (let index = 0; index < found.length && count < shortMax; index += 1) {
       if (lowest[found[index]!]! > edge) continue
@@ -283,3 +354,26 @@ type Asked = {
 
 const comesFirst = (a: Best, b: Best): boolean =>
   (a.demand - b.demand || a.host - b.host || a.way - b.way) < 0
+
+/** The value that would be at a place if they were sorted; brings them into some other order. */
+function ranked(values: Float64Array, place: number): number {
+  let [low, high] = [0, values.length - 1]
+  while (low < high) {
+    const middle = values[(low + high) >> 1]!
+    let [left, right] = [low, high]
+    while (left <= right) {
+      while (values[left]! < middle) left += 1
+      while (values[right]! > middle) right -= 1
+      if (left > right) break
+      const value = values[left]!
+      values[left] = values[right]!
+      values[right] = value
+      left += 1
+      right -= 1
+    }
+    if (place <= right) high = right
+    else if (place >= left) low = left
+    else break
+  }
+  return values[place]!
+}

@@ -3,6 +3,9 @@ import fc from 'fast-check'
 import { descend } from '../../../../controller/core/engine/descent.ts'
 import { Layout } from '../../../../controller/core/engine/layout.ts'
 import type { Move, Problem } from '../../../../controller/core/engine/problem.ts'
+import { problemOf } from '../../../../tools/bench/placement/ganeti-problem.ts'
+import { readCluster } from '../../../../tools/bench/placement/ganeti-text.ts'
+import { generateCluster } from '../../../../tools/bench/placement/generate.ts'
 import { problems } from './problems.ts'
 import { moved, objectionTo, plainScore, type Seats } from './score.ts'
 
@@ -54,6 +57,22 @@ test('content with a score it makes only moves that gain enough', t => {
     })
   )
 })
+
+for (const template of ['ext', 'mixed'] as const) {
+  test(`in a large layout every move is allowed and lowers the score: ${template}`, t => {
+    const problem = problemOf(readCluster(generateCluster({ nodes: 100, template, seed: 7 })))
+    const layout = new Layout(problem)
+    let [seats, score]: [Seats, number] = [problem, layout.score]
+    for (const step of descend(layout, { movesMax: 400, contentAt: 0, gainMin: 0 })) {
+      t.is(objectionTo(problem, seats, step), undefined)
+      seats = moved(seats, step)
+      t.true(step.score < score)
+      score = step.score
+    }
+    t.true(Math.abs(plainScore(problem, seats) - layout.score) < 1e-6)
+    t.deepEqual(Array.from(layout.first), Array.from(seats.first))
+  })
+}
 
 /** The lowest score that one move brings: all demands, all ways, all hosts. */
 function bestOf(problem: Problem, seats: Seats): number {
