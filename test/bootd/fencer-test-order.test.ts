@@ -30,7 +30,7 @@ test('a fence takes over as well from a test that gives the power back', async t
   t.false(bed.bmc('a1').isRunning)
 })
 
-test('behind a test of another host on the same device a fence waits for one call only', async t => {
+test('behind a test of another host, at the same device, a fence waits for one call', async t => {
   await using bed = await Bed.open(t)
   const strip = bed.bmc('strip')
   strip.faults.silent = true
