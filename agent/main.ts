@@ -21,7 +21,7 @@ import { type AgentConfig, readConfig } from './io/config.ts'
 import { ConsoleHub } from './io/console/hub.ts'
 import { ConsoleRelay } from './io/console/relay.ts'
 import { stayAdmitted } from './io/door.ts'
-import { type Call, callTcp, Gates } from './io/gates.ts'
+import { callTcp, callTcpIn, Gates } from './io/gates.ts'
 import { openHardware, readBootId } from './io/hardware.ts'
 import { hear } from './io/hearing.ts'
 import { sendHeartbeats } from './io/heartbeats.ts'
@@ -299,17 +299,16 @@ const openProbes = (
 ): Promise<Probes> =>
   Probes.open({ ...given, endpoint: `tcp://${address}:${port === 0 ? 0 : probePort}` })
 
-/** Looks whether instances are ready; networks in a namespace are out of its sight. */
+/** Looks whether instances are ready; nobody can phone home out of a namespace. */
 function gatesOf(
   { netns }: AgentConfig,
   { loop, clock, log }: { readonly loop: AgentLoop; readonly clock: Clock; readonly log: Log }
 ): Gates {
-  const unseen: Call = async () => `its network is in namespace ${netns}, where nobody can call it`
   return new Gates({
     order: () => loop.desired?.order,
     readiness: () => loop.readiness,
     found: news => loop.takeGate(news),
-    call: netns === undefined ? callTcp : unseen,
+    call: netns === undefined ? callTcp : callTcpIn(netns),
     phoneHome: phoneHomeOver,
     clock,
     log

@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import type { Clock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
+import { run } from '#shared/process.ts'
 import type { Ms } from '#shared/units.ts'
 import type { Order } from '#shared/wire/order.ts'
 import { callsOf, type GateCall, type Homes, homesOf } from '../core/gates.ts'
@@ -110,3 +111,22 @@ export const callTcp: Call = ({ address: host, port }) => {
   socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
   return promise.finally(() => socket.destroy())
 }
+
+/** Its arguments are an address and a port; nothing of them is read as a command. */
+const callScript = 'exec 3<>"/dev/tcp/$0/$1"'
+
+/** Calls a port over the network of a namespace of `ip netns`, in which this program is not. */
+export const callTcpIn =
+  (netns: string): Call =>
+  async ({ address, port }) => {
+    const shell = ['bash', '--norc', '-c', callScript, address, String(port)]
+    const args = [`--net=/run/netns/${netns}`, '--', ...shell]
+    try {
+      await run('nsenter', args, { deadlineMs: callMsMax })
+      return undefined
+    } catch (thrown) {
+      if (isFault(thrown, 'deadline')) return `no answer within ${callMsMax} ms`
+      const because = sentence(thrown)
+      return /Connection refused/.test(because) ? 'ECONNREFUSED' : because
+    }
+  }
