@@ -93,9 +93,28 @@ function* draining(view: View, host: Host, context: Context): Iterable<Commit | 
     found.filter(({ state }) => states.includes(state))
   if (is('leaving', 'goes', 'waits').length > 0) return
   if (view.indexes.of('host-arrivals', host.name).size > 0) return
+  if (saysOthers(view, host, context.now)) return
   if (is('held').length > 0) yield stuck(view, { host, held: is('held') }, context)
   else yield emptied(view, { host, stays: is('stays') }, context)
 }
+
+/**
+ * Whether the host has yet to say that the last ones to leave are gone. Who waits for the end of
+ * the drain wants to reboot it, and that is refused while it says so.
+ */
+function saysOthers(view: View, host: Host, now: Moment): boolean {
+  const heard = view.heard(host.name)
+  const phase = phaseOf(host, heard, now.monotonic)
+  if (phase === 'unknown' || phase === 'silent') return false
+  const said = heard.report?.instances ?? []
+  return said.some(
+    ({ id, power, move }) =>
+      power !== 'stopped' && move?.stand === 'gone' && isElsewhere(view, host, id)
+  )
+}
+
+const isElsewhere = (view: View, host: Host, id: string): boolean =>
+  view.get('instance', id)?.decided.host !== host.name
 
 type Going = { readonly host: Host; readonly departure: Departure }
 
