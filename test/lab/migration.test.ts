@@ -16,7 +16,7 @@ import { certificateFolder } from '../../tools/lab/keeper/host-files.ts'
 import type { Lab } from '../../tools/lab/lab.ts'
 import { openLab } from '../../tools/lab/open.ts'
 import { runsOf } from '../../tools/lab/runs.ts'
-import { changesIn, type Traces, tracesOn } from '../../tools/lab/traces.ts'
+import { changesIn, isBare, type Traces, tracesOn } from '../../tools/lab/traces.ts'
 import { type MigrationRig, migrationSuite } from '../contracts/migration.ts'
 import { eventually } from './cloud/waiting.ts'
 import { GapMeter } from './gap-meter.ts'
@@ -174,7 +174,7 @@ async function onlyOn(host: string): Promise<void> {
     }
     const traces = await tracesOn(lab, other)
     const ground = grounds.get(other)
-    if (ground === undefined && traces.some(trace => trace.startsWith('link rb'))) return undefined
+    if (ground === undefined && !isBare(traces)) return undefined
     if (ground === undefined) grounds.set(other, traces)
     const left = changesIn(ground ?? traces, traces)
     if (left.length > 0) throw new Error(`on ${other}: ${left.join('; ')}`)

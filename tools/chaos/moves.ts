@@ -16,7 +16,7 @@ import { until } from '../bench/takeover-checks.ts'
 import { createResource, sayVerb } from '../cli/api/resources.ts'
 import type { Lab } from '../lab/lab.ts'
 import { openLab } from '../lab/open.ts'
-import { type Traces, tracesOn } from '../lab/traces.ts'
+import { isBare, type Traces, tracesOn } from '../lab/traces.ts'
 import { type MoveFault, moveFaults } from './move-faults.ts'
 import {
   bootsOf,
@@ -82,7 +82,7 @@ export async function layGrounds(lab: Lab): Promise<Grounds> {
       for (const place of places) {
         const traces = await tracesOn(lab, place)
         seen.set(place, { ...seen.get(place), [place === host ? 'holding' : 'without']: traces })
-        if (place !== host && traces.some(trace => trace.startsWith('link rb'))) return false
+        if (place !== host && !isBare(traces)) return false
       }
       return true
     })

@@ -74,6 +74,10 @@ export function changesIn(before: Traces, now: Traces): readonly string[] {
   ]
 }
 
+/** Whether nothing of any instance or its network is there. */
+export const isBare = (traces: Traces): boolean =>
+  !traces.some(trace => /^(link r[bp]|nft|runs|domain|lock)/.test(trace))
+
 /** Locks on files of the shared pool that processes of a host hold, by what the kernel says. */
 async function locksOf(lab: Lab, host: string): Promise<readonly string[]> {
   const all = await hierarchies()
