@@ -34,7 +34,7 @@ import type { View } from './view.ts'
 /** Who has looked longer ago says nothing of now. Unit: ms. */
 const freshMs: Ms = 4_000
 /** A word may have been on its way for so long. Unit: ms. */
-const transitMs: Ms = 500
+const transitMs: Ms = 1_000
 /** What was written so shortly after the last word of a host is of the same moment. Unit: ms. */
 const apartMs: Ms = 1_000
 /** Not seen to change for so long it stands still; as `storageStillMs` of agents. Unit: ms. */
