@@ -65,6 +65,10 @@ const benches: Readonly<Record<string, Entry>> = {
     says: 'balancing and evacuation by the placement engine, against hbal of Ganeti; --long',
     load: async () => (await import('./placement/placement.ts')).placementBench
   },
+  admission: {
+    says: 'newcomers with a proof for every loss, against hail; --traces FOLDER, --seeds, --long',
+    load: async () => (await import('./admission/admission.ts')).admissionBench
+  },
   takeover: {
     says: 'from a power cut of the controller until another one commits; --times COUNT',
     load: async () => (await import('./takeover.ts')).takeoverBench

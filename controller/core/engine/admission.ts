@@ -53,6 +53,8 @@ const squeezesMax = 6
 const crowdsMax = 64
 /** Hosts that are looked at closely when the score is to be least. */
 const shortList = 8
+/** The same for those who keep apart from others. */
+const longList = 32
 /** Sums are taken anew after so many changes. */
 const recountAfter = 1 << 16
 
@@ -69,8 +71,8 @@ export class Admission {
   readonly #rooms: Rooms
   readonly refuges: readonly Refuges[]
   readonly #places: number[]
-  readonly #list: Int32Array<ArrayBuffer>
   readonly #short = new Int32Array(shortList)
+  readonly #long = new Int32Array(longList)
   readonly #tried: Uint8Array
   #changes = 0
   /** Where one like the next went just now; -1: nowhere. */
@@ -86,7 +88,6 @@ export class Admission {
     this.#kind = new Uint16Array(places)
     this.#members = new Members(this.layout)
     this.#places = Array.from({ length: places - before }, (_, at) => places - 1 - at)
-    this.#list = new Int32Array(this.layout.hosts)
     this.#tried = new Uint8Array(this.layout.hosts)
     const takes = (host: number, demand: number): boolean =>
       kinds === undefined || kinds[this.#kind[demand]!]![host] === 1
@@ -227,11 +228,8 @@ export class Admission {
     const allows = (host: number): boolean => this.#allows(place, host)
     if (this.#rules.order === 'pack') return this.#rooms.tightest(place, allows)
     // What clashes softly is weighed only by the closer look.
-    const count =
-      this.layout.grouped[place] === 1
-        ? this.#rooms.list(place, allows, this.#list)
-        : this.#rooms.cheapest(place, allows, this.#short)
-    const list = this.layout.grouped[place] === 1 ? this.#list : this.#short
+    const list = this.layout.grouped[place] === 1 ? this.#long : this.#short
+    const count = this.#rooms.cheapest(place, allows, list)
     const look = { hosts: list.subarray(0, count), except: -1, forced: false }
     return bestFirst(this.layout, place, { ...look, below: Number.POSITIVE_INFINITY }).host
   }

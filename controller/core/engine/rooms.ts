@@ -167,22 +167,6 @@ export class Rooms {
     return count
   }
 
-  /** Writes the hosts with enough room to a list, and gives how many there are. */
-  list(demand: number, allows: Allows, into: Int32Array): number {
-    const { hosts, dimensions, amount } = this.#layout
-    const room = this.#room
-    const from = demand * dimensions
-    let count = 0
-    for (let host = 0; host < hosts; host += 1) {
-      let d = 0
-      while (d < dimensions && room[host * dimensions + d]! >= amount[from + d]!) d += 1
-      if (d < dimensions || !allows(host)) continue
-      into[count] = host
-      count += 1
-    }
-    return count
-  }
-
   /** Whether any host has enough free, if it kept nothing. */
   anywhere(demand: number, allows: Allows): boolean {
     return this.nearest(demand, allows, 1).length > 0
