@@ -30,6 +30,7 @@ export type Stranding = {
   /** Room that the survivors have after all, and the most that one of them has. */
   readonly leftMib: Mib
   readonly leftMostMib: Mib
+  readonly leftMostVcpus: number
 }
 
 /** What speaks against a wish: a loss, or that there are too many to look at. */
@@ -107,16 +108,18 @@ function worsened(
 function strandingOf(ground: Ground, lost: readonly number[]): Stranding | undefined {
   const { stranded, taken } = planOf(ground, lost)
   if (stranded.length === 0) return undefined
-  const left = new Map(taken.map(({ host, freeMib }) => [host, freeMib]))
-  let [leftMib, leftMostMib] = [0, 0]
+  const left = new Map(taken.map(one => [one.host, one]))
+  let [leftMib, leftMostMib, leftMostVcpus] = [0, 0, 0]
   for (const [host] of ground.rows.entries()) {
     if (ground.meets[host] === 0 || lost.includes(host)) continue
-    const free = Math.max(0, left.get(host) ?? ground.freeMib[host]!)
+    const free = Math.max(0, left.get(host)?.freeMib ?? ground.freeMib[host]!)
     leftMib += free
     leftMostMib = Math.max(leftMostMib, free)
+    const vcpus = left.get(host)?.freeVcpus ?? ground.freeVcpus[host]!
+    leftMostVcpus = Math.max(leftMostVcpus, Math.floor(vcpus))
   }
   const names = lost.map(host => ground.name(host))
-  return { lost: names, stranded: stranded.map(shown), leftMib, leftMostMib }
+  return { lost: names, stranded: stranded.map(shown), leftMib, leftMostMib, leftMostVcpus }
 }
 
 const shown = ({ id, name, memoryMib, vcpus }: Evacuee) => ({ id, name, memoryMib, vcpus })
@@ -149,15 +152,25 @@ export function promiseOf(
 }
 
 /** The sentence that says what a loss strands and what room there would be. */
-export function strandingSentence({ lost, stranded, leftMib, leftMostMib }: Stranding): string {
+export function strandingSentence(stranding: Stranding): string {
+  const { lost, stranded, leftMib, leftMostMib, leftMostVcpus } = stranding
   const when =
     lost.length === 0 ? 'as it is' : `if ${listed(lost)} ${lost.length === 1 ? 'is' : 'are'} lost`
   const names = stranded.map(({ name, memoryMib }) => `${name} (${memoryMib} MiB)`)
   const neededMib = stranded.reduce((sum, { memoryMib }) => sum + memoryMib, 0)
   const needs = stranded.length === 1 ? '' : `, ${neededMib} MiB in all,`
-  const left = `${leftMib} MiB are left, at most ${leftMostMib} MiB on one host`
+  const short = shortOfVcpus(stranding)
+  const left = short
+    ? `${short.name} needs ${short.vcpus} vcpus, at most ${leftMostVcpus} are left on one host`
+    : `${leftMib} MiB are left, at most ${leftMostMib} MiB on one host`
   return `${when}, ${listed(names)}${needs} could start nowhere: ${left}`
 }
+
+/** Who finds no place for its processors, where memory is not what is short. */
+const shortOfVcpus = ({ stranded, leftMostMib, leftMostVcpus }: Stranding) =>
+  stranded.every(one => one.memoryMib <= leftMostMib)
+    ? stranded.find(({ vcpus }) => vcpus > leftMostVcpus)
+    : undefined
 
 /** What a wish would break, in a sentence. */
 export function harmSentence({ reserve, stranding }: Harm): string {
@@ -168,9 +181,13 @@ export function harmSentence({ reserve, stranding }: Harm): string {
 /** What can be done where the reserve has no room. */
 export const nextOfHarm = (harm: Harm): readonly string[] => {
   const [one] = harm.stranding?.stranded ?? []
+  const short = harm.stranding && shortOfVcpus(harm.stranding)
+  const less = short
+    ? `fewer than ${short.vcpus} vcpus`
+    : one && `less than ${formatMib(one.memoryMib)}`
   return [
     'remuda capacity',
-    ...(one ? [`ask for less than ${formatMib(one.memoryMib)}, or stop an instance`] : []),
+    ...(less ? [`ask for ${less}, or stop an instance`] : []),
     'add a host, or open one that is closed',
     'instances that may stay down can be created with highlyAvailable: false',
     'to do without the room for a while: remuda ha set --reserve-hosts'

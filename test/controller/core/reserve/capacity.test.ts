@@ -136,3 +136,22 @@ test('a move without a named host goes to one that keeps the promise', t => {
   t.truthy((resource as { decided: { moving?: object } }).decided.moving)
   t.is(promiseOf(random.cloud.view, random.cloud.context.now).state, 'kept')
 })
+
+for (const [title, left, says] of [
+  [
+    'memory',
+    { leftMostMib: 512, leftMostVcpus: 8 },
+    /600 MiB are left, at most 512 MiB on one host/
+  ],
+  [
+    'processors',
+    { leftMostMib: 4_096, leftMostVcpus: 1 },
+    /web needs 7 vcpus, at most 1 are left on/
+  ],
+  ['both', { leftMostMib: 512, leftMostVcpus: 1 }, /600 MiB are left, at most 512 MiB on one host/]
+] as const) {
+  test(`a loss that strands for want of ${title} says what is short`, t => {
+    const stranded = [{ id: 'i-1', name: 'web', memoryMib: 1_024, vcpus: 7 }]
+    t.regex(strandingSentence({ lost: ['h2'], stranded, leftMib: 600, ...left }), says)
+  })
+}
