@@ -1,6 +1,7 @@
 /** The quick promise and the slow one agree, whatever happened before. */
 import test from 'ava'
 import fc from 'fast-check'
+import type { InstanceCrashes } from '#shared/model/instance-trouble.ts'
 import type { Intent } from '../../../../controller/core/admission/admit.ts'
 import type { Change, Healing } from '../../../../controller/core/commit.ts'
 import { isRefusal } from '../../../../controller/core/refusal.ts'
@@ -28,6 +29,7 @@ const number = fc.nat({ max: 1_000 })
 type Step =
   | { readonly does: 'create'; readonly random: RandomInstance }
   | { readonly does: 'power' | 'resize' | 'move' | 'delete' | 'close' | 'fail' | 'free' | 'widen' }
+  | { readonly does: 'crash' }
 
 type RandomStep = Step & { readonly a: number; readonly b: number }
 
@@ -36,7 +38,7 @@ const stepOf = (instance: fc.Arbitrary<RandomInstance>): fc.Arbitrary<RandomStep
     .tuple(
       fc.constantFrom(
         ...['create', 'create', 'create', 'create', 'power', 'resize', 'move'],
-        ...['delete', 'close', 'fail', 'free', 'widen']
+        ...['delete', 'close', 'fail', 'free', 'widen', 'crash']
       ),
       instance,
       number,
@@ -208,7 +210,17 @@ function intentOnInstance(
       random.put({ ...instance, decided: free })
       return undefined
     }
+    case 'crash':
+      random.put({ ...instance, decided: { ...decided, crashes: failedOn(random, b) } })
+      return undefined
     default:
       return does satisfies never
   }
+}
+
+/** One or two hosts that it would rather not go to. */
+function failedOn(random: RandomCloud, number: number): InstanceCrashes {
+  const names = new Set([random.hostAt(number).name, random.hostAt(number >> 3).name])
+  const failed = { runs: 5, withinMs: 1_000, last: 'broke down', at: 'noon' }
+  return { hosts: [...names].map(host => ({ host, ...failed })) }
 }
