@@ -1,7 +1,7 @@
 /**
  * The engine on one file, in a process of its own: reads the cluster, plans, and writes the moves
  * and how much processor time was taken as JSON: `node ours.ts FILE balance`, `… refine`,
- * `… evacuate NODE`, `… plans`. The first time is that of a process that has just started; the
+ * `… evacuate NODE,…`, `… plans`, `… reboots live`, `… reboots offline`. The first time is that of a process that has just started; the
  * other is that of one that has planned before, as a controller has.
  */
 import { readFileSync } from 'node:fs'
@@ -10,6 +10,7 @@ import { planEvacuation } from '../../../controller/core/engine/evacuation.ts'
 import { Layout } from '../../../controller/core/engine/layout.ts'
 import { LossPlans } from '../../../controller/core/engine/loss-plans.ts'
 import type { Move, Problem } from '../../../controller/core/engine/problem.ts'
+import { type Batch, planReboots } from '../../../controller/core/engine/reboots.ts'
 import { refine } from '../../../controller/core/engine/refine.ts'
 import { quantile } from '../measure.ts'
 import { problemOf } from './ganeti-problem.ts'
@@ -18,11 +19,13 @@ import { readCluster } from './ganeti-text.ts'
 /** hbal's own rule of when to stop. */
 const until = { movesMax: Infinity, contentAt: 0.1, gainMin: 0.01 }
 const runsBefore = 3
+/** What takes so long is warm after one run. */
+const slowMs = 5_000
 const runsMost = 200
 const enoughMs = 1_000
 const changes = 5_000
 /** Changes that a refinement tries. */
-const trials = 30_000_000
+const trials = 60_000_000
 
 /** What this process writes. */
 export type Ours = {
@@ -32,29 +35,29 @@ export type Ours = {
   /** Planning again, the mean of many times: the processor's clock is too coarse for one. */
   readonly warmMs: number
   readonly stranded: number
+  readonly batches?: readonly Batch[]
   /** After one change of a standing plan: the mean, and what 99 in 100 take at most by the wall. */
   readonly changeMs?: { readonly mean: number; readonly most: number }
 }
 
-function main([file = '', what = '', node = '']: readonly string[]): Ours {
+function main([file = '', what = '', which = '']: readonly string[]): Ours {
   const before = process.cpuUsage()
   const cluster = readCluster(readFileSync(file, 'utf8'))
   const problem = problemOf(cluster)
-  const plan = planner(
-    what,
-    problem,
-    cluster.nodes.findIndex(({ name }) => name === node)
-  )
+  const names = which.split(',')
+  const hosts = [...cluster.nodes.keys()].filter(each => names.includes(cluster.nodes[each]!.name))
+  const plan = planner(what, problem, { hosts, live: which === 'live' })
   const first = plan()
   const firstMs = msSince(before)
-  const warmMs = what === 'refine' ? firstMs : repeat(plan)
+  const warmMs = what === 'refine' ? firstMs : repeat(plan, firstMs > slowMs ? 0 : runsBefore)
   const changed = what === 'plans' ? { changeMs: change(new Layout(problem)) } : {}
   return { ...first, firstMs, warmMs, ...changed }
 }
 
-type Planned = { readonly moves: readonly Move[]; readonly stranded: number }
+type Planned = Pick<Ours, 'moves' | 'stranded' | 'batches'>
+type Scope = { readonly hosts: readonly number[]; readonly live: boolean }
 
-function planner(what: string, problem: Problem, host: number): () => Planned {
+function planner(what: string, problem: Problem, { hosts, live }: Scope): () => Planned {
   const layout = new Layout(problem)
   switch (what) {
     case 'balance':
@@ -68,17 +71,19 @@ function planner(what: string, problem: Problem, host: number): () => Planned {
       }
     case 'evacuate':
       return () => {
-        const { moves, stranded } = planEvacuation(layout, [host])
+        const { moves, stranded } = planEvacuation(layout, hosts)
         return { moves, stranded: stranded.length }
       }
+    case 'reboots':
+      return () => ({ moves: [], stranded: 0, batches: planReboots(problem, { live, last: 0 })! })
     default:
       return () => ({ moves: [], stranded: new LossPlans(layout).stranded })
   }
 }
 
 /** The mean time of one, once the first few have made it warm. Unit: ms. */
-function repeat(plan: () => unknown): number {
-  for (let run = 0; run < runsBefore; run += 1) plan()
+function repeat(plan: () => unknown, before: number): number {
+  for (let run = 0; run < before; run += 1) plan()
   const started = process.threadCpuUsage()
   let runs = 0
   while (runs < runsMost && threadMsSince(started) < enoughMs) {

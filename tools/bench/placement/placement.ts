@@ -3,13 +3,11 @@
  * processor time of each. One judge scores both, move by move, and agrees with the scores that hbal
  * prints; then hbal itself scores what the engine made. `--long` also runs hbal where it takes
  * minutes to hours; without it, figures that were once measured on a quiet machine stand there,
- * marked with a star.
+ * marked with a star. `--only NAME` measures one file.
  */
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { promisify } from 'node:util'
 import { boundOf } from './bound.ts'
 import { problemOf } from './ganeti-problem.ts'
 import { type Cluster, readCluster, withSeats, writeCluster } from './ganeti-text.ts'
@@ -17,6 +15,8 @@ import { generateCluster, type Recipe } from './generate.ts'
 import { installHbal, type Run, runHbal } from './hbal.ts'
 import { moved, objectionTo, type Seated, scoreOf } from './judge.ts'
 import type { Ours } from './ours.ts'
+import { ours, short } from './ours-run.ts'
+import { rebootsBench } from './reboots.ts'
 
 /** What hbal once took, on a quiet machine: two processors, AMD EPYC 2.6 GHz. */
 type Known = { readonly cpuMs: number; readonly moves: number; readonly score: number }
@@ -27,6 +27,10 @@ type Trial = {
   /** Only `--long` runs hbal; these stand for it otherwise. */
   readonly balance?: Known | 'never'
   readonly evacuation?: Known | 'never'
+  /** Whether we balance it only with `--long`, since that takes minutes. */
+  readonly isSlow?: boolean
+  /** Whether a whole rack is lost, and nothing else measured. */
+  readonly rackOnly?: boolean
 }
 
 const trials: readonly Trial[] = [
@@ -51,10 +55,21 @@ const trials: readonly Trial[] = [
     recipe: { nodes: 1000, template: 'ext' },
     balance: 'never',
     evacuation: 'never'
+  },
+  {
+    name: 'drbd-1000',
+    recipe: { nodes: 1000, template: 'drbd' },
+    isSlow: true,
+    balance: 'never',
+    evacuation: 'never'
+  },
+  {
+    name: 'mixed-racks-100',
+    recipe: { nodes: 100, template: 'mixed', racks: 10 },
+    rackOnly: true
   }
 ]
 
-const run = promisify(execFile)
 /** hbal prints eight digits of some scores and fewer of none. */
 const agreement = 1e-6
 
@@ -63,11 +78,16 @@ export async function placementBench(print: (line: string) => void): Promise<voi
   const folder = await mkdtemp(path.join(os.tmpdir(), 'remuda-placement-'))
   try {
     print(`${await installHbal()}; Node ${process.version}; seed 1`)
-    for (const trial of trials) {
+    const only = process.argv[process.argv.indexOf('--only') + 1]
+    const isWanted = ({ name }: Trial) => !process.argv.includes('--only') || name === only
+    for (const trial of trials.filter(isWanted)) {
       const file = path.join(folder, `${trial.name}.data`)
       await writeFile(file, generateCluster(trial.recipe))
-      await measure({ trial, file, cluster: readCluster(generateCluster(trial.recipe)), print })
+      const cluster = readCluster(generateCluster(trial.recipe))
+      if (trial.rackOnly) await measureRack({ trial, file, cluster, print })
+      else await measure({ trial, file, cluster, print })
     }
+    if (!process.argv.includes('--only')) await rebootsBench(folder, print)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -82,11 +102,8 @@ type Case = {
 
 async function measure({ trial, file, cluster, print }: Case): Promise<void> {
   const { name } = trial
-  const balance = await ours(file, ['balance'])
-  const theirs = await peer({ file, cluster, options: [], known: trial.balance })
-  print(`${name} balance: ${await compare({ file, cluster, made: balance, theirs })}`)
-  if (trial.recipe.template === 'ext')
-    print(`${name} refined: ${await refined(file, cluster, balance)}`)
+  const isLong = process.argv.includes('--long')
+  if (!trial.isSlow || isLong) await measureBalance({ trial, file, cluster, print })
   const node = fullestOf(cluster)
   const lost = offline(cluster, node)
   const evacuation = await ours(file, ['evacuate', node])
@@ -101,6 +118,15 @@ async function measure({ trial, file, cluster, print }: Case): Promise<void> {
   print(`${name} plans for every loss: ${plans.stranded} stranded; ${scratch}; ${change}`)
 }
 
+async function measureBalance({ trial, file, cluster, print }: Case): Promise<void> {
+  const { name, recipe } = trial
+  const balance = await ours(file, ['balance'])
+  const theirs = await peer({ file, cluster, options: [], known: trial.balance })
+  print(`${name} balance: ${await compare({ file, cluster, made: balance, theirs })}`)
+  if (recipe.template !== 'ext') return
+  print(`${name} refined: ${await refined(file, cluster, balance)}`)
+}
+
 /** How near the bound it comes with half as many moves again. */
 async function refined(file: string, cluster: Cluster, descent: Ours): Promise<string> {
   const { moves, firstMs } = await ours(file, ['refine'])
@@ -111,10 +137,16 @@ async function refined(file: string, cluster: Cluster, descent: Ours): Promise<s
   return `${score}; ${moves.length} moves, all legal, ${times} times as many; ${short(firstMs)} ms`
 }
 
-async function ours(file: string, args: readonly string[]): Promise<Ours> {
-  const program = path.join(import.meta.dirname, 'ours.ts')
-  const { stdout } = await run(process.execPath, [program, file, ...args], { maxBuffer: 1 << 26 })
-  return JSON.parse(stdout) as Ours
+/** The loss of the rack in which most instances have a node. */
+async function measureRack({ trial, file, cluster, print }: Case): Promise<void> {
+  const racks = new Map(cluster.nodes.map(({ name, tags }) => [name, tags.join()]))
+  const fullest = racks.get(fullestOf(cluster))
+  const names = cluster.nodes.map(({ name }) => name).filter(name => racks.get(name) === fullest)
+  const made = await ours(file, ['evacuate', names.join()])
+  const lost = names.reduce(offline, cluster)
+  const compared = await compare({ file, cluster: lost, made, theirs: undefined, anyOrder: true })
+  const left = `${names.length} hosts, ${made.stranded} stranded`
+  print(`${trial.name} evacuation of a rack: ${left}; ${compared}`)
 }
 
 type Peer = {
@@ -215,5 +247,3 @@ const offline = (cluster: Cluster, name: string): Cluster => ({
   ...cluster,
   nodes: cluster.nodes.map(node => (node.name === name ? { ...node, offline: true } : node))
 })
-
-const short = (ms: number): string => (ms >= 100 ? String(Math.round(ms)) : ms.toPrecision(2))
