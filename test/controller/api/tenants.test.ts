@@ -10,7 +10,7 @@ import { giveImage, joinHost, worldController } from '../../world/world-controll
 
 const kindNames = (Object.keys(kinds) as Kind[]).filter(kind => kind !== 'event')
 
-/** The path of a route to something of the first tenant's; undefined: tenants have no such thing. */
+/** The path of a route to something of the first tenant's; undefined: of no such kind. */
 function pathOf({ path }: Route, owned: ReadonlyMap<string, string>): string | undefined {
   const [, , plural = '', parameter] = path.split('/')
   const name = owned.get(plural)

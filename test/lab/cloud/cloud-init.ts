@@ -1,7 +1,8 @@
 /**
  * Runs Debian's own cloud-init as a container would that had it: in the network of the container,
  * so that it calls from there, and with the seed that the container was given. All that it keeps
- * is in memory of its own that goes with it, and of its modules only the one that is asked for runs.
+ * is in memory of its own that goes with it, and of its modules only the one that is asked for
+ * runs.
  */
 import type { Cloud, Ended } from './cloud.ts'
 
