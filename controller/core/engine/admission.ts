@@ -8,6 +8,7 @@
  * Demands are numbered by places; a place that was left is given again, the last one left first.
  * Among hosts that are equally good the first is taken, so the same calls give the same answers.
  */
+import assert from 'node:assert/strict'
 import { Layout } from './layout.ts'
 import { Members } from './members.ts'
 import type { Problem } from './problem.ts'
@@ -61,7 +62,7 @@ const recountAfter = 1 << 16
 /** The scarce dimension is found anew after so many. */
 const weighAfter = 1 << 10
 
-/** Lets demands in and out of one problem. */
+/** Lets demands in and out of one problem. Hosts stay as open as they were. */
 export class Admission {
   readonly layout: Layout
   readonly #rules: AdmissionRules
@@ -161,6 +162,7 @@ export class Admission {
     const { layout } = this
     const host = layout.first[place]!
     const second = layout.second[place]!
+    assert(host >= 0, `nobody is at place ${place}`)
     for (const refuges of this.refuges) refuges.forget(place)
     if (layout.grouped[place] === 1) this.#members.drop(place)
     layout.place(place, -1, -1)

@@ -271,7 +271,7 @@ export class Refuges {
     }
   }
 
-  /** What a demand adds at its refuge: a copy that is there takes nothing more of what both take. */
+  /** What a demand adds at its refuge: a copy there takes nothing more of what both seats take. */
   #adds(demand: number, host: number, k: number, amount: number): number {
     const { both, second } = this.#layout
     return second[demand] === host && both[this.held[k]!] === 1 ? 0 : amount

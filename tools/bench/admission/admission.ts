@@ -95,7 +95,8 @@ async function capacities({ folder, print }: Place): Promise<void> {
     for (const order of orders) {
       const { count, cpuMs, loose, tight, stuck } = await ours('capacity', [file, order])
       const share = (bound: number) => `${((count / bound) * 100).toFixed(1)} %`
-      const bounds = `${share(loose)} of the bound ${loose}, ${share(tight)} of the tight one ${tight}`
+      const tighter = `${share(tight)} of the tight one ${tight}`
+      const bounds = `${share(loose)} of the bound ${loose}, ${tighter}`
       const name = nodes === 0 ? 'equal hosts' : `${nodes} hosts`
       const rest = `${stuck} hosts stuck by the plainest rule`
       print(`  ${name}, ${order}: ${count}, ${bounds}; ${Math.round(cpuMs)} ms; ${rest}`)

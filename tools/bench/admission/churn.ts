@@ -5,7 +5,7 @@ import type { Chance } from './wishes.ts'
 
 /** What came of it. */
 export type Churned = {
-  /** Admissions of a second of processor time while the cloud was filled; removals there are none. */
+  /** Admissions in a second of processor time while the cloud was filled. */
   readonly fillRate: number
   /** The same while as many go as come, their going counted in. */
   readonly rate: number
