@@ -4,8 +4,8 @@
  *
  * While it is sent it writes, and what it has written is sent again, round after round. Each round
  * is as much smaller as it writes slower than it is sent. It stands still for the last one: as soon
- * as that takes no longer than is allowed. Most write little, and could do with much less than may
- * be asked of them; so they are allowed little at first, and twice as much with each further round.
+ * as that takes no longer than is allowed. Who may stand still for long is allowed little
+ * at first, and twice as much with each further round: most do not need it.
  *
  * One that writes about as fast as it is sent never comes to an end so. QEMU slows its processor
  * down more and more then; where that does not help within some rounds, it is let go on at the
@@ -31,8 +31,11 @@ const roundsMax = 40
 
 /** So long one may stand still where nobody has said. */
 const standstillMsDefault: Ms = 300
-/** So long it may in the first two rounds. */
-const standstillMsFirst: Ms = 30
+/**
+ * So long it may in the first two rounds, as QEMU does by itself. Less makes them stand still for
+ * less, but guests were seen to hang after such moves, and it is not known why.
+ */
+const standstillMsFirst: Ms = 300
 
 /** How long an instance may stand still at the end of its way, by the round that it is in. */
 export function standstillAt({ pace }: Pick<OrderLeaving, 'pace'>, round: number): Ms {
