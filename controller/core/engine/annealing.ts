@@ -24,10 +24,10 @@ export type Effort = {
 
 /**
  * How much a score may rise to be kept about one time in three, first and last: shares of the best
- * score, over the number of hosts, since one move changes the less the more hosts there are.
+ * score, over the root of the number of hosts, since one move changes less where there are more.
  */
-const warmest = 1.5
-const coldest = 0.04
+const warmest = 0.11
+const coldest = 0.0025
 /** Trials between one temperature and the next. */
 const blockTrials = 4096
 /** Chances as what they allow: -log of a share, of so many shares. */
@@ -89,7 +89,7 @@ export class Annealing {
     for (let done = 0; done < trials; done += blockTrials) {
       this.#layout.recount()
       this.#accept(this.#layout.score)
-      const warmth = (this.#bestScore * warmest) / this.#hosts.length
+      const warmth = (this.#bestScore * warmest) / Math.sqrt(this.#hosts.length)
       this.#heat = warmth * (coldest / warmest) ** (done / trials)
       const until = Math.min(blockTrials, trials - done)
       for (let trial = 0; trial < until; trial += 1) this.#try()

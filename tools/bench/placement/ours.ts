@@ -1,8 +1,9 @@
 /**
  * The engine on one file, in a process of its own: reads the cluster, plans, and writes the moves
  * and how much processor time was taken as JSON: `node ours.ts FILE balance`, `… refine`,
- * `… evacuate NODE,…`, `… plans`, `… reboots live`, `… reboots offline`. The first time is that of a process that has just started; the
- * other is that of one that has planned before, as a controller has.
+ * `… evacuate NODE,…`, `… plans`, `… reboots live`, `… reboots offline`. The first time is that of
+ * a process that has just started; the other is that of one that has planned before, as a
+ * controller has.
  */
 import { readFileSync } from 'node:fs'
 import { descend } from '../../../controller/core/engine/descent.ts'
