@@ -280,6 +280,12 @@ function noteAlive(
   const over = last.stop !== undefined && now.monotonic - last.stop.askedAt > stopForgottenMs(own)
   const stop = over && stopWish(own, instance) === undefined ? undefined : last.stop
   const goesOn = instance !== undefined && instance.desiredPower !== 'stopped'
+  const isSame =
+    history === last.history &&
+    stop === last.stop &&
+    goesOn === last.goesOn &&
+    last.missingSince === undefined
+  if (isSame && draft.instances.get(id) === last) return
   draft.instances.set(id, { ...last, history, stop, goesOn, missingSince: undefined })
 }
 

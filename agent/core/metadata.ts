@@ -40,8 +40,26 @@ export type DomainMetadata = {
 /** A domain of ours that exists in libvirt, with what it says of itself. */
 export type OwnDomain = { readonly domain: Domain; readonly metadata: DomainMetadata }
 
+/** An instance of an order is never altered, and looked at in every round. */
+const prints = new WeakMap<
+  OrderInstance,
+  { readonly formats: readonly (OrderVolume['format'] | undefined)[]; readonly print: string }
+>()
+
 /** Fingerprint of all that changes only when an instance is started again. */
-export const hardwareOf = (
+export function hardwareOf(
+  instance: OrderInstance,
+  formats: ReadonlyMap<string, OrderVolume['format']>
+): string {
+  const known = prints.get(instance)
+  const { volumes } = instance
+  if (known && volumes.every((id, at) => formats.get(id) === known.formats[at])) return known.print
+  const print = printOf(instance, formats)
+  prints.set(instance, { formats: volumes.map(id => formats.get(id)), print })
+  return print
+}
+
+const printOf = (
   instance: OrderInstance,
   formats: ReadonlyMap<string, OrderVolume['format']>
 ): string =>

@@ -54,10 +54,11 @@ export const noLease = (run: string, since: Ms): Lease => ({
 })
 
 /** Remembers when a heartbeat was sent. */
-export const beatSent = (lease: Lease, number: number, at: Ms): Lease => ({
-  ...lease,
-  beats: [...lease.beats, { number, at }].slice(-beatsMax)
-})
+export function beatSent(lease: Lease, number: number, at: Ms): Lease {
+  const beats = lease.beats.slice(1 - beatsMax)
+  beats.push({ number, at })
+  return { run: lease.run, since: lease.since, beats, from: lease.from }
+}
 
 /** Takes in what a controller has heard of us; only what is newer makes the lease longer. */
 export function beatEchoed(
@@ -65,7 +66,7 @@ export function beatEchoed(
   echo: { readonly run: string; readonly number: number }
 ): Lease {
   if (echo.run !== lease.run) return lease
-  const at = lease.beats.find(({ number }) => number === echo.number)?.at
+  const at = lease.beats.findLast(({ number }) => number === echo.number)?.at
   if (at === undefined || at <= (lease.from ?? Number.NEGATIVE_INFINITY)) return lease
   return { ...lease, from: at }
 }

@@ -51,9 +51,8 @@ export function* crashes(view: View, context: Context): Iterable<Commit> {
     const instance = view.get('instance', id)
     if (instance && runsWell(view, instance, context.now)) yield forgotten(instance, context)
   }
-  for (const { id } of [...view.all('host').values()]) {
-    const host = view.get('host', id)
-    if (!host || host.decided.recovery) continue
+  for (const host of hostsWithFailing(view)) {
+    if (host.decided.recovery) continue
     const heard = view.heard(host.name)
     const phase = phaseOf(host, heard, context.now.monotonic)
     if (!heard.report || (phase !== 'online' && phase !== 'late')) continue
@@ -65,16 +64,19 @@ export function* crashes(view: View, context: Context): Iterable<Commit> {
   }
 }
 
-const failing = new WeakMap<Report, readonly ReportInstance[]>()
-
-/** Worked out once for each report: hosts are looked at far more often than they report. */
-function failingIn(report: Report): readonly ReportInstance[] {
-  const known = failing.get(report)
-  if (known) return known
-  const found = report.instances.filter(({ failed }) => failed !== undefined)
-  failing.set(report, found)
-  return found
+/** Each as it is when its turn comes: between two of them others may have been recorded. */
+function* hostsWithFailing(view: View): Iterable<Host> {
+  const { failing } = view.indexes
+  if (failing.size === 0) return
+  const some = [...view.all('host').values()].filter(({ name }) => failing.has(name))
+  for (const { id } of some) {
+    const host = view.get('host', id)
+    if (host) yield host
+  }
 }
+
+const failingIn = (report: Report): readonly ReportInstance[] =>
+  report.instances.filter(({ failed }) => failed !== undefined)
 
 type Failing = {
   readonly host: Host

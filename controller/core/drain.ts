@@ -40,6 +40,7 @@ const returningMsMax: Ms = 1_800_000
 
 /** Decides what comes next of hosts that are emptied, out of service, or filled again. */
 export function* drains(view: View, context: Context): Iterable<Commit | undefined> {
+  if (view.indexes.onDuty.size === 0) return
   for (const { id } of [...view.all('host').values()]) {
     const host = view.get('host', id)
     if (!host || host.decided.recovery || host.decided.deletedAt) continue

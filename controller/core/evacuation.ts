@@ -19,6 +19,7 @@ const perCommit = 64
 
 /** Frees what may start elsewhere from hosts that are proven off. */
 export function* evacuations(view: View, context: Context): Iterable<Commit> {
+  if (view.indexes.lost.size === 0) return
   for (const id of [...view.all('host').keys()]) {
     const host = fencedHost(view, id)
     if (!host) continue

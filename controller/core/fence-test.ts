@@ -32,6 +32,7 @@ const nameOfOn = (id: string): string => `${id}-on`
 
 /** Decides what comes next of hosts whose devices are tested. */
 export function* fenceTests(view: View, context: Context): Iterable<Commit> {
+  if (view.indexes.fenceTested.size === 0) return
   for (const id of [...view.all('host').keys()]) {
     const host = view.get('host', id)
     const fenceTest = host?.decided.fenceTest

@@ -52,22 +52,31 @@ export function watchHosts(
   last: ReadonlyMap<string, HostSeen>,
   context: Context
 ): HostNews {
-  const seen = new Map<string, HostSeen>()
+  // Made only when somebody is seen otherwise: at most moments nobody is.
+  let seen: Map<string, HostSeen> | undefined
+  const all = view.all('host')
   const changed: Host[] = []
   const commits: Commit[] = []
   const missing = missingOnce(view, context.now.monotonic)
-  for (const host of view.all('host').values()) {
+  for (const host of all.values()) {
     const heard = view.heard(host.name)
     const phase = phaseOf(host, heard, context.now.monotonic)
     const libvirtSilence = heard.report?.libvirtSilence
     const held = heldIn(view, host, { context, missing })
     const before = last.get(host.name)
-    const silent = isDark(host) ? undefined : silentDevicesOf(view, host)
-    const silentDevices = isDark(host) ? before?.silentDevices : silent?.names
+    const dark = isDark(host)
+    const silent = dark ? undefined : silentDevicesOf(view, host)
+    const silentDevices = dark ? before?.silentDevices : silent?.names
     const short = shortLimit(view, host)
-    const dumb = storageSilenceOf(heard.report?.storage ?? [])
-    const now = { phase, libvirtSilence, hold: held?.hold, silentDevices, shortLimit: short }
-    seen.set(host.name, { ...now, silentPools: dumb?.pools })
+    const { storage } = heard.report ?? {}
+    const dumb = storage?.length ? storageSilenceOf(storage) : undefined
+    const now: HostSeen = {
+      ...{ phase, libvirtSilence, hold: held?.hold, silentDevices },
+      ...{ shortLimit: short, silentPools: dumb?.pools }
+    }
+    if (before && isSeenAs(before, now)) continue
+    seen ??= new Map(last)
+    seen.set(host.name, now)
     const limitWords = wordsOfLimit(view, host, { short, before })
     if (limitWords) commits.push(commitOf(view, host, limitWords, context))
     if (!before) continue
@@ -79,13 +88,31 @@ export function watchHosts(
       before.silentDevices === silentDevices ? undefined : wordsOfDevices(silent, before)
     const poolWords =
       before.silentPools === dumb?.pools ? undefined : wordsOfPools(before.silentPools, dumb)
-    const all = [phaseWords, libvirtWords, heldWords, fenceWords, poolWords]
-    if (before.phase !== phase || all.some(Boolean)) changed.push(host)
-    for (const words of all) {
+    const told = [phaseWords, libvirtWords, heldWords, fenceWords, poolWords]
+    if (before.phase !== phase || told.some(Boolean)) changed.push(host)
+    for (const words of told) {
       if (words) commits.push(commitOf(view, host, words, context))
     }
   }
-  return { seen, changed, commits }
+  return { seen: withoutGone(seen ?? last, all.size, view), changed, commits }
+}
+
+const isSeenAs = (one: HostSeen, other: HostSeen): boolean =>
+  one.phase === other.phase &&
+  one.libvirtSilence === other.libvirtSilence &&
+  one.hold === other.hold &&
+  one.silentDevices === other.silentDevices &&
+  one.shortLimit === other.shortLimit &&
+  one.silentPools === other.silentPools
+
+/** Of hosts that are removed nothing is kept. */
+function withoutGone(
+  seen: ReadonlyMap<string, HostSeen>,
+  count: number,
+  view: View
+): ReadonlyMap<string, HostSeen> {
+  if (seen.size === count) return seen
+  return new Map([...seen].filter(([name]) => view.named('host', name) !== undefined))
 }
 
 /** Undefined for what nobody needs to be told: a host that is late for a moment. */
@@ -142,8 +169,9 @@ const isDark = ({ decided: { recovery, fenceTest, duty } }: Host): boolean =>
   recovery !== undefined || fenceTest !== undefined || duty?.state === 'maintenance'
 
 function silentDevicesOf(view: View, host: Host): Silent | undefined {
-  const silent = view.fence(host.name)?.devices.filter(({ reachable }) => reachable === false) ?? []
-  if (silent.length === 0) return undefined
+  const devices = view.fence(host.name)?.devices
+  if (!devices?.some(({ reachable }) => reachable === false)) return undefined
+  const silent = devices.filter(({ reachable }) => reachable === false)
   const names = silent.map(({ name }) => name).join(', ')
   return { names, because: fenceReadiness(view, host).because }
 }

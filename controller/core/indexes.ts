@@ -64,6 +64,14 @@ export class Indexes {
   readonly preempted = new Set<string>()
   /** Ids of instances that wait for such room, with the position of the commit that made them. */
   readonly awaitingRoom = new Map<string, number>()
+  /** Ids of hosts that are taken for dead, or proven off. */
+  readonly lost = new Set<string>()
+  /** Ids of hosts that are emptied, out of service, or filled again. */
+  readonly onDuty = new Set<string>()
+  /** Ids of hosts whose fence devices are tested. */
+  readonly fenceTested = new Set<string>()
+  /** Names of hosts where something fails, as they have said last. */
+  readonly failing = new Set<string>()
   /** Names of hosts that may need a new order. */
   readonly touched = new Set<string>()
   /** Names of hosts that have reported since these were last looked at. */
@@ -103,8 +111,11 @@ export class Indexes {
     this.#position = position
   }
 
-  reported(host: string): void {
+  /** `fails`: whether the host has said of one of its instances that it fails. */
+  reported(host: string, fails: boolean): void {
     this.news.add(host)
+    if (fails) this.failing.add(host)
+    else this.failing.delete(host)
   }
 
   touch(host: string): void {
@@ -162,6 +173,7 @@ export class Indexes {
     if (resource.kind === 'instance' && resource.spec.after?.length)
       this.afterOthers.add(resource.id)
     if (resource.kind === 'instance') this.#noteRoom(resource)
+    if (resource.kind === 'host') this.#noteState(resource)
     this.#changed(resource)
     if (before) this.#changed(before)
   }
@@ -179,6 +191,17 @@ export class Indexes {
       this.crashed.delete(resource.id)
       this.preempted.delete(resource.id)
     }
+    if (resource.kind === 'host') {
+      this.lost.delete(resource.id)
+      this.onDuty.delete(resource.id)
+      this.fenceTested.delete(resource.id)
+    }
+  }
+
+  #noteState({ id, decided }: Host): void {
+    if (decided.recovery) this.lost.add(id)
+    if (decided.duty || decided.returning) this.onDuty.add(id)
+    if (decided.fenceTest) this.fenceTested.add(id)
   }
 
   #noteRoom({ id, decided }: Instance): void {
@@ -208,6 +231,7 @@ export class Indexes {
     this.#promised.delete(resource.name)
     this.touched.delete(resource.name)
     this.news.delete(resource.name)
+    this.failing.delete(resource.name)
   }
 
   #changed(resource: Resource): void {

@@ -22,11 +22,13 @@ type Seat = {
 
 /** The ring as it stood at one moment. */
 export class PeerRing {
+  readonly #given: readonly Seat[]
   readonly #seats: readonly Seat[]
   readonly #places: ReadonlyMap<string, number>
   readonly #peers = new Map<string, Peers>()
 
   constructor(seats: readonly Seat[]) {
+    this.#given = seats
     this.#seats = shuffled(seats)
     this.#places = new Map(this.#seats.map(({ host }, place) => [host, place]))
   }
@@ -57,7 +59,8 @@ export class PeerRing {
 
   /** Whether the same hosts stand in it in the same places. */
   isMadeOf(seats: readonly Seat[]): boolean {
-    return JSON.stringify(shuffled(seats)) === JSON.stringify(this.#seats)
+    if (areSame(seats, this.#given)) return true
+    return areSame(shuffled(seats), this.#seats)
   }
 
   #seat(place: number): Seat {
@@ -65,6 +68,15 @@ export class PeerRing {
     return this.#seats[((place % length) + length) % length]!
   }
 }
+
+const areSame = (some: readonly Seat[], others: readonly Seat[]): boolean =>
+  some.length === others.length && some.every((seat, at) => isSame(seat, others[at]!))
+
+const isSame = (one: Seat, other: Seat): boolean =>
+  one.host === other.host &&
+  one.rack === other.rack &&
+  one.endpoint === other.endpoint &&
+  one.publicKey === other.publicKey
 
 /** The ring of the hosts that can be looked for now; the one before, where nothing has changed. */
 export function ringOf(view: View, before: PeerRing | undefined): PeerRing {

@@ -73,6 +73,9 @@ export type Missing = {
   readonly wholeRacks: ReadonlySet<string>
 }
 
+/** What most hosts are, at most moments. */
+const unsuspected: Suspicion = { verdict: 'none' }
+
 /** Judges one host; whoever judges many counts the missing once, by `missingOnce`. */
 export function suspicionOf(
   view: View,
@@ -81,16 +84,16 @@ export function suspicionOf(
   missing: () => Missing = () => missingHosts(view, now)
 ): Suspicion {
   const { approval, duty, recovery, deletedAt, fenceTest } = host.decided
-  if (approval !== 'approved' || deletedAt !== undefined || recovery) return { verdict: 'none' }
-  if (duty?.state === 'maintenance' || fenceTest) return { verdict: 'none' }
+  if (approval !== 'approved' || deletedAt !== undefined || recovery) return unsuspected
+  if (duty?.state === 'maintenance' || fenceTest) return unsuspected
   const silence = silenceOfHost(view, host, { now, forMs: view.patience.suspectMs })
-  if (silence === undefined) return { verdict: 'none' }
+  if (silence === undefined) return unsuspected
   const { sinceMs, isNew } = silence
   const since = isNew
     ? `not heard by this controller in ${formatMs(sinceMs)}`
     : `not heard for ${formatMs(sinceMs)}`
   const found = corroborationOf(view, host, now)
-  if (isNew && sinceMs < listensMs(found, view.patience)) return { verdict: 'none' }
+  if (isNew && sinceMs < listensMs(found, view.patience)) return unsuspected
   const life = lifeSignOf(view, host, now)
   const lives = life ? `; ${lifeSentence(life)}: it is cut off, not dead` : ''
   const because = `${since}; ${corroborationSentence(found)}${lives}`

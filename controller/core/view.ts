@@ -29,6 +29,7 @@ import type {
   StoredToken
 } from './commit.ts'
 import { type Ended, Histories, type Recorded } from './histories.ts'
+import { type HostHeard, heardAnew, unheard } from './host-heard.ts'
 import { Indexes } from './indexes.ts'
 import { Leases } from './leases.ts'
 import type { Position } from './ports.ts'
@@ -38,19 +39,7 @@ import { subjectOf } from './subject.ts'
 import { inattentiveMs, type Patience, patience } from './suspicion-times.ts'
 import { Witnesses } from './witnesses.ts'
 
-/** What is known of a host by listening to it. Times are monotonic. */
-export type HostHeard = {
-  readonly connected: boolean
-  readonly because: string
-  readonly heardAt: Ms | undefined
-  /** Wall clock, for people. */
-  readonly heardAtWall: Ms | undefined
-  readonly loopLagMs: number
-  readonly report: Report | undefined
-  readonly reportAt?: Ms
-  /** The newest heartbeat of a host that needs a lease. */
-  readonly beat?: { readonly run: string; readonly number: number } | undefined
-}
+export type { HostHeard } from './host-heard.ts'
 
 /** What can be folded: commits change what should be, all others what is known of hosts. */
 export type Fact =
@@ -82,15 +71,6 @@ export type Fact =
 
 /** One moment on both clocks. */
 export type Moment = { readonly monotonic: Ms; readonly wall: Ms }
-
-const unheard: HostHeard = {
-  connected: false,
-  because: 'not dialled yet',
-  heardAt: undefined,
-  heardAtWall: undefined,
-  loopLagMs: 0,
-  report: undefined
-}
 
 /** What an undo needs: the commit's inverse and where the view stood. */
 export type Undo = { readonly changes: readonly Change[]; readonly commit: Commit }
@@ -202,10 +182,10 @@ export class View {
         this.#foldReport(fact.host, fact.report, fact.at)
         return undefined
       case 'heartbeat': {
-        const { monotonic: heardAt, wall: heardAtWall } = fact.at
-        const before = this.heard(fact.host)
-        const heard = { heardAt, heardAtWall, loopLagMs: fact.loopLagMs, beat: fact.beat }
-        this.#heard.set(fact.host, { ...before, connected: true, ...heard })
+        const heard = heardAnew(this.heard(fact.host), fact.at)
+        this.#heard.set(fact.host, heard)
+        heard.loopLagMs = fact.loopLagMs
+        heard.beat = fact.beat
         return undefined
       }
       case 'link': {
@@ -263,16 +243,16 @@ export class View {
   #foldReport(host: string, report: Report, at: Moment): void {
     const before = this.heard(host)
     const late = before.report?.agentRun === report.agentRun && before.report.number > report.number
-    const facts = report.facts ?? before.report?.facts
-    this.#heard.set(host, {
-      ...before,
-      connected: true,
-      heardAt: at.monotonic,
-      ...{ heardAtWall: at.wall, reportAt: at.monotonic },
-      report: late ? before.report : facts === undefined ? report : { ...report, facts }
-    })
-    if (!late) this.witnesses.hear(host, report, at.monotonic)
-    this.indexes.reported(host)
+    const facts = before.report?.facts
+    const heard = heardAnew(before, at)
+    this.#heard.set(host, heard)
+    heard.reportAt = at.monotonic
+    if (!late) {
+      heard.report = report.facts || facts === undefined ? report : { ...report, facts }
+      this.witnesses.hear(host, report, at.monotonic)
+    }
+    const fails = heard.report?.instances.some(({ failed }) => failed !== undefined)
+    this.indexes.reported(host, fails === true)
   }
 
   /** What an earlier reign asked for is answered by a lower epoch: it comes too late. */

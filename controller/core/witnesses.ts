@@ -19,10 +19,10 @@ export type Testimony = {
   readonly by: string
   readonly reached: boolean
   /** What its machine showed when its agent did not answer; left out: nothing is known of that. */
-  readonly sign?: MachineSign
+  readonly sign?: MachineSign | undefined
   readonly at: Ms
   /** When it was lost: each look since was in vain; left out: it is reached, or never was. */
-  readonly missedSince?: Ms
+  readonly missedSince?: Ms | undefined
 }
 
 /** Its kernel takes calls that nobody answers, or says that nobody listens. */
@@ -43,17 +43,22 @@ export class Witnesses {
 
   /** A host has reported what it found of its peers; what it said before is forgotten. */
   tell(by: string, peers: readonly PeerSeen[], now: Ms): void {
-    this.forget(by)
-    for (const { host, reached, sign, ageMs, missedMs } of peers) {
-      const words = this.#words.get(host) ?? new Map<string, Testimony>()
-      const missed = missedMs === undefined || reached ? {} : { missedSince: now - missedMs }
-      words.set(by, { by, reached, ...(sign && { sign }), at: now - ageMs, ...missed })
-      this.#words.set(host, words)
+    const before = this.#subjects.get(by)
+    const isSame =
+      before?.length === peers.length && peers.every(({ host }, at) => host === before[at])
+    if (!isSame) {
+      this.forget(by)
+      this.#subjects.set(
+        by,
+        peers.map(({ host }) => host)
+      )
     }
-    this.#subjects.set(
-      by,
-      peers.map(({ host }) => host)
-    )
+    for (const { host, reached, sign, ageMs, missedMs } of peers) {
+      const missedSince = missedMs === undefined || reached ? undefined : now - missedMs
+      const words = this.#words.get(host) ?? new Map<string, Testimony>()
+      if (words.size === 0) this.#words.set(host, words)
+      words.set(by, { by, reached, sign, at: now - ageMs, missedSince })
+    }
   }
 
   /** Forgets all that a host has said. */
@@ -74,8 +79,8 @@ export class Witnesses {
 
   /** What is said of a host, by the names of who says it. */
   of(uuid: string): readonly Testimony[] {
-    const words = [...(this.#words.get(uuid)?.values() ?? [])]
-    return words.sort((a, b) => (a.by < b.by ? -1 : 1))
+    const words = this.#words.get(uuid)
+    return words ? [...words.values()].sort((a, b) => (a.by < b.by ? -1 : 1)) : []
   }
 }
 

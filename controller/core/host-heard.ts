@@ -1,0 +1,45 @@
+import type { Ms } from '#shared/units.ts'
+import type { Report } from '#shared/wire/order.ts'
+
+/** What is known of a host by listening to it. Times are monotonic. */
+export type HostHeard = {
+  readonly connected: boolean
+  readonly because: string
+  readonly heardAt: Ms | undefined
+  /** Wall clock, for people. */
+  readonly heardAtWall: Ms | undefined
+  readonly loopLagMs: number
+  readonly report: Report | undefined
+  readonly reportAt?: Ms | undefined
+  /** The newest heartbeat of a host that needs a lease. */
+  readonly beat?: { readonly run: string; readonly number: number } | undefined
+}
+
+/** What is known of a host that was never listened to. All of them have the same fields. */
+export const unheard: HostHeard = {
+  connected: false,
+  because: 'not dialled yet',
+  heardAt: undefined,
+  heardAtWall: undefined,
+  loopLagMs: 0,
+  report: undefined,
+  reportAt: undefined,
+  beat: undefined
+}
+
+type Writable<T> = { -readonly [Field in keyof T]: T[Field] }
+
+/**
+ * It was heard at this moment. No fact comes more often: so this is one copy of one shape, in which
+ * whoever folds the fact enters what else it says.
+ */
+export function heardAnew(
+  before: HostHeard,
+  at: { readonly monotonic: Ms; readonly wall: Ms }
+): Writable<HostHeard> {
+  const heard: Writable<HostHeard> = { ...before }
+  heard.connected = true
+  heard.heardAt = at.monotonic
+  heard.heardAtWall = at.wall
+  return heard
+}
