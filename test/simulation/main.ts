@@ -19,6 +19,7 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     jobs: { type: 'string', default: String(availableParallelism()) },
     mutant: { type: 'string' },
+    faults: { type: 'string' },
     'until-failed': { type: 'boolean', default: false }
   }
 })
@@ -40,7 +41,8 @@ async function simulateCores(): Promise<boolean> {
   const count = Number(values.seeds ?? 1)
   const [hosts, seconds] = [Number(values.hosts ?? 20), Number(values.seconds ?? 300)]
   const jobs = Math.min(count, Number(values.jobs))
-  const batch = { first, count, jobs, hosts, seconds, mutant, untilFailed, signal }
+  const faults = values.faults?.split(',')
+  const batch = { first, count, jobs, hosts, seconds, mutant, faults, untilFailed, signal }
   const startedAt = performance.now()
   const { sum, ran, failed, virtualMs, cpuMsEach } = await runLeanBatch(batch, run => {
     if (count === 1) console.log(`digest ${run.digest}`)

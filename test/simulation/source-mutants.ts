@@ -12,6 +12,8 @@ export type SourceMutant = {
   readonly seed?: number
   /** Whether it is found within moments. */
   readonly isQuick?: true
+  /** Faults that bring it to light; left out: those that each seed draws. */
+  readonly faults?: readonly string[]
   readonly file: string
   readonly from: string
   readonly to: string

@@ -32,7 +32,7 @@ import type { LeanCloud } from './cloud.ts'
 import { abilities, Hands, halfway, type Outcome } from './hands.ts'
 import { LeaseWatch } from './lease-watch.ts'
 import type { Machine } from './machine.ts'
-import { Onlooker } from './onlooker.ts'
+import { Onlooker, type Writable } from './onlooker.ts'
 
 /** Which heartbeat of which run of an agent. */
 export type Beat = { readonly run: string; readonly number: number }
@@ -226,11 +226,10 @@ export class LeanAgent {
   tick(): void {
     if (!this.runs) return
     this.#beats += 1
-    const { monotonic } = this.machine
+    const { monotonic, name } = this.machine
     this.#lease.sending(this.#beats)
     const ear = this.#ear
     if (ear) {
-      const { name } = this.machine
       const beat = this.#lease.isLeased ? { run: this.#run, number: this.#beats } : undefined
       const { net } = this.#cloud
       if (net.isPrompt(this.machine, ear.machine)) ear.heartbeat(name, beat)
@@ -374,6 +373,7 @@ export class LeanAgent {
       plan: this.#plan,
       facts: this.#facts,
       beside: {
+        ...{ peersPrint: '', peers: [] },
         probeEndpoint: `tcp://${name}:7413`,
         migration: { uri: name, address: name, folder: '/' },
         ...(said && { selfFence: said })
@@ -387,9 +387,9 @@ export class LeanAgent {
     if (!last || !ear) return
     this.#saidAt = this.machine.monotonic
     this.#reports += 1
-    const report: Report = { ...last, number: this.#reports, ...this.#onlooker.said }
-    const { name } = this.machine
-    this.#cloud.net.send(this.machine, ear.machine, () => ear.report(name, report))
+    const report: Writable<Report> = { ...last, number: this.#reports }
+    this.#onlooker.sayIn(report)
+    this.#cloud.net.send(this.machine, ear.machine, () => ear.report(this.machine.name, report))
   }
 
   get #now(): Moment {

@@ -1,6 +1,7 @@
 /** Runs many seeds in a few processes, each of which has one at a time. */
 import { type ChildProcess, fork } from 'node:child_process'
 import type { Counts } from './cloud.ts'
+import { leanMutants } from './mutants.ts'
 import type { LeanFinding, LeanWish } from './run.ts'
 
 /** Which seeds, and of what. */
@@ -11,6 +12,8 @@ export type LeanBatch = {
   readonly hosts: number
   readonly seconds: number
   readonly mutant?: string | undefined
+  /** Names of strikes; left out: as each seed draws them. */
+  readonly faults?: readonly string[] | undefined
   /** Ends with the first seed that fails. */
   readonly untilFailed?: boolean
   readonly signal?: AbortSignal
@@ -38,7 +41,8 @@ const warmAfter = 10
 /** The command that runs one seed again. */
 export const replayOf = (batch: LeanBatch, seed: number): string =>
   `node test/simulation/main.ts --seed ${seed} --hosts ${batch.hosts} --seconds ${batch.seconds}` +
-  (batch.mutant ? ` --mutant ${batch.mutant}` : '')
+  (batch.mutant ? ` --mutant ${batch.mutant}` : '') +
+  (batch.faults ? ` --faults '${batch.faults.join()}'` : '')
 
 /** Runs all of them; tells of each as it ends. */
 export async function runLeanBatch(
@@ -46,6 +50,7 @@ export async function runLeanBatch(
   tell: (run: LeanRun) => void = () => {}
 ): Promise<LeanSum> {
   const { first, count, jobs, hosts, seconds } = batch
+  const faults = batch.faults ?? leanMutants[batch.mutant ?? '']?.faults
   const sum: Counts = {}
   const failed: number[] = []
   const warm: number[] = []
@@ -58,7 +63,7 @@ export async function runLeanBatch(
     let child: ChildProcess | undefined
     for (let done = 0; !isOver(); done++) {
       child ??= start(batch.mutant)
-      const wish = { seed: next++, hosts, seconds }
+      const wish = { seed: next++, hosts, seconds, faults }
       const run = await runIn(child, wish)
       for (const [what, by] of Object.entries(run.counts)) sum[what] = (sum[what] ?? 0) + by
       ran += 1

@@ -20,6 +20,7 @@ import { domainOf, SharedVolumes, storedVolume } from './hands.ts'
 import { Machine } from './machine.ts'
 import { Net } from './net.ts'
 import { Oracle } from './oracle.ts'
+import { StartOracle } from './start-oracle.ts'
 import { Timeline } from './timeline.ts'
 
 /** What happened, by its name. */
@@ -40,9 +41,13 @@ export class LeanCloud {
   readonly ensemble: Ensemble
   readonly sharedVolumes = new SharedVolumes()
   readonly oracle: Oracle
+  readonly starts: StartOracle
+  /** UUIDs of instances that end soon after each start. */
+  readonly broken = new Set<string>()
   readonly machines: readonly Machine[]
   readonly controllers: readonly LeanController[]
   readonly bootds: readonly LeanBootd[]
+  readonly bootdNames: readonly string[]
   readonly counts: Counts = {}
   readonly problems: string[] = []
   /** How long the ensemble takes at most to answer. Unit: ms. */
@@ -62,6 +67,7 @@ export class LeanCloud {
     this.founded = founded(given.hosts, given.seed % layouts)
     this.net = new Net(this.timeline, chance)
     this.oracle = new Oracle(this)
+    this.starts = new StartOracle(this)
     this.ensemble = new Ensemble({
       timeline: this.timeline,
       answersAfterMs: () => 2 + this.ensembleMs * chance(),
@@ -82,6 +88,7 @@ export class LeanCloud {
     const first = this.machines.slice(0, candidatesMax)
     this.controllers = first.map(machine => new LeanController(this, machine))
     this.bootds = first.map(machine => new LeanBootd(this, machine))
+    this.bootdNames = first.map(({ name }) => name)
     this.#begin()
   }
 
@@ -169,7 +176,8 @@ export class LeanCloud {
         ...{ hardware: hardwareOf(instance, formats), startCount: 1 }
       }
       const domain = domainOf(plan, new Date(machine.wall).toISOString())
-      machine.domains.set(uuidOf(instance.id), domain)
+      machine.domains.set(uuidOf(instance.id), { ...domain, guestAgent: true })
+      this.starts.ran(machine, uuidOf(instance.id))
     }
   }
 
@@ -181,6 +189,7 @@ export class LeanCloud {
   #beatBootds(): void {
     this.timeline.after(beatMs, () => this.#beatBootds())
     for (const bootd of this.bootds) bootd.tick()
+    this.starts.tick()
   }
 
   /** All programs of a machine end with its power, and are started by its boot. */

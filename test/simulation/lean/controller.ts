@@ -18,6 +18,7 @@ import { decide } from '../../../controller/core/decide.ts'
 import { type HostSeen, watchHosts } from '../../../controller/core/host-watch.ts'
 import { orderFor } from '../../../controller/core/orders.ts'
 import { isRefusal, type Refusal } from '../../../controller/core/refusal.ts'
+import { hostsToTell, noteStartWaits } from '../../../controller/core/start-order.ts'
 import { type Moment, View } from '../../../controller/core/view.ts'
 import { graceMs } from '../../../controller/io/candidate.ts'
 import { Grace } from '../../../controller/io/grace.ts'
@@ -232,6 +233,7 @@ export class LeanController implements Ear {
   #turn(): void {
     const { view, epoch } = this
     view.fold({ type: 'turn', at: this.now, epoch, alone: false })
+    if (view.indexes.afterOthers.size > 0) noteStartWaits(view, this.now)
     this.#quiet = this.#isQuiet() ? this.#quiet + 1 : 0
     if (this.#quiet % quietTurns === 0) this.#decide()
     this.#order()
@@ -322,11 +324,14 @@ export class LeanController implements Ear {
     const { view, epoch } = this
     const { touched } = view.indexes
     this.#sent.keepOnly(name => view.named('host', name) !== undefined)
+    for (const name of hostsToTell(view, this.#sent, this.now)) touched.add(name)
     for (const name of this.#sent.due(touched, this.machine.monotonic)) {
       touched.delete(name)
       const host = view.named('host', name)
       if (!host || view.heard(name).report === undefined || host.decided.recovery) continue
-      const order = orderFor(view, host, { epoch, imageUrl: ({ id }) => `http://c/${id}` })
+      const { now } = this
+      const order = orderFor(view, host, { epoch, now, imageUrl: ({ id }) => `http://c/${id}` })
+      this.#cloud.starts.ordered(this, order)
       this.#sent.noteSent(name, order, this.machine.monotonic)
       const agent = this.#cloud.agentByUuid(host.decided.uuid)
       if (!agent) continue

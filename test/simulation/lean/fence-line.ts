@@ -65,7 +65,7 @@ export class FenceLine {
   turn(): void {
     const { view, name: own, now, epoch, machine } = this.#controller
     const active = chooseBootd(view, {
-      bootds: this.#cloud.bootds.map(({ name }) => name),
+      bootds: this.#cloud.bootdNames,
       heardAt: this.#heardAt,
       active: this.#active,
       own,

@@ -29,6 +29,8 @@ export type Founded = {
   readonly hosts: readonly FoundedHost[]
   readonly commits: readonly Commit[]
   readonly reserveHosts: number
+  /** Whether less important instances are stopped for others where room is short. */
+  readonly mayYield: boolean
 }
 
 const known = new Map<string, Founded>()
@@ -55,13 +57,17 @@ function found(count: number, layout: number): Founded {
     spec: wishOf('pool', { path: '/far', shared: true })
   })
   const reserveHosts = count < 6 ? 1 : 1 + (layout % 2)
-  const reserve = setHealing(cloud.view, { reserveHosts }, cloud.context)
+  const mayYield = mayYieldIn(layout)
+  const preemption = mayYield ? ('any' as const) : ('never' as const)
+  const reserve = setHealing(cloud.view, { reserveHosts, preemption }, cloud.context)
   if (isRefusal(reserve)) throw new Error(reserve.refused.message)
   cloud.commit(reserve)
   for (let number = 0; number < count * 1.5; number++) create(cloud, number)
   for (const commit of decide(cloud.view, cloud.context)) if (commit) cloud.commit(commit)
-  return { hosts, commits, reserveHosts }
+  return { hosts, commits, reserveHosts, mayYield }
 }
+
+const mayYieldIn = (layout: number): boolean => layout % 2 === 1
 
 /** Most have a device, some both, some a watchdog alone, and in some layouts one has nothing. */
 function hostOf(at: number, layout: number): FoundedHost {
@@ -73,7 +79,7 @@ function hostOf(at: number, layout: number): FoundedHost {
     rack: `r${Math.floor(at / hostsPerRack)}`,
     means,
     watchdogMs: means === 'both' || means === 'watchdog' ? watchdogMs : undefined,
-    memoryMib: at % 3 === 0 ? 6_144 : 4_096
+    memoryMib: (at % 3 === 0 ? 6_144 : 4_096) - (mayYieldIn(layout) ? 1_024 : 0)
   }
 }
 
@@ -99,7 +105,10 @@ function joins(cloud: SampleCloud, { name, rack, means, memoryMib }: FoundedHost
   cloud.report(name, { bootId, pools, facts: sampleFacts(name, memoryMib) })
 }
 
-/** What instances are made of: one in six is on local storage, one in seven not kept available. */
+/**
+ * What instances are made of: one in six is on local storage, one in seven not kept available. One
+ * in five is waited for until its guest agent is there, by one in five others.
+ */
 export const instanceSpec = (number: number): object =>
   wishOf('instance', {
     image: 'tiny',
@@ -108,7 +117,11 @@ export const instanceSpec = (number: number): object =>
     ports: [],
     stopGraceMs: 2_000,
     priority: number % 4,
-    ...(number % 7 === 6 && { highlyAvailable: false })
+    ...(number % 7 === 6 && { highlyAvailable: false }),
+    ...(number % 5 === 0 && {
+      readiness: { guestAgent: true, timeoutMs: 20_000, late: number % 2 ? 'wait' : 'go-on' }
+    }),
+    ...(number % 5 === 4 && { after: [`i${number < 100 ? number - 4 : 5 * (number % 6)}`] })
   })
 
 function create(cloud: SampleCloud, number: number): void {

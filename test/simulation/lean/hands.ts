@@ -166,6 +166,7 @@ export class Hands {
   #create(plan: DomainPlan): Outcome {
     const isShared = plan.volumes.some(({ shared }) => shared)
     if (isShared && this.#machine.storageIsCut) return noStorage()
+    this.#cloud.starts.begun(this.#machine, plan.instance)
     const domain = domainOf(plan, timestamp(this.#machine.wall))
     if (this.#machine.domains.has(domain.uuid)) {
       return new Fault('conflict', `cannot create ${domain.name}: it is there`)
@@ -176,8 +177,29 @@ export class Hands {
 
   #appear(domain: Domain, isShared: boolean): void {
     this.#machine.domains.set(domain.uuid, domain)
+    this.#cloud.starts.ran(this.#machine, domain.uuid)
     this.#cloud.oracle.started(this.#machine, domain, isShared)
     this.#say(domain, 'started', 'booted')
+    this.#boot(domain)
+  }
+
+  /** A guest boots: one that is broken ends soon, all others have their guest agent by and by. */
+  #boot({ uuid }: Domain): void {
+    const { timeline, chance, broken } = this.#cloud
+    const { turns, spoilsGuests } = this.#machine
+    const isBroken = broken.has(uuid) || spoilsGuests
+    const begun = this.#machine.domains.get(uuid)
+    timeline.after(isBroken ? 100 + 400 * chance() : 500 + 6_000 * chance(), () => {
+      const domain = this.#machine.domains.get(uuid)
+      if (this.#machine.turns !== turns || !domain || domain.metadata !== begun?.metadata) return
+      if (isBroken) {
+        this.#cloud.count('broken guests end')
+        return this.crash(uuid)
+      }
+      this.#machine.domains.set(uuid, { ...domain, guestAgent: true })
+      this.#cloud.starts.ready(uuid)
+      this.#cloud.agentOf(this.#machine).wake()
+    })
   }
 
   #end({ uuid }: DomainKey, detail: string): boolean {

@@ -64,6 +64,8 @@ export class Machine {
   diskIsFull = false
   libvirtHangs = false
   guestsAreDeaf = false
+  /** Whatever starts there ends again soon. */
+  spoilsGuests = false
   device: DeviceMode = 'answers'
   /** Whether its device has lied about this machine. */
   hasLied = false

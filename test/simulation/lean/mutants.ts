@@ -56,8 +56,10 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'lease-from-newest': {
     says: 'a lease counts from the newest heartbeat that was sent, not from the one that was heard',
+    seed: 1,
+    faults: ['mute while fences are disarmed'],
     file: 'agent/core/self-fence.ts',
-    from: 'lease.beats.find(({ number }) => number === echo.number)?.at',
+    from: 'lease.beats.findLast(({ number }) => number === echo.number)?.at',
     to: 'lease.beats.at(-1)?.at'
   },
   'epoch-unchecked-by-bootd': {
@@ -114,7 +116,26 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   'silent-controller-fences': {
     says: 'a controller that did not listen takes the silence for that of hosts',
     file: 'controller/core/view.ts',
-    from: 'if (monotonic - this.#turnAt > inattentiveMs) this.#listeningSince = monotonic',
-    to: 'if (this.#turnAt < 0) this.#listeningSince = monotonic'
+    from: 'if (monotonic - this.turn.monotonic > inattentiveMs) this.#listeningSince = monotonic',
+    to: 'if (this.turn.monotonic < 0) this.#listeningSince = monotonic'
+  },
+  'hold-ignored': {
+    says: 'a host starts instances that its order holds back',
+    seed: 1,
+    file: 'agent/core/diff-start.ts',
+    from: 'if (!instance.hold || ',
+    to: 'if (instance.id || !instance.hold || '
+  },
+  'running-taken-for-ready': {
+    says: 'who runs counts as ready, whatever gates its wish names',
+    file: 'controller/core/start-order.ts',
+    from: "|| seen.ready === 'ready'",
+    to: "|| seen.power === 'running'"
+  },
+  'equals-yield': {
+    says: 'instances make room for others that are no more important',
+    file: 'controller/core/preemption.ts',
+    from: 'if (one.spec.priority >= to.spec.priority) return false',
+    to: 'if (one.id === to.id) return false'
   }
 }

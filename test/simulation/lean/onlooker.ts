@@ -6,7 +6,10 @@ import type { MachineSign } from '../../../controller/core/witnesses.ts'
 import type { LeanCloud } from './cloud.ts'
 import type { Machine } from './machine.ts'
 
-type Found = Pick<PeerSeen, 'reached' | 'sign'> & { readonly at: number }
+/** What is being made, before others read it. */
+export type Writable<T> = { -readonly [Field in keyof T]: T[Field] }
+
+type Found = { readonly reached: boolean; readonly sign: PeerSeen['sign']; readonly at: number }
 
 export class Onlooker {
   readonly #cloud: LeanCloud
@@ -45,20 +48,22 @@ export class Onlooker {
     const missed: (readonly [string, MachineSign])[] = []
     for (const { host } of this.#peers.probe) {
       const sign = this.#cloud.signOf(this.#machine, host)
-      if (sign === undefined) note(host, { reached: true, at })
+      if (sign === undefined) note(host, { reached: true, sign, at })
       else missed.push([host, sign])
     }
     this.#missed = missed
     return isNews
   }
 
-  /** What a report says of it. */
-  get said(): Pick<Beside, 'peers' | 'peersPrint'> {
+  /** Has a report say what was found. */
+  sayIn(report: Writable<Beside>): void {
     const now = this.#machine.monotonic
     const peers: PeerSeen[] = []
-    for (const [host, { at, ...found }] of this.#found) {
-      peers.push({ host, ...found, ageMs: Math.max(0, Math.round(now - at)) })
+    for (const [host, { reached, sign, at }] of this.#found) {
+      const ageMs = Math.max(0, Math.round(now - at))
+      peers.push(sign ? { host, reached, sign, ageMs } : { host, reached, ageMs })
     }
-    return { peersPrint: this.#peers.print, peers }
+    report.peersPrint = this.#peers.print
+    report.peers = peers
   }
 }

@@ -8,7 +8,7 @@ import type { Instance } from '#shared/model/instance.ts'
 import type { FenceOrder, FenceState } from '#shared/wire/fence.ts'
 import type { Order } from '#shared/wire/order.ts'
 import type { Domain } from '../../../agent/core/ports.ts'
-import type { Commit } from '../../../controller/core/commit.ts'
+import type { Change, Commit } from '../../../controller/core/commit.ts'
 import type { LeanBootd } from './bootd.ts'
 import type { LeanCloud } from './cloud.ts'
 import type { LeanController } from './controller.ts'
@@ -31,6 +31,8 @@ export const wanted = [
 export const sometimes = (counts: Readonly<Record<string, number>>): readonly string[] =>
   wanted.filter(what => !counts[what])
 
+const isOfHost = (change: Change): boolean => change.op === 'put' && change.resource.kind === 'host'
+
 /** Who was not heard for so long is missing. Unit: ms. */
 const longMs = 2_000
 /** With more missing at once nobody is fenced. */
@@ -46,6 +48,8 @@ export class Oracle {
   readonly #applied = new Map<string, number>()
   /** Instances that have left a dead host and do not run yet. */
   readonly #evacuated = new Set<string>()
+  /** Ids of instances that have come to their hosts by moves. */
+  readonly hasMoved = new Set<string>()
 
   constructor(cloud: LeanCloud) {
     this.#cloud = cloud
@@ -126,7 +130,7 @@ export class Oracle {
   /** An entry is in the journal. */
   recorded({ commit }: LeanEntry): void {
     for (const { verb } of commit.decisions) this.#cloud.count(`verb ${verb}`)
-    const before = new Map(this.hosts)
+    const before = commit.changes.some(isOfHost) ? new Map(this.hosts) : this.hosts
     for (const change of commit.changes) {
       if (change.op === 'put' && change.resource.kind === 'host') this.#putHost(change.resource)
       if (change.op === 'remove' && change.kind === 'instance') this.instances.delete(change.id)
@@ -167,13 +171,28 @@ export class Oracle {
   #putInstance(instance: Instance, hosts: ReadonlyMap<string, Host>): void {
     const before = this.instances.get(instance.id)?.decided
     this.instances.set(instance.id, instance)
+    if (instance.decided.preempted && !before?.preempted) this.#yields(instance)
     const from = before?.host
+    if (instance.decided.host !== from) {
+      if (before?.moving) this.hasMoved.add(instance.id)
+      else this.hasMoved.delete(instance.id)
+    }
     if (from === undefined || from === instance.decided.host || before?.moving) return
     if (hosts.get(from)?.decided.recovery?.phase === 'fenced') {
       this.#evacuated.add(uuidOf(instance.id))
       return
     }
     this.#cloud.problem(`${instance.name} leaves ${from}, which is not proven off`)
+  }
+
+  /** Nobody is stopped for another one but the less important, and where that is allowed. */
+  #yields({ name, spec, decided }: Instance): void {
+    const other = this.instances.get(decided.preempted!.for)
+    if (!this.#cloud.founded.mayYield) {
+      this.#cloud.problem(`${name} is stopped for another one, which nobody has allowed`)
+    }
+    if (other && other.spec.priority > spec.priority) return
+    this.#cloud.problem(`${name} is stopped for ${other?.name}, which is no more important`)
   }
 
   #recoveryOf = (host: string): HostRecovery | undefined => this.hosts.get(host)?.decided.recovery

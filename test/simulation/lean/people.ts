@@ -34,7 +34,14 @@ const deeds: Readonly<Record<string, Deed>> = {
     const host = oneOf([...leader.view.all('host').values()], cloud.chance)
     const cold = cloud.chance() < 0.5
     said(cloud, leader.wish({ verb: 'drain', id: host.id, parallel: 2, cold }))
-    cloud.timeline.after(20_000 + 40_000 * cloud.chance(), () => {
+    const untilMs = 20_000 + 40_000 * cloud.chance()
+    if (cloud.chance() < 0.4) {
+      cloud.timeline.after(untilMs - 15_000, () => {
+        const now = cloud.leader
+        if (now) said(cloud, now.wish({ verb: 'reboot-host', id: host.id }))
+      })
+    }
+    cloud.timeline.after(untilMs, () => {
       const now = cloud.leader
       if (now) said(cloud, now.wish({ verb: 'resume-host', id: host.id, back: cold }))
     })

@@ -58,4 +58,4 @@ export const saysOtherwise = (before: Report | undefined, report: Report): boole
   before.notices !== report.notices ||
   before.peersPrint !== report.peersPrint ||
   before.selfFence !== report.selfFence ||
-  (report.peers ?? []).some(({ reached }, at) => reached !== before.peers?.[at]?.reached)
+  report.peers?.some(({ reached }, at) => reached !== before.peers?.[at]?.reached) === true

@@ -19,7 +19,13 @@ const promiseMsMax: Ms = 120_000
 const firstFaultMs: Ms = 8_000
 const lookMs: Ms = 1_000
 
-export type LeanWish = { readonly seed: number; readonly hosts: number; readonly seconds: number }
+export type LeanWish = {
+  readonly seed: number
+  readonly hosts: number
+  readonly seconds: number
+  /** Names of strikes, where not the seed draws which there are. */
+  readonly faults?: readonly string[] | undefined
+}
 
 export type LeanFinding = {
   readonly seed: number
@@ -31,11 +37,11 @@ export type LeanFinding = {
 }
 
 /** Runs it to its end, or to the first problem. */
-export function runLean({ seed, hosts, seconds }: LeanWish): LeanFinding {
+export function runLean({ seed, hosts, seconds, faults }: LeanWish): LeanFinding {
   const chance = chanceOf(seed * 2_654_435_761)
   const cloud = new LeanCloud({ seed, hosts, chance })
   try {
-    live(cloud, (seconds * 1_000 * 2) / 3)
+    live(cloud, (seconds * 1_000 * 2) / 3, faults)
   } catch (thrown) {
     cloud.problem(`a mistake: ${(thrown as Error).stack ?? thrown}`)
   }
@@ -45,11 +51,12 @@ export function runLean({ seed, hosts, seconds }: LeanWish): LeanFinding {
   return { seed, problems, counts, virtualMs: timeline.now, digest }
 }
 
-function live(cloud: LeanCloud, faultsMs: Ms): void {
+function live(cloud: LeanCloud, faultsMs: Ms, faults: LeanWish['faults']): void {
   const { chance, timeline } = cloud
   for (const machine of cloud.machines) whenAwake(machine, () => awake(cloud, machine))
   // Each seed has its own weather: few faults of few sorts, or many of all.
-  const names = Object.keys(strikes).filter(() => chance() < 0.5)
+  const drawn = Object.keys(strikes).filter(() => chance() < 0.5)
+  const names = faults ?? drawn
   const gapMs = oneOf([2_000, 5_000, 12_000], chance)
   const wishGapMs = oneOf([4_000, 10_000, 30_000], chance)
   const strike = (): void => {
@@ -110,11 +117,13 @@ function awake(cloud: LeanCloud, machine: Machine): void {
 
 function mend(cloud: LeanCloud): void {
   cloud.net.mendAll()
+  cloud.broken.clear()
   Object.assign(cloud.ensemble, { hasQuorum: true })
   cloud.ensembleMs = 20
   const well = {
     ...{ island: 0, delayMs: 0, loss: 0, storageIsCut: false, diskIsSlow: false },
-    ...{ diskIsFull: false, libvirtHangs: false, guestsAreDeaf: false, isBroken: false }
+    ...{ diskIsFull: false, libvirtHangs: false, guestsAreDeaf: false, isBroken: false },
+    ...{ spoilsGuests: false }
   }
   for (const machine of cloud.machines) {
     Object.assign(machine, well, { device: 'answers' })

@@ -1,5 +1,6 @@
 /** Faults that are drawn from the seed; each is mended by itself after a while. */
 import type { Ms } from '#shared/units.ts'
+import { arm, disarm } from '../../../controller/core/admission/healing.ts'
 import type { LeanCloud } from './cloud.ts'
 import type { LeanController } from './controller.ts'
 import type { DeviceMode, Machine } from './machine.ts'
@@ -306,6 +307,54 @@ export const strikes: Readonly<Record<string, Strike>> = {
     const machine = anyMachine(cloud)
     const [uuid] = machine.domains.keys()
     if (uuid !== undefined) cloud.agentOf(machine).hands.crash(uuid)
+  },
+  'guest broken': (cloud, whileMs) => {
+    const uuids = [...anyMachine(cloud).domains.keys()]
+    if (uuids.length === 0) return
+    const uuid = oneOf(uuids, cloud.chance)
+    cloud.broken.add(uuid)
+    for (const machine of cloud.machines) cloud.agentOf(machine).hands.crash(uuid)
+    cloud.timeline.after(10_000 + 3 * whileMs, () => cloud.broken.delete(uuid))
+  },
+  'guests spoiled': (cloud, whileMs) => {
+    const machine = anyMachine(cloud)
+    machine.spoilsGuests = true
+    for (const uuid of [...machine.domains.keys()]) cloud.agentOf(machine).hands.crash(uuid)
+    cloud.timeline.after(10_000 + 2 * whileMs, () => {
+      machine.spoilsGuests = false
+    })
+  },
+  'storage slow': (cloud, whileMs) => {
+    for (const machine of cloud.machines) machine.diskIsSlow = true
+    cloud.timeline.after(whileMs, () => {
+      for (const machine of cloud.machines) machine.diskIsSlow = false
+    })
+  },
+  'mute while fences are disarmed': (cloud, whileMs) => {
+    const { leader, timeline, net } = cloud
+    const machine = selfFencer(cloud)
+    if (!leader) return
+    const because = 'work on the network'
+    leader.submit(disarm(leader.view, { because }, leader.contextOf('user/admin')))
+    for (const other of cloud.machines) net.cut(machine, other)
+    timeline.after(45_000 + whileMs, () => {
+      const now = cloud.leader
+      if (now) now.submit(arm(now.view, now.contextOf('user/admin')))
+    })
+    timeline.after(75_000 + whileMs, () => {
+      for (const other of cloud.machines) net.mend(machine, other)
+    })
+  },
+  'cut off until the ensemble is slow': (cloud, whileMs) => {
+    const machine = selfFencer(cloud)
+    const forMs = 50_000 + whileMs
+    islandOf(cloud, [machine], forMs)
+    cloud.timeline.after(forMs - 500, () => {
+      cloud.ensembleMs = 2_000
+    })
+    cloud.timeline.after(forMs + 6_000, () => {
+      cloud.ensembleMs = 20
+    })
   },
   'watchdog busy': (cloud, whileMs) => {
     const machine = selfFencer(cloud)
