@@ -128,6 +128,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'running-taken-for-ready': {
     says: 'who runs counts as ready, whatever gates its wish names',
+    seed: 6,
     file: 'controller/core/start-order.ts',
     from: "|| seen.ready === 'ready'",
     to: "|| seen.power === 'running'"
