@@ -4,6 +4,7 @@
  */
 import type { Kind, Resource } from '#shared/model/index.ts'
 import type { SignedBootstrap, SigningKeys } from '#shared/wire/bootstrap.ts'
+import type { Weights } from './placement/weights.ts'
 
 /** A token as the journal keeps it: enough to know it again, not enough to use it. */
 export type StoredToken = {
@@ -51,6 +52,8 @@ export type Cloud = {
   readonly bootstrap?: SignedBootstrap
   /** Candidates that an operator took out: neither their name nor their key comes in again. */
   readonly candidatesOut?: readonly CandidateOut[]
+  /** How much each score of placement counts, where operators have said it. */
+  readonly weights?: Partial<Weights>
   /** How the cloud heals itself; left out: by the defaults. */
   readonly healing?: Healing
   /** Hosts that were removed: even with a token they wait for an operator. Newest last. */

@@ -126,7 +126,7 @@ function nowhereToGo(
 }
 
 /** Instances that ask for the same are judged once: where one finds no host, none does. */
-const shapeOf = ({ name: _, pools, avoided, networks, ...rest }: Demand): string =>
+const shapeOf = ({ name: _, pools, avoided, networks, imageIds: __, ...rest }: Demand): string =>
   JSON.stringify({
     ...rest,
     pools: [...pools],

@@ -194,7 +194,7 @@ function take(ground: Ground, host: Host, about: About): void {
 }
 
 function shapeOf(view: View, about: About): string {
-  const { name: _, pools, avoided, networks, ...rest } = demandOfMove(view, about)
+  const { name: _, pools, avoided, networks, imageIds: __, ...rest } = demandOfMove(view, about)
   const { host, live, instance } = about
   const shunned = [...(avoided?.keys() ?? [])]
   return JSON.stringify({

@@ -1,8 +1,7 @@
 import type { Condition, Resource } from '#shared/model/index.ts'
-import { placeInstance } from './admission/instance-place.ts'
 import { documentOf } from './documents.ts'
 import type { Recorded } from './histories.ts'
-import { isRefusal } from './refusal.ts'
+import { type Explained, explainPlacement } from './placement/explain.ts'
 import { subjectOf } from './subject.ts'
 import type { Moment, View } from './view.ts'
 
@@ -12,10 +11,7 @@ export type Why = {
   /** The story in sentences: how it stands, why, and what led to it. */
   readonly summary: readonly string[]
   readonly conditions: readonly Condition[]
-  readonly placement?: {
-    readonly chosen?: string
-    readonly rejected: readonly { readonly host: string; readonly because: string }[]
-  }
+  readonly placement?: { readonly chosen?: string } & Explained
   readonly history: readonly Recorded[]
 }
 
@@ -42,22 +38,12 @@ export function whyOf(view: View, resource: Resource, now: Moment): Why {
   }
 }
 
-/** Where it is, or why it is nowhere. */
+/** Where it is and why, and why not elsewhere; or why it is nowhere. */
 function placementOf(
   view: View,
   instance: Extract<Resource, { kind: 'instance' }>,
   now: Moment
 ): NonNullable<Why['placement']> {
   const { host } = instance.decided
-  if (host !== undefined) return { chosen: host, rejected: [] }
-  const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
-  const placement = placeInstance(view, { instance, volumes }, now)
-  if (isRefusal(placement)) {
-    const split = (reason: string) => {
-      const colon = reason.indexOf(': ')
-      return { host: reason.slice(0, colon), because: reason.slice(colon + 2) }
-    }
-    return { rejected: placement.refused.reasons.map(split) }
-  }
-  return { rejected: [...placement.rejected].map(([name, because]) => ({ host: name, because })) }
+  return { ...(host !== undefined && { chosen: host }), ...explainPlacement(view, instance, now) }
 }

@@ -11,6 +11,7 @@ import { instance, shortcuts } from './commands/instance.ts'
 import { lab } from './commands/lab.ts'
 import { agent, completion, doctor, status, version } from './commands/machine.ts'
 import { network, port, subnet } from './commands/network.ts'
+import { explainPlacement, place, placement } from './commands/placement.ts'
 import { secret } from './commands/secret.ts'
 import { pool, volume } from './commands/storage.ts'
 
@@ -23,15 +24,19 @@ export type Section = {
 
 /** Everything that there is, in the parts of the help. */
 export const sections: readonly Section[] = [
-  { title: 'Start here', nouns: [], commands: [status, capacity, doctor, version, completion] },
+  {
+    title: 'Start here',
+    nouns: [],
+    commands: [status, capacity, place, doctor, version, completion]
+  },
   {
     title: 'Resources',
     nouns: [host, instance, image, volume, pool, network, subnet, port, size, tenant, token],
     commands: []
   },
   { title: 'Shortcuts', nouns: [], commands: shortcuts },
-  { title: 'Any resource', nouns: [], commands: anyCommands },
-  { title: 'Cluster', nouns: [cluster, ha, secret], commands: [] },
+  { title: 'Any resource', nouns: [], commands: [...anyCommands, explainPlacement] },
+  { title: 'Cluster', nouns: [cluster, ha, placement, secret], commands: [] },
   { title: 'This machine', nouns: [agent, lab], commands: [] }
 ]
 

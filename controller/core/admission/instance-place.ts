@@ -11,7 +11,9 @@ import { filterOrder } from '../placement/filter-order.ts'
 import { filterPinned } from '../placement/filter-pinned.ts'
 import { filterVcpus } from '../placement/filter-vcpus.ts'
 import { type Candidate, type Demand, type Placement, place } from '../placement/pipeline.ts'
-import { rules } from '../placement/rules.ts'
+import { rules, weighedRules } from '../placement/rules.ts'
+import { smallestChanges } from '../placement/smallest-change.ts'
+import { weightsOf } from '../placement/weights.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
 import { type Kept, placeKeeping } from '../reserve/keeping.ts'
 import { type Harm, harmSentence, nextOfHarm } from '../reserve/promise.ts'
@@ -36,6 +38,7 @@ export function demandOf(view: View, wanted: Wanted): Demand {
     type: instance.spec.type,
     memoryMib: instance.decided.memoryMib,
     vcpus: instance.decided.vcpus,
+    imageIds: volumes.flatMap(({ decided }) => decided.imageId ?? []),
     pools: new Map(volumes.map(volume => [volume.spec.pool, volumeStartMib])),
     bonds: bondsOf(instance, volumes),
     orderBytes: orderBytesOf(instance),
@@ -101,8 +104,9 @@ export function placeInstance(
   const { instance } = wanted
   const candidates = candidatesOf(view, now.monotonic)
   const demand = demandOf(view, wanted)
+  const weighed = weighedRules(weightsOf(view))
   const { placement, harm }: Kept = changesOn
-    ? placeKeeping(view, { demand, candidates, rules, changesOn }, now)
+    ? placeKeeping(view, { demand, candidates, rules: weighed, changesOn }, now)
     : { placement: place(demand, candidates, rules), harm: undefined }
   if (!placement.chosen && harm) return refuseKept(instance, placement, harm)
   const isPromised = changesOn !== undefined && reserveOf(view) !== undefined
@@ -114,9 +118,14 @@ export function placeInstance(
   if (placement.chosen || (waits && !isPromised)) return placement
   return refuse('capacity', `cannot place instance ${instance.name}: ${placement.because}`, {
     reasons: [...placement.rejected].map(([host, reason]) => `${host}: ${reason}`),
-    next: nextSteps(candidates)
+    next: [
+      ...(changesOn ? smallestChanges(demand, candidates, rules).map(enough) : []),
+      ...nextSteps(candidates)
+    ]
   })
 }
+
+const enough = (change: string): string => `it would fit ${change}`
 
 const refuseKept = (instance: Instance, { because, rejected }: Placement, harm: Harm): Refusal =>
   refuse('capacity', `cannot place instance ${instance.name}: ${because}`, {

@@ -22,6 +22,8 @@ export function candidateOf(view: View, host: Host, now: Ms): Candidate {
     capacity: capacityOf(view, host),
     drivers: heard.report?.facts?.drivers ?? [],
     facts: heard.report?.facts,
+    memoryFreeMib: heard.report?.memoryFreeMib ?? 0,
+    images: imagesIn(heard.report?.images ?? noImages),
     networkFaults: faultsIn(heard.report?.networks ?? noNetworks),
     ...roomIn(heard.report?.pools ?? noPools),
     orderBytes: view.indexes.promised(host.name).orderBytes
@@ -29,7 +31,7 @@ export function candidateOf(view: View, host: Host, now: Ms): Candidate {
 }
 
 type Pools = Report['pools']
-type Room = Pick<Candidate, 'poolFreeMib' | 'poolFaults'>
+type Room = Pick<Candidate, 'poolFreeMib' | 'poolShares' | 'poolFaults'>
 
 const noPools: Pools = []
 /** Worked out once for each report: a host is judged far more often than it reports. */
@@ -42,6 +44,9 @@ function roomIn(pools: Pools): Room {
   const failed = pools.filter(pool => pool.phase === 'failed')
   const room = {
     poolFreeMib: new Map(ready.map(pool => [pool.name, pool.freeMib])),
+    poolShares: new Map(
+      ready.map(({ name, freeMib, capacityMib }) => [name, freeMib / Math.max(1, capacityMib)])
+    ),
     poolFaults: new Map(failed.map(pool => [pool.name, pool.message]))
   }
   rooms.set(pools, room)
@@ -61,5 +66,17 @@ function faultsIn(networks: Networks): ReadonlyMap<string, string> {
   const made =
     failed.length === 0 ? noFaults : new Map(failed.map(({ id, message }) => [id, message]))
   networkFaults.set(networks, made)
+  return made
+}
+
+type Images = Report['images']
+const noImages: Images = []
+const imageSets = new WeakMap<Images, ReadonlySet<string>>()
+
+function imagesIn(images: Images): ReadonlySet<string> {
+  const known = imageSets.get(images)
+  if (known) return known
+  const made = new Set(images)
+  imageSets.set(images, made)
   return made
 }

@@ -17,6 +17,12 @@ export type Candidate = {
   readonly drivers: readonly ('qemu' | 'lxc')[]
   /** Free room by the name of the pool. */
   readonly poolFreeMib: ReadonlyMap<string, Mib>
+  /** Share of each pool that is free, by its name. */
+  readonly poolShares: ReadonlyMap<string, number>
+  /** Memory that nothing on it uses, as measured. */
+  readonly memoryFreeMib: Mib
+  /** Ids of the images that it has. */
+  readonly images: ReadonlySet<string>
   /** Why pools cannot be used, by their names. */
   readonly poolFaults: ReadonlyMap<string, string>
   /** Why networks cannot be built there, by their ids. */
@@ -47,6 +53,8 @@ export type Demand = {
   readonly cpuFeatures?: readonly string[]
   /** `kvm`: it is not to be emulated. */
   readonly acceleration?: 'any' | 'kvm'
+  /** Ids of the images that its volumes are made from. */
+  readonly imageIds?: readonly string[]
   /** Names of its networks by their ids. */
   readonly networks?: ReadonlyMap<string, string>
   /** Rules of its groups; left out: it is in none. */
@@ -65,7 +73,12 @@ export type Score = (candidate: Candidate, demand: Demand) => number
  * A host must pass all filters, and the first that refuses it gives the reason; the score orders
  * the rest.
  */
-export type Rules = { readonly filters: readonly Filter[]; readonly score: Score }
+export type Rules = {
+  readonly filters: readonly Filter[]
+  readonly score: Score
+  /** Says why a host is the best; left out: it has the most free memory. */
+  readonly because?: (candidate: Candidate, demand: Demand) => string
+}
 
 /** Where it would go and why; for each host that was refused, the first reason. */
 export type Placement = {
@@ -107,12 +120,18 @@ function placeAmong(demand: Demand, candidates: readonly Candidate[], rules: Rul
     if (!best || score > best.score || (score === best.score && before(candidate, best.candidate)))
       best = { candidate, score }
   }
-  return { chosen: best?.candidate.host, rejected, because: sentence(best?.candidate, rejected) }
+  const { host: chosen } = best?.candidate ?? {}
+  const why = best && rules.because?.(best.candidate, demand)
+  return { chosen, rejected, because: sentence(best?.candidate, rejected, why) }
 }
 
 const before = (a: Candidate, b: Candidate): boolean => a.host.name < b.host.name
 
-function sentence(chosen: Candidate | undefined, rejected: ReadonlyMap<string, string>): string {
+function sentence(
+  chosen: Candidate | undefined,
+  rejected: ReadonlyMap<string, string>,
+  why = 'the most free memory'
+): string {
   if (!chosen) {
     return rejected.size === 0
       ? 'there is no host yet'
@@ -123,7 +142,7 @@ function sentence(chosen: Candidate | undefined, rejected: ReadonlyMap<string, s
     ? `${capacity.memoryMib - capacity.memoryPromisedMib} of ${capacity.memoryMib} MiB unpromised`
     : 'its room is not known yet'
   const others = rejected.size === 0 ? '' : `; ${rejected.size} other refused`
-  return `${chosen.host.name} has the most free memory (${room})${others}`
+  return `${chosen.host.name} has ${why} (${room})${others}`
 }
 
 function firstReason(candidate: Candidate, demand: Demand, filters: readonly Filter[]) {

@@ -16,8 +16,13 @@ import { filterPools } from './filter-pools.ts'
 import { filterVcpus } from './filter-vcpus.ts'
 import type { Rules } from './pipeline.ts'
 import { scoreFreeMemory } from './score-free-memory.ts'
+import { contributionsOf, rounded, scoreBy, totalOf, wordsOf } from './scores.ts'
+import type { Weights } from './weights.ts'
 
-/** The rules in force, the ones that explain most first. */
+/**
+ * The rules by which the reserve plans, and by which whatever moves or has lost its host is placed,
+ * the ones that explain most first.
+ */
 export const rules: Rules = {
   filters: [
     filterPinned,
@@ -38,4 +43,18 @@ export const rules: Rules = {
     filterGroups
   ],
   score: scoreFreeMemory
+}
+
+/** The rules for new instances: the same filters, and the scores as they are weighed. */
+export function weighedRules(weights: Weights): Rules {
+  return {
+    filters: rules.filters,
+    score: scoreBy(weights),
+    because: (candidate, demand) => {
+      const parts = contributionsOf(candidate, demand, weights)
+      const isPlain = parts.every(({ name, value }) => name === 'memory' || value === 0)
+      if (isPlain && demand.groups === undefined) return 'the most free memory'
+      return `the highest score, ${rounded(totalOf(parts))}: ${wordsOf(parts)}`
+    }
+  }
 }

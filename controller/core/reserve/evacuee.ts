@@ -50,7 +50,7 @@ export class Wants {
     if (known !== undefined) return known
     const number = this.#demands.length
     this.#numbers.set(key, number)
-    const { groups: _, networks: __, ...rest } = demand
+    const { groups: _, networks: __, imageIds: ___, ...rest } = demand
     this.#demands.push(rest)
     return number
   }

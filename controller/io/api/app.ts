@@ -20,6 +20,7 @@ import { eventRoutes } from './events.ts'
 import { fenceRoutes } from './fences.ts'
 import { healingRoutes } from './healing.ts'
 import { joinTokenRoutes } from './join-tokens.ts'
+import { placementRoutes } from './placement.ts'
 import { bodyBytesMax, HttpFault, problemOf } from './problem.ts'
 import { resourceRoutes } from './resources.ts'
 import type { Call, Caller, Reply, Route } from './route.ts'
@@ -54,6 +55,7 @@ export const routesOf = (service: Service): readonly Route[] => [
   ...candidateRoutes(service),
   ...joinTokenRoutes(service),
   ...healingRoutes(service),
+  ...placementRoutes(service),
   ...fenceRoutes(service),
   ...secretRoutes(service),
   ...resourceRoutes(service),

@@ -164,7 +164,24 @@ export const WhyReply = Strict({
   placement: Type.Optional(
     Strict({
       chosen: Type.Optional(Type.String()),
-      rejected: Type.Array(Strict({ host: Type.String(), because: Type.String() }))
+      scored: Type.Array(
+        Strict({
+          host: Type.String(),
+          score: Type.Number({ description: 'Sum of the parts, each times its weight.' }),
+          parts: Type.Array(
+            Strict({
+              name: Type.String({ description: 'Name of the score.' }),
+              weight: Type.Number({ description: 'How much it counts.' }),
+              value: Type.Number({ description: 'Between -1 and 1.' })
+            })
+          )
+        }),
+        { description: 'The host that has it, then others that could take it, the best first.' }
+      ),
+      rejected: Type.Array(Strict({ host: Type.String(), because: Type.String() })),
+      changes: Type.Array(Type.String(), {
+        description: 'Where no host can take it: single changes that would be enough.'
+      })
     })
   ),
   history: HistoryReply.properties.items

@@ -1,10 +1,11 @@
 import type { Condition } from '#shared/model/index.ts'
-import { type Placement, pathOf, readJson, tenantQuery } from '../api/resources.ts'
+import { pathOf, readJson, tenantQuery } from '../api/resources.ts'
 import type { Invocation } from '../invocation.ts'
 import { type Reference, writeReference } from '../kinds.ts'
 import { renderParagraph, renderRaw, renderRows } from '../output/results.ts'
 import { writeAge } from '../output/values.ts'
 import { oneLine, printable } from '../terminal.ts'
+import { type PlacementSaid, writePlacement } from './placement.ts'
 import { readSubject } from './subject.ts'
 
 type Recorded = {
@@ -18,7 +19,7 @@ type Why = {
   readonly subject: string
   readonly summary: readonly string[]
   readonly conditions?: readonly Condition[]
-  readonly placement?: Placement
+  readonly placement?: PlacementSaid
   readonly history?: readonly Recorded[]
 }
 
@@ -36,13 +37,11 @@ export async function showWhy(invocation: Invocation): Promise<void> {
   for (const sentence of rest) {
     if (!told.has(sentence)) invocation.write(renderParagraph(invocation, sentence))
   }
-  const { chosen, rejected = [] } = why.placement ?? {}
-  if (chosen !== undefined) invocation.write(`\nplaced on ${oneLine(chosen)}\n`)
-  if (rejected.length > 0) {
-    const rows = rejected.map(({ host, because }) => [host, because])
-    const titles = ['NOT ON', { title: 'BECAUSE', wraps: true }]
-    invocation.write(`\n${renderRows(invocation, titles, rows)}`)
+  const { placement = {} } = why
+  if (placement.chosen !== undefined) {
+    invocation.write(`\nplaced on ${oneLine(placement.chosen)}\n`)
   }
+  writePlacement(invocation, placement)
   if (history.length > 0) invocation.write(`\n${describeHistory(invocation, history)}`)
 }
 
