@@ -48,8 +48,6 @@ export class Oracle {
   readonly #applied = new Map<string, number>()
   /** Instances that have left a dead host and do not run yet. */
   readonly #evacuated = new Set<string>()
-  /** Ids of instances that have come to their hosts by moves. */
-  readonly hasMoved = new Set<string>()
 
   constructor(cloud: LeanCloud) {
     this.#cloud = cloud
@@ -173,10 +171,6 @@ export class Oracle {
     this.instances.set(instance.id, instance)
     if (instance.decided.preempted && !before?.preempted) this.#yields(instance)
     const from = before?.host
-    if (instance.decided.host !== from) {
-      if (before?.moving) this.hasMoved.add(instance.id)
-      else this.hasMoved.delete(instance.id)
-    }
     if (from === undefined || from === instance.decided.host || before?.moving) return
     if (hosts.get(from)?.decided.recovery?.phase === 'fenced') {
       this.#evacuated.add(uuidOf(instance.id))

@@ -9,6 +9,8 @@ import type { Instance } from '#shared/model/instance.ts'
 import type { Ms } from '#shared/units.ts'
 import type { Order, OrderInstance } from '#shared/wire/order.ts'
 import { beforeOf, isStarted } from '../../../controller/core/start-order.ts'
+import { subjectOf } from '../../../controller/core/subject.ts'
+import type { View } from '../../../controller/core/view.ts'
 import type { LeanCloud } from './cloud.ts'
 import type { LeanController } from './controller.ts'
 import type { Machine } from './machine.ts'
@@ -58,17 +60,12 @@ export class StartOracle {
   #judge({ view, now }: LeanController, instance: Instance): void {
     const { decided, spec } = instance
     if (spec.desiredPower === 'stopped' || decided.moving || decided.deletedAt) return
-    if (isStarted(view, instance, now) || this.#hasMoved(instance)) return
+    if (isStarted(view, instance, now) || hasMoved(view, instance)) return
     for (const { instance: other, stands, name } of beforeOf(view, instance, now)) {
       if (!other || stands === 'over' || other.spec.desiredPower !== 'running') continue
       if (other.decided.deletedAt || this.#isReady(uuidOf(other.id), other)) continue
       this.#cloud.problem(`${instance.name} may start, and ${name} before it is not ready`)
     }
-  }
-
-  /** What ran when it was moved goes on where it is. */
-  #hasMoved({ id }: Instance): boolean {
-    return this.#cloud.oracle.hasMoved.has(id)
   }
 
   #isReady(uuid: string, { spec }: Instance): boolean {
@@ -90,3 +87,7 @@ export class StartOracle {
     }
   }
 }
+
+/** What ran when it was moved goes on where it is: an order may say so before it is written. */
+const hasMoved = (view: View, instance: Instance): boolean =>
+  view.history(subjectOf(instance)).findLast(({ by }) => !by.startsWith('agent/'))?.verb === 'moved'
