@@ -21,6 +21,7 @@ const programs: Readonly<Record<string, string>> = {
 /** Programs of threads and of children, which ours start by their place; nobody else does. */
 const threads: Readonly<Record<string, string>> = {
   'zookeeper-worker': 'shared/zookeeper/worker.ts',
+  'balance-worker': 'controller/io/balance/worker.ts',
   'storage-heartbeat-program': 'agent/io/storage-heartbeat-program.ts'
 }
 

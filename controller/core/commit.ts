@@ -56,6 +56,8 @@ export type Cloud = {
   readonly weights?: Partial<Weights>
   /** How the cloud heals itself; left out: by the defaults. */
   readonly healing?: Healing
+  /** How hosts are levelled; left out: only when somebody asks for it. */
+  readonly balance?: Balance
   /** Hosts that were removed: even with a token they wait for an operator. Newest last. */
   readonly hostsOut?: readonly HostOut[]
 }
@@ -74,6 +76,60 @@ export type Healing = {
   readonly startsPerHost?: number
   /** What is done where shared storage contradicts a fence device; left out: it is held. */
   readonly storageWitness?: 'hold' | 'alarm'
+}
+
+/** How hosts are levelled, and the levelling that is under way. */
+export type Balance = {
+  /** Left out: hosts are levelled only when somebody asks for it. */
+  readonly automatic?: AutomaticBalance
+  readonly run?: BalanceRun
+  /** How the last one ended. */
+  readonly last?: BalanceEnd
+}
+
+/** How a levelling ended. */
+export type BalanceEnd = {
+  /** RFC 3339, UTC. */
+  readonly at: string
+  readonly message: string
+  /** Moves that came to nothing. Unit: count. */
+  readonly failed: number
+}
+
+/** When hosts are levelled by themselves. */
+export type AutomaticBalance = {
+  /** A levelling must make the hosts at least so much more even. Unit: share. */
+  readonly gainMin: number
+  /** What each move must gain at least. Unit: share. */
+  readonly moveGainMin: number
+  /** The least time between two of them. Unit: ms. */
+  readonly restMs: number
+  /** The most moves of one of them. Unit: count. */
+  readonly movesMax: number
+  /** The most that are on their way at once. Unit: count. */
+  readonly parallel: number
+}
+
+/** Moves that level the hosts, in the order in which they are begun. */
+export type BalanceRun = {
+  /** RFC 3339, UTC. */
+  readonly at: string
+  readonly by: string
+  readonly parallel: number
+  /** How uneven the hosts were, and will be. */
+  readonly before: number
+  readonly after: number
+  /** Ids of instances and names of hosts. */
+  readonly moves: readonly BalanceMove[]
+}
+
+/** One of these moves; `failed`: why it came to nothing. */
+export type BalanceMove = {
+  readonly instance: string
+  readonly from: string
+  readonly to: string
+  readonly state: 'planned' | 'begun' | 'done' | 'failed'
+  readonly because?: string
 }
 
 /** A password that fence devices need; nobody is ever shown it. */

@@ -12,6 +12,7 @@ import { type Context, decision, isoOf } from './admission/context.ts'
 import { onHost, placedDecision } from './admission/instance-create.ts'
 import { demandOf, placeInstance } from './admission/instance-place.ts'
 import { staleJoinTokens } from './admission/join-token.ts'
+import { balances } from './balance/rounds.ts'
 import type { Because, Change, Commit } from './commit.ts'
 import { crashes } from './crashes.ts'
 import { drains } from './drain.ts'
@@ -55,7 +56,7 @@ export function* decide(
   const healing = [fencings, evacuations, fenceTests]
   const fallen = places ? [crashes] : []
   const rest = [moves, startNews, noticesOf, ...fallen, departures, forgotten]
-  const all = [...healing, ...(places ? [placements, drains] : []), ...rest]
+  const all = [...healing, ...(places ? [placements, drains, balances] : []), ...rest]
   for (const some of all) {
     for (const commit of some(view, context)) {
       yield commit

@@ -219,6 +219,18 @@ function whyBound(view: View, instance: Instance): string | undefined {
   return `its volume ${local.name} is in pool ${local.spec.pool}, which only its own host sees`
 }
 
+/** Why an instance cannot go to another host while it runs; undefined: it can. */
+export function whyNotLive(view: View, instance: Instance, now: Moment): string | undefined {
+  const { moving, deletedAt } = instance.decided
+  if (moving) return `it is on its way to ${moving.to}`
+  if (deletedAt !== undefined) return 'it is being deleted'
+  const bound = whyBound(view, instance)
+  if (bound !== undefined) return bound
+  const way = waysOf(view, { instance, cold: false, tries: undefined }, now)
+  if ('state' in way) return way.because
+  return way.ways.includes(true) ? undefined : 'it does not run'
+}
+
 type Ways = {
   /** Live or not, the better one first. */
   readonly ways: readonly boolean[]

@@ -2,6 +2,7 @@
 import { sentence } from '#shared/fault.ts'
 import type { Service } from './api/service.ts'
 import type { Assembly } from './assembly.ts'
+import { balanceByItself } from './balance/automatic.ts'
 import { type CandidateSource, keepBootstrap } from './bootstrap.ts'
 import { importImages } from './importer.ts'
 import type { Keeper } from './keeper.ts'
@@ -25,6 +26,7 @@ export async function lead(
   const { keepers, candidates } = given
   await Promise.all([
     reign.run(signal),
+    balanceByItself({ reign, clock, log }, signal),
     keepCheckpoints(service, keepers, signal),
     importImages(service, signal),
     candidates && keepBootstrap({ ...candidates, reign, briefings, clock, log }, signal)

@@ -2,6 +2,7 @@
 import type { Command, Noun } from './command.ts'
 import { size, tenant, token } from './commands/access.ts'
 import { anyCommands } from './commands/any.ts'
+import { balance } from './commands/balance.ts'
 import { capacity } from './commands/capacity.ts'
 import { cluster } from './commands/cluster.ts'
 import { ha } from './commands/ha.ts'
@@ -36,7 +37,7 @@ export const sections: readonly Section[] = [
   },
   { title: 'Shortcuts', nouns: [], commands: shortcuts },
   { title: 'Any resource', nouns: [], commands: [...anyCommands, explainPlacement] },
-  { title: 'Cluster', nouns: [cluster, ha, placement, secret], commands: [] },
+  { title: 'Cluster', nouns: [cluster, ha, balance, placement, secret], commands: [] },
   { title: 'This machine', nouns: [agent, lab], commands: [] }
 ]
 

@@ -10,6 +10,7 @@ import { Fault, isFault } from '#shared/fault.ts'
 import { validator, withDefaults } from '#shared/model/validate.ts'
 import { positionHeader, positionOf } from '../position.ts'
 import { backupRoutes } from './backup.ts'
+import { balanceRoutes } from './balance.ts'
 import { candidateRoutes } from './candidates.ts'
 import { capacityRoutes } from './capacity.ts'
 import { cloudRoutes } from './cloud.ts'
@@ -55,6 +56,7 @@ export const routesOf = (service: Service): readonly Route[] => [
   ...candidateRoutes(service),
   ...joinTokenRoutes(service),
   ...healingRoutes(service),
+  ...balanceRoutes(service),
   ...placementRoutes(service),
   ...fenceRoutes(service),
   ...secretRoutes(service),

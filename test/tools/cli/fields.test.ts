@@ -101,6 +101,7 @@ const createOf = (kind: Kind): Command =>
 /** Fields that no option of the command that creates the kind sets, and why. */
 const byFileOnly: Readonly<Partial<Record<FieldName, string>>> = {
   'network.driver': 'there is only one',
+  'pool.heartbeats': 'on by itself, and off only where nothing may be written for no instance',
   'instance.restart.delayMsMin': 'a matter of care, and the defaults serve most',
   'instance.restart.delayMsMax': 'the same',
   'instance.restart.resetMs': 'the same',

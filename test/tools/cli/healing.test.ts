@@ -67,7 +67,7 @@ test('where all is well, ha status has no tables', async t => {
   const well = { armed: true, reserveHosts: 0, watches: true, brake }
   await using api = await fakeApi({ ...well, fenced: [], suspects: [], exposed: [] })
   const { output } = await typeLine('ha status', { server: api.url })
-  t.is(output.split('\n').length, 6, output)
+  t.is(output.split('\n').length, 7, output)
   t.regex(output, /^fencing +armed$/m)
 })
 
