@@ -13,7 +13,8 @@ export const TenantSpec = Strict({
     Words(['never', 'own'], {
       description:
         'Whether its less important instances may be stopped for a more important one that has ' +
-        'lost its host and finds no place: never (as when left out), or its own.'
+        'lost its host, must leave it or is to start there, and finds no place: never (as when ' +
+        'left out), or its own.'
     })
   )
 })

@@ -117,8 +117,9 @@ const SettingsBody = Strict({
   preemption: Type.Optional(
     Type.Union([Type.Literal('never'), Type.Literal('own'), Type.Literal('any'), Type.Null()], {
       description:
-        'Who may be stopped for a more important instance that has lost its host: nobody, ' +
-        'those of its own tenant, or any; null: as each tenant says.'
+        'Who may be stopped for a more important instance that has lost its host, must leave ' +
+        'it or is to start there: nobody, those of its own tenant, or any; null: as each ' +
+        'tenant says.'
     })
   ),
   startsPerHost: Type.Optional(

@@ -215,3 +215,61 @@ test('nobody stops for a start or a crash where the tenant has not said so', t =
   const verdict = cloud.judged({ verb: 'power', id: db.id, power: 'running' })
   t.true(isRefusal(verdict))
 })
+
+/** Placed on h1, from which it may go anywhere. */
+function placedOnFirst(cloud: SampleCloud, name: string, wish: object): void {
+  const { spec, ...rest } = create(cloud, name, { ...wish, host: 'h1' })
+  const { host: _, ...free } = spec
+  cloud.commit({ changes: [{ op: 'put', resource: { ...rest, spec: free } }], decisions: [] })
+}
+
+for (const [title, { hosts, healing, spec, says }] of [
+  [
+    'without a reserve, others stop for a start',
+    { hosts: ['h1', 'h2'], healing: {}, spec: {}, says: undefined }
+  ],
+  [
+    'a reserve of one host has nobody stopped who could start nowhere after its loss',
+    {
+      hosts: ['h1', 'h2'],
+      healing: { reserveHosts: 1 },
+      spec: {},
+      says: /if h2 is lost, small-0 \(2048 MiB\) could start nowhere/
+    }
+  ],
+  [
+    'a reserve has nobody stopped who has no place as it is',
+    {
+      hosts: ['h1'],
+      healing: { reserveHosts: 1 },
+      spec: { highlyAvailable: false },
+      says: /as it is, small-0 \(2048 MiB\) could start nowhere/
+    }
+  ],
+  [
+    'a reserve lets those stop that find another place, also after any loss',
+    { hosts: ['h1', 'h2', 'h3'], healing: { reserveHosts: 1 }, spec: {}, says: undefined }
+  ]
+] as const) {
+  test(title, t => {
+    const cloud = cloudOf(hosts)
+    const { view } = cloud
+    const half = { memoryMib: roomMib / 2 }
+    const resting = { host: 'h1', desiredPower: 'stopped' }
+    const db = create(cloud, 'db', { ...half, priority: 5, ...resting })
+    for (const at of [0, 1]) {
+      placedOnFirst(cloud, `small-${at}`, { ...half, priority: at + 1, ...spec })
+    }
+    const change = { op: 'cloud-put', cloud: { ...view.cloud!, healing } } as const
+    cloud.commit({ changes: [change], decisions: [] })
+    const verdict = cloud.judged({ verb: 'power', id: db.id, power: 'running' })
+    if (says) {
+      t.true(isRefusal(verdict))
+      t.regex(JSON.stringify(verdict), says)
+    } else if (isRefusal(verdict)) t.fail(JSON.stringify(verdict))
+    else {
+      cloud.commit(verdict.commit)
+      t.is(view.get('instance', db.id)!.decided.roomFrom?.length, 1)
+    }
+  })
+}

@@ -11,7 +11,8 @@ export const tenant = {
     preemption: {
       doc:
         'Whether its less important instances may be stopped for a more important one that ' +
-        'has lost its host and finds no place: never (as when left out), or its own.',
+        'has lost its host, must leave it or is to start there, and finds no place: never ' +
+        '(as when left out), or its own.',
       type: 'text',
       words: ['never', 'own']
     }
