@@ -69,6 +69,10 @@ const benches: Readonly<Record<string, Entry>> = {
     says: 'newcomers with a proof for every loss, against hail; --traces FOLDER, --seeds, --long',
     load: async () => (await import('./admission/admission.ts')).admissionBench
   },
+  reassign: {
+    says: 'machine reassignment of the ROADEF challenge against published results; --from FOLDER',
+    load: async () => (await import('./reassign/reassign.ts')).reassignBench
+  },
   takeover: {
     says: 'from a power cut of the controller until another one commits; --times COUNT',
     load: async () => (await import('./takeover.ts')).takeoverBench

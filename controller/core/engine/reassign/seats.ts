@@ -1,0 +1,260 @@
+/**
+ * Where each process of a reassignment sits, with every sum that the rules and the costs need. What
+ * a change would cost is known after as many steps as there are resources, however many machines
+ * and processes there are; `limit` ends the reckoning as soon as the change is known to cost more.
+ *
+ * Kept by machine and resource is what is left until a threshold: `room` until the capacity, `ease`
+ * until the load that costs nothing, `free` for the balances. They differ because a moved process
+ * still holds its transient resources at home: those count against the room there and no more
+ * against the rest, and a process that goes back home holds them there already.
+ *
+ * A capacity may be exceeded at a price for each unit. With an infinite price it never is; with one
+ * that rises slowly a search goes through seats that are not allowed to better ones that are, which
+ * matters where machines are so full that nothing can move first.
+ */
+import { Presence } from './presence.ts'
+import type { Reassignment } from './problem.ts'
+
+/** What a change costs that the rules forbid, or that costs more than its limit. */
+export const refused = Number.POSITIVE_INFINITY
+
+/** What a unit beyond a capacity costs at first: more than it can be worth. */
+const strict = 1e6
+
+/** The state of a reassignment: seats, sums, cost. */
+export class Seats {
+  /** By process: its machine. */
+  readonly at: Int32Array
+  /** All costs together, with those of what is beyond a capacity. */
+  cost = 0
+  /** Units beyond capacities; 0: the seats are allowed. */
+  excess = 0
+  readonly #problem: Reassignment
+  readonly #presence: Presence
+  /** By resource: what a unit beyond the capacity costs. */
+  readonly #price: Float64Array
+  readonly #room: Float64Array
+  readonly #ease: Float64Array
+  readonly #free: Float64Array
+  /** By machine: load, balance and excess; balance alone; units beyond the capacity. */
+  readonly #machineCost: Float64Array
+  readonly #balanceCost: Float64Array
+  readonly #machineExcess: Float64Array
+  /** What leaving costs, by process, with the state of its machine for which that holds. */
+  readonly #leaving: Float64Array
+  readonly #leavingAt: Float64Array
+  readonly #change: Float64Array
+  #changes = 0
+
+  constructor(problem: Reassignment, at: ArrayLike<number> = problem.home) {
+    const { capacity, home, machines, processes, resources, safety } = problem
+    this.#problem = problem
+    this.at = Int32Array.from(home)
+    this.#presence = new Presence(problem)
+    this.#price = new Float64Array(resources)
+    this.#room = Float64Array.from(capacity)
+    this.#ease = Float64Array.from(safety)
+    this.#free = Float64Array.from(capacity)
+    this.#machineCost = new Float64Array(machines)
+    this.#balanceCost = new Float64Array(machines)
+    this.#machineExcess = new Float64Array(machines)
+    this.#leaving = new Float64Array(processes)
+    this.#leavingAt = new Float64Array(processes)
+    this.#change = new Float64Array(machines)
+    for (let process = 0; process < processes; process += 1) {
+      const [own, base] = [process * resources, home[process]! * resources]
+      for (let r = 0; r < resources; r += 1) this.#take(base + r, problem.demand[own + r]!, true)
+    }
+    for (let machine = 0; machine < machines; machine += 1) this.#reckon(machine)
+    for (let process = 0; process < processes; process += 1) this.move(process, at[process]!)
+    this.setPrice(new Float64Array(resources).fill(strict))
+  }
+
+  /** What it would cost to move a process there; `refused` if it may not or costs the limit. */
+  shiftCost(process: number, to: number, limit: number): number {
+    const from = this.at[process]!
+    if (from === to || !this.#presence.allows(process, from, to)) return refused
+    const before = this.#moveCost(process, from, to) + this.#leavingCost(process, from)
+    const most = limit - before + this.#balanceCost[to]!
+    if (most <= 0) return refused
+    const cost = before + this.#comingCost(process, to, most)
+    return cost < limit ? cost : refused
+  }
+
+  /** What it would cost that two processes change places. */
+  swapCost(one: number, other: number, limit: number): number {
+    const here = this.at[one]!
+    const there = this.at[other]!
+    if (here === there || !this.#presence.allowsSwap(one, here, other, there)) return refused
+    const moved = this.#swapMoveCost(one, other, here, there)
+    const before = this.#machineCost[here]! + this.#machineCost[there]!
+    const most = limit - moved + before
+    const first = this.#costAfter(here, other, one, most)
+    if (first >= most) return refused
+    const cost = moved + first + this.#costAfter(there, one, other, most - first) - before
+    return cost < limit ? cost : refused
+  }
+
+  /** Moves a process, without asking whether it may. */
+  move(process: number, to: number): void {
+    const { demand, home, resources, transient } = this.#problem
+    const from = this.at[process]!
+    if (from === to) return
+    this.cost += this.#moveCost(process, from, to)
+    this.#presence.move(process, from, to)
+    const stays = home[process] === from
+    const returns = home[process] === to
+    for (let r = 0; r < resources; r += 1) {
+      const amount = demand[process * resources + r]!
+      const isKept = transient[r] === 1
+      this.#take(from * resources + r, -amount, !(stays && isKept))
+      this.#take(to * resources + r, amount, !(returns && isKept))
+    }
+    this.at[process] = to
+    this.#reckon(from)
+    this.#reckon(to)
+  }
+
+  /** Sets what a unit beyond a capacity costs, by resource. */
+  setPrice(price: ArrayLike<number>): void {
+    this.#price.set(price)
+    for (let machine = 0; machine < this.#problem.machines; machine += 1) this.#reckon(machine)
+  }
+
+  #take(at: number, amount: number, isHeld: boolean): void {
+    this.#ease[at]! -= amount
+    this.#free[at]! -= amount
+    if (isHeld) this.#room[at]! -= amount
+  }
+
+  #reckon(machine: number): void {
+    const { resources } = this.#problem
+    let excess = 0
+    for (let i = machine * resources; i < (machine + 1) * resources; i += 1) {
+      excess += Math.max(0, -this.#room[i]!)
+    }
+    this.#changes += 1
+    this.#change[machine] = this.#changes
+    this.excess += excess - this.#machineExcess[machine]!
+    this.#machineExcess[machine] = excess
+    const balance = this.#balanceAfter(machine, -1, -1)
+    const cost = this.#costAfter(machine, -1, -1, refused)
+    this.cost += cost - this.#machineCost[machine]!
+    this.#machineCost[machine] = cost
+    this.#balanceCost[machine] = balance
+  }
+
+  /**
+   * What a process adds where it comes. Load only rises, and balance falls by no more than there
+   * is of it, which the limit holds already: so it may end early.
+   */
+  #comingCost(process: number, machine: number, limit: number): number {
+    const { demand, home, loadWeight, resources, transient } = this.#problem
+    const returns = home[process] === machine
+    const own = process * resources
+    const base = machine * resources
+    let cost = 0
+    for (let r = 0; r < resources; r += 1) {
+      const amount = demand[own + r]!
+      const ease = this.#ease[base + r]!
+      if (amount > ease) {
+        cost += loadWeight[r]! * (ease > 0 ? amount - ease : amount)
+        if (cost > limit) return refused
+      }
+      const room = this.#room[base + r]!
+      if (amount > room && !(returns && transient[r] === 1)) {
+        cost += this.#price[r]! * (room > 0 ? amount - room : amount)
+        if (cost > limit) return refused
+      }
+    }
+    return cost + this.#balanceAfter(machine, process, -1) - this.#balanceCost[machine]!
+  }
+
+  /** What a process takes away with it: kept for as long as nothing changes on its machine. */
+  #leavingCost(process: number, from: number): number {
+    if (this.#leavingAt[process] === this.#change[from]) return this.#leaving[process]!
+    const cost = this.#costAfter(from, -1, process, refused) - this.#machineCost[from]!
+    this.#leaving[process] = cost
+    this.#leavingAt[process] = this.#change[from]!
+    return cost
+  }
+
+  /** Load, balance and excess of a machine once one has come and one has left (-1: nobody). */
+  #costAfter(machine: number, comes: number, leaves: number, limit: number): number {
+    const { demand, home, loadWeight, resources, transient } = this.#problem
+    const returns = comes >= 0 && home[comes] === machine
+    const stays = leaves >= 0 && home[leaves] === machine
+    const base = machine * resources
+    let cost = 0
+    for (let r = 0; r < resources; r += 1) {
+      const coming = comes >= 0 ? demand[comes * resources + r]! : 0
+      const leaving = leaves >= 0 ? demand[leaves * resources + r]! : 0
+      const ease = this.#ease[base + r]! - coming + leaving
+      if (ease < 0) cost -= loadWeight[r]! * ease
+      let room = this.#room[base + r]!
+      if (transient[r] === 0) room += leaving - coming
+      else room += (stays ? 0 : leaving) - (returns ? 0 : coming)
+      if (room < 0) cost -= this.#price[r]! * room
+      if (cost > limit) return refused
+    }
+    return cost + this.#balanceAfter(machine, comes, leaves)
+  }
+
+  #balanceAfter(machine: number, comes: number, leaves: number): number {
+    const { balances, resources } = this.#problem
+    let cost = 0
+    for (let b = 0; b < balances.length; b += 1) {
+      const { first, second, target, weight } = balances[b]!
+      const base = machine * resources
+      const over =
+        target * (this.#free[base + first]! - this.#drawn(comes, leaves, first)) -
+        (this.#free[base + second]! - this.#drawn(comes, leaves, second))
+      if (over > 0) cost += weight * over
+    }
+    return cost
+  }
+
+  #drawn(comes: number, leaves: number, resource: number): number {
+    const { demand, resources } = this.#problem
+    const coming = comes >= 0 ? demand[comes * resources + resource]! : 0
+    return leaves >= 0 ? coming - demand[leaves * resources + resource]! : coming
+  }
+
+  /** What the move itself costs, more than now: of the process, its service and the distance. */
+  #moveCost(process: number, from: number, to: number): number {
+    const { service, weight } = this.#problem
+    const home = this.#problem.home[process]!
+    const cost = this.#wayCost(process, to) - this.#wayCost(process, from)
+    if (home !== from && home !== to) return cost
+    const change = home === from ? 1 : -1
+    return cost + weight.service * this.#presence.mostMovedAfter(service[process]!, change)
+  }
+
+  #swapMoveCost(one: number, other: number, here: number, there: number): number {
+    const { home, service, weight } = this.#problem
+    const ways =
+      this.#wayCost(one, there) -
+      this.#wayCost(one, here) +
+      this.#wayCost(other, here) -
+      this.#wayCost(other, there)
+    const first = Number(home[one] === here) - Number(home[one] === there)
+    const second = Number(home[other] === there) - Number(home[other] === here)
+    if (first === 0 && second === 0) return ways
+    const mine = service[one]!
+    const yours = service[other]!
+    if (mine !== yours && first !== 0 && second !== 0) {
+      return ways + weight.service * this.#presence.mostMovedAfterBoth(mine, first, yours, second)
+    }
+    const which = first === 0 ? yours : mine
+    return ways + weight.service * this.#presence.mostMovedAfter(which, first + second)
+  }
+
+  #wayCost(process: number, machine: number): number {
+    const { distance, home, machines, moveCost, weight } = this.#problem
+    const from = home[process]!
+    if (from === machine) return 0
+    return (
+      weight.process * moveCost[process]! + weight.machine * distance[from * machines + machine]!
+    )
+  }
+}

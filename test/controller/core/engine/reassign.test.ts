@@ -1,0 +1,139 @@
+import test from 'ava'
+import fc from 'fast-check'
+import { Annealing, usualWay } from '../../../../controller/core/engine/reassign/annealing.ts'
+import type { Reassignment } from '../../../../controller/core/engine/reassign/problem.ts'
+import { refused, Seats } from '../../../../controller/core/engine/reassign/seats.ts'
+import { judge } from '../../../../tools/bench/reassign/judge.ts'
+import { reassignments } from './reassign-problems.ts'
+
+const step = fc.record({ kind: fc.nat(1), one: fc.nat(9), other: fc.nat(9), to: fc.nat(4) })
+const steps = fc.array(step, { maxLength: 30 })
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+
+test('problems are drawn such that nothing is wrong where everything is now', t => {
+  fc.assert(
+    fc.property(reassignments, problem => {
+      t.deepEqual(judge(problem, problem.home).objections, [])
+      t.is(new Seats(problem).cost, judge(problem, problem.home).total)
+    })
+  )
+})
+
+test('a change costs what the judge says, and is refused where the judge objects', t => {
+  fc.assert(
+    fc.property(reassignments, steps, (problem, all) => {
+      const seats = new Seats(problem)
+      seats.setPrice(dear(problem))
+      for (const each of all) {
+        const changed = changedBy(problem, seats, each)
+        if (changed === undefined) continue
+        const verdict = judge(problem, changed.at)
+        const before = seats.cost
+        if (verdict.objections.length > 0) t.is(changed.cost, refused)
+        else {
+          t.is(before + changed.cost, verdict.total)
+          if (changed.cost > 0) t.is(changed.limited, refused)
+          for (const [process, to] of changed.moves) seats.move(process, to)
+          t.is(seats.cost, verdict.total)
+          t.is(seats.excess, 0)
+          t.deepEqual([...seats.at], [...changed.at])
+        }
+      }
+    }),
+    { numRuns: 300 }
+  )
+})
+
+test('sums stay right where capacities are exceeded at a price', t => {
+  fc.assert(
+    fc.property(reassignments, steps, (problem, all) => {
+      const seats = new Seats(problem)
+      seats.setPrice(new Float64Array(problem.resources).fill(7))
+      for (const each of all) {
+        const changed = changedBy(problem, seats, each)
+        if (changed === undefined || changed.cost === refused) continue
+        const expected = seats.cost + changed.cost
+        for (const [process, to] of changed.moves) seats.move(process, to)
+        t.is(seats.cost, expected)
+        const { objections, total } = judge(problem, seats.at)
+        t.is(seats.cost, total + 7 * seats.excess)
+        t.is(objections.length === 0, seats.excess === 0)
+      }
+    }),
+    { numRuns: 300 }
+  )
+})
+
+test('a search ends with allowed seats that cost what it says, never more than before', t => {
+  fc.assert(
+    fc.property(reassignments, fc.integer({ min: 1, max: 1000 }), (problem, seed) => {
+      const search = searched(problem, seed, 300)
+      const { objections, total } = judge(problem, search.best)
+      t.deepEqual(objections, [])
+      t.is(search.bestCost, total)
+      t.true(total <= judge(problem, problem.home).total)
+    })
+  )
+})
+
+test('the same seed and steps give the same seats, in two searches at once too', t => {
+  fc.assert(
+    fc.property(reassignments, problem => {
+      t.deepEqual([...searched(problem, 5, 200).best], [...searched(problem, 5, 200).best])
+    }),
+    { numRuns: 20 }
+  )
+})
+
+test('a small problem is solved as by trying everything', t => {
+  const small = reassignments.filter(({ machines, processes }) => machines ** processes <= 300)
+  fc.assert(
+    fc.property(small, problem => {
+      t.is(searched(problem, 1, 600).bestCost, cheapestOf(problem))
+    }),
+    { numRuns: 30, seed: 11 }
+  )
+})
+
+const dear = ({ resources }: Reassignment): Float64Array => new Float64Array(resources).fill(1e9)
+
+/** What a step would change: the seats after it, its cost, and its cost with that as the limit. */
+function changedBy(problem: Reassignment, seats: Seats, { kind, one, other, to }: Step) {
+  const first = one % problem.processes
+  const second = other % problem.processes
+  const here = seats.at[first]!
+  const there = kind === 0 ? to % problem.machines : seats.at[second]!
+  if (here === there) return
+  const at = Int32Array.from(seats.at)
+  at[first] = there
+  const moves = [[first, there] as const]
+  if (kind === 1) {
+    at[second] = here
+    moves.push([second, here])
+  }
+  const cost = (limit: number) =>
+    kind === 0 ? seats.shiftCost(first, there, limit) : seats.swapCost(first, second, limit)
+  const full = cost(1e8)
+  return { at, moves, cost: full, limited: full === refused ? refused : cost(full) }
+}
+
+function searched(problem: Reassignment, seed: number, slices: number): Annealing {
+  const search = new Annealing(problem, { ...usualWay, seed })
+  for (let slice = 0; slice < slices; slice += 1) search.run(20, slice / slices)
+  return search
+}
+
+function cheapestOf(problem: Reassignment): number {
+  const at = new Int32Array(problem.processes)
+  let least = Number.POSITIVE_INFINITY
+  for (let which = 0; which < problem.machines ** problem.processes; which += 1) {
+    let rest = which
+    for (let process = 0; process < problem.processes; process += 1) {
+      at[process] = rest % problem.machines
+      rest = Math.floor(rest / problem.machines)
+    }
+    const { objections, total } = judge(problem, at)
+    if (objections.length === 0) least = Math.min(least, total)
+  }
+  return least
+}
