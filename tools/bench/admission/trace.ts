@@ -1,7 +1,8 @@
 /**
  * Replays a trace of VMs that come and go on equal hosts, with room kept for the loss of one, and
- * finds how many hosts it takes. Those who come at one moment are placed together. A trace is a CSV file, gzipped: arrival_s, id, batch, vcpu,
- * mem_mib, lifetime_s; who has no lifetime stays to the end.
+ * finds how many hosts it takes. Those who come at one moment are placed together. A trace is a CSV
+ * file, gzipped: arrival_s, id, batch, vcpu, mem_mib, lifetime_s; who has no lifetime stays to the
+ * end.
  */
 import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
