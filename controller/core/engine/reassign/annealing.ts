@@ -11,6 +11,7 @@
  * same seats.
  */
 import { Best } from './best.ts'
+import { Likeness, likes } from './likeness.ts'
 import type { Reassignment } from './problem.ts'
 import { refused, Seats } from './seats.ts'
 
@@ -27,11 +28,16 @@ export type Way = {
 
 /** A way that does on most problems. */
 export const usualWay: Way = {
-  ...{ seed: 1, warmest: 1.8, coldest: 0.003 },
+  ...{ seed: 1, warmest: 1, coldest: 0.005 },
   ...{ cheapest: 0.2, dearest: 4 }
 }
 
 const lots = 4096
+/**
+ * Heats are as given with so many processes on a machine. Among more there are changes between any
+ * two costs, so that a search stays in motion where it is much colder, and too warm above that.
+ */
+const fewOnMachine = 10
 /** From here on capacities are to be kept, and from there on nothing may cost anything. */
 const keepFrom = 0.8
 const descendFrom = 0.97
@@ -49,6 +55,9 @@ export class Annealing {
   /** By resource: units of an average process, and what all of it costs where machines are full. */
   readonly #units: Float64Array
   readonly #fullLoad: number
+  readonly #likeness: Likeness
+  readonly #warmest: number
+  readonly #coldest: number
   #surcharge = 1
   #state: number
 
@@ -60,6 +69,10 @@ export class Annealing {
     this.#limits = Float64Array.from({ length: lots }, (_, k) => -Math.log((k + 0.5) / lots))
     this.#units = averages(problem)
     this.#fullLoad = this.#units.reduce((all, each, r) => all + each * problem.loadWeight[r]!, 0)
+    this.#likeness = new Likeness(problem, this.#units)
+    const crowd = Math.max(1, problem.processes / problem.machines / fewOnMachine)
+    this.#warmest = (this.#fullLoad * way.warmest) / crowd ** 1.5
+    this.#coldest = (this.#fullLoad * way.coldest) / crowd ** 2
     this.#state = (way.seed * 2654435761) | 0 || 1
   }
 
@@ -75,10 +88,9 @@ export class Annealing {
 
   /** Tries so many changes, as warm and as strict as belongs to `progress`. */
   run(trials: number, progress: number): void {
-    const { warmest, coldest } = this.#way
     this.#setPrice(progress)
-    const share = progress < descendFrom ? warmest * (coldest / warmest) ** progress : 0
-    const heat = this.#fullLoad * share
+    const falling = this.#warmest * (this.#coldest / this.#warmest) ** progress
+    const heat = progress < descendFrom ? falling : 0
     for (let trial = 0; trial < trials; trial += 1) {
       const limit = heat * this.#limits[this.#lot(lots)]! + smallest
       const kind = this.#lot(16)
@@ -109,7 +121,10 @@ export class Annealing {
 
   #trySwap(limit: number): void {
     const one = this.#lot(this.#problem.processes)
-    const other = this.#lot(this.#problem.processes)
+    const other =
+      this.#lot(2) === 0
+        ? this.#lot(this.#problem.processes)
+        : this.#likeness.of(one, this.#lot(likes))
     if (this.#seats.swapCost(one, other, limit) === refused) return
     const here = this.#seats.at[one]!
     const there = this.#seats.at[other]!

@@ -39,23 +39,25 @@ export class Presence {
     }
   }
 
-  /** Whether the rules about services let a process move. */
-  allows(process: number, from: number, to: number): boolean {
+  /** Whether nobody of a process's service is on a machine. */
+  mayEnter(process: number, to: number): boolean {
+    const { machines, service } = this.#problem
+    return this.#onMachine[service[process]! * machines + to] === 0
+  }
+
+  /** Whether spread and needs let a process move. */
+  mayShift(process: number, from: number, to: number): boolean {
     const service = this.#problem.service[process]!
-    if (this.#onMachine[service * this.#problem.machines + to] !== 0) return false
     return this.#keepsSpread(service, from, to) && this.#keepsNeeds(service, from, to)
   }
 
-  /** Whether the rules about services let two processes change places. */
-  allowsSwap(one: number, here: number, other: number, there: number): boolean {
-    const { machines, service } = this.#problem
-    const [mine, yours] = [service[one]!, service[other]!]
-    if (mine === yours) return true
-    if (this.#onMachine[mine * machines + there] !== 0) return false
-    if (this.#onMachine[yours * machines + here] !== 0) return false
+  /** Whether spread and needs let processes of two services change places. */
+  maySwap(one: number, here: number, other: number, there: number): boolean {
+    const { neighbourhood, service } = this.#problem
+    const mine = service[one]!
+    const yours = service[other]!
     if (!this.#keepsSpread(mine, here, there) || !this.#keepsSpread(yours, there, here))
       return false
-    const { neighbourhood } = this.#problem
     if (neighbourhood[here] === neighbourhood[there]) return true
     if (!this.#keepsNeeds(mine, here, there)) return false
     this.#count(mine, here, there)

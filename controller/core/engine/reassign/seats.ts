@@ -1,7 +1,8 @@
 /**
  * Where each process of a reassignment sits, with every sum that the rules and the costs need. What
  * a change would cost is known after as many steps as there are resources, however many machines
- * and processes there are; `limit` ends the reckoning as soon as the change is known to cost more.
+ * and processes there are; `limit` ends the reckoning as soon as the change is known to cost more,
+ * and the rules that take longest to look up are asked last: most changes never come to them.
  *
  * Kept by machine and resource is what is left until a threshold: `room` until the capacity, `ease`
  * until the load that costs nothing, `free` for the balances. They differ because a moved process
@@ -73,26 +74,31 @@ export class Seats {
   /** What it would cost to move a process there; `refused` if it may not or costs the limit. */
   shiftCost(process: number, to: number, limit: number): number {
     const from = this.at[process]!
-    if (from === to || !this.#presence.allows(process, from, to)) return refused
+    if (from === to || !this.#presence.mayEnter(process, to)) return refused
     const before = this.#moveCost(process, from, to) + this.#leavingCost(process, from)
     const most = limit - before + this.#balanceCost[to]!
     if (most <= 0) return refused
     const cost = before + this.#comingCost(process, to, most)
-    return cost < limit ? cost : refused
+    return cost < limit && this.#presence.mayShift(process, from, to) ? cost : refused
   }
 
   /** What it would cost that two processes change places. */
   swapCost(one: number, other: number, limit: number): number {
+    const { service } = this.#problem
     const here = this.at[one]!
     const there = this.at[other]!
-    if (here === there || !this.#presence.allowsSwap(one, here, other, there)) return refused
+    if (here === there) return refused
+    const isOne = service[one] === service[other]
+    if (!isOne && !this.#presence.mayEnter(one, there)) return refused
+    if (!isOne && !this.#presence.mayEnter(other, here)) return refused
     const moved = this.#swapMoveCost(one, other, here, there)
     const before = this.#machineCost[here]! + this.#machineCost[there]!
     const most = limit - moved + before
     const first = this.#costAfter(here, other, one, most)
     if (first >= most) return refused
     const cost = moved + first + this.#costAfter(there, one, other, most - first) - before
-    return cost < limit ? cost : refused
+    if (cost >= limit) return refused
+    return isOne || this.#presence.maySwap(one, here, other, there) ? cost : refused
   }
 
   /** Moves a process, without asking whether it may. */
