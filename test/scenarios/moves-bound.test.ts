@@ -10,6 +10,8 @@ const twice: readonly string[] = [
   // It crashes wherever it is.
   'crash-hops-and-fails',
   'crash-while-controller-changes',
+  // Its host is cut off, and the one that it came to dies.
+  'cut-off-and-writes',
   // An operator has it leave, and brings it back.
   'drain',
   // The host that it came to dies, too.

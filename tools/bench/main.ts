@@ -53,6 +53,10 @@ const benches: Readonly<Record<string, Entry>> = {
     says: 'a host with ten running VMs is emptied: gaps of each; --parallel, --bandwidth, --bound',
     load: async () => (await import('./drain.ts')).drainBench
   },
+  balance: {
+    says: 'a skewed lab of five hosts is levelled by live moves: how even it is, gaps of each VM',
+    load: async () => (await import('./balance.ts')).balanceBench
+  },
   reserve: {
     says: 'what the reserve costs a wish in clouds of up to 10,000 hosts',
     load: async () => (await import('./reserve.ts')).reserveBench
