@@ -20,7 +20,7 @@ export type Round = {
 /** What came of a round. */
 export type Outcome = { readonly cost: number; readonly at: Int32Array; readonly trials: number }
 
-const slice = 20_000
+const slice = 5_000
 const { model, home } = workerData as Work
 const problem = await readReassignment(model, home)
 

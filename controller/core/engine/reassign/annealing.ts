@@ -39,10 +39,12 @@ const lots = 4096
  */
 const fewOnMachine = 10
 /** From here on capacities are to be kept, and from there on nothing may cost anything. */
-const keepFrom = 0.8
+const keepFrom = 0.7
 const descendFrom = 0.97
 const dearer = 1.1
 const dearestEver = 1e6
+/** A new price makes all costs that are remembered stale: so it waits until it differs by so much. */
+const priceStep = 0.01
 
 /** A search, with the best allowed seats that it has seen. */
 export class Annealing {
@@ -59,7 +61,9 @@ export class Annealing {
   readonly #warmest: number
   readonly #coldest: number
   #surcharge = 1
-  #state: number
+  #price = Number.POSITIVE_INFINITY
+  #one: number
+  #other: number
 
   constructor(problem: Reassignment, way: Way, at?: ArrayLike<number>) {
     this.#problem = problem
@@ -73,7 +77,8 @@ export class Annealing {
     const crowd = Math.max(1, problem.processes / problem.machines / fewOnMachine)
     this.#warmest = (this.#fullLoad * way.warmest) / crowd ** 1.5
     this.#coldest = (this.#fullLoad * way.coldest) / crowd ** 2
-    this.#state = (way.seed * 2654435761) | 0 || 1
+    this.#one = Math.imul(way.seed + 1, 0x9e3779b1) || 1
+    this.#other = Math.imul(way.seed + 1, 0x85ebca77) | 0
   }
 
   /** The cost of the best seats. */
@@ -106,7 +111,10 @@ export class Annealing {
     const isLate = progress >= keepFrom
     if (isLate && this.#seats.excess > 0) this.#surcharge *= dearer
     const risen = cheapest * (dearest / cheapest) ** Math.min(1, progress / keepFrom)
-    const all = Math.min(dearestEver, risen * this.#surcharge) * this.#fullLoad
+    const price = Math.min(dearestEver, risen * this.#surcharge)
+    if (Math.abs(price / this.#price - 1) < priceStep) return
+    this.#price = price
+    const all = price * this.#fullLoad
     this.#seats.setPrice(this.#units.map(each => (each > 0 ? Math.ceil(all / each) : 1)))
   }
 
@@ -138,13 +146,16 @@ export class Annealing {
     this.#seats.move(process, to)
   }
 
+  /**
+   * A number from 0 to less than `count`, by xoroshiro64*: what is drawn for one change, taken
+   * together, is longer than 32 bits, and a state of no more would never draw most changes.
+   */
   #lot(count: number): number {
-    let state = this.#state
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    this.#state = state
-    return Math.floor(((state >>> 0) / 4294967296) * count)
+    const one = this.#one
+    const mixed = this.#other ^ one
+    this.#one = ((one << 26) | (one >>> 6)) ^ mixed ^ (mixed << 9)
+    this.#other = (mixed << 13) | (mixed >>> 19)
+    return Math.floor(((Math.imul(one, 0x9e3779bb) >>> 0) / 4294967296) * count)
   }
 }
 
