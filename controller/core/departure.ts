@@ -11,11 +11,13 @@ import type { Host, MoveTries } from '#shared/model/host.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import { type About, demandOfMove, rulesOfMove } from './admission/instance-move.ts'
+import { domainOf } from './groups.ts'
 import { isResting } from './indexes.ts'
 import { wayOf } from './instance-state.ts'
+import { bondsOf, filterTogether, inOrderOfLeaving, type Joint, taken } from './leaving-together.ts'
 import { phaseOf } from './liveness.ts'
 import { candidatesOf } from './placement/candidates.ts'
-import { type Candidate, type Placement, place } from './placement/pipeline.ts'
+import { type Candidate, type Placement, place, type Rules } from './placement/pipeline.ts'
 import { listed } from './refusal.ts'
 import { reportedIn } from './reported.ts'
 import type { Moment, View } from './view.ts'
@@ -54,6 +56,8 @@ type Ground = {
   readonly arrivalsMax: number
   /** Instances that ask for the same are judged once: where one finds no host, none does. */
   readonly hopeless: Map<string, Found>
+  /** Where those go with whom others have to stay. */
+  readonly joint: Joint
 }
 
 /** Undefined host: none can take it; `busy`: one that could, were it not so busy. */
@@ -81,7 +85,8 @@ export function* departures(
       ({ host }) => targets?.includes(host.name) ?? true
     ),
     arrivalsMax: turns ? arrivalsMax : Number.POSITIVE_INFINITY,
-    hopeless: new Map()
+    hopeless: new Map(),
+    joint: new Map()
   }
   for (const leave of leaves) yield departure(ground, leave)
 }
@@ -102,10 +107,11 @@ function departure(ground: Ground, leave: Leave): Departure {
   return retryOf(leave, now) ?? goingTo(ground, leave, way)
 }
 
-function goingTo(ground: Ground, { instance, tries }: Leave, { ways, other }: Ways): Departure {
+function goingTo(ground: Ground, leave: Leave, { ways, other }: Ways): Departure {
+  const { instance, cold, tries } = leave
   let first: Placement | undefined
   for (const live of ways) {
-    const move = { instance, live, avoid: tries?.[instance.id]?.to }
+    const move = { instance, live, cold, avoid: tries?.[instance.id]?.to }
     const { placement, busy } = targetOf(ground, move)
     if (busy !== undefined) {
       const why = `${busy} takes ${ground.arrivalsMax} in already, and no more at once`
@@ -148,6 +154,7 @@ function targetOf(
   move: {
     readonly instance: Instance
     readonly live: boolean
+    readonly cold: boolean
     readonly avoid: string | undefined
   }
 ): Found {
@@ -157,8 +164,8 @@ function targetOf(
   const shape = shapeOf(view, about)
   const known = hopeless.get(shape)
   if (known) return known
-  const judged = (some: readonly Candidate[]) =>
-    place(demandOfMove(view, about), some, rulesOfMove(view, about))
+  const rules = rulesTogether(ground, about, move.cold)
+  const judged = (some: readonly Candidate[]) => place(demandOfMove(view, about), some, rules)
   const others = candidates.filter(candidate => candidate.host.name !== about.host)
   const free = others.filter(({ host: { name } }) => arrivalsOf(view, name) < ground.arrivalsMax)
   const news = free.filter(candidate => candidate.host.name !== avoid)
@@ -178,19 +185,35 @@ function targetOf(
 
 const arrivalsOf = (view: View, host: string): number => view.indexes.of('host-arrivals', host).size
 
-/** The chosen host has so much less room for those that come after. */
+/** The chosen host has so much less room for those that come after, and for their group. */
 function take(ground: Ground, host: Host, about: About): void {
-  const { memoryMib, vcpus, orderBytes, running } = demandOfMove(ground.view, about)
-  ground.candidates = ground.candidates.map(candidate => {
-    if (candidate.host !== host) return candidate
-    const { capacity } = candidate
-    const taken = capacity && {
-      ...capacity,
-      memoryPromisedMib: capacity.memoryPromisedMib + (running ? memoryMib : 0),
-      vcpusPromised: capacity.vcpusPromised + (running ? vcpus : 0)
+  const { view, joint } = ground
+  for (const { key, level } of bondsOf(view, about.instance)) {
+    const domain = domainOf(host, level)
+    if (domain !== undefined) joint.set(`${key} ${level}`, domain)
+  }
+  ground.candidates = taken(ground.candidates, host.name, demandOfMove(view, about))
+}
+
+/** The rules of a move; with others that have to be where it is, there has to be room for them. */
+function rulesTogether(ground: Ground, about: About, cold: boolean): Rules {
+  const { view, now, joint, candidates } = ground
+  const rules = rulesOfMove(view, about)
+  const bonds = bondsOf(view, about.instance)
+  if (bonds.length === 0) return rules
+  const companions = leaversOf(view, about.host).flatMap((instance): readonly About[] => {
+    const isBound = bondsOf(view, instance).some(({ key }) => bonds.some(one => one.key === key))
+    if (!isBound || instance.id === about.instance.id) return []
+    const { moving, deletedAt } = instance.decided
+    if (moving || deletedAt !== undefined || whyBound(view, instance) !== undefined) return []
+    const way = waysOf(view, { instance, cold, tries: undefined }, now)
+    if ('state' in way) {
+      return way.state === 'stays' ? [] : [aboutOf(ground, { instance, live: true })]
     }
-    return { ...candidate, capacity: taken, orderBytes: candidate.orderBytes + orderBytes }
+    return [aboutOf(ground, { instance, live: way.ways[0]! })]
   })
+  const together = filterTogether(view, { about, bonds, companions, joint, candidates })
+  return { ...rules, filters: [...rules.filters, together] }
 }
 
 function shapeOf(view: View, about: About): string {
@@ -290,9 +313,12 @@ function retryOf({ instance, tries }: Leave, now: Moment): Departure | undefined
   return { instance, state: tried.count > triesMax ? 'held' : 'waits', because }
 }
 
-/** Instances that leave a host, the most important first. */
-export function leaversOf(view: View, host: string): readonly Instance[] {
-  return [...view.indexes.of('host-instances', host)]
-    .flatMap(id => view.get('instance', id) ?? [])
-    .sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
-}
+/**
+ * Instances that leave a host, the most important first; those that are kept together leave one
+ * after the other.
+ */
+export const leaversOf = (view: View, host: string): readonly Instance[] =>
+  inOrderOfLeaving(
+    view,
+    [...view.indexes.of('host-instances', host)].flatMap(id => view.get('instance', id) ?? [])
+  )
