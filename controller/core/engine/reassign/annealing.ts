@@ -39,9 +39,10 @@ const lots = 4096
  */
 const fewOnMachine = 10
 /** From here on capacities are to be kept, and from there on nothing may cost anything. */
-const keepFrom = 0.7
+const keepFrom = 0.6
 const descendFrom = 0.97
-const dearer = 1.1
+/** How much dearer excess would be if it lasted from 0 to 1. */
+const dearer = 1e15
 const dearestEver = 1e6
 /** A new price makes all costs that are remembered stale: so it waits until it differs by so much. */
 const priceStep = 0.01
@@ -61,6 +62,7 @@ export class Annealing {
   readonly #warmest: number
   readonly #coldest: number
   #surcharge = 1
+  #progress = 0
   #price = Number.POSITIVE_INFINITY
   #one: number
   #other: number
@@ -94,8 +96,7 @@ export class Annealing {
   /** Tries so many changes, as warm and as strict as belongs to `progress`. */
   run(trials: number, progress: number): void {
     this.#setPrice(progress)
-    const falling = this.#warmest * (this.#coldest / this.#warmest) ** progress
-    const heat = progress < descendFrom ? falling : 0
+    const heat = this.#heatAt(progress)
     for (let trial = 0; trial < trials; trial += 1) {
       const limit = heat * this.#limits[this.#lot(lots)]! + smallest
       const kind = this.#lot(16)
@@ -105,11 +106,23 @@ export class Annealing {
     }
   }
 
-  /** The price rises with progress, and then for as long as anything is exceeded. */
+  /**
+   * The heat falls with progress. While anything is exceeded that should not be it stays where it
+   * was when that was due: what is exceeded by little is mended by changes that cost much.
+   */
+  #heatAt(progress: number): number {
+    const isExceeded = this.#seats.excess > 0
+    if (progress >= descendFrom && !isExceeded) return 0
+    const cooled = isExceeded ? Math.min(keepFrom, progress) : progress
+    return this.#warmest * (this.#coldest / this.#warmest) ** cooled
+  }
+
+  /** The price rises with progress, and then faster for as long as anything is exceeded. */
   #setPrice(progress: number): void {
     const { cheapest, dearest } = this.#way
-    const isLate = progress >= keepFrom
-    if (isLate && this.#seats.excess > 0) this.#surcharge *= dearer
+    const late = Math.max(0, progress - Math.max(keepFrom, this.#progress))
+    if (this.#seats.excess > 0) this.#surcharge *= dearer ** late
+    this.#progress = progress
     const risen = cheapest * (dearest / cheapest) ** Math.min(1, progress / keepFrom)
     const price = Math.min(dearestEver, risen * this.#surcharge)
     if (Math.abs(price / this.#price - 1) < priceStep) return
