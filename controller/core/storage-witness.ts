@@ -17,6 +17,10 @@
  *   its device lies       they go on: held, with an alarm, until they stop for `quietMs`, or an
  *                         operator says that it is off
  *   nobody can look       nothing is waited for
+ *   who looks is unheard  a new controller waits for the first word on the host, until all have
+ *                         reported, or for `settleMsMax` from when it began to listen: it asks
+ *                         bootd no sooner than it has listened (fence-orders.ts), but may be told
+ *                         what bootd was asked by the one before
  *
  * So only who was cut off and lives pays for it, in whose case alone a lie is deadly; and no more
  * than `settleMsMax` unless a write is really seen. Who would rather not wait sets the witness to
@@ -107,10 +111,27 @@ export function doubtOf(
         : `it still wrote to pool ${pools} after that, as ${by} saw`
     return { state: 'writes', because }
   }
+  if (readAt !== undefined && words.length === 0 && isWordDue(view, host, now)) {
+    return { state: 'unsettled', because: 'not all who may have seen it write are heard yet' }
+  }
   const moving = fresh.filter(word => word.writtenAfter !== undefined && word.stillMs < stillMs)
   if (moving.length === 0 || readAt === undefined || now >= readAt + settleMsMax) return undefined
   const because = `its heartbeat in pool ${signIn(moving).pools} is not seen to stand still yet`
   return { state: 'unsettled', because }
+}
+
+/** Whether a controller listens so newly that who may have seen a host write is still to report. */
+function isWordDue(view: View, host: Host, now: Ms): boolean {
+  if (now >= view.listeningSince + settleMsMax) return false
+  const pools = [...view.all('pool').values()]
+  if (!pools.some(({ spec }) => spec.shared && spec.heartbeats !== false)) return false
+  return [...view.all('host').values()].some(
+    ({ id, name, decided }) =>
+      id !== host.id &&
+      decided.approval === 'approved' &&
+      decided.recovery === undefined &&
+      view.heard(name).report === undefined
+  )
 }
 
 /** Whether the witness holds up what it speaks against, or only says so. */

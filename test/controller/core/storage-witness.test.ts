@@ -2,10 +2,13 @@
 import test, { type ExecutionContext } from 'ava'
 import type { StorageSeen } from '#shared/wire/storage.ts'
 import { setHealing } from '../../../controller/core/admission/healing.ts'
+import type { Change } from '../../../controller/core/commit.ts'
 import { documentOf } from '../../../controller/core/documents.ts'
+import { fencings } from '../../../controller/core/fencing.ts'
 import { isRefusal } from '../../../controller/core/refusal.ts'
 import { StorageWords } from '../../../controller/core/storage-words.ts'
 import { suspicionOf } from '../../../controller/core/suspicion.ts'
+import { View } from '../../../controller/core/view.ts'
 import { Rack } from '../../world/rack.ts'
 
 const others = ['h2', 'h3']
@@ -206,4 +209,82 @@ test('what a host says next of others stands for all that it said before', t => 
   words.gone('h3')
   t.deepEqual(words.of('u1'), [])
   t.is(words.of('u3').length, 1)
+})
+
+/** The next controller: it knows what is recorded, and begins to listen. */
+class Successor {
+  readonly view = new View()
+  readonly #rack: Rack
+
+  constructor(rack: Rack) {
+    this.#rack = rack
+    const { view } = rack.cloud
+    const resources = (['tenant', 'pool', 'host'] as const).flatMap(kind => [
+      ...view.all(kind).values()
+    ])
+    const puts = resources.map((resource): Change => ({ op: 'put', resource }))
+    const changes: readonly Change[] = [{ op: 'cloud-put', cloud: view.cloud! }, ...puts]
+    this.view.fold({ type: 'commit', position: 1, commit: { changes, decisions: [] } })
+    this.pass(0)
+  }
+
+  pass(ms: number, heard: readonly string[] = [], witness: object = moving): void {
+    const { view, context } = this.#rack.cloud
+    for (let left = ms; left >= 0; left -= 100) {
+      this.#rack.pass(Math.min(100, left), others, witness)
+      this.view.fold({ type: 'turn', at: context.now })
+    }
+    for (const host of heard) {
+      this.view.fold({ type: 'link', host, connected: true, because: 'it answers' })
+      const { report } = view.heard(host)
+      this.view.fold({ type: 'report', host, report: report!, at: context.now })
+    }
+  }
+
+  /** Bootd says of h1 what it has said before. */
+  told(): void {
+    const { view, context } = this.#rack.cloud
+    this.view.fold({ type: 'fences', states: [view.fence('h1')!], at: context.now })
+  }
+
+  decide(): readonly string[] {
+    return [...fencings(this.view, this.#rack.cloud.context)]
+      .flatMap(({ decisions }) => decisions.map(({ verb }) => verb))
+      .filter(verb => verb.startsWith('fence'))
+  }
+}
+
+/** A device lies, and nobody has recorded it when the controller changes. */
+function succeeded(witness: object = moving): Successor {
+  const rack = cutOff(witness)
+  rack.decide()
+  rack.said('h1', 'off-confirmed')
+  const next = new Successor(rack)
+  next.told()
+  return next
+}
+
+test('a new controller hears who may have seen a host write before it believes a device', t => {
+  const next = succeeded()
+  t.deepEqual(next.decide(), [], 'it has heard nobody yet')
+  next.pass(500, ['h2'])
+  t.deepEqual(next.decide(), [], 'h2 sees it write, and it is not known yet whether it goes on')
+  next.pass(1_700, others)
+  t.deepEqual(next.decide(), ['fence-contradicted'])
+})
+
+test('a new controller waits for witnesses that are not heard no longer than 4 s', t => {
+  const next = succeeded()
+  next.pass(3_900)
+  t.deepEqual(next.decide(), [])
+  next.pass(200)
+  t.deepEqual(next.decide(), ['fenced'])
+})
+
+test('a new controller waits for nobody once all have been heard and none has seen it', t => {
+  const next = succeeded({ storage: [] })
+  next.pass(500, ['h2'], { storage: [] })
+  t.deepEqual(next.decide(), [], 'h3 might have')
+  next.pass(500, others, { storage: [] })
+  t.deepEqual(next.decide(), ['fenced'])
 })
