@@ -17,7 +17,9 @@ const twice: readonly string[] = [
   // The host that it came to dies, too.
   'evacuated-twice',
   // As in a drain.
-  'maintenance-is-not-fenced'
+  'maintenance-is-not-fenced',
+  // The host that it came to dies, too.
+  'racks-apart'
 ]
 
 /** By instance, at which seconds it got another host without anybody having asked for it. */
