@@ -164,7 +164,7 @@ export const balanceRoutes = (service: Service): readonly Route[] => [
     operation: 'plan-balance',
     summary: 'The moves that would level the hosts; nothing is done.',
     tag: 'cloud',
-    role: 'reader',
+    role: 'admin',
     body: PlanBody,
     checked: true,
     replies: { 200: PlanReply },
