@@ -33,7 +33,8 @@ const roundsMax = 40
 const standstillMsDefault: Ms = 300
 /**
  * So long it may in the first two rounds, as QEMU does by itself. Less makes them stand still for
- * less, but guests were seen to hang after such moves, and it is not known why.
+ * less, but takes more rounds, and with each of them QEMU before 9.0 may lose writes of a VM that
+ * it emulates, whose kernel then breaks. Under KVM it does not.
  */
 const standstillMsFirst: Ms = 300
 

@@ -171,7 +171,9 @@ export function checkKvm(
   tried: { readonly works: boolean; readonly because: string } | undefined
 ): Check {
   const name = 'kvm'
-  const fix = 'enable virtualisation in the firmware, or nested virtualisation below this machine'
+  const fix =
+    'enable virtualisation in the firmware, or nested virtualisation below this machine; ' +
+    'until then, before QEMU 9.0, a VM may break when it moves while it runs (docs/hosts.md)'
   if (tried?.works) return { name, state: 'ok', found: tried.because }
   if (tried) {
     const found = `VMs run under TCG, many times slower: ${tried.because}`
