@@ -44,7 +44,7 @@ const descendFrom = 0.97
 /** How much dearer excess would be if it lasted from 0 to 1. */
 const dearer = 1e15
 const dearestEver = 1e6
-/** A new price makes all costs that are remembered stale: so it waits until it differs by so much. */
+/** A new price makes remembered costs stale: so it waits until it differs by so much. */
 const priceStep = 0.01
 
 /** A search, with the best allowed seats that it has seen. */
@@ -74,7 +74,8 @@ export class Annealing {
     this.#best = new Best(this.#seats)
     this.#limits = Float64Array.from({ length: lots }, (_, k) => -Math.log((k + 0.5) / lots))
     this.#units = averages(problem)
-    this.#fullLoad = this.#units.reduce((all, each, r) => all + each * problem.loadWeight[r]!, 0)
+    const load = this.#units.reduce((all, each, r) => all + each * problem.loadWeight[r]!, 0)
+    this.#fullLoad = Math.max(1, load)
     this.#likeness = new Likeness(problem, this.#units)
     const crowd = Math.max(1, problem.processes / problem.machines / fewOnMachine)
     this.#warmest = (this.#fullLoad * way.warmest) / crowd ** 1.5
