@@ -59,7 +59,7 @@ function strandedBy(view: View, lost: readonly string[], now: Moment): ReadonlyS
   const leaving = leavingFrom(view, lost)
   const places = placesOf(view, leaving)
   for (const instance of leaving) {
-    const isLost = instance.decided.host !== undefined
+    const isLost = instance.decided.host !== undefined && whyItStays(view, instance) === undefined
     const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
     const demand = demandOf(view, { instance, volumes: isLost ? volumes.map(unbound) : volumes })
     const others = rules.filters.filter(filter => filter !== filterGroups)
@@ -126,8 +126,8 @@ function keptAway(
 function leavingFrom(view: View, lost: readonly string[]): readonly Instance[] {
   return [...view.all('instance').values()]
     .filter(instance => {
-      const { host, moving, deletedAt } = instance.decided
-      if (host === undefined) return deletedAt === undefined
+      const { host, moving, deletedAt, preempted } = instance.decided
+      if (host === undefined || preempted) return deletedAt === undefined
       const isOn = lost.includes(host) || (moving !== undefined && lost.includes(moving.to))
       return isOn && whyItStays(view, instance) === undefined
     })

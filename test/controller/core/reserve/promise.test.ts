@@ -29,16 +29,19 @@ const number = fc.nat({ max: 1_000 })
 type Step =
   | { readonly does: 'create'; readonly random: RandomInstance }
   | { readonly does: 'power' | 'resize' | 'move' | 'delete' | 'close' | 'fail' | 'free' | 'widen' }
-  | { readonly does: 'crash' }
+  | { readonly does: 'crash' | 'yield' }
 
 type RandomStep = Step & { readonly a: number; readonly b: number }
 
-const stepOf = (instance: fc.Arbitrary<RandomInstance>): fc.Arbitrary<RandomStep> =>
+const stepOf = (
+  instance: fc.Arbitrary<RandomInstance>,
+  more: readonly Step['does'][] = []
+): fc.Arbitrary<RandomStep> =>
   fc
     .tuple(
       fc.constantFrom(
         ...['create', 'create', 'create', 'create', 'power', 'resize', 'move'],
-        ...['delete', 'close', 'fail', 'free', 'widen', 'crash']
+        ...['delete', 'close', 'fail', 'free', 'widen', 'crash', ...more]
       ),
       instance,
       number,
@@ -46,7 +49,7 @@ const stepOf = (instance: fc.Arbitrary<RandomInstance>): fc.Arbitrary<RandomStep
     )
     .map(([does, random, a, b]) => ({ does, random, a, b }) as RandomStep)
 
-const [step, choosyStep] = [stepOf(randomInstance), stepOf(choosyInstance)]
+const [step, choosyStep] = [stepOf(randomInstance, ['yield']), stepOf(choosyInstance)]
 
 for (const [title, most, wishes, numRuns, steps] of [
   ['of any losses in a small cloud', 5, healing, 100, step],
@@ -204,15 +207,21 @@ function intentOnInstance(
     case 'delete':
       return { verb: 'delete', kind: 'instance', id }
     case 'free': {
-      // As after the loss of its host, before a place is found.
+      // As after the loss of its host, before a place is found: a mark of having yielded goes too.
       if (decided.moving || spec.host !== undefined) return undefined
-      const { host: _, ...free } = decided
+      const { host: _, preempted: __, ...free } = decided
       random.put({ ...instance, decided: free })
       return undefined
     }
     case 'crash':
       random.put({ ...instance, decided: { ...decided, crashes: failedOn(random, b) } })
       return undefined
+    case 'yield': {
+      if (decided.moving || decided.host === undefined) return undefined
+      const preempted = { at: 'noon', for: 'i-other', because: 'it yields' }
+      random.put({ ...instance, decided: { ...decided, preempted } })
+      return undefined
+    }
     default:
       return does satisfies never
   }
