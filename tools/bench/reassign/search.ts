@@ -1,7 +1,8 @@
 /**
- * A search on two threads with different seeds. Most of the time each anneals on its own from where
- * the processes are now; then both go on from the best of them, warmed up a little, and the best of
- * all is the answer.
+ * A search on two threads. Most of the time each anneals on its own from where the processes are
+ * now, one within the capacities, one that may exceed them on its way: that one finds what cannot
+ * be reached otherwise, but may end with nothing that is allowed. Then both go on from the best of
+ * them, warmed up a little, and the best of all is the answer.
  */
 import { once } from 'node:events'
 import path from 'node:path'
@@ -21,6 +22,7 @@ export type Search = {
 export type Found = { readonly cost: number; readonly at: Int32Array; readonly trials: number }
 
 const threads = 2
+const within: Partial<Way> = { cheapest: 1e4, dearest: 1e4 }
 /** Time for judging and for starting and ending threads. */
 const spareSeconds = 0.3
 const stages: readonly { readonly share: number; readonly way: Partial<Way> }[] = [
@@ -38,7 +40,8 @@ export async function search({ work, seconds, seed, clock }: Search): Promise<Fo
     let best: Found | undefined
     for (const [stage, { share, way }] of stages.entries()) {
       const rounds = workers.map((worker, thread) => {
-        const own = { ...usualWay, ...way, seed: seed * 100 + stage * threads + thread }
+        const strict = thread === 0 ? within : {}
+        const own = { ...usualWay, ...way, ...strict, seed: seed * 100 + stage * threads + thread }
         return play(worker, { at: best?.at, way: own, seconds: left * share, clock })
       })
       best = bestOf(await Promise.all(rounds), best)
