@@ -12,7 +12,7 @@ import { Fault } from '#shared/fault.ts'
 import { createResource, patchResource, readJson, readResource } from '../cli/api/resources.ts'
 import type { Lab } from '../lab/lab.ts'
 import { openLab } from '../lab/open.ts'
-import { Answers, untilTrue } from './drain-answers.ts'
+import { Answers, addressesOf, untilTrue } from './drain-answers.ts'
 import { median } from './measure.ts'
 
 const hosts = ['h1', 'h2', 'h3', 'h4', 'h5']
@@ -122,16 +122,7 @@ async function fill(lab: Lab): Promise<readonly string[]> {
       await createResource(lab.api, instance(name), { spec })
     }
   }
-  const addresses: string[] = []
-  for (const name of names) {
-    await untilTrue(async () => {
-      const { status } = await readResource(lab.api, instance(name))
-      const address = (status['addresses'] as readonly string[])[0] ?? ''
-      if ((await lab.http(address)) === undefined) return false
-      addresses.push(address)
-      return true
-    })
-  }
+  const addresses = await addressesOf(lab, names)
   for (const name of hosts) await set(name, { schedulable: true })
   return addresses
 }

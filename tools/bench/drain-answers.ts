@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { readResource } from '../cli/api/resources.ts'
 import type { Lab } from '../lab/lab.ts'
 import { enter } from '../lab/place.ts'
 
@@ -104,4 +105,19 @@ export async function untilTrue(condition: () => Promise<boolean>): Promise<void
     if (performance.now() > late) throw new Error(`it did not come about in ${waitMsMax} ms`)
     await sleep(100)
   }
+}
+
+/** Addresses of instances, in their order, once each has answered over HTTP. */
+export async function addressesOf(lab: Lab, names: readonly string[]): Promise<readonly string[]> {
+  const addresses: string[] = []
+  for (const name of names) {
+    await untilTrue(async () => {
+      const { status } = await readResource(lab.api, { kind: 'instance', name })
+      const address = (status['addresses'] as readonly string[])[0] ?? ''
+      if ((await lab.http(address)) === undefined) return false
+      addresses.push(address)
+      return true
+    })
+  }
+  return addresses
 }

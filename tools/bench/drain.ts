@@ -19,7 +19,7 @@ import { createResource, patchResource, readResource, sayVerb } from '../cli/api
 import { dutyOf, judgeDrained } from '../cli/run/host-duty.ts'
 import type { Lab } from '../lab/lab.ts'
 import { openLab } from '../lab/open.ts'
-import { Answers, type GapsFound, untilTrue } from './drain-answers.ts'
+import { Answers, addressesOf, type GapsFound, untilTrue } from './drain-answers.ts'
 import { median } from './measure.ts'
 
 const count = 10
@@ -177,16 +177,7 @@ async function fill(lab: Lab): Promise<readonly string[]> {
   await open(false)
   const spec = { image: 'tiny', memoryMib: 96, pool: 'shared' }
   for (const name of names) await createResource(lab.api, instance(name), { spec })
-  const addresses: string[] = []
-  for (const name of names) {
-    await untilTrue(async () => {
-      const { status } = await readResource(lab.api, instance(name))
-      const address = (status['addresses'] as readonly string[])[0] ?? ''
-      if ((await lab.http(address)) === undefined) return false
-      addresses.push(address)
-      return true
-    })
-  }
+  const addresses = await addressesOf(lab, names)
   await open(true)
   return addresses
 }
