@@ -341,6 +341,8 @@ test.serial('where the target loses its power, it goes on where it was', async t
   t.is((await historyOf()).at(-1)?.verb, 'move-failed')
   t.log((await historyOf()).at(-1)?.because ?? '')
   await lab.power('h2', 'on')
+  // What it looks like without the instance is learnt anew: its disks are of memory.
+  grounds.delete('h2')
   await onlyOn('h1')
 })
 
@@ -358,6 +360,7 @@ test.serial('where the source loses its power, it starts anew, and once', async 
   await beginSlowly({ from: 'h2', to: 'h1' })
   await lab.power('h2', 'off')
   await lab.power('h2', 'on')
+  grounds.delete('h2')
   const after = await untilStill()
   // Where: that depends on whether it was fenced before it was back.
   await onlyOn(String(after.status['host']))

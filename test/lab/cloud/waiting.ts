@@ -19,7 +19,8 @@ export async function eventually<Value>(
       last = thrown
     }
     if (performance.now() > until) {
-      throw new Error(`waited ${waitMsMax} ms in vain until ${what}`, { cause: last })
+      const met = last instanceof Error ? `: ${last.message}` : ''
+      throw new Error(`waited ${waitMsMax} ms in vain until ${what}${met}`, { cause: last })
     }
     await sleep(50)
   }
