@@ -23,6 +23,12 @@ import type { Moment, View } from './view.ts'
 /** The time of those whose wish says nothing of readiness. Unit: ms. */
 export const lateMsDefault: Ms = 300_000
 
+/**
+ * Hosts tell how things are every two seconds. One whose agent speaks, and whose libvirt has not
+ * answered for so long, does not know whether a guest is still ready. Unit: ms.
+ */
+const believedMs: Ms = 20_000
+
 /** How one stands that another one comes after; `over`: its time is, and it is not waited for. */
 export type Before = {
   readonly name: string
@@ -63,11 +69,17 @@ function oneBefore(
   const base = { name, instance: other, waitedMs }
   if (!other || other.decided.deletedAt !== undefined) return { ...base, stands: 'not-wanted' }
   if (other.spec.desiredPower !== 'running') return { ...base, stands: 'not-wanted' }
-  const seen = seenNow(view, other, now)
+  const seen = isFresh(view, other, now) ? seenNow(view, other, now) : undefined
   if (isReady(other, seen)) return { ...base, stands: 'ready' }
   const { timeoutMs, late } = other.spec.readiness ?? { timeoutMs: lateMsDefault, late: 'wait' }
   const isLate = seen?.ready === 'late' || waitedMs >= timeoutMs
   return { ...base, stands: isLate && late === 'go-on' ? 'over' : 'waits' }
+}
+
+/** Whether its host has told of late how things are there. */
+function isFresh(view: View, { decided }: Instance, now: Moment): boolean {
+  const { reportAt } = view.heard(decided.host ?? '')
+  return reportAt !== undefined && now.monotonic - reportAt <= believedMs
 }
 
 /** What its host says of it; undefined where that is not heard, or not believed any more. */

@@ -227,3 +227,15 @@ function reaches(cloud: SampleCloud, from: string, to: string, seen: Set<string>
     return reaches(cloud, name, to, seen)
   })
 }
+
+test('a host that speaks and has not told for long how things are is not believed', t => {
+  const cloud = pair({ guestAgent: true })
+  report(cloud, { db: ['running', { ready: 'ready' }] })
+  t.false(held(cloud))
+  const at = later(cloud, 21_000)
+  cloud.view.fold({ type: 'heartbeat', host: 'h1', at, loopLagMs: 0 })
+  t.true(held(cloud, at))
+  Object.assign(cloud.context, { now: at })
+  report(cloud, { db: ['running', { ready: 'ready' }] })
+  t.false(held(cloud, at))
+})
