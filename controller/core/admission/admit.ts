@@ -65,6 +65,8 @@ export type Intent =
       readonly to?: string
       readonly live?: boolean
       readonly pace?: MovePace
+      /** Whose wish it is; left out: somebody asked for it. */
+      readonly because?: string
     }
   | { readonly verb: 'cancel-move'; readonly id: string }
   | { readonly verb: 'join'; readonly wish: HostWish }

@@ -66,30 +66,21 @@ function* begin(view: View, run: BalanceRun, context: Context): Iterable<Commit>
     const now = view.cloud?.balance?.run
     const instance = view.get('instance', id)
     if (now?.at !== run.at || !instance) return
-    const verdict = admit(view, { verb: 'move', id, to, live: true }, context)
+    const because = `hosts are levelled, move ${index + 1} of ${now.moves.length}`
+    const verdict = admit(view, { verb: 'move', id, to, live: true, because }, context)
     if (isRefusal(verdict)) {
       if (under > 0 || instance.decided.moving) return
       const { message, reasons } = verdict.refused
-      const because = `${message}${reasons.length > 0 ? `: ${listed(reasons)}` : ''}`
-      yield recorded(view, withMove(now, index, { state: 'failed', because }))
+      const why = `${message}${reasons.length > 0 ? `: ${listed(reasons)}` : ''}`
+      yield recorded(view, withMove(now, index, { state: 'failed', because: why }))
       continue
     }
-    const { changes } = verdict.commit
+    const { changes, decisions } = verdict.commit
     const noted = recorded(view, withMove(now, index, { state: 'begun' }))
-    const why = `hosts are levelled: ${placeOf(now, index)}`
-    yield {
-      changes: [...changes, ...noted.changes],
-      decisions: verdict.commit.decisions.map(each => ({
-        ...each,
-        because: each.because.replace('asked for', why)
-      }))
-    }
+    yield { changes: [...changes, ...noted.changes], decisions }
     under += 1
   }
 }
-
-const placeOf = ({ moves }: BalanceRun, index: number): string =>
-  `move ${index + 1} of ${moves.length}`
 
 const withMove = (run: BalanceRun, at: number, after: Partial<BalanceMove>): BalanceRun => ({
   ...run,
@@ -101,7 +92,7 @@ export const isRecovering = (view: View): boolean =>
   [...view.all('host').values()].some(({ decided }) => decided.recovery !== undefined)
 
 /** The record of a run as it is by now. */
-function recorded(view: View, run: BalanceRun | undefined): Commit {
+function recorded(view: View, run: BalanceRun): Commit {
   const changes: Change[] = [{ op: 'cloud-put', cloud: cloudWith(view.cloud!, run) }]
   return { changes, decisions: [] }
 }

@@ -14,7 +14,11 @@ import { planInThread } from './thinker.ts'
 /** How often it is looked whether it is time. Unit: ms. */
 const lookMs: Ms = 15_000
 
-type Parts = { readonly reign: Reign; readonly clock: Clock; readonly log: Log }
+type Parts = {
+  readonly reign: Pick<Reign, 'view' | 'now' | 'record'>
+  readonly clock: Pick<Clock, 'monotonic' | 'sleep'>
+  readonly log: Log
+}
 
 /**
  * Looks again and again until the signal aborts. Whoever begins to lead rests first: what it sees
