@@ -13,10 +13,10 @@ import { type CurveKeys, loadKeys } from '#shared/wire/keys.ts'
 import type { BootstrapMessage, Peers, Question } from '#shared/wire/messages.ts'
 import type { Knock } from '#shared/wire/zap.ts'
 import type { Hypervisor, Watchdog } from './core/ports.ts'
-import type { Beside } from './core/report.ts'
 import { reachableEndpoint } from './io/address.ts'
 import type { Admission } from './io/admission.ts'
 import { answer } from './io/answers.ts'
+import { besideOf } from './io/beside.ts'
 import { type AgentConfig, readConfig } from './io/config.ts'
 import { ConsoleHub } from './io/console/hub.ts'
 import { ConsoleRelay } from './io/console/relay.ts'
@@ -44,16 +44,14 @@ import { SelfFence, type SelfFenceOptions } from './io/self-fence.ts'
 import { DirectoryStorage } from './io/storage/directory.ts'
 import { StorageHeartbeats } from './io/storage-heartbeats.ts'
 import { Trust } from './io/trust.ts'
+import { UseWatch } from './io/use-watch.ts'
 import { KernelWatchdog, noWatchdogHere } from './io/watchdog.ts'
 
 async function main(): Promise<void> {
-  const [verb, ...args] = process.argv.slice(2)
-  if (verb === 'join') {
-    const input = (): Promise<string> => text(process.stdin)
-    process.stdout.write(await joinCloud({ args, environment: process.env, input }))
-    return
-  }
-  const config = await readConfig(process.argv.slice(2), process.env)
+  const [verb, ...words] = process.argv.slice(2)
+  const flags = verb === 'join' ? await joinFirst(words) : process.argv.slice(2)
+  if (flags === undefined) return
+  const config = await readConfig(flags, process.env)
   const log = makeLog('agent', { level: config.logLevel })
   const stop = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -67,9 +65,16 @@ async function main(): Promise<void> {
   log.info('stopped')
 }
 
+/** Writes down how to join; gives the flags to go on with where it was told to: `join - --run`. */
+async function joinFirst(words: readonly string[]): Promise<readonly string[] | undefined> {
+  const args = words.filter(word => word !== '--run')
+  const input = (): Promise<string> => text(process.stdin)
+  process.stdout.write(await joinCloud({ args, environment: process.env, input }))
+  return words.includes('--run') ? args.slice(1) : undefined
+}
+
 async function serve(config: AgentConfig, log: Log, stop: AbortController): Promise<void> {
-  const clock = realClock
-  const { signal } = stop
+  const [clock, { signal }] = [realClock, stop]
   const { state, netns } = config
   const ground = await prepare(config)
   const { own, consoleFolder, sender, keys } = ground
@@ -77,7 +82,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   await using hypervisor = makeLibvirt({ log, clock, ...socketsOf(config) })
   const hardware = hardwareOf(config, { hypervisor, folder: own, log, signal })
   const facts = await hardware.facts()
-  const locks = new LockWatch()
+  const [locks, use] = [new LockWatch(), new UseWatch({ hardware, hypervisor, clock })]
   const storage = await DirectoryStorage.open({ state, log, clock, lockService: locks.look })
   await using networks = new FlatNetworks({ state, log, clock, ...(netns && { netns }) })
   await using consoles = new ConsoleHub({ hypervisor, folder: consoleFolder, clock, log })
@@ -101,7 +106,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     consoleFolder,
     send: report => mesh.send(report),
     services: () => trust.services,
-    beside: () => besideOf({ trust, probes, door, lease, locks, beats }),
+    beside: () => besideOf({ trust, probes, door, lease, locks, beats, use }),
     cutOff: found => lease.cutOff(found),
     onDomains: domains => consoles.watch(domains),
     clock,
@@ -131,6 +136,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     loop.run(signal),
     door.keepTrying(signal),
     locks.keepLooking(clock, signal),
+    use.run(signal),
     hear({ mesh, loop, relay, answer: answers, briefed, lease, log }, signal),
     sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen, lease } }, signal),
     lease.run(signal),
@@ -151,25 +157,6 @@ async function untilOver(tasks: readonly Promise<void>[], stop: AbortController)
     await Promise.allSettled(tasks)
   }
 }
-
-/** What a report says beside what the loop knows. */
-const besideOf = (given: {
-  readonly trust: Trust
-  readonly probes: Probes
-  readonly door: MigrationDoor
-  readonly lease: SelfFence
-  readonly locks: LockWatch
-  readonly beats: StorageHeartbeats
-}): Beside => ({
-  ...(given.beats.said && { storage: [...given.beats.said] }),
-  ...(given.lease.said && { selfFence: given.lease.said }),
-  migration: given.door.said,
-  locks: given.locks.said,
-  bootstrapVersion: given.trust.version,
-  probeEndpoint: reachableEndpoint(given.probes.endpoint),
-  peersPrint: given.probes.print,
-  peers: [...given.probes.results()]
-})
 
 /**
  * A key that is not let in is told the cloud. Until this host has been let in itself, a controller

@@ -1,6 +1,6 @@
 /**
- * The bootd daemon: executes fences for whichever controller leads. Wires its parts together and
- * runs until it is told to stop.
+ * The bootd daemon: executes fences for whichever controller leads, and has machines boot over the
+ * network. Wires its parts together and runs until it is told to stop.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -12,9 +12,13 @@ import { version } from '#shared/version.ts'
 import { AnsweringEnd } from '#shared/wire/answering-end.ts'
 import { loadKeys } from '#shared/wire/keys.ts'
 import { leaveWord } from '#shared/wire/neighbours.ts'
+import { BmcScans } from './io/bmc/scans.ts'
+import { macOfNeighbour } from './io/boot/dhcp-probe.ts'
+import { BootService } from './io/boot/service.ts'
 import { type BootdConfig, readConfig } from './io/config.ts'
-import { keepAdmitted, readAdmitted, sendHeartbeats, serveFences } from './io/controllers.ts'
+import { keepAdmitted, readAdmitted, sendHeartbeats, serveControllers } from './io/controllers.ts'
 import { Fencer } from './io/fencer.ts'
+import { MachineConsoles } from './io/sol/consoles.ts'
 
 async function main(): Promise<void> {
   const config = await readConfig(process.argv.slice(2), process.env)
@@ -30,14 +34,20 @@ async function main(): Promise<void> {
   const { own, sender, keys } = await prepare(config)
   const clock = realClock
   const { signal } = stop
-  let changed: () => void = () => {}
+  let told: Pick<Served, 'fencesChanged' | 'bootsChanged'> | undefined
   await using fencer = await Fencer.open({
     epochFile: join(own, 'epoch.json'),
     clock,
     log,
     lookEveryMs: config.lookEveryMs,
-    onChanged: () => changed()
+    onChanged: () => told?.fencesChanged()
   })
+  await using boots = await BootService.open({
+    ...{ words: config, state: config.state, own, clock, log },
+    onChanged: () => told?.bootsChanged()
+  })
+  await using consoles = new MachineConsoles({ orderOf: host => fencer.orderOf(host), log })
+  await using bmcs = new BmcScans({ clock, log, macOf: macOfNeighbour })
   await using end = await AnsweringEnd.open({
     endpoint: `tcp://${config.address}:${config.port}`,
     keys,
@@ -51,8 +61,9 @@ async function main(): Promise<void> {
   const readyFile = join(config.state, 'run', 'bootd.ready')
   await writeFile(readyFile, `${process.pid}\n`)
   log.info('ready', { endpoint: end.endpoint })
-  const served = serveFences({ end, fencer, clock, log }, signal)
-  changed = served.changed
+  const knowing = { logs: boots.logs, bmcs }
+  const served = serveControllers({ end, fencer, boots, consoles, knowing, clock, log }, signal)
+  told = served
   await Promise.all([
     served.over,
     sendHeartbeats({ end, fencer, clock }, signal),
@@ -60,6 +71,8 @@ async function main(): Promise<void> {
   ]).finally(() => rm(readyFile, { force: true }))
   log.info('stopped')
 }
+
+type Served = ReturnType<typeof serveControllers>
 
 async function prepare({ state }: BootdConfig) {
   const own = join(state, 'bootd')

@@ -131,7 +131,7 @@ async function serveAlone(base: Base, stop: AbortSignal): Promise<void> {
   }
   await becomeReady(base, { port: started.port, door, service: started.service })
   const { view } = started.service.reign
-  const hosts = () => hostsToBeat(view)
+  const hosts = () => hostsToBeat(view, clock.monotonic())
   const beating = sendHeartbeats({ mesh, clock, values: { epoch, hosts } }, stop)
   const deposed = await Promise.race([beating, started.deposed])
   await rm(readyFileOf(base), { force: true })

@@ -9,14 +9,17 @@ import { dirname } from 'node:path'
 import { Fault } from './fault.ts'
 import { codeOf, syncFile } from './files.ts'
 
-/** No such file is longer. Unit: bytes. */
+/** No such file is longer, unless its reader says so. Unit: bytes. */
 const privateFileBytesMax = 64 * 1024
 
 /**
  * Reads a private file; undefined: there is none. Fault `forbidden` when others could read or write
  * it, `corrupt` when it is no file or far too long.
  */
-export async function readPrivateFile(path: string): Promise<string | undefined> {
+export async function readPrivateFile(
+  path: string,
+  bytesMax: number = privateFileBytesMax
+): Promise<string | undefined> {
   let file: FileHandle
   try {
     file = await open(path, 'r')
@@ -27,7 +30,7 @@ export async function readPrivateFile(path: string): Promise<string | undefined>
   try {
     const stat = await file.stat()
     const mode = stat.mode & 0o777
-    if (!stat.isFile() || stat.size > privateFileBytesMax) {
+    if (!stat.isFile() || stat.size > bytesMax) {
       throw new Fault('corrupt', `cannot use ${path}: it is no file of ours`)
     }
     if ((mode & 0o077) !== 0) {

@@ -161,6 +161,108 @@ export async function startDetached(
   return child.pid!
 }
 
+/** A program that runs as long as we want it to. */
+export type Watched = {
+  readonly pid: number
+  /** How it has ended, such as exit code 2, with its last words. */
+  readonly ended: Promise<string>
+  /** Ends it, and all that it started. */
+  readonly end: (signal: 'SIGTERM' | 'SIGKILL') => void
+}
+
+/**
+ * Starts a program that we watch and that ends with us; each line that it writes is told. Fault
+ * `command`: it did not start.
+ */
+export async function startWatched(
+  command: string,
+  args: readonly string[],
+  onLine: (line: string) => void
+): Promise<Watched> {
+  const child = await begun(command, args)
+  child.stdin?.end()
+  const last: string[] = []
+  for (const stream of [child.stdout!, child.stderr!]) {
+    eachLine(stream, line => {
+      last.push(line)
+      if (last.length > stderrLinesMax) last.shift()
+      onLine(line)
+    })
+  }
+  const ended = new Promise<string>(resolve => {
+    child.once('close', (code, signal) => {
+      const how = code === null ? `killed by ${signal}` : `exit code ${code}`
+      resolve([how, ...last].join('; ').slice(0, stderrCharsMax))
+    })
+  })
+  return { pid: child.pid!, ended, end: signal => killGroup(child.pid, signal) }
+}
+
+/** A program with which we talk for as long as we want to. */
+export type Piped = Watched & {
+  /** Passes input on; resolves once the program has room for more, or has ended. */
+  readonly write: (bytes: Uint8Array) => Promise<void>
+}
+
+/**
+ * Starts a program that ends with us, and tells what it writes as it comes, on either stream.
+ * Secrets belong into `environment`. Fault `command`: it did not start.
+ */
+export async function startPiped(
+  command: string,
+  args: readonly string[],
+  given: {
+    readonly environment?: Readonly<Record<string, string>>
+    readonly onBytes: (bytes: Uint8Array) => void
+  }
+): Promise<Piped> {
+  const child = await begun(command, args, given.environment)
+  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', given.onBytes)
+  const ended = new Promise<string>(resolve => {
+    child.once('close', (code, signal) => {
+      resolve(code === null ? `killed by ${signal}` : `exit code ${code}`)
+    })
+  })
+  return {
+    ...{ pid: child.pid!, ended, end: signal => killGroup(child.pid, signal) },
+    write: bytes => new Promise(resolve => child.stdin!.write(bytes, () => resolve()))
+  }
+}
+
+async function begun(
+  command: string,
+  args: readonly string[],
+  added?: Readonly<Record<string, string>>
+): Promise<ChildProcess> {
+  const child = startBound(programPath(command), args, added)
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve)
+    child.once('error', cause => {
+      const what = describe(command, args)
+      reject(new Fault('command', `cannot run ${what}: it did not start`, { cause }))
+    })
+  })
+  child.on('error', () => {})
+  child.stdin?.on('error', () => {})
+  return child
+}
+
+/** No line is longer; the rest of one that is counts as the next. */
+const lineCharsMax = 4_096
+
+function eachLine(stream: NodeJS.ReadableStream, tell: (line: string) => void): void {
+  let rest = ''
+  stream.setEncoding('utf8')
+  stream.on('data', (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = (lines.pop() ?? '').slice(-lineCharsMax)
+    for (const line of lines) tell(line.slice(0, lineCharsMax))
+  })
+  stream.on('end', () => {
+    if (rest !== '') tell(rest)
+  })
+}
+
 /** Says whether a program is installed. */
 export function isInstalled(command: string): boolean {
   return findProgram(command) !== undefined
@@ -186,10 +288,10 @@ function startBound(
   })
 }
 
-function killGroup(pid: number | undefined): void {
+function killGroup(pid: number | undefined, signal: NodeJS.Signals = 'SIGKILL'): void {
   if (pid === undefined) return
   try {
-    process.kill(-pid, 'SIGKILL')
+    process.kill(-pid, signal)
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code !== 'ESRCH') throw thrown
   }
@@ -230,6 +332,7 @@ const packageOf: Readonly<Record<string, string>> = {
   nsenter: 'util-linux',
   'qemu-img': 'qemu-utils',
   rm: 'coreutils',
+  script: 'bsdutils',
   sync: 'coreutils',
   tar: 'tar',
   xorriso: 'xorriso',

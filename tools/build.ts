@@ -59,10 +59,14 @@ export async function buildAll(
   return { built: Object.keys(entries), bytes }
 }
 
-/** Bundles programs, each by its name and where it begins below the root, into a folder. */
+/**
+ * Bundles programs, each by its name and where it begins below the root, into a folder; with maps
+ * to the sources unless these are said to be of no use there.
+ */
 export async function bundle(
   entries: Readonly<Record<string, string>>,
-  outdir: string
+  outdir: string,
+  { maps = true }: { readonly maps?: boolean } = {}
 ): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: root,
@@ -76,7 +80,7 @@ export async function bundle(
     target: 'node24',
     external: native,
     banner: { js: banner },
-    sourcemap: 'linked',
+    sourcemap: maps && 'linked',
     sourcesContent: false,
     metafile: true,
     logLevel: 'warning'

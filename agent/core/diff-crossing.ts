@@ -15,6 +15,7 @@
  */
 import type { Ms } from '#shared/units.ts'
 import type { OrderLeaving } from '#shared/wire/order.ts'
+import type { HostContext } from './domain-plan.ts'
 import type { OwnDomain } from './metadata.ts'
 import { isCrossing } from './own-domains.ts'
 import type { DomainKey, Transfer } from './ports.ts'
@@ -32,16 +33,30 @@ const roundsMax = 40
 /** So long one may stand still where nobody has said. */
 const standstillMsDefault: Ms = 300
 /**
- * So long it may in the first two rounds, as QEMU does by itself. Less makes them stand still for
- * less, but takes more rounds, and with each of them QEMU before 9.0 may lose writes of a VM that
- * it emulates, whose kernel then breaks. Under KVM it does not.
+ * So long it may in the first two rounds. Less makes it stand still for less, but takes more
+ * rounds, and with each of them QEMU before 9.0 may lose writes of a VM that it emulates, whose
+ * kernel then breaks. Where that may be, it is as long as QEMU allows by itself.
  */
-const standstillMsFirst: Ms = 300
+const standstillMsFirst = { sound: 30, lossy: 300 } as const
+/** The first QEMU that loses no writes of what it emulates. */
+const soundQemu = 9
 
-/** How long an instance may stand still at the end of its way, by the round that it is in. */
-export function standstillAt({ pace }: Pick<OrderLeaving, 'pace'>, round: number): Ms {
+/** Whether what is sent from here may lose writes: under KVM the processor itself marks them. */
+export const losesWrites = ({ kvm, abilities }: Pick<HostContext, 'kvm' | 'abilities'>): boolean =>
+  !kvm && !(Number.parseInt(abilities?.qemuVersion ?? '', 10) >= soundQemu)
+
+/**
+ * How long an instance may stand still at the end of its way, by the round that it is in and the
+ * host that it leaves.
+ */
+export function standstillAt(
+  { pace }: Pick<OrderLeaving, 'pace'>,
+  round: number,
+  host: Pick<HostContext, 'kvm' | 'abilities'>
+): Ms {
   const most = pace?.downtimeMs ?? standstillMsDefault
-  return Math.min(most, standstillMsFirst * 2 ** Math.min(10, Math.max(0, round - 2)))
+  const first = losesWrites(host) ? standstillMsFirst.lossy : standstillMsFirst.sound
+  return Math.min(most, first * 2 ** Math.min(10, Math.max(0, round - 2)))
 }
 
 /** Whether it may go on there before all of its memory has come, should that be needed. */
@@ -69,18 +84,24 @@ export function diffCrossings(own: readonly OwnDomain[], situation: Situation): 
     if (!transfer || found.domain.state !== 'running' || isCrossing(found.domain)) return []
     const { driver, uuid } = found.domain
     const about = { instance: { id, tenant, name }, domain: { driver, uuid } }
-    const step = nextFor(leaving, transfer, about)
+    const step = nextFor({ leaving, transfer, about, host: situation.host })
     return step === undefined ? [] : [{ wish: wishFor(step, situation), settled: false }]
   })
 }
 
-function nextFor(
-  leaving: OrderLeaving,
-  transfer: Transfer,
-  about: { readonly instance: InstanceName; readonly domain: DomainKey }
-): Step | undefined {
+function nextFor({
+  leaving,
+  transfer,
+  about,
+  host
+}: {
+  readonly leaving: OrderLeaving
+  readonly transfer: Transfer
+  readonly about: { readonly instance: InstanceName; readonly domain: DomainKey }
+  readonly host: HostContext
+}): Step | undefined {
   const { round } = transfer
-  const standstillMs = standstillAt(leaving, round)
+  const standstillMs = standstillAt(leaving, round, host)
   if (transfer.standstillMs !== undefined && transfer.standstillMs < standstillMs) {
     const because = `${transfer.standstillMs} ms were too little for round ${round}`
     return { type: 'allow-standstill', ...about, standstillMs, because }

@@ -89,17 +89,28 @@ function goneVerdict(
 ): InstanceVerdict {
   const { hostname } = situation.host
   const step = stepInLane(situation, `instance/${instance.id}`)
-  if (step?.type === 'migrate-domain') {
+  const isSent = step?.type === 'migrate-domain'
+  if (isSent && !hasEndedHere(instance, situation)) {
     const message = `has left ${hostname} and waits for libvirt to say so`
     return verdictOf(instance, way, { said: { stand: 'sending', message } })
   }
-  if (step !== undefined && step.type !== 'forget-instance') {
+  if (step !== undefined && !isSent && step.type !== 'forget-instance') {
     const message = `waits for the end of an earlier ${step.type} on ${hostname}`
     return verdictOf(instance, way, { said: { stand: 'stays', message } })
   }
   const power = instance.desiredPower === 'stopped' ? 'stopped' : 'starting'
   const message = `${hostname} has it no more`
   return verdictOf(instance, way, { power, said: { stand: 'gone', message } })
+}
+
+/**
+ * Whether libvirt has said that it ended here, rather than left: then nobody sends it any more, and
+ * the call that has begun to may never come back: where an instance crosses, QEMU 10 at the target
+ * waits for its source for ever, and so do both libvirts.
+ */
+function hasEndedHere({ id }: OrderInstance, { memory }: Situation): boolean {
+  const state = memory.instances.get(id)?.history.now.state
+  return state === 'waiting' || state === 'done'
 }
 
 type Leaving = {
@@ -171,7 +182,7 @@ function migration({ instance, way, own }: Leaving, situation: Situation): Step 
       address,
       folders: { here: ownFolder(situation), there: folder },
       ...(way.pace && { pace: way.pace }),
-      standstillMs: standstillAt(way, 1),
+      standstillMs: standstillAt(way, 1, situation.host),
       ...(mayCross(way) && { postCopy: true }),
       ...(way.crossing && { resume: true })
     },

@@ -4,7 +4,7 @@
  * taken away behind our back. What domains still use that no order names (they are shutting down)
  * stays until they have ended.
  */
-import type { OrderNetwork } from '#shared/wire/order.ts'
+import type { Order, OrderNetwork } from '#shared/wire/order.ts'
 import type { OwnDomain } from './metadata.ts'
 import { networksFingerprint } from './observed.ts'
 import { isAlive } from './own-domains.ts'
@@ -32,7 +32,7 @@ export type NetworksVerdict = Matter & { readonly each: readonly NetworkVerdict[
 export function diffNetworks(situation: Situation, own: readonly OwnDomain[]): NetworksVerdict {
   const { observed, now, order } = situation
   const wanted = wantedNetworks(situation, own)
-  const print = networksFingerprint(wanted.networks, wanted.ports)
+  const { print } = wanted
   const applied = observed.networks
   const underWay = stepInLane(situation, 'networks')
   const undone =
@@ -43,11 +43,15 @@ export function diffNetworks(situation: Situation, own: readonly OwnDomain[]): N
   const ageMax = failures.length === 0 ? networksCheckedMs : networksRetriedMs
   const dueAt = isCurrent ? applied.at + ageMax : now.monotonic
   const isEmpty = wanted.networks.length === 0 && applied === undefined
+  const { networks, ports } = wanted
   const because = isCurrent ? 'it is time to check them' : 'they differ from what was applied'
   const wish =
     dueAt > now.monotonic || isEmpty
       ? undefined
-      : wishFor({ type: 'apply-networks', ...wanted, because, isRoutine: isCurrent }, situation)
+      : wishFor(
+          { type: 'apply-networks', networks, ports, because, isRoutine: isCurrent },
+          situation
+        )
   const failure = wish === undefined ? undefined : failureOf(wish, now)
   return {
     each: order.networks.map(network => judge(network, { isCurrent, failure, situation })),
@@ -82,27 +86,47 @@ function judge(
   return { ...base, phase: 'ready', message }
 }
 
-function wantedNetworks(
-  { order, observed }: Situation,
-  own: readonly OwnDomain[]
-): { readonly networks: readonly OrderNetwork[]; readonly ports: readonly NamedPort[] } {
+type Wanted = {
+  readonly networks: readonly OrderNetwork[]
+  readonly ports: readonly NamedPort[]
+  readonly print: string
+}
+
+/** An order is never altered, and looked at in every round. */
+const orderedWanted = new WeakMap<Order, Wanted>()
+
+function wantedIn(order: Order): Wanted {
+  const known = orderedWanted.get(order)
+  if (known) return known
+  const { networks } = order
   const ports: NamedPort[] = order.instances.flatMap(instance =>
     instance.ports.map((port, index) => {
       const phonesHome = index === 0 && instance.readiness?.phoneHome === true
       return { ...port, name: instance.name, ...(phonesHome && { phonesHome }) }
     })
   )
-  const ordered = new Set(ports.map(port => port.id))
+  const wanted = { networks, ports, print: networksFingerprint(networks, ports) }
+  orderedWanted.set(order, wanted)
+  return wanted
+}
+
+function wantedNetworks({ order, observed }: Situation, own: readonly OwnDomain[]): Wanted {
+  const wanted = wantedIn(order)
+  const applied = observed.networks
+  if (!applied || applied.ports.length === 0) return wanted
+  const ordered = new Set(wanted.ports.map(port => port.id))
+  if (applied.ports.every(port => ordered.has(port.id))) return wanted
   const used = new Set(
     own.filter(each => isAlive(each.domain)).flatMap(each => each.metadata.ports)
   )
-  const left = (observed.networks?.ports ?? []).filter(
-    port => used.has(port.id) && !ordered.has(port.id)
-  )
+  const left = applied.ports.filter(port => used.has(port.id) && !ordered.has(port.id))
+  if (left.length === 0) return wanted
   const known = new Set(order.networks.map(network => network.id))
   const needed = new Set(left.map(port => port.networkId))
-  const leftNetworks = (observed.networks?.networks ?? []).filter(
+  const leftNetworks = applied.networks.filter(
     network => needed.has(network.id) && !known.has(network.id)
   )
-  return { networks: [...order.networks, ...leftNetworks], ports: [...ports, ...left] }
+  const networks = [...order.networks, ...leftNetworks]
+  const ports = [...wanted.ports, ...left]
+  return { networks, ports, print: networksFingerprint(networks, ports) }
 }

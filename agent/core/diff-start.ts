@@ -44,6 +44,8 @@ export const lacking = (instance: OrderInstance, about: Surroundings): Standing 
   lacksDriver(instance, about) ??
   lacksVolume(instance, about) ??
   lacksNetwork(instance, about) ??
+  lacksDevice(instance, about) ??
+  lacksCell(instance, about) ??
   waitsForName(instance, about)
 
 const starting = (reason: string, message: string): Standing => ({
@@ -129,6 +131,18 @@ function lacksNetwork(instance: OrderInstance, about: Surroundings): Standing | 
     if (verdict.phase === 'opening') return starting('no-network', verdict.message)
   }
   return undefined
+}
+
+function lacksDevice({ id }: OrderInstance, { indexes }: Surroundings): Standing | undefined {
+  const allotment = indexes.allotments.get(id)
+  if (!allotment || !('lacking' in allotment)) return undefined
+  return failed('no-device', `cannot start: ${allotment.lacking}`)
+}
+
+function lacksCell({ id }: OrderInstance, { indexes }: Surroundings): Standing | undefined {
+  const allotment = indexes.cells.get(id)
+  if (!allotment || !('lacking' in allotment)) return undefined
+  return failed('no-cell', `cannot start: ${allotment.lacking}`)
 }
 
 // A deleted instance of the same name may still be shutting down; or this one, as another type.
@@ -225,7 +239,9 @@ export function seedOf(
 function planOf(instance: OrderInstance, about: Surroundings): DomainPlan {
   const { order, host, memory } = about.situation
   const { abilities } = host
-  const { formats, mtus, sharedPools } = about.indexes
+  const { formats, mtus, sharedPools, allotments, cells } = about.indexes
+  const allotment = allotments.get(instance.id)
+  const cell = cells.get(instance.id)
   return {
     cloud: order.cloud,
     instance,
@@ -233,6 +249,7 @@ function planOf(instance: OrderInstance, about: Surroundings): DomainPlan {
     acceleration: accelerationOf(instance, host.kvm),
     emulator: instance.type === 'vm' ? abilities?.emulator : undefined,
     machine: machineOf(abilities),
+    ...(host.architecture !== undefined && { architecture: host.architecture }),
     volumes: instance.volumes.map(id => {
       const { stored, volume } = about.volumes.get(id)!
       return {
@@ -243,6 +260,8 @@ function planOf(instance: OrderInstance, about: Surroundings): DomainPlan {
       }
     }),
     ports: instance.ports.map(port => ({ ...port, mtu: mtus.get(port.networkId) ?? mtuElse })),
+    ...(allotment && 'devices' in allotment && { devices: allotment.devices }),
+    ...(cell && 'cell' in cell && { cell: cell.cell }),
     consoleLog: `${host.consoleFolder}/${instance.id}.log`,
     hardware: hardwareOf(instance, formats),
     startCount: (memory.instances.get(instance.id)?.history.startCount ?? 0) + 1

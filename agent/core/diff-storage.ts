@@ -78,9 +78,9 @@ export function diffImages(situation: Situation): readonly ImageVerdict[] {
  */
 export function diffLeftImages(situation: Situation): Matter {
   const { order, observed, memory } = situation
-  const ids = order.images.map(image => image.id).toSorted()
-  const left = observed.images?.filter(id => !ids.includes(id)) ?? []
+  const left = observed.images?.filter(id => !order.images.some(image => image.id === id)) ?? []
   if (left.length === 0) return { settled: true }
+  const ids = order.images.map(image => image.id).toSorted()
   const volumes = observed.pools.flatMap(pool => pool.volumes.map(volume => volume.id))
   const tidied = fingerprint([ids, left.toSorted(), volumes.toSorted()])
   if (memory.tidied === tidied) return { settled: true }

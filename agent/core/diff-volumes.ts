@@ -1,7 +1,8 @@
 /**
- * Volumes. One that is missing is created, one that is too small grows while nobody uses it, and
- * one is removed only when the order says `absent` of it and nobody uses it. One that the order
- * does not name is left alone: what it holds cannot be made again.
+ * Volumes. One that is missing is created, unless an instance has run with it: then it is lost,
+ * and an empty one in its place would look as if nothing had happened. One that is too small grows
+ * while nobody uses it, and one is removed only when the order says `absent` of it and nobody uses
+ * it. One that the order does not name is left alone: what it holds cannot be made again.
  */
 import { formatMib } from '#shared/units.ts'
 import type { OrderVolume } from '#shared/wire/order.ts'
@@ -151,6 +152,12 @@ function judgeMissing(
   if (image !== undefined && image.phase !== 'ready') {
     const message = `volume ${volume.name} waits for its image: ${image.message}`
     return { ...base, phase: image.phase === 'failed' ? 'failed' : 'creating', message }
+  }
+  if (volume.isUsed) {
+    const message =
+      `volume ${volume.name} is gone from pool ${pool.name}, and an instance has run with it: ` +
+      'it is not made anew, which would be an empty one'
+    return { ...base, phase: 'failed', message }
   }
   const because = 'it is ordered and not there'
   const step = { type: 'create-volume', volume, pool, image: image?.image, because } as const

@@ -1,3 +1,4 @@
+import type { HostFacts } from '#shared/model/host-facts.ts'
 import type { Mib } from '#shared/units.ts'
 import type { OrderInstance, OrderPort, OrderVolume } from '#shared/wire/order.ts'
 import type { Acceleration, DomainMetadata } from './metadata.ts'
@@ -9,10 +10,16 @@ export type HostContext = {
   readonly hostname: string
   /** undefined: libvirt has not been asked yet. */
   readonly abilities: HypervisorAbilities | undefined
+  /** Architecture of its processors, as the kernel names it; left out: x86_64. */
+  readonly architecture?: string
   /** Whether KVM was seen to work. */
   readonly kvm: boolean
   /** Absolute path of the folder that console logs are in. */
   readonly consoleFolder: string
+  /** Its scarce devices; left out: it has none. */
+  readonly devices?: HostFacts['devices']
+  /** What its NUMA cells are told from; left out: it has none. */
+  readonly cells?: Pick<HostFacts, 'numa' | 'memoryMib' | 'hugepages'>
 }
 
 /** A volume that stands ready for a domain. */
@@ -36,8 +43,14 @@ export type DomainPlan = {
   /** Path of the emulator; undefined: libvirt's own choice. */
   readonly emulator: string | undefined
   readonly machine: string
+  /** What its processor is, which is what its host's is; left out: x86_64. */
+  readonly architecture?: string
   readonly volumes: readonly PlannedVolume[]
   readonly ports: readonly PlannedPort[]
+  /** PCI addresses of the devices that it has for itself; left out: none. */
+  readonly devices?: readonly string[]
+  /** The NUMA cell that it is to fit into; left out: none. */
+  readonly cell?: { readonly index: number; readonly threads: readonly number[] }
   readonly consoleLog: string
   /** Fingerprint; see `hardwareOf`. */
   readonly hardware: string

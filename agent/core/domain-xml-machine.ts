@@ -29,19 +29,30 @@ export const machineParts = (
   ),
   element(
     'os',
-    {},
-    element('type', { arch: 'x86_64', machine: plan.machine }, 'hvm'),
+    isPersonal(plan) ? {} : { firmware: 'efi' },
+    element('type', { arch: architectureOf(plan), machine: plan.machine }, 'hvm'),
     element('smbios', { mode: 'sysinfo' })
   ),
-  element('features', {}, element('acpi'), element('apic'), element('vmport', { state: 'off' })),
-  processor(plan),
   element(
-    'clock',
-    { offset: 'utc' },
-    element('timer', { name: 'rtc', tickpolicy: 'catchup' }),
-    element('timer', { name: 'pit', tickpolicy: 'delay' }),
-    element('timer', { name: 'hpet', present: 'no' })
-  )
+    'features',
+    {},
+    element('acpi'),
+    ...(isPersonal(plan) ? [element('apic'), element('vmport', { state: 'off' })] : [])
+  ),
+  processor(plan),
+  element('clock', { offset: 'utc' }, ...(isPersonal(plan) ? personalTimers : []))
+]
+
+/** What its processor is. */
+export const architectureOf = ({ architecture = 'x86_64' }: DomainPlan): string => architecture
+
+/** Whether it is a machine with the old parts of a personal computer. */
+const isPersonal = (plan: DomainPlan): boolean => architectureOf(plan) === 'x86_64'
+
+const personalTimers: readonly XmlElement[] = [
+  element('timer', { name: 'rtc', tickpolicy: 'catchup' }),
+  element('timer', { name: 'pit', tickpolicy: 'delay' }),
+  element('timer', { name: 'hpet', present: 'no' })
 ]
 
 /**
@@ -52,7 +63,7 @@ const startToken = ({ epoch, generation }: OrderName): XmlElement =>
   element('entry', { name: 'version' }, `${epoch}/${generation}`)
 
 function processor(plan: DomainPlan): XmlElement {
-  if (plan.instance.cpuBaseline === 'portable') {
+  if (plan.instance.cpuBaseline === 'portable' && isPersonal(plan)) {
     return element(
       'cpu',
       { mode: 'custom', match: 'exact', check: 'none' },
@@ -85,7 +96,8 @@ export const machineDevices = (
       element('mtu', { size: port.mtu })
     )
   ),
-  serialLine(plan.consoleLog),
+  ...(plan.devices ?? []).map(hostDevice),
+  serialLine(plan),
   element(
     'channel',
     { type: 'unix' },
@@ -93,8 +105,19 @@ export const machineDevices = (
   ),
   element('memballoon', { model: 'virtio' }, element('stats', { period: balloonPeriodS })),
   element('rng', { model: 'virtio' }, element('backend', { model: 'random' }, '/dev/urandom')),
-  element('panic', { model: 'isa' })
+  isPersonal(plan) ? element('panic', { model: 'isa' }) : undefined
 ]
+
+/** libvirt binds it to vfio-pci before the start, and gives it back as it was afterwards. */
+function hostDevice(pci: string): XmlElement {
+  const [domain = '', bus = '', slot = '', place = ''] = pci.split(/[:.]/).map(part => `0x${part}`)
+  return element(
+    'hostdev',
+    { mode: 'subsystem', type: 'pci', managed: 'yes' },
+    element('driver', { name: 'vfio' }),
+    element('source', {}, element('address', { domain, bus, slot, function: place }))
+  )
+}
 
 const disk = (volume: PlannedVolume, index: number): XmlElement =>
   element(
@@ -123,12 +146,12 @@ const seed = (path: string, index: number): XmlElement =>
     element('readonly')
   )
 
-const serialLine = (log: string): XmlElement =>
+const serialLine = (plan: DomainPlan): XmlElement =>
   element(
     'serial',
     { type: 'pty' },
-    element('log', { file: log, append: 'on' }),
-    element('target', { type: 'isa-serial', port: 0 })
+    element('log', { file: plan.consoleLog, append: 'on' }),
+    element('target', { type: isPersonal(plan) ? 'isa-serial' : 'system-serial', port: 0 })
   )
 
 /** vda … vdz, vdaa …: the kernel's own way to name virtio disks. */

@@ -4,6 +4,9 @@
  * - Processor. `portable` is Nehalem, which is x86-64-v2 and emulated in full by TCG too, without
  *   `vme`, which some AMD parts hide; `check='none'` since QEMU leaves out what the host lacks
  *   rather than not start. `host` is the host's own under KVM, and all that TCG can do otherwise.
+ * - Architecture. That of its host. Other than x86_64 has no processor that all hosts have in
+ *   common: it is the host's own. Its firmware is UEFI, which keeps nothing that matters: the disk
+ *   is found by its removable path.
  * - Cache. `none` where other hosts see the volume: what one writes, the next reads. `writeback`
  *   elsewhere: it honours the instance's flushes and works on file systems without O_DIRECT.
  * - Seed. A read-only virtio disk after all volumes, found by its label. Not a SATA CD-ROM: cloud
@@ -20,7 +23,7 @@ import {
   type OrderName
 } from './domain-plan.ts'
 import { containerDevices } from './domain-xml-container.ts'
-import { machineDevices, machineParts } from './domain-xml-machine.ts'
+import { architectureOf, machineDevices, machineParts } from './domain-xml-machine.ts'
 import { metadataNamespace, writeMetadata } from './metadata.ts'
 import { element, writeXml, type XmlElement } from './xml-writer.ts'
 
@@ -40,7 +43,7 @@ export type DomainSurroundings = {
 export function domainXml(plan: DomainPlan, options: DomainSurroundings): string {
   const isMachine = plan.driver === 'qemu'
   const type = isMachine ? (plan.acceleration === 'kvm' ? 'kvm' : 'qemu') : 'lxc'
-  const { memoryMib, vcpus, id } = plan.instance
+  const { memoryMib, id, hugePages } = plan.instance
   return writeXml(
     element(
       'domain',
@@ -49,8 +52,9 @@ export function domainXml(plan: DomainPlan, options: DomainSurroundings): string
       element('uuid', {}, uuidOf(id)),
       metadataElement(plan, options.startedAt),
       element('memory', { unit: 'MiB' }, String(memoryMib)),
-      element('vcpu', {}, String(vcpus)),
-      ...(isMachine ? machineParts(plan, options.orderedBy) : containerParts(vcpus)),
+      ...(isMachine && hugePages !== undefined ? [hugeBacking(hugePages)] : []),
+      ...seated(plan),
+      ...(isMachine ? machineParts(plan, options.orderedBy) : containerParts(plan)),
       element('on_poweroff', {}, 'destroy'),
       element('on_reboot', {}, 'restart'),
       element('on_crash', {}, 'destroy'),
@@ -62,6 +66,31 @@ export function domainXml(plan: DomainPlan, options: DomainSurroundings): string
     )
   )
 }
+
+/**
+ * Processors on the threads of a NUMA cell, and memory from it as long as it has some: who did not
+ * ask for a cell takes memory wherever the kernel finds it, and that is no reason to fail.
+ */
+function seated({ cell, instance }: DomainPlan): readonly XmlElement[] {
+  const vcpus = String(instance.vcpus)
+  if (cell === undefined) return [element('vcpu', {}, vcpus)]
+  const cpuset = cell.threads.join(',')
+  return [
+    element('vcpu', { placement: 'static', cpuset }, vcpus),
+    element('cputune', {}, element('emulatorpin', { cpuset })),
+    element('numatune', {}, element('memory', { mode: 'preferred', nodeset: cell.index }))
+  ]
+}
+
+const hugePageKib = { '2M': 2_048, '1G': 1_048_576 } as const
+
+/** QEMU takes its memory from the pool of that size, or does not start. */
+const hugeBacking = (size: keyof typeof hugePageKib): XmlElement =>
+  element(
+    'memoryBacking',
+    {},
+    element('hugepages', {}, element('page', { size: hugePageKib[size], unit: 'KiB' }))
+  )
 
 const metadataElement = (plan: DomainPlan, startedAt: string): XmlElement =>
   element(
@@ -76,14 +105,19 @@ const metadataElement = (plan: DomainPlan, startedAt: string): XmlElement =>
 
 const periodUs = 100_000
 
-const containerParts = (vcpus: number): readonly XmlElement[] => [
+const containerParts = (plan: DomainPlan): readonly XmlElement[] => [
   element(
     'cputune',
     {},
     element('period', {}, String(periodUs)),
-    element('quota', {}, String(vcpus * periodUs))
+    element('quota', {}, String(plan.instance.vcpus * periodUs))
   ),
-  element('os', {}, element('type', { arch: 'x86_64' }, 'exe'), element('init', {}, '/sbin/init')),
+  element(
+    'os',
+    {},
+    element('type', { arch: architectureOf(plan) }, 'exe'),
+    element('init', {}, '/sbin/init')
+  ),
   // Without an interface libvirt would let it use the host's own network.
   element('features', {}, element('privnet')),
   element('clock', { offset: 'utc' })

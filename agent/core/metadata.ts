@@ -69,6 +69,9 @@ const printOf = (
     memoryMib: instance.memoryMib,
     cpuBaseline: instance.cpuBaseline,
     ...(instance.cpuFeatures && { cpuFeatures: instance.cpuFeatures }),
+    ...(instance.hugePages && { hugePages: instance.hugePages }),
+    ...(instance.devices && { devices: instance.devices }),
+    ...(instance.fit && { fit: true }),
     volumes: instance.volumes.map(id => [id, formats.get(id)]),
     ports: instance.ports.map(port => [port.id, port.networkId, port.mac])
   })

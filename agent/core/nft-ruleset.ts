@@ -12,6 +12,7 @@
  * and, with NAT, is their gateway under the same address. So DHCP never crosses an uplink, nor does
  * a frame from or about the gateway.
  */
+import type { BootServer } from './boot-server.ts'
 import { interfaceOf, type Layout } from './network-layout.ts'
 import { phoneHomePort } from './readiness.ts'
 
@@ -27,8 +28,16 @@ export type FilterPort = {
 /** Name of both tables. */
 export const tableName = 'remuda'
 
-/** Writes the whole ruleset; without networks it only removes the tables. */
-export function nftRuleset(layouts: readonly Layout[], ports: readonly FilterPort[]): string {
+/**
+ * Writes the whole ruleset; without networks it only removes the tables. What instances of NAT
+ * networks send has the host's address, by which the boot server knows the host; so it may not go
+ * there.
+ */
+export function nftRuleset(
+  layouts: readonly Layout[],
+  ports: readonly FilterPort[],
+  bootServer?: BootServer
+): string {
   const networks = layouts.toSorted(by(layout => layout.bridge))
   const clean = ['inet', 'bridge'].flatMap(family => [
     `table ${family} ${tableName}`,
@@ -36,11 +45,16 @@ export function nftRuleset(layouts: readonly Layout[], ports: readonly FilterPor
   ])
   if (networks.length === 0) return `${clean.join('\n')}\n`
   const sorted = ports.toSorted(by(port => port.id))
-  const text = [...clean, inetTable(networks, sorted), bridgeTable(networks, sorted)].join('\n')
+  const tables = [inetTable(networks, sorted, bootServer), bridgeTable(networks, sorted)]
+  const text = [...clean, ...tables].join('\n')
   return `${text}\n`
 }
 
-function inetTable(networks: readonly Layout[], ports: readonly FilterPort[]): string {
+function inetTable(
+  networks: readonly Layout[],
+  ports: readonly FilterPort[],
+  bootServer: BootServer | undefined
+): string {
   const callers = ports.filter(port => port.phonesHome === true)
   const hosted = networks.filter(network => network.kind !== 'site')
   const nat = networks.filter(network => network.kind === 'nat')
@@ -103,15 +117,22 @@ function inetTable(networks: readonly Layout[], ports: readonly FilterPort[]): s
         : [`iifname . ip daddr @gateways ip saddr @callers tcp dport ${phoneHomePort} accept`]),
       'drop'
     ]),
-    chain('from_network', undefined, [
-      'oifname @bridges drop',
-      'ct state established,related accept',
-      'iifname @nat_bridges accept',
-      'drop'
-    ]),
+    chain('from_network', undefined, fromNetwork(bootServer)),
     chain('to_network', undefined, ['ct state established,related accept', 'drop'])
   ])
 }
+
+const fromNetwork = (bootServer: BootServer | undefined): readonly string[] => [
+  'oifname @bridges drop',
+  ...(bootServer === undefined
+    ? []
+    : [
+        `ip daddr ${bootServer.address} meta l4proto { tcp, udp } th dport ${bootServer.port} drop`
+      ]),
+  'ct state established,related accept',
+  'iifname @nat_bridges accept',
+  'drop'
+]
 
 function bridgeTable(networks: readonly Layout[], ports: readonly FilterPort[]): string {
   const plugs = ports.map(port => ({ ...port, interface: quote(interfaceOf(port.id)) }))

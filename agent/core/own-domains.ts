@@ -15,6 +15,20 @@ export type SortedDomains = {
 
 /** Parts our domains of a cloud from the foreign ones. */
 export function sortDomains(domains: readonly Domain[], cloud: string): SortedDomains {
+  const known = sorted.get(domains)
+  if (known?.cloud === cloud) return known.parts
+  const parts = parted(domains, cloud)
+  sorted.set(domains, { cloud, parts })
+  return parts
+}
+
+/** What was seen at one look is never altered, and parted by several who judge it. */
+const sorted = new WeakMap<
+  readonly Domain[],
+  { readonly cloud: string; readonly parts: SortedDomains }
+>()
+
+function parted(domains: readonly Domain[], cloud: string): SortedDomains {
   const own: OwnDomain[] = []
   const foreign: Domain[] = []
   for (const domain of domains) {

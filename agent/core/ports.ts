@@ -14,6 +14,7 @@ import type {
   OrderPort,
   OrderVolume
 } from '#shared/wire/order.ts'
+import type { Counters } from './use.ts'
 
 /** libvirt's two drivers: virtual machines and containers. */
 export type Driver = 'qemu' | 'lxc'
@@ -35,6 +36,10 @@ export type Domain = {
   readonly vcpus: number
   /** Whether a guest agent is there; left out: it is not, or its kind has none. */
   readonly guestAgent?: boolean
+  /** PCI addresses of the devices of the host that it has for itself; left out: none. */
+  readonly devices?: readonly string[]
+  /** The one NUMA cell that its memory comes from; left out: it is not bound to one. */
+  readonly cell?: number
 }
 
 /** What happened to a domain; an invitation to look again, never an instruction. */
@@ -98,7 +103,11 @@ export interface Hypervisor extends AsyncDisposable {
   transfer(domain: DomainKey): Promise<Transfer | undefined>
   /** What the sending of a VM to this host has cost; undefined: it was started here. */
   arrival(domain: DomainKey): Promise<Arrival | undefined>
-  stats(): Promise<readonly DomainStats[]>
+  /**
+   * Of the domains that run. `processors`: only processor time and what went over interfaces, which
+   * no emulator need be asked for; the rest is 0.
+   */
+  stats(which?: 'all' | 'processors'): Promise<readonly DomainStats[]>
   /** Attaches to the serial console. The stream ends when the domain does. */
   console(domain: DomainKey): Promise<Duplex>
   /**
@@ -157,6 +166,8 @@ export type HypervisorAbilities = {
   readonly libvirtVersion: string
   readonly qemu: boolean
   readonly lxc: boolean
+  /** The emulator's, such as 7.2.22; undefined: libvirt has not said. */
+  readonly qemuVersion: string | undefined
   /** The emulator's path, for domain XML. */
   readonly emulator: string | undefined
   /** Machine types that are offered, newest q35 first. */
@@ -230,6 +241,9 @@ export type NamedPort = OrderPort & {
   readonly phonesHome?: boolean
 }
 
+/** A port of an instance that has just started, as the switches shall know it. */
+export type AnnouncedPort = Pick<OrderPort, 'id' | 'networkId' | 'mac' | 'address'>
+
 /**
  * Keeps networks: a bridge each, DHCP and DNS on it, filter rules. All calls are safe to repeat,
  * and what is already as it should be is not touched. Codes: `network`, with the cause.
@@ -243,6 +257,11 @@ export interface NetworkDriver extends AsyncDisposable {
     networks: readonly OrderNetwork[],
     ports: readonly NamedPort[]
   ): Promise<readonly StandingNetwork[]>
+  /**
+   * Tells the switches behind the uplinks that these ports are here now, if they are among those
+   * that were applied last. It never fails, and nothing is to be waited for.
+   */
+  announce(ports: readonly AnnouncedPort[]): void
   /** Name of the bridge of a network. */
   bridgeOf(networkId: string): string
   /** Name of the host's side of a port. */
@@ -253,6 +272,8 @@ export interface NetworkDriver extends AsyncDisposable {
 export interface Hardware {
   facts(): Promise<HostFacts>
   memoryFreeMib(): Promise<Mib>
+  /** How busy it has been since it was switched on; undefined: it does not say. */
+  counters(): Promise<Counters | undefined>
 }
 
 /** A machine's watchdog, as it is found. */

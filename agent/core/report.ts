@@ -31,6 +31,7 @@ export type Beside = Pick<
   | 'migration'
   | 'selfFence'
   | 'locks'
+  | 'use'
 >
 
 /** Sentences are cut to what the schema takes. */
@@ -140,7 +141,8 @@ const ownFacts = (own: OwnDomain | undefined) =>
     : {
         generation: own.metadata.generation,
         startedAt: own.metadata.startedAt,
-        acceleration: own.metadata.acceleration
+        acceleration: own.metadata.acceleration,
+        ...(own.domain.cell !== undefined && { cell: own.domain.cell })
       }
 
 const startCount = (memory: Memory, id: string): number =>
@@ -162,7 +164,7 @@ const cut = (message: string): string => message.slice(0, messageMax)
 
 /** Stands for what a controller must hear of at once: all but what is different at every look. */
 export function reportFingerprint(report: Report): string {
-  const { number: _, memoryFreeMib: __, facts: ___, ...rest } = report
+  const { number: _, memoryFreeMib: __, facts: ___, use: ____, ...rest } = report
   return fingerprint({
     ...rest,
     pools: rest.pools.map(({ name, phase }) => [name, phase]),
@@ -170,7 +172,7 @@ export function reportFingerprint(report: Report): string {
     storage: storageNews(rest),
     volumes: rest.volumes.map(({ id, phase, sizeMib }) => [id, phase, sizeMib]),
     // Sentences count seconds down.
-    instances: rest.instances.map(({ message: ____, readyMessage: _____, ...each }) => each)
+    instances: rest.instances.map(({ message: _____, readyMessage: ______, ...each }) => each)
   })
 }
 

@@ -1,4 +1,6 @@
 import type { OrderVolume } from '#shared/wire/order.ts'
+import { type Allotment, allotDevices } from './allotment.ts'
+import { allotCells, type CellAllotment } from './allotment-cells.ts'
 import type { NetworkVerdict } from './diff-networks.ts'
 import type { VolumeUsers, VolumeVerdict } from './diff-volumes.ts'
 import type { OwnDomain } from './metadata.ts'
@@ -30,14 +32,22 @@ export type Indexes = {
   readonly mtus: ReadonlyMap<string, number>
   /** Names of the pools that other hosts see too. */
   readonly sharedPools: ReadonlySet<string>
+  /** What those that want devices and have no domain would be given, by id. */
+  readonly allotments: ReadonlyMap<string, Allotment>
+  /** The NUMA cells that those would be in which are to fit into one and have no domain, by id. */
+  readonly cells: ReadonlyMap<string, CellAllotment>
 }
 
 /** Under which a domain is found: something of it, with its driver. */
 export const indexKey = (driver: Driver, text: string): string => `${driver}/${text}`
 
 /** Makes what is looked up for each instance, once for all. */
-export function indexesOf({ order }: Situation, { own, foreign }: SortedDomains): Indexes {
+export function indexesOf(situation: Situation, sorted: SortedDomains): Indexes {
+  const { order } = situation
+  const { own, foreign } = sorted
   return {
+    allotments: allotDevices(situation, sorted),
+    cells: allotCells(situation, sorted),
     own: new Map(own.map(each => [indexKey(each.domain.driver, each.metadata.id), each])),
     names: new Map(own.map(each => [indexKey(each.domain.driver, each.domain.name), each])),
     foreign: new Map(

@@ -213,4 +213,5 @@ async function createDomain(
     interface: networks.interfaceOf(port.id)
   }))
   await hypervisor.create(plan.driver, domainXml(plan, { startedAt, orderedBy, links, seedPath }))
+  networks.announce(plan.ports)
 }

@@ -73,18 +73,25 @@ export async function knock(options: KnockOptions, signal: AbortSignal): Promise
     if (told !== because) log.warn('not let in yet', { verdict, because })
     told = because
     if (verdict === 'pending') waitMs = knockAgainMsMin
-    const nextMs = { unanswered: waitMs, pending: pendingMs, refused: knockAgainMsMax }[verdict]
-    if (verdict === 'unanswered') waitMs = Math.min(waitMs * 2, knockAgainMsMax)
+    const nextMs = {
+      unanswered: waitMs,
+      declined: waitMs,
+      pending: pendingMs,
+      refused: knockAgainMsMax
+    }[verdict]
+    if (verdict === 'unanswered' || verdict === 'declined')
+      waitMs = Math.min(waitMs * 2, knockAgainMsMax)
     await clock.sleep(nextMs * (0.75 + Math.random() / 2), signal)
   }
 }
 
-type Answer = { readonly verdict: 'unanswered'; readonly because: string } | Joined
+/** `declined`: the door would let this host in, and this host does not take it. */
+type Answer = { readonly verdict: 'unanswered' | 'declined'; readonly because: string } | Joined
 
-/** Knocks at each door; an approval counts most, then pending, then a refusal. */
+/** Knocks at each door; an approval counts most, then pending, a refusal, and one not taken. */
 async function knockAtEach(options: KnockOptions, signal: AbortSignal): Promise<Answer> {
   let best: Answer = { verdict: 'unanswered', because: 'cannot knock: no door is configured' }
-  const ranks = ['unanswered', 'refused', 'pending', 'approved']
+  const ranks = ['unanswered', 'declined', 'refused', 'pending', 'approved']
   for (const door of options.doors) {
     const answer = await answerOf(door, options, signal)
     if (answer.verdict === 'approved') return answer
@@ -102,7 +109,7 @@ async function answerOf(
     const joined = await knockOnce(door, options, signal)
     if (joined.verdict !== 'approved') return joined
     const objection = objectionTo(joined, options)
-    return objection === undefined ? joined : { verdict: 'unanswered', because: objection }
+    return objection === undefined ? joined : { verdict: 'declined', because: objection }
   } catch (thrown) {
     if (signal.aborted || !isFault(thrown)) throw thrown
     return { verdict: 'unanswered', because: sentence(thrown) }
@@ -111,6 +118,12 @@ async function answerOf(
 
 function objectionTo(joined: Joined, options: KnockOptions): string | undefined {
   const { cloud } = options
+  if (cloud !== undefined && joined.cloud !== cloud) {
+    return (
+      `cannot join cloud ${joined.cloud}: this host belongs to cloud ${cloud} ` +
+      '(if it shall leave that one for good: stop the agent, and remove its folder)'
+    )
+  }
   const pinned = options.cloudKey?.()
   const { cloudKey, bootstrap } = joined
   if (pinned !== undefined && cloudKey !== undefined && cloudKey !== pinned) {
@@ -119,9 +132,6 @@ function objectionTo(joined: Joined, options: KnockOptions): string | undefined 
   const key = pinned ?? cloudKey
   if (bootstrap && (key === undefined || !isSignedBy(key, bootstrap))) {
     return 'cannot take the approval: its list is not signed with the key of the cloud'
-  }
-  if (cloud !== undefined && joined.cloud !== cloud) {
-    return `cannot join cloud ${joined.cloud}: this host belongs to cloud ${cloud}`
   }
   const isUsable = joined.controllerKeys.length > 0 && joined.controllerKeys.every(isKey)
   return isUsable ? undefined : 'cannot take the approval: it names no usable controller keys'

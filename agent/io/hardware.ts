@@ -38,6 +38,8 @@ export type HardwareOptions = {
 
 /** No source takes longer; together they take some 30 ms on a small machine, 300 on a large. */
 const sourceMsMax = 2_000
+/** Before it is known who this is nothing can be done, however slow a machine is when it boots. */
+const firstIdentityMsMax = 30_000
 
 /** The machine as the kernel describes it. */
 export function openHardware(options: HardwareOptions): Hardware {
@@ -48,7 +50,8 @@ export function openHardware(options: HardwareOptions): Hardware {
   let uuid = options.uuid
 
   const gather = async (): Promise<HostFacts> => {
-    const identity = look('identity', () => identify(tree, uuid, options.folder))
+    const patienceMs = uuid === undefined ? (options.deadlineMs ?? firstIdentityMsMax) : undefined
+    const identity = look('identity', () => identify(tree, uuid, options.folder), patienceMs)
     const [cpu, disks, kvm, hypervisor, rest, { uuid: known, ...names }] = await Promise.all([
       look('cpu', () => sources.readCpu(tree)).then(cpu => nameCpu(cpu, opinion, look)),
       look('disks', () => sources.readDisks(tree)).then(disks => nameDisks(disks, opinion, look)),
@@ -64,6 +67,7 @@ export function openHardware(options: HardwareOptions): Hardware {
       ...rest,
       cpu,
       ...(root === '/' && { architecture: os.machine() }),
+      cellsChosen: true,
       disks,
       kvm: kvm ?? unended,
       ...(hypervisor ?? { drivers: [] })
@@ -76,7 +80,8 @@ export function openHardware(options: HardwareOptions): Hardware {
       const freeMib = meminfo === undefined ? undefined : parseMemoryFree(meminfo)
       if (freeMib !== undefined) return freeMib
       throw new Fault('unavailable', 'cannot tell how much memory is free from /proc/meminfo')
-    }
+    },
+    counters: async () => await look('counters', () => sources.readCounters(tree))
   }
 }
 
@@ -92,22 +97,33 @@ const unended = { works: false, because: 'the trial of KVM failed or has not end
 const localOpinion = (root: string) => (root === '/' ? secondOpinion : undefined)
 
 /** What stays as it is while a machine runs: what it was counts where it cannot be read now. */
-const steady: ReadonlySet<string> = new Set(['cpu', 'memory-total', 'identity'])
+const steady: ReadonlySet<string> = new Set([
+  'cpu',
+  'memory-total',
+  'identity',
+  'hugepages',
+  'numa',
+  'devices'
+])
 
 /** Reads one source within the deadline; undefined when it failed, which is logged once. */
-type Look = <Value>(source: string, read: () => Promise<Value>) => Promise<Value | undefined>
+type Look = <Value>(
+  source: string,
+  read: () => Promise<Value>,
+  patienceMs?: number
+) => Promise<Value | undefined>
 
 function makeLook(log: Log, deadlineMs: number): Look {
   const pending = new Map<string, Promise<unknown>>()
   const told = new Set<string>()
   const known = new Map<string, unknown>()
-  return async <Value>(source: string, read: () => Promise<Value>) => {
+  return async <Value>(source: string, read: () => Promise<Value>, patienceMs = deadlineMs) => {
     try {
       const reading = (pending.get(source) as Promise<Value> | undefined) ?? read()
       pending.set(source, reading)
       const done = () => void (pending.get(source) === reading && pending.delete(source))
       reading.then(done, done)
-      const value = await within(deadlineMs, source, reading)
+      const value = await within(patienceMs, source, reading)
       if (steady.has(source)) known.set(source, value)
       return value
     } catch (error) {
@@ -161,7 +177,8 @@ async function readRest(tree: Tree, look: Look) {
     ]
   )
   return {
-    hostname: hostname ?? 'unknown',
+    // A host is named by it, for good: on a machine that is slow while it boots it is asked again.
+    hostname: hostname ?? os.hostname(),
     kernel: kernel ?? 'unknown',
     memoryMib: memoryMib ?? 0,
     hugepages: hugepages ?? [],

@@ -75,6 +75,15 @@ export async function hear(
       case 'fence-orders':
         log.warn('fence orders came here, and this is no bootd', { epoch: message.epoch })
         return
+      case 'boot-plan':
+        log.warn('a boot plan came here, and this is no bootd', { epoch: message.epoch })
+        return
+      case 'sol-open':
+        log.warn('the console of a machine was asked for here, and this is no bootd', {})
+        return
+      case 'bootd-question':
+        log.warn('a question to a bootd came here, and this is none', { ask: message.question.ask })
+        return
       case 'question':
         void answer(message)
         return

@@ -47,8 +47,9 @@ export async function joinCloud({ args, environment, input }: JoinRun): Promise<
   }
   const before = await readJoinFile(joinFileOf(state))
   const isRepeated = JSON.stringify(before) === JSON.stringify(token)
-  if (!isRepeated) await writeJoinFile(joinFileOf(state), token)
   const address = await keepPlace(join(own, 'agent.json'), { flags, environment, config, token })
+  // Last of all: by this file others know that the token was taken.
+  if (!isRepeated) await writeJoinFile(joinFileOf(state), token)
   const where = token.doors.map(({ endpoint }) => endpoint).join(', ')
   const member = admission === undefined ? '' : '; it is a member already'
   return (

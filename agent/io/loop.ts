@@ -333,7 +333,12 @@ export class AgentLoop {
       services: this.#options.services?.() ?? new Set(),
       observed: this.#observed,
       memory: this.#memory,
-      host: { hostname: facts.hostname, kvm: facts.kvm.works, abilities, consoleFolder },
+      host: {
+        ...{ hostname: facts.hostname, kvm: facts.kvm.works, devices: facts.devices },
+        cells: facts,
+        ...(facts.architecture !== undefined && { architecture: facts.architecture }),
+        ...{ abilities, consoleFolder }
+      },
       cutOff: cutOff?.({ ...desired, observed: this.#observed, inFlight: this.#works.steps }),
       inFlight: this.#works.steps,
       now

@@ -15,10 +15,10 @@
  *   proven   the verdict is `off-confirmed` or `on-confirmed`: a fact of that moment, which stays
  *            said even if somebody presses the button afterwards
  *
- * To bring a host off, levels are tried from the first on until one proves it. To bring it on, they
- * are gone through from the last to the first, all of them: a fence may have cut the outlets that
- * the first level's controller is fed from. Those above the first may fail then; whether the host
- * is on, the first says.
+ * To bring a host off, levels are tried from the first on until one proves it, or from a later one
+ * where those before it were found out to lie. To bring it on, they are gone through from the last
+ * to the first, all of them: a fence may have cut the outlets that the first level's controller is
+ * fed from. Those above the first may fail then; whether the host is on, the first says.
  *
  * Each call has a number. An answer to a call that nobody waits for any more changes nothing.
  */
@@ -44,6 +44,8 @@ export type FencePlan = {
   readonly host: string
   /** Names of the devices of each level. */
   readonly levels: readonly (readonly string[])[]
+  /** The first level that is tried to bring it off, as an index. */
+  readonly from: number
   readonly settings: FenceSettings
   readonly startedAt: Ms
   /** How often it was begun from the start. */
@@ -85,12 +87,12 @@ export type FenceStep = { readonly plan: FencePlan; readonly effects: readonly F
 
 /** Begins a fence. */
 export function beginFence(
-  given: Pick<FencePlan, 'goal' | 'host' | 'levels' | 'settings'>,
+  given: Pick<FencePlan, 'goal' | 'host' | 'levels' | 'settings'> & { readonly from?: number },
   now: Ms
 ): FenceStep {
-  const { goal, host, levels, settings } = given
+  const { goal, host, levels, settings, from = 0 } = given
   const blank: FencePlan = {
-    ...{ goal, host, levels, settings },
+    ...{ goal, host, levels, settings, from: Math.min(from, Math.max(0, levels.length - 1)) },
     startedAt: now,
     attempt: 0,
     nextCall: 1,
@@ -137,7 +139,7 @@ function beginAttempt(plan: FencePlan, now: Ms): FenceStep {
   if (plan.levels.length === 0) {
     return giveUp(tell(again, `${plan.host} has no device that could cut its power`), now)
   }
-  return beginLevel(again, plan.goal === 'off' ? 0 : plan.levels.length - 1, now)
+  return beginLevel(again, plan.goal === 'off' ? plan.from : plan.levels.length - 1, now)
 }
 
 function beginLevel(plan: FencePlan, level: number, now: Ms): FenceStep {

@@ -7,6 +7,9 @@ import type { DeepReadonly } from '#shared/model/types.ts'
 import { stateDefault } from '#shared/state-folder.ts'
 import { bootdPort } from '#shared/wire/answering-end.ts'
 
+/** Where bootd serves scripts and images, unless it is told otherwise. */
+export const bootPort = 7480
+
 /** What bootd can be told. */
 export const BootdConfig = Strict({
   state: Type.String({
@@ -31,6 +34,85 @@ export const BootdConfig = Strict({
     maximum: 3_600_000,
     default: 60_000,
     description: 'Between two looks at the fence devices of a host. Unit: ms.'
+  }),
+  bootMode: Words(['off', 'full', 'proxy'], {
+    description: 'What it does about DHCP where hosts boot over the network.',
+    default: 'off'
+  }),
+  bootInterface: Type.String({
+    pattern: '^[A-Za-z0-9_.-]{0,15}$',
+    default: '',
+    description: 'Network interface at which hosts boot, such as eth1.'
+  }),
+  bootVlan: Type.Integer({
+    minimum: 0,
+    maximum: 4_094,
+    default: 0,
+    description: 'VLAN on that interface; bootd makes INTERFACE.VLAN. 0: none.'
+  }),
+  bootAddress: Type.String({
+    pattern: '^(\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2})?$',
+    default: '',
+    description:
+      'Own address there with its prefix, such as 10.0.0.2/24, which the interface is given; ' +
+      'empty: the one that it has.'
+  }),
+  bootRange: Type.String({
+    pattern: '^(\\d{1,3}(\\.\\d{1,3}){3}-\\d{1,3}(\\.\\d{1,3}){3})?$',
+    default: '',
+    description: 'Addresses to give out in mode full, such as 10.0.0.50-10.0.0.250.'
+  }),
+  bootRouter: Type.String({
+    pattern: '^(\\d{1,3}(\\.\\d{1,3}){3})?$',
+    default: '',
+    description: 'Router that hosts are told of in mode full; empty: none.'
+  }),
+  bootDns: Type.String({
+    pattern: '^(\\d{1,3}(\\.\\d{1,3}){3}(,(?=\\d)|$)){0,4}$',
+    default: '',
+    description: 'Name servers that hosts are told of in mode full, with commas between.'
+  }),
+  bootLeaseS: Type.Integer({
+    minimum: 120,
+    maximum: 604_800,
+    default: 3_600,
+    description: 'How long an address is given for in mode full. Unit: s.'
+  }),
+  bootLoader: Words(['ipxe', 'signed'], {
+    description:
+      'What UEFI firmware is given first: iPXE, or shim and GRUB as signed for Secure Boot.',
+    default: 'ipxe'
+  }),
+  bootPort: Type.Integer({
+    minimum: 0,
+    maximum: 65_535,
+    default: bootPort,
+    description: 'TCP port of scripts and images on the boot network; 0: any.'
+  }),
+  bootTransfersMax: Type.Integer({
+    minimum: 1,
+    maximum: 1_024,
+    default: 256,
+    description: 'Files of images that are sent at once; who comes later waits.'
+  }),
+  bootClientMibPerS: Type.Integer({
+    minimum: 0,
+    maximum: 100_000,
+    default: 0,
+    description: 'How fast one machine may fetch. Unit: MiB/s; 0: as fast as it goes.'
+  }),
+  bootFreeMibMin: Type.Integer({
+    minimum: 0,
+    maximum: 1_048_576,
+    default: 2_048,
+    description:
+      'Where less space is free, image versions that nobody wants are removed. Unit: MiB.'
+  }),
+  bootLogMibMax: Type.Integer({
+    minimum: 16,
+    maximum: 1_048_576,
+    default: 512,
+    description: 'How much is kept of what hosts say in their logs, of all of them. Unit: MiB.'
   }),
   logLevel: Words(['debug', 'info', 'warn', 'error'], {
     description: 'Least urgency of what is logged.',

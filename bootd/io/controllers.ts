@@ -6,15 +6,25 @@ import { LoopLag } from '#shared/loop-lag.ts'
 import type { Ms } from '#shared/units.ts'
 import type { AnsweringEnd } from '#shared/wire/answering-end.ts'
 import { beat } from '#shared/wire/beat.ts'
-import type { FenceOrders, ToController } from '#shared/wire/messages.ts'
+import type { BootPlan } from '#shared/wire/boot.ts'
+import { answersQuestions, type BootdQuestion } from '#shared/wire/bootd-question.ts'
+import { ChannelRelay } from '#shared/wire/channel-relay.ts'
+import type { FenceOrders, ToAgent, ToController } from '#shared/wire/messages.ts'
 import { readWord } from '#shared/wire/neighbours.ts'
 import { Bell } from '#shared/wire/queues.ts'
+import { answerQuestion, type Knowing } from './answers.ts'
+import type { BootService } from './boot/service.ts'
 import type { Fencer } from './fencer.ts'
+import type { MachineConsoles } from './sol/consoles.ts'
 
 /** How often it is looked which controllers there are. Unit: ms. */
 const lookMs: Ms = 1_000
 /** Two reports are so long apart, and no longer than that. Unit: ms. */
 const [reportApartMs, reportEveryMs]: readonly [Ms, Ms] = [50, 10_000]
+/** So many questions are answered at once. */
+const questionsMax = 32
+/** Reports of boots are longer: of a large cloud that boots, megabytes. Unit: ms. */
+const bootsApartMs: Ms = 500
 
 /** CURVE keys of the controllers that may dial, as the controller on this machine has left them. */
 export const readAdmitted = async (state: string): Promise<readonly string[]> =>
@@ -62,18 +72,28 @@ export async function sendHeartbeats(
   )
 }
 
-/** Takes fence orders and tells how fences stand; `changed` is to be called when they do. */
-export function serveFences(
+/**
+ * Takes fence orders and boot plans, and tells how fences and boots stand; who changes them says so
+ * by what is returned.
+ */
+export function serveControllers(
   given: {
-    readonly end: Pick<AnsweringEnd, 'send' | 'messages'>
+    readonly end: Pick<AnsweringEnd, 'send' | 'messages'> & { readonly line?: string | undefined }
     readonly fencer: Fencer
+    readonly boots: Pick<BootService, 'want' | 'report'>
+    readonly consoles: Pick<MachineConsoles, 'attach' | 'giveWay'>
+    readonly knowing: Knowing
     readonly clock: Clock
     readonly log: Log
   },
   signal: AbortSignal
-): { readonly changed: () => void; readonly over: Promise<void> } {
-  const { end, fencer, clock, log } = given
-  const bell = new Bell()
+): {
+  readonly fencesChanged: () => void
+  readonly bootsChanged: () => void
+  readonly over: Promise<void>
+} {
+  const { end, fencer, boots, clock, log } = given
+  const [fences, booting] = [new Bell(), new Bell()]
   const say = (message: ToController): void => {
     try {
       end.send(message)
@@ -84,12 +104,40 @@ export function serveFences(
   const take = async ({ orders, epoch }: FenceOrders): Promise<void> => {
     try {
       await fencer.want(orders, epoch)
+      given.consoles.giveWay(orders)
     } catch (thrown) {
       if (!isFault(thrown)) throw thrown
       log.error('fence orders not taken', { because: sentence(thrown) })
       say({ type: 'refusal', epoch: fencer.epoch, generation: 0, because: sentence(thrown) })
     }
-    bell.ring()
+    fences.ring()
+  }
+  const plan = async (message: BootPlan): Promise<void> => {
+    try {
+      await fencer.heard(message.epoch)
+      await boots.want(message)
+    } catch (thrown) {
+      if (!isFault(thrown)) throw thrown
+      log.error('boot plan not taken', { because: sentence(thrown) })
+      say({ type: 'refusal', epoch: fencer.epoch, generation: 0, because: sentence(thrown) })
+    }
+    booting.ring()
+  }
+  let newest: BootPlan | undefined
+  let isPlanning = false
+  let planned = Promise.resolve()
+  const planNewest = async (): Promise<void> => {
+    isPlanning = true
+    for (let next = newest; next; next = newest) {
+      newest = undefined
+      await plan(next)
+    }
+    isPlanning = false
+  }
+  // A plan is written to the disk, which may be slow: a fence waits for nothing of that.
+  const planBeside = (message: BootPlan): void => {
+    newest = message
+    if (!isPlanning) planned = planNewest()
   }
   const hear = async (epoch: number): Promise<void> => {
     try {
@@ -99,25 +147,96 @@ export function serveFences(
       log.debug('heartbeat not taken', { epoch, because: sentence(thrown) })
     }
   }
+  const answerBeside = answering(given.knowing, say)
+  const relay = new ChannelRelay(message => end.send(message))
   const listen = async (): Promise<void> => {
+    let [epoch, line] = [fencer.epoch, end.line]
     for await (const message of end.messages(signal)) {
       if (message.type === 'fence-orders') await take(message)
+      if (message.type === 'boot-plan') planBeside(message)
       if (message.type === 'heartbeat') await hear(message.epoch)
+      // Channels belong to a reign and to a line of its; those of an earlier one are nobody's.
+      if (fencer.epoch > epoch || end.line !== line) {
+        relay.closeAll('the line was another one')
+        say(answersQuestions)
+      }
+      epoch = fencer.epoch
+      line = end.line
+      if (message.type === 'bootd-question') answerBeside(message)
+      pass(relay, given.consoles, message)
     }
+    relay.closeAll('bootd is ending')
+    await planned
   }
-  const tell = async (): Promise<void> => {
-    const next = () => bell.heard().then(() => 'rung' as const)
-    let rung = next()
-    while (!signal.aborted) {
+  const over = Promise.all([
+    listen(),
+    tellAgain({ clock, bell: fences, apartMs: reportApartMs }, signal, () => {
       say({ type: 'fence-report', states: fencer.reports() })
-      await clock.sleep(reportApartMs, signal).catch(() => undefined)
-      const late = new AbortController()
-      const timer = clock.sleep(reportEveryMs, AbortSignal.any([late.signal, signal]))
-      const first = await Promise.race([rung, timer.catch(() => undefined)])
-      if (first === 'rung') rung = next()
-      late.abort()
+    }),
+    tellAgain({ clock, bell: booting, apartMs: bootsApartMs }, signal, () => say(boots.report())),
+    tellAgain({ clock, bell: new Bell(), apartMs: reportApartMs }, signal, () =>
+      say(answersQuestions)
+    )
+  ]).then(() => undefined)
+  return { fencesChanged: () => fences.ring(), bootsChanged: () => booting.ring(), over }
+}
+
+/** Answers questions beside all else: disk and network may be slow, and fences wait for neither. */
+function answering(
+  knowing: Knowing,
+  say: (message: ToController) => void
+): (question: BootdQuestion) => void {
+  let asked = 0
+  return question => {
+    if (asked >= questionsMax) {
+      const { number } = question
+      const message = `cannot answer: ${questionsMax} questions are open`
+      say({ type: 'answer', number, code: 'unavailable', message, bytes: new Uint8Array() })
+      return
     }
+    asked += 1
+    void answerQuestion(question, knowing)
+      .then(say)
+      .finally(() => {
+        asked -= 1
+      })
   }
-  const over = Promise.all([listen(), tell()]).then(() => undefined)
-  return { changed: () => bell.ring(), over }
+}
+
+/** Passes on what is about consoles of machines. */
+function pass(
+  relay: ChannelRelay,
+  consoles: Pick<MachineConsoles, 'attach'>,
+  message: ToAgent
+): void {
+  if (message.type === 'sol-open') {
+    relay.open(message.channel, viewer => consoles.attach(message, viewer))
+  }
+  if (
+    message.type === 'channel-data' ||
+    message.type === 'channel-taken' ||
+    message.type === 'channel-close'
+  ) {
+    relay.take(message)
+  }
+}
+
+/** Tells something whenever its bell rings, but not too often, and now and then all the same. */
+async function tellAgain(
+  given: { readonly clock: Clock; readonly bell: Bell; readonly apartMs: Ms },
+  signal: AbortSignal,
+  tell: () => void
+): Promise<void> {
+  const { clock, bell, apartMs } = given
+  const next = () => bell.heard().then(() => 'rung' as const)
+  let rung = next()
+  while (!signal.aborted) {
+    tell()
+    await clock.sleep(apartMs, signal).catch(() => undefined)
+    const late = new AbortController()
+    const timer = clock.sleep(reportEveryMs, AbortSignal.any([late.signal, signal]))
+    const first = await Promise.race([rung, timer.catch(() => undefined)])
+    if (first === 'rung') rung = next()
+    late.abort()
+  }
 }

@@ -77,6 +77,11 @@ export class FencedHost implements AsyncDisposable {
     this.#phaseSince = this.#now()
   }
 
+  /** What was told last of it. */
+  get order(): FenceOrder {
+    return this.#order
+  }
+
   /** Begins to work on the order that it was made with. */
   start(): void {
     this.#openDevices()
@@ -134,13 +139,14 @@ export class FencedHost implements AsyncDisposable {
   }
 
   #begin(): void {
-    const { want, name: host } = this.#order
+    const { want, name: host, from = 1 } = this.#order
     if (want === 'watch' || this.#isResting) return
     const levels = this.#devices.map(level => level.map(({ fence }) => fence.name))
     const { settings, clock, log } = this.#means
     log.info('fence begins', { host, want, fence: this.#order.fence, epoch: this.#order.epoch })
     if (want === 'off') this.#ask()
-    this.#apply(beginFence({ goal: want, host, levels, settings }, clock.monotonic()))
+    const given = { goal: want, host, levels, settings, from: from - 1 }
+    this.#apply(beginFence(given, clock.monotonic()))
   }
 
   /** A host that lives may end in good order; nobody waits for that, and it proves nothing. */

@@ -140,6 +140,11 @@ export class Fencer implements AsyncDisposable {
     return [...this.#hosts.values()].map(({ state }) => state)
   }
 
+  /** What was told last of a host; undefined: nothing. */
+  orderOf(host: string): FenceOrder | undefined {
+    return this.#hosts.get(host)?.order
+  }
+
   /** Asks the devices of a host now, and gives how it stands then. Fault `not-found`. */
   async look(host: string, signal: AbortSignal): Promise<FenceState> {
     const fenced = this.#hosts.get(host)

@@ -4,6 +4,7 @@
  */
 import type { Kind, Resource } from '#shared/model/index.ts'
 import type { SignedBootstrap, SigningKeys } from '#shared/wire/bootstrap.ts'
+import type { BootSettings } from './boot/settings.ts'
 import type { Weights } from './placement/weights.ts'
 
 /** A token as the journal keeps it: enough to know it again, not enough to use it. */
@@ -54,10 +55,14 @@ export type Cloud = {
   readonly candidatesOut?: readonly CandidateOut[]
   /** How much each score of placement counts, where operators have said it. */
   readonly weights?: Partial<Weights>
+  /** Whether hosts keep what instances need beside their memory; left out, as of old: no. */
+  readonly overhead?: 'counted' | 'ignored'
   /** How the cloud heals itself; left out: by the defaults. */
   readonly healing?: Healing
   /** How hosts are levelled; left out: only when somebody asks for it. */
   readonly balance?: Balance
+  /** How machines boot over the network; left out: nobody has set it. */
+  readonly boot?: BootSettings
   /** Hosts that were removed: even with a token they wait for an operator. Newest last. */
   readonly hostsOut?: readonly HostOut[]
 }
@@ -102,6 +107,8 @@ export type AutomaticBalance = {
   readonly gainMin: number
   /** What each move must gain at least. Unit: share. */
   readonly moveGainMin: number
+  /** What every minute that a move takes must gain besides; left out: what is usual. */
+  readonly minuteGain?: number
   /** The least time between two of them. Unit: ms. */
   readonly restMs: number
   /** The most moves of one of them. Unit: count. */
@@ -121,6 +128,8 @@ export type BalanceRun = {
   readonly after: number
   /** Ids of instances and names of hosts. */
   readonly moves: readonly BalanceMove[]
+  /** Names of the hosts that it empties; left out: it levels. */
+  readonly emptied?: readonly string[]
 }
 
 /** One of these moves; `failed`: why it came to nothing. */

@@ -5,11 +5,16 @@
  * then the resources themselves are walked.
  */
 import type { Resource } from '#shared/model/index.ts'
+import { useOf } from './quota.ts'
 
 /** What is counted; the key is a name for tenants and pools, else an id. */
 export type Crowd =
   | 'tenant-resources'
   | 'tenant-instances'
+  /** What tenants have of what quotas speak of; see quota.ts. Unit: MiB, or a count. */
+  | 'tenant-mib'
+  | 'tenant-vcpus'
+  | 'tenant-disk-mib'
   | 'pool-volumes'
   /** Sizes of the volumes of a pool. Unit: MiB. */
   | 'pool-mib'
@@ -53,7 +58,13 @@ function eachCrowd(
   const { kind, tenant } = resource
   if (tenant !== undefined) {
     tell('tenant-resources', tenant, 1)
-    if (kind === 'instance') tell('tenant-instances', tenant, 1)
+    if (kind === 'instance') {
+      const { memoryMib, vcpus } = useOf(resource)
+      tell('tenant-instances', tenant, 1)
+      if (memoryMib > 0) tell('tenant-mib', tenant, memoryMib)
+      if (vcpus > 0) tell('tenant-vcpus', tenant, vcpus)
+    }
+    if (kind === 'volume') tell('tenant-disk-mib', tenant, useOf(resource).diskMib)
   }
   if (kind === 'volume') {
     const { spec, decided } = resource

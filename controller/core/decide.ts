@@ -13,6 +13,7 @@ import { onHost, placedDecision } from './admission/instance-create.ts'
 import { demandOf, placeInstance } from './admission/instance-place.ts'
 import { staleJoinTokens } from './admission/join-token.ts'
 import { balances } from './balance/rounds.ts'
+import { bootNews } from './boot/news.ts'
 import type { Because, Change, Commit } from './commit.ts'
 import { crashes } from './crashes.ts'
 import { drains } from './drain.ts'
@@ -20,9 +21,11 @@ import { evacuations } from './evacuation.ts'
 import { fenceTests } from './fence-test.ts'
 import { fencings, isOff } from './fencing.ts'
 import { handedOver } from './leftovers.ts'
+import { livingOrigin } from './living-origin.ts'
 import { moves } from './moves.ts'
 import { notification } from './notification.ts'
 import type { Demand } from './placement/pipeline.ts'
+import { powers } from './power.ts'
 import { returned, roomMade, yielded, yieldingTo } from './preemption.ts'
 import { isRefusal, listed, type Refusal } from './refusal.ts'
 import { reportedIn } from './reported.ts'
@@ -52,12 +55,7 @@ export function* decide(
   { places = true }: { readonly places?: boolean } = {}
 ): Iterable<Commit | undefined> {
   let commits = 0
-  // Notices before departures: the last words of what has ended belong into its own history.
-  const healing = [fencings, evacuations, fenceTests]
-  const fallen = places ? [crashes] : []
-  const rest = [moves, startNews, noticesOf, ...fallen, departures, forgotten]
-  const all = [...healing, ...(places ? [placements, drains, balances] : []), ...rest]
-  for (const some of all) {
+  for (const some of places ? all : allButPlaces) {
     for (const commit of some(view, context)) {
       yield commit
       if (commit) commits += 1
@@ -66,9 +64,16 @@ export function* decide(
   }
 }
 
+// Notices before departures: the last words of what has ended belong into its own history.
+const healing = [fencings, evacuations, fenceTests, powers]
+const news = [moves, startNews, noticesOf, bootNews]
+const all = [...healing, placements, drains, balances, ...news, crashes, departures, forgotten]
+const allButPlaces = [...healing, ...news, departures, forgotten]
+
 /** Finds hosts for instances that had none. Whoever still finds none waits, and `why` says so. */
 function* placements(view: View, context: Context): Iterable<Commit | undefined> {
   yield* roomMade(view, context)
+  if (view.indexes.unplaced.size + view.indexes.preempted.size === 0) return
   const waiting = [...view.indexes.unplaced, ...view.indexes.preempted]
     .flatMap(id => view.get('instance', id) ?? [])
     .sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
@@ -81,6 +86,7 @@ function* placements(view: View, context: Context): Iterable<Commit | undefined>
       continue
     }
     if (!instance || !view.indexes.unplaced.has(id)) continue
+    if (livingOrigin(view, instance)) continue
     const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
     const shape = shapeOf(demandOf(view, { instance, volumes }))
     const known = hopeless.get(shape)
@@ -108,21 +114,25 @@ function* placements(view: View, context: Context): Iterable<Commit | undefined>
   }
 }
 
-/** Who has lost its host and finds no other one: that is told, once. */
+/** Who has lost its host, or was let in, and finds none: that is told, once. */
 function nowhereToGo(
   view: View,
   given: { readonly instance: Instance; readonly refusal: Refusal },
   context: Context
 ): Commit | undefined {
   const subject = subjectOf(given.instance)
-  if (view.history(subject).at(-1)?.verb !== 'evacuated') return undefined
+  const { numaFit, displaced } = given.instance.decided
+  const last = view.history(subject).at(-1)?.verb
+  // It waited until it was known in which cells others are: by now it is, and none is left.
+  const hasWaited = numaFit === true && !displaced && last === 'not-placed'
+  if (last !== 'evacuated' && !hasWaited) return undefined
   const { message, reasons } = given.refusal.refused
   const because = `${message}: ${listed(reasons)}; it waits for one that can`
   const seen = { subject, reason: 'not-placed', message: because, at: isoOf(context) }
   const event = notification(view, { ...seen, severity: 'alarm', source: 'controller' }, context)
   return {
     changes: [{ op: 'put', resource: event }],
-    decisions: [decision(context, 'not-placed', because, subject)]
+    decisions: [decision(context, hasWaited ? 'no-cell' : 'not-placed', because, subject)]
   }
 }
 
@@ -232,10 +242,25 @@ function* noticesOf(view: View, context: Context): Iterable<Commit> {
       events.set(`${verb} ${subject}`, notification(view, { ...spec, at, before: made }, context))
     }
     for (const resource of events.values()) changes.push({ op: 'put', resource })
+    changes.push(...volumesUsed(view, fresh))
     const { number } = fresh.at(-1)!
     changes.push({ op: 'notices-kept', host, kept: { run: report.agentRun, number } })
     yield { changes, decisions }
   }
+}
+
+/** What an instance was started with is never made anew from then on: it would be empty. */
+function volumesUsed(view: View, notices: Report['notices']): readonly Change[] {
+  const started = notices.filter(({ reason }) => reason === 'instance-started')
+  const volumes = new Set(
+    started.flatMap(({ subject }) => view.get('instance', subject)?.decided.volumes ?? [])
+  )
+  return [...volumes].flatMap(id => {
+    const volume = view.get('volume', id)
+    if (!volume || volume.decided.isUsed) return []
+    const decided = { ...volume.decided, isUsed: true as const }
+    return [{ op: 'put', resource: { ...volume, decided } }]
+  })
 }
 
 /** Notices name ids; people read names. Of what is on another host a host has nothing to say. */

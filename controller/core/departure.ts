@@ -17,9 +17,16 @@ import { wayOf } from './instance-state.ts'
 import { bondsOf, filterTogether, inOrderOfLeaving, type Joint, taken } from './leaving-together.ts'
 import { phaseOf } from './liveness.ts'
 import { candidatesOf } from './placement/candidates.ts'
-import { type Candidate, type Placement, place, type Rules } from './placement/pipeline.ts'
+import {
+  type Candidate,
+  type Placement,
+  place,
+  type Rules,
+  refusalSentences
+} from './placement/pipeline.ts'
 import { listed } from './refusal.ts'
 import { reportedIn } from './reported.ts'
+import { holdsOf } from './scarce.ts'
 import type { Moment, View } from './view.ts'
 
 /** Instances that one host takes in at once, whoever sends them. */
@@ -124,7 +131,7 @@ function goingTo(ground: Ground, leave: Leave, { ways, other }: Ways): Departure
     first ??= placement
   }
   const { because: found, rejected } = first!
-  const reasons = [...rejected].map(([host, reason]) => `${host}: ${reason}`)
+  const reasons = refusalSentences(rejected)
   const why = rejected.size === 0 ? 'there is no other host' : `${found} (${listed(reasons)})`
   const state = isResting(instance) ? 'stays' : 'held'
   const hint = other === undefined ? '' : hintOf(ground, { instance, live: other })
@@ -294,6 +301,12 @@ function waysOf(
   if (instance.spec.type === 'container') {
     if (cold) return { ways: [false] }
     const because = 'a container cannot go while it runs: with --cold it is shut down for the move'
+    return { state: 'stays', because }
+  }
+  const held = holdsOf(instance.decided)
+  if (held.length > 0) {
+    if (cold) return { ways: [false] }
+    const because = `it has ${listed(held)} of its host: with --cold it is shut down for the move`
     return { state: 'stays', because }
   }
   return cold ? { ways: [true, false] } : { ways: [true], other: false }

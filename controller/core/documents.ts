@@ -15,6 +15,7 @@ import { rangeOf, sizeOf } from './addresses.ts'
 import { showHost } from './host-document.ts'
 import { instanceState, wayOf } from './instance-state.ts'
 import { leftoverWords } from './leftovers.ts'
+import { useBy } from './quota.ts'
 import { reportedIn } from './reported.ts'
 import { condition, type Shown } from './shown.ts'
 import type { Moment, View } from './view.ts'
@@ -58,8 +59,8 @@ function show(view: View, resource: Resource, now: Moment): Shown {
       return { status: { phase: 'ready', address, mac } }
     }
     case 'tenant': {
-      const instances = view.indexes.crowds.of('tenant-instances', resource.name)
-      return { status: { phase: resource.decided.deletedAt ? 'deleting' : 'active', instances } }
+      const phase = resource.decided.deletedAt ? 'deleting' : 'active'
+      return { status: { phase, ...useBy(view, resource) } }
     }
     case 'size':
       return { status: { phase: 'ready' } }
@@ -72,7 +73,7 @@ function show(view: View, resource: Resource, now: Moment): Shown {
 }
 
 function showInstance(view: View, instance: Instance, now: Moment): Shown {
-  const { host, vcpus, memoryMib, volumes, ports, moving } = instance.decided
+  const { host, vcpus, memoryMib, overheadMib, volumes, ports, moving } = instance.decided
   const state = instanceState(view, instance, now)
   const { seen } = state
   return {
@@ -90,6 +91,7 @@ function showInstance(view: View, instance: Instance, now: Moment): Shown {
       }),
       vcpus,
       memoryMib,
+      ...((overheadMib ?? 0) > 0 && { overheadMib }),
       addresses: ports.flatMap(id => view.get('port', id)?.decided.address ?? []),
       volumes: volumes.flatMap(id => view.get('volume', id)?.name ?? []),
       ...(seen?.startedAt !== undefined && { startedAt: seen.startedAt }),

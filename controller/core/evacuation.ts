@@ -11,6 +11,7 @@ import { type Context, decision, isoOf } from './admission/context.ts'
 import type { Change, Commit } from './commit.ts'
 import { notification } from './notification.ts'
 import { listed } from './refusal.ts'
+import { reportedIn } from './reported.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
 
@@ -21,7 +22,7 @@ const perCommit = 64
 export function* evacuations(view: View, context: Context): Iterable<Commit> {
   if (view.indexes.lost.size === 0) return
   for (const id of [...view.all('host').keys()]) {
-    const host = fencedHost(view, id)
+    const host = view.indexes.lost.has(id) ? fencedHost(view, id) : undefined
     if (!host) continue
     const split = splitOf(view, host)
     for (let at = 0; at < split.leaving.length; at += perCommit) {
@@ -90,6 +91,26 @@ export function whyItStays(
   const local = volumes.find(volume => !isShared(view, volume))
   if (!local) return undefined
   return `its volume ${local.name} is in pool ${local.spec.pool}, which only that host sees`
+}
+
+const lives: ReadonlySet<string> = new Set(['running', 'paused', 'stopping', 'starting', 'waiting'])
+
+/**
+ * Who was to leave a host, has no other one yet, and runs on there, as the host itself says, which
+ * was not off after all: they are its own again, with their volumes, and start nowhere else.
+ */
+export function stayedOn(view: View, { name }: Host): readonly Resource[] {
+  const said = view.heard(name).report?.instances ?? []
+  return [...view.indexes.unplaced].flatMap((id): readonly Resource[] => {
+    const instance = view.get('instance', id)
+    const seen = reportedIn(said, id)
+    if (instance?.decided.displaced?.from !== name || !seen || !lives.has(seen.power)) return []
+    const { displaced: _, ...decided } = instance.decided
+    const volumes = volumesOf(view, instance).map(volume => {
+      return { ...volume, decided: { ...volume.decided, host: name } }
+    })
+    return [{ ...instance, decided: { ...decided, host: name } }, ...volumes]
+  })
 }
 
 const volumesOf = (view: View, { decided }: Instance): readonly Volume[] =>

@@ -1,12 +1,21 @@
 /** What bootd should do about the power of each host, worked out of what is recorded. */
 import { secretsOfHost } from '#shared/model/fence.ts'
-import type { Host } from '#shared/model/host.ts'
+import type { Host, HostRecovery } from '#shared/model/host.ts'
 import type { Ms } from '#shared/units.ts'
 import type { FenceOrder } from '#shared/wire/fence.ts'
+import { isVoiced } from './contradiction.ts'
 import { splitOf } from './evacuation.ts'
 import { wantOfTest } from './fence-test.ts'
+import { fenceTurnOf } from './fence-turn.ts'
+import { wantOfPower } from './power.ts'
 import { hasListened } from './suspicion.ts'
 import type { View } from './view.ts'
+
+/** A host that was said to be off and is heard reports within this, if it can. Unit: ms. */
+const reportMs: Ms = 3_000
+
+/** The moment, and whether what an earlier controller has begun is gone on with by then. */
+type Moment = { readonly isKnown: boolean; readonly now: Ms }
 
 /**
  * An order for each host that has a fence device: all of them, at each moment. What another one
@@ -19,14 +28,14 @@ export const fenceOrdersOf = (
   const isNew = now - view.listeningSince < view.patience.newcomerMs
   return [...view.all('host').values()].flatMap(host => {
     const isKnown = !isNew || hasListened(view, host, now)
-    return fenceOrderOf(view, host, { epoch, isKnown }) ?? []
+    return fenceOrderOf(view, host, { epoch, isKnown, now }) ?? []
   })
 }
 
 function fenceOrderOf(
   view: View,
   host: Host,
-  { epoch, isKnown }: { readonly epoch: number; readonly isKnown: boolean }
+  { epoch, ...moment }: Moment & { readonly epoch: number }
 ): FenceOrder | undefined {
   const levels = host.spec.fence ?? []
   const { approval, uuid, deletedAt } = host.decided
@@ -38,19 +47,37 @@ function fenceOrderOf(
     levels,
     ...(host.spec.courtesy && { courtesy: host.spec.courtesy }),
     secrets: Object.fromEntries(known.map(({ name, value }) => [name, value])),
-    ...wantOf(view, host, isKnown),
+    ...wantOf(view, host, moment),
     epoch
   }
 }
 
 /** A host is switched on again only when nothing of it is left to be started elsewhere. */
-function wantOf(view: View, host: Host, isKnown: boolean): Pick<FenceOrder, 'want' | 'fence'> {
-  const { recovery, fenceTest } = host.decided
-  if (!recovery) return fenceTest ? wantOfTest(fenceTest) : { want: 'watch' }
+function wantOf(
+  view: View,
+  host: Host,
+  { isKnown, now }: Moment
+): Pick<FenceOrder, 'want' | 'fence' | 'from'> {
+  const { recovery, fenceTest, power } = host.decided
+  if (!recovery && fenceTest) return wantOfTest(fenceTest)
+  if (!recovery) return power ? wantOfPower(power) : { want: 'watch' }
   if (recovery.phase === 'fencing') {
-    return isKnown ? { want: 'off', fence: recovery.id } : { want: 'watch' }
+    if (!isKnown || isAboutToReport(view, { host, recovery, now })) return { want: 'watch' }
+    const { fence, from } = fenceTurnOf(host, recovery)
+    return { want: 'off', fence, ...(from > 1 && { from }) }
   }
   const isWanted = host.spec.afterFence !== 'off' && host.decided.duty === undefined
   if (!isWanted || splitOf(view, host).leaving.length > 0) return { want: 'watch' }
   return { want: 'on', fence: `${recovery.id}-on` }
+}
+
+/** Who is heard though an operator said that it is off is in use once it says what it runs. */
+function isAboutToReport(
+  view: View,
+  given: { readonly host: Host; readonly recovery: HostRecovery; readonly now: Ms }
+): boolean {
+  const { host, recovery, now } = given
+  const { by, spoke } = recovery.contradicted ?? {}
+  if (by !== 'operator' || !spoke || now >= view.lostSince(host.name) + reportMs) return false
+  return isVoiced(view, host, recovery)
 }

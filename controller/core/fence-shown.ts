@@ -66,6 +66,9 @@ const underwayOf = ({ want, phase, attempt, level, story, courtesy }: FenceState
   story: [...(courtesy === undefined ? [] : [courtesy]), ...story]
 })
 
+const onLies =
+  'where one says off and the host is seen to write to shared storage, those after it are tried'
+
 function planOf(view: View, host: Host, levels: FenceLevels): readonly string[] {
   const { name, spec } = host
   const own = canExpire(view, host) ? [ownEnd(host)] : []
@@ -93,6 +96,7 @@ function planOf(view: View, host: Host, levels: FenceLevels): readonly string[] 
     ...asked,
     ...own,
     end,
-    'where no level proves it, all are tried again, later each time'
+    'where no level proves it, all are tried again, later each time',
+    ...(levels.length > 1 ? [onLies] : [])
   ]
 }

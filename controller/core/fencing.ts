@@ -12,27 +12,38 @@
  * Or an operator's word, or the host's own: a boot that is another one than that which was lost.
  * Or that its own watchdog must have reset it by now; see self-fence.ts.
  * Nothing else is proof: no return code, no silence however long, no reset. Nor is what a device
- * says of a host that is seen to write to shared storage after that; see storage-witness.ts.
+ * says of a host that is seen to write to shared storage after that (storage-witness.ts): then the
+ * levels after it are asked (fence-turn.ts). Where that is seen only after it counted as proof, the
+ * host is fenced again from there, and what has lost it and has no host yet waits for that. Nor is
+ * an operator's word, or a device's, proof against what the host itself shows (contradiction.ts).
  *
  * From `fencing` on the host gets no orders, so nothing new can begin there.
  * Only that a fence is wanted is recorded, not how far it is: whoever leads next asks bootd anew.
  */
+
 import type { Host, HostRecovery } from '#shared/model/host.ts'
-import type { Resource } from '#shared/model/index.ts'
 import { formatMs } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import { type Context, decision, isoOf } from './admission/context.ts'
 import type { Change, Commit } from './commit.ts'
-import { waitingWordsOf } from './evacuation.ts'
-import { notification } from './notification.ts'
+import {
+  contradictedAgain,
+  deviceContradicted,
+  isHeardAfterReading,
+  isVoiced,
+  lyingMs,
+  operatorContradicted,
+  speaksOn,
+  spoken
+} from './contradiction.ts'
+import { stayedOn, waitingWordsOf } from './evacuation.ts'
+import { type FenceTurn, fenceTurnOf, isLasting, isTurnContradicted } from './fence-turn.ts'
+import { type HostWords, hostChange } from './host-change.ts'
 import { expiryOf, isSameSelfFence, selfFenceOf } from './self-fence.ts'
-import { doubtOf, quietMs, quietWords, witnessHolds } from './storage-witness.ts'
+import { doubtOf, isQuiet, quietWords, witnessHolds, writesSince } from './storage-witness.ts'
 import { subjectOf } from './subject.ts'
 import { type Missing, missingOnce, suspicionOf } from './suspicion.ts'
 import type { View } from './view.ts'
-
-/** A host that speaks so long after it was proven off is not off. Unit: ms. */
-const lyingMs = 3_000
 
 /** Decides what comes next of hosts that are dead, were dead, or may be. */
 export function* fencings(view: View, context: Context): Iterable<Commit> {
@@ -62,7 +73,7 @@ function beginning(
   const { because } = suspicion
   const recovery = recoveryOf(host, because, context)
   const message = `taken for dead: ${because}; must be off before anything starts elsewhere`
-  return change(view, { ...host, decided: { ...host.decided, recovery } }, context, {
+  return hostChange(view, { ...host, decided: { ...host.decided, recovery } }, context, {
     verb: 'fencing',
     message,
     severity: 'alarm'
@@ -93,14 +104,14 @@ function booted(view: View, host: Host, context: Context): Commit | undefined {
   if (before === undefined || before === bootId)
     return { changes: [{ op: 'put', resource: after }], decisions: [] }
   const message = `booted anew: boot ${bootId}, was ${before}`
-  return change(view, after, context, { verb: 'host-booted', message, severity: 'notice' })
+  return hostChange(view, after, context, { verb: 'host-booted', message, severity: 'notice' })
 }
 
 /** Records what the next controller, too, may rely on, before anything is built on it. */
 function reliance(view: View, host: Host, context: Context): Commit | undefined {
-  const { selfFence: known, ...decided } = host.decided
   const selfFence = selfFenceOf(view, host)
-  if (isSameSelfFence(known, selfFence)) return undefined
+  if (isSameSelfFence(host.decided.selfFence, selfFence)) return undefined
+  const { selfFence: known, ...decided } = host.decided
   const after: Host = { ...host, decided: { ...decided, ...(selfFence && { selfFence }) } }
   const wasArmed = known?.armed !== undefined
   if (wasArmed === (selfFence?.armed !== undefined)) {
@@ -126,28 +137,32 @@ function nextOfRecovery(view: View, lost: Lost, context: Context): Commit | unde
 
 function nextOfFencing(view: View, lost: Lost, context: Context): Commit | undefined {
   const { host, recovery } = lost
-  const verdict = proofIn(view.fence(host.name), recovery)
-  if (verdict) {
-    const doubt = doubtOf(view, host, { recovery, now: context.now.monotonic })
-    if (doubt?.state === 'writes' && !recovery.contradicted) {
-      return contradicted(view, lost, { said: verdict.because, seen: doubt.because }, context)
-    }
-    if (!doubt || !witnessHolds(view)) return confirmed(view, lost, verdict, context)
-  }
+  const isContradicted = isTurnContradicted(host, recovery)
+  const verdict = proofIn(view.fence(host.name), fenceTurnOf(host, recovery))
+  const word = verdict
+    ? judged(view, lost, verdict.because, context)
+    : cameBack(view, lost, context)
+  if (word) return word
   const heard = view.heard(host.name)
   if (!isHeardSinceLost(view, host.name)) return expired(view, lost, context)
   const { report } = heard
   if (!report) return undefined
+  // What it runs must be known, and its report of before may be of before all that.
+  const isOld = (heard.reportAt ?? 0) <= view.lostSince(host.name)
+  if (recovery.contradicted && isOld) return undefined
   const isSame = report.bootId === recovery.bootId
-  if (isSame && recovery.contradicted) {
+  if (isSame && recovery.contradicted && (isContradicted || !verdict)) {
+    const rest = recovery.contradicted.wasProof
+      ? 'what has moved away is ended there at once'
+      : 'nothing has moved'
+    const said =
+      recovery.contradicted.by === 'operator'
+        ? 'an operator said that it is off: that was wrong'
+        : 'its fence device read off: the device lies'
     const message =
-      `heard in the same boot ${recovery.bootId} though its fence device read off: the device ` +
-      'lies; nothing has moved, and nothing new comes'
-    return back(view, outOfService(host, context), context, {
-      verb: 'fence-lied',
-      message,
-      severity: 'alarm'
-    })
+      `heard in the same boot ${recovery.bootId} though ${said}; ${rest}, ` +
+      'and nothing new comes'
+    return lied(view, host, context, message)
   }
   // What a device has said, and is not contradicted, is settled in a moment.
   if (isSame && verdict) return undefined
@@ -157,40 +172,57 @@ function nextOfFencing(view: View, lost: Lost, context: Context): Commit | undef
   return back(view, host, context, { verb: 'fence-withdrawn', message, severity: 'warning' })
 }
 
-function confirmed(
-  view: View,
-  lost: Lost,
-  verdict: { readonly because: string },
-  context: Context
-): Commit {
+/** What comes of a device's word; undefined: it is neither believed nor found out to lie yet. */
+function judged(view: View, lost: Lost, said: string, context: Context): Commit | undefined {
   const { host, recovery } = lost
-  const took = sinceLost(view, host, recovery.since, context)
-  const quiet = recovery.contradicted ? quietWords(view, host, context.now.monotonic) : ''
-  const rest = quiet === '' ? '' : `; ${quiet}`
-  const because = `${verdict.because} (${took} after it was taken for dead)${rest}`
-  return fenced(view, lost, { verdict: 'off-confirmed', because }, context)
+  const isContradicted = isTurnContradicted(host, recovery)
+  const doubt = doubtOf(view, host, { recovery, now: context.now.monotonic })
+  if (doubt?.state === 'writes' && !isContradicted) {
+    return deviceContradicted(view, lost, { said, seen: doubt.because }, context)
+  }
+  if (recovery.contradicted) {
+    const lies = isHeardAfterReading(view, host, recovery)
+    if (lies && !isContradicted) {
+      return deviceContradicted(view, lost, spoken(said, recovery), context)
+    }
+    if (lies || isVoicedSinceLost(view, lost)) return undefined
+  }
+  if (doubt && witnessHolds(view)) return undefined
+  if (!isContradicted) return confirmed(view, lost, said, context)
+  if (recovery.contradicted?.spoke) return undefined
+  return confirmed(view, { host, recovery: returning(view, recovery) }, said, context)
 }
 
-/** Tells that a device says off of a host that writes; recorded, for whoever leads next. */
-function contradicted(
-  view: View,
-  { host, recovery }: Lost,
-  { said, seen }: { readonly said: string; readonly seen: string },
-  context: Context
-): Commit {
-  const after = { ...recovery, contradicted: { at: isoOf(context), because: seen } }
-  const then =
-    recovery.phase === 'fenced'
-      ? 'what has started elsewhere may run twice: cut its power by hand'
-      : witnessHolds(view)
-        ? `nothing starts elsewhere until it stops for ${formatMs(quietMs)}: cut its power by hand`
-        : 'what runs there starts elsewhere all the same (storageWitness: alarm)'
-  const message = `its fence device says off, but ${seen}: ${then}; the device said: ${said}`
-  return change(view, { ...host, decided: { ...host.decided, recovery: after } }, context, {
-    verb: 'fence-contradicted',
-    message,
-    severity: 'alarm'
-  })
+/** A device that was contradicted, where no other one answers, and the host is not seen to live. */
+function cameBack(view: View, lost: Lost, context: Context): Commit | undefined {
+  const { host, recovery } = lost
+  const { contradicted } = recovery
+  if (!contradicted || contradicted.by === 'operator' || contradicted.spoke) return undefined
+  if (isTurnContradicted(host, recovery) || isVoicedSinceLost(view, lost)) return undefined
+  const isOver = !isLasting(contradicted) && isQuiet(view, host, context.now.monotonic)
+  if (!isOver && witnessHolds(view)) return undefined
+  const after = { host, recovery: returning(view, recovery) }
+  return confirmed(view, after, contradicted.said, context)
+}
+
+/** A recovery in which the word that was contradicted counts once more, and never again. */
+function returning(view: View, { contradicted, ...rest }: HostRecovery): HostRecovery {
+  if (!contradicted) return rest
+  return { ...rest, contradicted: { ...contradicted, ...(witnessHolds(view) && { again: true }) } }
+}
+
+/** Whether a host is heard since it was lost, and not in a new boot. */
+const isVoicedSinceLost = (view: View, { host, recovery }: Lost): boolean =>
+  isHeardSinceLost(view, host.name) && isVoiced(view, host, recovery)
+
+function confirmed(view: View, lost: Lost, said: string, context: Context): Commit {
+  const { host, recovery } = lost
+  const took = sinceLost(view, host, recovery.since, context)
+  const wasDoubted = host.decided.recovery?.contradicted !== undefined
+  const quiet = wasDoubted ? quietWords(view, host, context.now.monotonic) : ''
+  const rest = quiet === '' ? '' : `; ${quiet}`
+  const because = `${said} (${took} after it was taken for dead)${rest}`
+  return fenced(view, lost, { verdict: 'off-confirmed', because }, context)
 }
 
 /** Where no device proves it, the host's own end does, some time after its last lease. */
@@ -206,9 +238,9 @@ function expired(view: View, lost: Lost, context: Context): Commit | undefined {
 /** What bootd says counts for the fence that it was asked for, and for no other one. */
 const proofIn = (
   state: FenceState | undefined,
-  { id }: HostRecovery
+  { fence }: FenceTurn
 ): { readonly because: string } | undefined =>
-  state?.verdict?.verdict === 'off-confirmed' && state.verdict.fence === id
+  state?.verdict?.verdict === 'off-confirmed' && state.verdict.fence === fence
     ? state.verdict
     : undefined
 
@@ -227,7 +259,7 @@ export function fenced(
   const waiting = waitingWordsOf(view, host)
   const rest = waiting === undefined ? '' : `; ${waiting}`
   const message = `proven off (${proof.verdict}): ${proof.because}${rest}`
-  return change(view, { ...host, decided: { ...host.decided, recovery: after } }, context, {
+  return hostChange(view, { ...host, decided: { ...host.decided, recovery: after } }, context, {
     verb: 'fenced',
     message,
     severity: 'alarm'
@@ -237,16 +269,13 @@ export function fenced(
 function nextOfFenced(view: View, { host, recovery }: Lost, context: Context): Commit | undefined {
   const heard = view.heard(host.name)
   const { proof, bootId } = recovery
-  if (proof?.verdict === 'off-confirmed' && !recovery.contradicted) {
-    const doubt = doubtOf(view, host, { recovery, now: context.now.monotonic })
-    if (doubt?.state === 'writes') {
-      const words = { said: proof.because, seen: doubt.because }
-      return contradicted(view, { host, recovery }, words, context)
-    }
+  const contradiction = proof && contradictionOf(view, { host, recovery }, proof, context)
+  if (contradiction) return contradiction
+  if (!proof || !isHeardSinceLost(view, host.name)) return undefined
+  // The report that we have may be of before the fence: it does not say what runs there now.
+  if (!heard.report || (heard.reportAt ?? 0) <= view.lostSince(host.name)) {
+    return overheard(view, { host, recovery }, context)
   }
-  if (!proof || !heard.report || !isHeardSinceLost(view, host.name)) return undefined
-  // A heartbeat does not name its boot, and the report that we have may be of before the fence.
-  if ((heard.reportAt ?? 0) <= view.lostSince(host.name)) return undefined
   const offFor = sinceLost(view, host, proof.at, context)
   if (bootId === undefined || heard.report.bootId !== bootId) {
     const message = `back with boot ${heard.report.bootId}, ${offFor} after it was proven off`
@@ -256,12 +285,84 @@ function nextOfFenced(view: View, { host, recovery }: Lost, context: Context): C
     const message = `back in the same boot, ${offFor} after it must have ended by itself`
     return back(view, host, context, { verb: 'host-back', message, severity: 'notice' })
   }
-  if ((heard.reportAt ?? 0) - view.lostSince(host.name) < lyingMs) return undefined
+  const isOperator = proof.verdict === 'operator'
+  // Of the boot that it names now its report may say nothing yet.
+  const knownAt = heard.bootId === bootId ? heard.heardAt : heard.reportAt
+  const knownMs = (knownAt ?? 0) - view.lostSince(host.name)
+  if (!isOperator && knownMs < lyingMs) return undefined
   const message =
     `heard in the same boot ${bootId}, ${offFor} after it was "proven" off (${proof.because}): ` +
     'the proof was wrong; what has moved away is ended there at once, and nothing new comes'
-  const held = outOfService(host, context)
-  return back(view, held, context, { verb: 'fence-lied', message, severity: 'alarm' })
+  return lied(view, host, context, message)
+}
+
+/** Who counts as off and is heard in the boot that should be over has not said yet what it runs. */
+function overheard(view: View, lost: Lost, context: Context): Commit | undefined {
+  const { host, recovery } = lost
+  const { proof, contradicted: word } = recovery
+  if (!proof || !speaksOn(view, host, recovery)) return undefined
+  const contradiction = spoken(originOf(view, lost, proof), recovery)
+  if (proof.verdict === 'operator') return operatorContradicted(view, lost, contradiction, context)
+  if (!word?.again) return deviceContradicted(view, lost, contradiction, context)
+  const { seen } = contradiction
+  return contradictedAgain(view, lost, { seen, word: { ...word, spoke: true } }, context)
+}
+
+/** What was said itself, without what was made of it when it was believed. */
+const originOf = (
+  view: View,
+  { host, recovery }: Lost,
+  { verdict, because }: NonNullable<HostRecovery['proof']>
+): string =>
+  (verdict === 'off-confirmed' &&
+    proofIn(view.fence(host.name), fenceTurnOf(host, recovery))?.because) ||
+  because
+
+/** What the storage shows against the proof of a host that counts as off. */
+function contradictionOf(
+  view: View,
+  lost: Lost,
+  proof: NonNullable<HostRecovery['proof']>,
+  context: Context
+): Commit | undefined {
+  const { host, recovery } = lost
+  const { verdict } = proof
+  const said = originOf(view, lost, proof)
+  const now = context.now.monotonic
+  if (verdict !== 'operator' && verdict !== 'off-confirmed') return undefined
+  if (verdict === 'off-confirmed' && !isTurnContradicted(host, recovery)) {
+    const doubt = doubtOf(view, host, { recovery, now })
+    if (doubt?.state === 'writes') {
+      return deviceContradicted(view, lost, { said, seen: doubt.because }, context)
+    }
+  }
+  const { contradicted: word } = recovery
+  const isSaid = verdict === 'operator' ? word?.by === 'operator' : word !== undefined
+  // It was told already, where nobody is to wait for it.
+  if (isSaid && !witnessHolds(view)) return undefined
+  const since = Math.max(view.lostSince(host.name), view.listeningSince)
+  const seen = writesSince(view, host, { since, now })
+  if (seen === undefined) return undefined
+  if (verdict === 'operator') return operatorContradicted(view, lost, { said, seen }, context)
+  return word === undefined || word.by === 'operator'
+    ? deviceContradicted(view, lost, { said, seen }, context)
+    : contradictedAgain(view, lost, { seen, word }, context)
+}
+
+/** A recovery in which an operator's word counts, and may be contradicted anew. */
+export function trusted({ contradicted, ...rest }: HostRecovery): HostRecovery {
+  if (!contradicted || (contradicted.by === 'operator' && contradicted.level === 0)) return rest
+  const { by: _, ...word } = contradicted
+  return { ...rest, contradicted: word }
+}
+
+/** One whose device lies keeps what it still runs and nobody else has, and gets nothing new. */
+function lied(view: View, host: Host, context: Context, message: string): Commit {
+  const next = `${message} until: remuda host resume ${host.name}`
+  const words = { verb: 'fence-lied', message: next, severity: 'alarm' } as const
+  const commit = back(view, outOfService(host, context), context, words)
+  const kept = stayedOn(view, host).map((resource): Change => ({ op: 'put', resource }))
+  return { ...commit, changes: [...commit.changes, ...kept] }
 }
 
 /** One whose device lies is not fenced again by it, and gets nothing new. */
@@ -284,28 +385,11 @@ export function isHeardSinceLost(view: View, host: string): boolean {
   return connected && heardAt !== undefined && heardAt > view.lostSince(host)
 }
 
-function back(view: View, host: Host, context: Context, words: Words): Commit {
+function back(view: View, host: Host, context: Context, words: HostWords): Commit {
   const { recovery: _, ...decided } = host.decided
   const bootId = view.heard(host.name).report?.bootId ?? decided.bootId
   const after: Host = { ...host, decided: { ...decided, ...(bootId && { bootId }) } }
-  return change(view, after, context, words)
-}
-
-type Words = {
-  readonly verb: string
-  readonly message: string
-  readonly severity: 'notice' | 'warning' | 'alarm'
-}
-
-function change(view: View, host: Host, context: Context, words: Words): Commit {
-  const { verb, message, severity } = words
-  const subject = subjectOf(host)
-  const seen = { subject, reason: verb, message, severity, source: 'controller' }
-  const event = notification(view, { ...seen, at: isoOf(context) }, context)
-  return {
-    changes: [host, event].map((resource: Resource): Change => ({ op: 'put', resource })),
-    decisions: [decision(context, verb, message, subject)]
-  }
+  return hostChange(view, after, context, words)
 }
 
 /** Whether a host is proven off, so that nothing of it runs. */

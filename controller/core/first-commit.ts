@@ -1,7 +1,7 @@
 import type { Resource } from '#shared/model/index.ts'
 import type { SigningKeys } from '#shared/wire/bootstrap.ts'
 import { born, type Context, decision, isoOf } from './admission/context.ts'
-import type { Commit, StoredToken } from './commit.ts'
+import type { Cloud, Commit, StoredToken } from './commit.ts'
 import { defaultTenant, subjectOf } from './subject.ts'
 
 /** Named shapes that a new cloud begins with. */
@@ -23,6 +23,7 @@ export function firstCommit(
     readonly adminToken: StoredToken
     readonly cidr?: string
     readonly signing?: SigningKeys
+    readonly overhead?: Cloud['overhead']
   },
   context: Context
 ): Commit {
@@ -68,7 +69,8 @@ export function firstCommit(
         cloud: {
           id: wish.cloudId,
           createdAt: isoOf(context),
-          ...(wish.signing && { signing: wish.signing })
+          ...(wish.signing && { signing: wish.signing }),
+          ...(wish.overhead && { overhead: wish.overhead })
         }
       },
       { op: 'token-put', token: wish.adminToken },

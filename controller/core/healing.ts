@@ -118,8 +118,10 @@ function suspectOf(
   switch (suspicion.verdict) {
     case 'none':
       return undefined
-    case 'waits':
-      return { host: name, hold: 'waits', because: suspicion.because }
+    case 'waits': {
+      const { because, lasts } = suspicion
+      return { host: name, hold: 'waits', because, ...(lasts && { next: lasts.next }) }
+    }
     case 'suspect':
       return { host: name, hold: 'none', because: suspicion.because }
     case 'held':

@@ -6,10 +6,12 @@ import type { Host } from '#shared/model/host.ts'
 import type { Condition } from '#shared/model/index.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
+import { notAdmitted } from '#shared/wire/messages.ts'
 import type { Report } from '#shared/wire/order.ts'
 import { capacityOf } from './capacity.ts'
 import { dutyShown } from './duty-document.ts'
 import { fenceReadiness } from './fence-readiness.ts'
+import { fenceTurnOf, isLasting, isTurnContradicted } from './fence-turn.ts'
 import { phaseOf } from './liveness.ts'
 import { expiryOf, selfFenceShown } from './self-fence.ts'
 import { condition, type Shown } from './shown.ts'
@@ -17,7 +19,7 @@ import { silenceOf } from './silence.ts'
 import { type Standing, standingOf } from './standing.ts'
 import { writesToStorage } from './storage-shown.ts'
 import { doubtOf } from './storage-witness.ts'
-import { suspicionOf } from './suspicion.ts'
+import { type Suspicion, suspicionOf } from './suspicion.ts'
 import type { Moment, View } from './view.ts'
 import { isFresh, reachSentence } from './witnesses.ts'
 
@@ -38,6 +40,7 @@ export function showHost(view: View, host: Host, now: Moment): Shown {
   return {
     status: {
       phase,
+      uuid: host.decided.uuid,
       ...(heard.heardAtWall !== undefined && {
         lastHeardAt: new Date(heard.heardAtWall).toISOString()
       }),
@@ -101,7 +104,7 @@ function hostReady(
     // The controller takes one out of service for this alone; see controller/core/fencing.ts.
     const why =
       duty?.by === 'controller'
-        ? ', for it was heard in the boot that was "proven" off: see to its fence device, then'
+        ? ', for it was heard in the boot that was "proven" off: see to what said so, then'
         : ':'
     const message = `out of service since ${duty?.since} by ${duty?.by}${why} ${next}`
     return condition('ready', false, { reason: 'maintenance', message })
@@ -114,22 +117,39 @@ function hostReady(
     const message = 'hosts are heard by the controller alone; this candidate follows the journal'
     return condition('ready', 'unknown', { reason: 'not-watched', message })
   }
-  if (heardAt === undefined) {
-    const message = `not heard since this controller leads; dialling ${host.decided.endpoint}`
-    return condition('ready', 'unknown', { reason: 'not-heard', message })
-  }
   const suspicion = suspicionOf(view, host, now)
   if (suspicion.verdict === 'held') {
     const message = `${suspicion.because}; ${suspicion.next}`
     return condition('ready', false, { reason: suspicion.hold, message })
+  }
+  if (heardAt === undefined) {
+    const { endpoint } = host.decided
+    const isRefused = view.heard(host.name).because === notAdmitted
+    const dialled = isRefused ? `its agent at ${endpoint} ${strange}` : `dialling ${endpoint}`
+    const message =
+      suspicion.verdict === 'none'
+        ? `not heard since this controller leads; ${dialled}`
+        : [suspicion.because, dialled, ...lastingWords(suspicion)].join('; ')
+    const reason = isRefused ? 'not-let-in' : 'not-heard'
+    return condition('ready', 'unknown', { reason, message })
   }
   const silence = formatMs(now - heardAt)
   if (phase === 'online') {
     return condition('ready', true, { reason: 'online', message: `heard ${silence} ago` })
   }
   const peers = phase === 'silent' ? silenceOf(view, host, now) : ''
-  return condition('ready', false, { reason: phase, message: `not heard for ${silence}${peers}` })
+  const message = [`not heard for ${silence}${peers}`, ...lastingWords(suspicion)].join('; ')
+  return condition('ready', false, { reason: phase, message })
 }
+
+/** Why an agent answers and says nothing: its state is not of this cloud, or of before it. */
+const strange =
+  'does not let this controller in: it belongs to another cloud, which its log names ' +
+  '(if it shall leave that one for good: stop it, and remove its agent folder)'
+
+/** What people can do about one that waits, and will. */
+const lastingWords = (suspicion: Suspicion): readonly string[] =>
+  suspicion.verdict === 'waits' && suspicion.lasts ? [suspicion.lasts.next] : []
 
 function peersReach(view: View, host: Host, now: Ms): readonly Condition[] {
   const words = view.witnesses.of(host.decided.uuid).filter(word => isFresh(word, now))
@@ -189,17 +209,35 @@ function locksVolumes(view: View, host: Host): readonly Condition[] {
 export function fenceWords(view: View, host: Host): string {
   const expiry = host.decided.recovery && expiryOf(view, host, host.decided.recovery)
   if ((host.spec.fence ?? []).length === 0) {
-    if (expiry) return `it has no fence device, but ${expiry.because}`
-    return `it has no fence device; if it is off: remuda host confirm-off ${host.name}`
+    if (expiry?.at !== undefined) return `it has no fence device, but ${expiry.because}`
+    if (expiry) {
+      const unknown = 'this controller does not know when that was'
+      const confirm = `if it is off: remuda host confirm-off ${host.name}`
+      return `it has no fence device; ${expiry.because}, but ${unknown}; ${confirm}`
+    }
+    const confirm = `if it is off: remuda host confirm-off ${host.name}`
+    return `it has no fence device${disbelievedWords(host)}; ${confirm}`
   }
   const state = view.fence(host.name)
-  if (!state || state.fence !== host.decided.recovery?.id)
-    return 'waits for bootd to take the fence'
+  const { recovery } = host.decided
+  const before = disbelievedWords(host)
+  if (!recovery || state?.fence !== fenceTurnOf(host, recovery).fence)
+    return `waits for bootd to take the fence${before}`
   const last = state.story.at(-1)
   const attempt = `attempt ${state.attempt}`
   const isTold = last === undefined || last.startsWith(attempt)
   const rest = isTold ? '' : `; ${attempt} is under way`
-  return `bootd: ${last ?? `level ${state.level} is tried`}${rest}${doubtWords(view, host)}`
+  const said = `${last ?? `level ${state.level} is tried`}${rest}`
+  return `bootd: ${said}${doubtWords(view, host)}${before}`
+}
+
+/** Why the levels are not tried from the first on. */
+function disbelievedWords(host: Host): string {
+  const { recovery } = host.decided
+  if (!recovery?.contradicted || isTurnContradicted(host, recovery)) return ''
+  const { level, because, by } = recovery.contradicted
+  if (by === 'operator') return `; an operator's word is not believed: ${because}`
+  return `; level ${level} is not believed: it said off, but ${because}`
 }
 
 /** What keeps the word of a device from being proof. */
@@ -208,7 +246,10 @@ function doubtWords(view: View, host: Host): string {
   const doubt = recovery && doubtOf(view, host, { recovery, now: view.turn.monotonic })
   if (!doubt) return ''
   if (doubt.state === 'unsettled') return `; ${doubt.because}`
-  return `; but ${doubt.because}: cut its power by hand`
+  const word = recovery.contradicted
+  const isHeld = word && isTurnContradicted(host, recovery) && isLasting(word)
+  const then = isHeld ? `, then: remuda host confirm-off ${host.name}` : ''
+  return `; but ${doubt.because}: cut its power by hand${then}`
 }
 
 const fenceShown = ({ want, phase, verdict, attempt, story, devices }: FenceState) => ({
@@ -227,9 +268,10 @@ const fenceShown = ({ want, phase, verdict, attempt, story, devices }: FenceStat
 })
 
 function testShown({ decided }: Host): object {
-  const { fenceTest, fenceTested } = decided
+  const { fenceTest, fenceTested, power } = decided
   const { step, since, by } = fenceTest ?? {}
   return {
+    ...(power && { power: { step: power.step, since: power.since, by: power.by } }),
     ...(fenceTest && { fenceTest: { step, since, by } }),
     ...(fenceTested && { fenceTested })
   }

@@ -11,8 +11,8 @@ export type HostHeard = {
   readonly loopLagMs: number
   readonly report: Report | undefined
   readonly reportAt?: Ms | undefined
-  /** The newest heartbeat of a host that needs a lease. */
-  readonly beat?: { readonly run: string; readonly number: number } | undefined
+  /** The boot that it named last; undefined: its last word named none. */
+  readonly bootId?: string | undefined
 }
 
 /** What is known of a host that was never listened to. All of them have the same fields. */
@@ -24,7 +24,7 @@ export const unheard: HostHeard = {
   loopLagMs: 0,
   report: undefined,
   reportAt: undefined,
-  beat: undefined
+  bootId: undefined
 }
 
 type Writable<T> = { -readonly [Field in keyof T]: T[Field] }
@@ -41,5 +41,20 @@ export function heardAnew(
   heard.connected = true
   heard.heardAt = at.monotonic
   heard.heardAtWall = at.wall
+  return heard
+}
+
+/** It has reported. A late report shows that it lives, and of itself only what is still so. */
+export function reportedAnew(
+  before: HostHeard,
+  { report, late }: { readonly report: Report; readonly late: boolean },
+  at: { readonly monotonic: Ms; readonly wall: Ms }
+): HostHeard {
+  const heard = heardAnew(before, at)
+  const facts = before.report?.facts
+  heard.reportAt = at.monotonic
+  heard.bootId = report.bootId
+  if (late) return heard
+  heard.report = report.facts || facts === undefined ? report : { ...report, facts }
   return heard
 }

@@ -3,17 +3,21 @@
  * answers is told of in its history and as a notification. What was seen last is an argument.
  */
 import type { Host } from '#shared/model/host.ts'
-import { formatMs } from '#shared/units.ts'
+import { formatMs, type Ms } from '#shared/units.ts'
+import type { FenceState } from '#shared/wire/fence.ts'
+import type { Report } from '#shared/wire/order.ts'
 import { type Context, isoOf } from './admission/context.ts'
 import type { Commit } from './commit.ts'
 import { fenceReadiness } from './fence-readiness.ts'
-import { type HostPhase, phaseOf } from './liveness.ts'
+import { type Impasse, impasseOf } from './impasse.ts'
+import { type HostPhase, livenessLimits, phaseOf } from './liveness.ts'
 import { notification } from './notification.ts'
+import { lateReboot, wordsOfReboot } from './reboot-watch.ts'
 import { shortLimit } from './self-fence.ts'
 import { silenceOf } from './silence.ts'
 import { type StorageSilence, storageSilenceOf } from './storage-shown.ts'
 import { subjectOf } from './subject.ts'
-import { type Hold, type Missing, missingOnce, type Suspicion, suspicionOf } from './suspicion.ts'
+import { type Hold, missingOnce, type Suspicion, suspicionOf } from './suspicion.ts'
 import { leastLimitMs } from './timing.ts'
 import type { View } from './view.ts'
 
@@ -30,6 +34,10 @@ export type HostSeen = {
   readonly shortLimit: string | undefined
   /** Shared pools to which it does not write; left out: none, or nothing is known of them. */
   readonly silentPools?: string | undefined
+  /** What it waits for that no time will end; left out: nothing. */
+  readonly impasse?: Impasse['at'] | undefined
+  /** Since when it should be back from a reboot; left out: it is not awaited, or not for long. */
+  readonly lateReboot?: string | undefined
 }
 
 /** What is to be told, and how hosts are seen now. */
@@ -59,11 +67,14 @@ export function watchHosts(
   const commits: Commit[] = []
   const missing = missingOnce(view, context.now.monotonic)
   for (const host of all.values()) {
+    const before = last.get(host.name)
+    if (before && isAsJudged(view, host, { before, now: context.now.monotonic })) continue
     const heard = view.heard(host.name)
     const phase = phaseOf(host, heard, context.now.monotonic)
     const libvirtSilence = heard.report?.libvirtSilence
-    const held = heldIn(view, host, { context, missing })
-    const before = last.get(host.name)
+    const suspicion = suspicionOf(view, host, context.now.monotonic, missing)
+    const held = suspicion.verdict === 'held' ? suspicion : undefined
+    const stuck = impasseOf(view, host, { suspicion, now: context.now.monotonic })
     const dark = isDark(host)
     const silent = dark ? undefined : silentDevicesOf(view, host)
     const silentDevices = dark ? before?.silentDevices : silent?.names
@@ -71,10 +82,19 @@ export function watchHosts(
     const { storage } = heard.report ?? {}
     const dumb = storage?.length ? storageSilenceOf(storage) : undefined
     const now: HostSeen = {
-      ...{ phase, libvirtSilence, hold: held?.hold, silentDevices },
-      ...{ shortLimit: short, silentPools: dumb?.pools }
+      phase,
+      libvirtSilence,
+      hold: held?.hold,
+      silentDevices,
+      shortLimit: short,
+      silentPools: dumb?.pools,
+      impasse: stuck?.at,
+      lateReboot: lateReboot(host, context.now)
     }
-    if (before && isSeenAs(before, now)) continue
+    if (before && isSeenAs(before, now)) {
+      noteJudged(view, host, { before, now: context.now.monotonic })
+      continue
+    }
     seen ??= new Map(last)
     seen.set(host.name, now)
     const limitWords = wordsOfLimit(view, host, { short, before })
@@ -88,7 +108,15 @@ export function watchHosts(
       before.silentDevices === silentDevices ? undefined : wordsOfDevices(silent, before)
     const poolWords =
       before.silentPools === dumb?.pools ? undefined : wordsOfPools(before.silentPools, dumb)
-    const told = [phaseWords, libvirtWords, heldWords, fenceWords, poolWords]
+    const stuckWords = stuck && before.impasse !== stuck.at ? wordsOfImpasse(stuck) : undefined
+    const rebootWords =
+      now.lateReboot !== undefined && before.lateReboot === undefined
+        ? wordsOfLateReboot(host, now.lateReboot, context)
+        : undefined
+    const told = [
+      ...[phaseWords, libvirtWords, heldWords, stuckWords],
+      ...[fenceWords, poolWords, rebootWords]
+    ]
     if (before.phase !== phase || told.some(Boolean)) changed.push(host)
     for (const words of told) {
       if (words) commits.push(commitOf(view, host, words, context))
@@ -97,13 +125,52 @@ export function watchHosts(
   return { seen: withoutGone(seen ?? last, all.size, view), changed, commits }
 }
 
+/** What a host was judged by that was seen as before. */
+type Judged = {
+  readonly before: HostSeen
+  readonly report: Report | undefined
+  readonly fence: FenceState | undefined
+  readonly sessionMs: Ms | undefined
+}
+
+/** Of hosts that are heard: a host is another value whenever anything is recorded of it. */
+const judged = new WeakMap<Host, Judged>()
+
+type Look = { readonly before: HostSeen; readonly now: Ms }
+
+/** Whether a host was heard so shortly ago that nothing follows from when that was. */
+function isHeardNow(view: View, { name }: Host, now: Ms): boolean {
+  const { heardAt } = view.heard(name)
+  if (heardAt === undefined) return false
+  return now - heardAt < Math.min(livenessLimits.lateMs, view.patience.suspectMs)
+}
+
+/** Whether nothing is otherwise by which a host is judged: then it is seen as before. */
+function isAsJudged(view: View, host: Host, { before, now }: Look): boolean {
+  const known = judged.get(host)
+  if (known?.before !== before || known.report !== view.heard(host.name).report) return false
+  if (known.fence !== view.fence(host.name) || known.sessionMs !== view.sessionMs) return false
+  return isHeardNow(view, host, now)
+}
+
+/** What becomes of a host that is fenced, or boots anew, goes by time, also while it is heard. */
+function noteJudged(view: View, host: Host, { before, now }: Look): void {
+  const { recovery, duty } = host.decided
+  if (recovery || duty?.reboot || !isHeardNow(view, host, now)) return
+  const { report } = view.heard(host.name)
+  const { sessionMs } = view
+  judged.set(host, { before, report, fence: view.fence(host.name), sessionMs })
+}
+
 const isSeenAs = (one: HostSeen, other: HostSeen): boolean =>
   one.phase === other.phase &&
   one.libvirtSilence === other.libvirtSilence &&
   one.hold === other.hold &&
   one.silentDevices === other.silentDevices &&
   one.shortLimit === other.shortLimit &&
-  one.silentPools === other.silentPools
+  one.silentPools === other.silentPools &&
+  one.impasse === other.impasse &&
+  one.lateReboot === other.lateReboot
 
 /** Of hosts that are removed nothing is kept. */
 function withoutGone(
@@ -147,18 +214,21 @@ function wordsOfPhase(
 
 type Held = Extract<Suspicion, { readonly verdict: 'held' }>
 
-function heldIn(
-  view: View,
-  host: Host,
-  { context, missing }: { readonly context: Context; readonly missing: () => Missing }
-): Held | undefined {
-  const suspicion = suspicionOf(view, host, context.now.monotonic, missing)
-  return suspicion.verdict === 'held' ? suspicion : undefined
-}
-
 const wordsOfHold = ({ hold, because, next }: Held): Words => ({
   reason: `fence-held-${hold}`,
   message: `would be taken for dead, but is not fenced: ${because}; ${next}`,
+  severity: 'alarm'
+})
+
+const wordsOfImpasse = ({ at, because, next }: Impasse): Words => ({
+  reason: `fence-waits-${at}`,
+  message: next === undefined ? because : `${because}; ${next}`,
+  severity: 'alarm'
+})
+
+const wordsOfLateReboot = (host: Host, at: string, { now }: Context): Words => ({
+  reason: 'host-not-back',
+  message: wordsOfReboot(host, at, now),
   severity: 'alarm'
 })
 

@@ -12,6 +12,8 @@ import type { Mib } from '#shared/units.ts'
 import { Crowds } from './crowds.ts'
 import { Groups } from './groups.ts'
 import { orderBytesOf } from './order-size.ts'
+import { heldMib } from './overhead.ts'
+import { noScarce, type Scarce, scarceOf, scarceSum } from './scarce.ts'
 import { subjectOf } from './subject.ts'
 
 /** What the instances on a host were promised. */
@@ -19,11 +21,12 @@ export type Promised = {
   readonly memoryMib: Mib
   readonly vcpus: number
   readonly count: number
+  readonly scarce: Scarce
   /** What they take up of the host's order. */
   readonly orderBytes: number
 }
 
-const nothing: Promised = { memoryMib: 0, vcpus: 0, count: 0, orderBytes: 0 }
+const nothing: Promised = { memoryMib: 0, vcpus: 0, count: 0, scarce: noScarce, orderBytes: 0 }
 const emptySet: ReadonlySet<string> = new Set()
 const emptyList: readonly string[] = []
 const emptyObject: object = {}
@@ -36,10 +39,14 @@ const cloudWide: ReadonlySet<Kind> = new Set(['network', 'subnet', 'pool'])
  */
 export class Indexes {
   readonly #names = new Map<string, string>()
+  /** Ids of hosts by their names alone, which are asked for at every turn. */
+  readonly #hosts = new Map<string, string>()
   /** By relation and key: one id as it is, several as a set; most keys have one. */
   readonly #related = new Map<Relation, Map<string, string | Set<string>>>()
   readonly #promised = new Map<string, Promised>()
   readonly #shared = new Map<string, unknown>()
+  /** Which values are among those: most come back as they were given. */
+  readonly #known = new WeakSet<object>()
   readonly #hostGeneration = new Map<string, Generation>()
   #allGeneration: Generation = 0
   #position = 0
@@ -70,6 +77,8 @@ export class Indexes {
   readonly onDuty = new Set<string>()
   /** Ids of hosts whose fence devices are tested. */
   readonly fenceTested = new Set<string>()
+  /** Hosts whose power is being switched, by id. */
+  readonly switched = new Set<string>()
   /** Names of hosts where something fails, as they have said last. */
   readonly failing = new Set<string>()
   /** Names of hosts that may need a new order. */
@@ -78,6 +87,7 @@ export class Indexes {
   readonly news = new Set<string>()
 
   idOf(kind: Kind, name: string, tenant?: string): string | undefined {
+    if (kind === 'host' && tenant === undefined) return this.#hosts.get(name)
     return this.#names.get(
       subjectOf(tenant === undefined ? { kind, name } : { kind, name, tenant })
     )
@@ -144,17 +154,20 @@ export class Indexes {
     if (Array.isArray(value)) {
       if (value.length === 0) return emptyList as unknown as T
     } else if (isEmpty(value)) return emptyObject as T
+    if (this.#known.has(value)) return value
     const text = JSON.stringify(value)
     if (text.length > 256) return value
     const known = this.#shared.get(text)
     if (known !== undefined) return known as T
     if (this.#shared.size >= 10_000) this.#shared.clear()
     this.#shared.set(text, value)
+    this.#known.add(value)
     return value
   }
 
   enter(resource: Resource, before: Resource | undefined): void {
     this.#names.set(subjectOf(resource), resource.id)
+    if (resource.kind === 'host') this.#hosts.set(resource.name, resource.id)
     eachRelation(resource, (relation, key) => this.#add(relation, key, resource.id))
     this.crowds.enter(resource)
     if (resource.decided && 'deletedAt' in resource.decided && resource.decided.deletedAt) {
@@ -195,6 +208,7 @@ export class Indexes {
       this.lost.delete(resource.id)
       this.onDuty.delete(resource.id)
       this.fenceTested.delete(resource.id)
+      this.switched.delete(resource.id)
     }
   }
 
@@ -202,6 +216,7 @@ export class Indexes {
     if (decided.recovery) this.lost.add(id)
     if (decided.duty || decided.returning) this.onDuty.add(id)
     if (decided.fenceTest) this.fenceTested.add(id)
+    if (decided.power) this.switched.add(id)
   }
 
   #noteRoom({ id, decided }: Instance): void {
@@ -227,6 +242,7 @@ export class Indexes {
     if (this.#names.get(subject) === resource.id) this.#names.delete(subject)
     this.#changed(resource)
     if (resource.kind !== 'host') return
+    if (this.#hosts.get(resource.name) === resource.id) this.#hosts.delete(resource.name)
     this.#hostGeneration.delete(resource.name)
     this.#promised.delete(resource.name)
     this.touched.delete(resource.name)
@@ -264,9 +280,10 @@ export class Indexes {
     const isOrdered = !instance.decided.deletedAt
     const counts = countsOn(host, instance)
     this.#promised.set(host, {
-      memoryMib: before.memoryMib + (counts ? sign * instance.decided.memoryMib : 0),
+      memoryMib: before.memoryMib + (counts ? sign * heldMib(instance.decided) : 0),
       vcpus: before.vcpus + (counts ? sign * instance.decided.vcpus : 0),
       count: before.count + count,
+      scarce: counts ? scarceSum(before.scarce, scarceOf(instance.decided), sign) : before.scarce,
       orderBytes: before.orderBytes + (isOrdered ? sign * orderBytesOf(instance) : 0)
     })
   }

@@ -4,13 +4,17 @@
  */
 import type { Condition } from '#shared/model/index.ts'
 import type { Instance, InstanceMove, InstancePhase } from '#shared/model/instance.ts'
-import { formatMs } from '#shared/units.ts'
+import { formatMs, type Ms } from '#shared/units.ts'
 import type { ReportInstance, ReportMove } from '#shared/wire/order.ts'
 import { placeInstance } from './admission/instance-place.ts'
 import { crashWordsOf, isFailed } from './crashes.ts'
 import { whyItStays } from './evacuation.ts'
+import type { HostHeard } from './host-heard.ts'
 import { phaseOf } from './liveness.ts'
+import { livingOrigin } from './living-origin.ts'
+import { lockedReason, lockHolderWords } from './lock-words.ts'
 import { wordsOf } from './moves.ts'
+import { refusalSentences } from './placement/pipeline.ts'
 import { roomWordsOf } from './preemption.ts'
 import { isRefusal, listed } from './refusal.ts'
 import { reportedIn } from './reported.ts'
@@ -125,6 +129,17 @@ type WayShown = Pick<
   'message' | 'totalMib' | 'remainingMib' | 'mibPerSecond' | 'writtenMibPerSecond'
 >
 
+/** Why a host that is heard may be slow to take on what it was told, as far as it says. */
+function whatKeeps({ report, reportAt }: HostHeard, now: Moment): string {
+  if (report === undefined) return ': it has not reported since this controller leads'
+  if (report.libvirtSilence !== undefined) return `: libvirt there: ${report.libvirtSilence}`
+  const age = now.monotonic - (reportAt ?? now.monotonic)
+  return age > oldReportMs ? `: its last report is of ${formatMs(age)} ago` : ''
+}
+
+/** Agents report each two seconds when nothing changes: this is a few in a row that are missing. */
+const oldReportMs: Ms = 10_000
+
 function onItsHost(view: View, instance: Instance, now: Moment): InstanceState {
   const { host } = instance.decided
   if (host === undefined) return unplaced(view, instance, now)
@@ -160,14 +175,14 @@ function onItsHost(view: View, instance: Instance, now: Moment): InstanceState {
     }
   }
   if (!seen) {
-    const message = `${host} has not taken the order on yet`
+    const message = `${host} has not taken the order on yet${whatKeeps(heard, now)}`
     return {
       phase: 'pending',
       conditions: [placed, said('ready', 'false', 'ordered', message)],
       seen
     }
   }
-  return { phase: seen.power, conditions: [placed, ...judged(instance, seen)], seen }
+  return { phase: seen.power, conditions: [placed, ...judged(view, instance, seen)], seen }
 }
 
 /** On a host that is taken for dead or proven off nothing is as its host last said. */
@@ -192,7 +207,8 @@ function onLostHost(view: View, instance: Instance, placed: Condition): Instance
   return { phase: deleting ? 'deleting' : 'stopped', conditions: [placed, ready], seen: undefined }
 }
 
-function judged(instance: Instance, seen: ReportInstance): readonly Condition[] {
+function judged(view: View, instance: Instance, seen: ReportInstance): readonly Condition[] {
+  const rest = seen.reason === lockedReason ? lockHolderWords(view, instance) : ''
   const asDesired =
     seen.power === instance.spec.desiredPower && seen.generation >= instance.generation
   const isReady = seen.ready === undefined || seen.ready === 'ready'
@@ -201,7 +217,7 @@ function judged(instance: Instance, seen: ReportInstance): readonly Condition[] 
       ? said('ready', 'false', seen.ready === 'late' ? 'late' : 'not-ready-yet', readyWords(seen))
       : asDesired
         ? said('ready', 'true', seen.reason, seen.message)
-        : said('ready', 'false', seen.reason, notYet(instance, seen))
+        : said('ready', 'false', seen.reason, `${notYet(instance, seen)}${rest}`)
   if (!seen.restartNeeded) return [ready]
   const message = 'it runs with other hardware than is wished, until its next start'
   const next = `: remuda instance restart ${instance.name}`
@@ -221,20 +237,24 @@ function unplaced(view: View, instance: Instance, now: Moment): InstanceState {
     const ready = said('ready', 'false', 'deleting', 'no host has it')
     return { phase: 'deleting', conditions: [ready], seen: undefined }
   }
+  const origin = livingOrigin(view, instance)
+  if (origin) {
+    const message = `waits until ${origin.name} is off: it was there, and that host is seen to run`
+    const placed = said('placed', 'false', 'origin-runs', message)
+    return { phase: 'pending', conditions: [placed, notPlaced(message)], seen: undefined }
+  }
   const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
   const placement = placeInstance(view, { instance, volumes }, now)
   const message = isRefusal(placement)
     ? `${placement.refused.message}: ${placement.refused.reasons.join('; ')}`
     : placement.chosen
       ? `about to be placed on ${placement.chosen.name}`
-      : [...placement.rejected].map(([host, why]) => `${host}: ${why}`).join('; ') ||
-        placement.because
-  const conditions = [
-    said('placed', 'false', 'no-host', message),
-    said('ready', 'false', 'not-placed', message)
-  ]
-  return { phase: 'pending', conditions, seen: undefined }
+      : refusalSentences(placement.rejected).join('; ') || placement.because
+  const placed = said('placed', 'false', 'no-host', message)
+  return { phase: 'pending', conditions: [placed, notPlaced(message)], seen: undefined }
 }
+
+const notPlaced = (message: string): Condition => said('ready', 'false', 'not-placed', message)
 
 const said = (
   type: string,

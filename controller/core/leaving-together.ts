@@ -10,6 +10,7 @@ import { type About, demandOfMove, rulesOfMove } from './admission/instance-move
 import { domainOf, groupKeysOf, groupName } from './groups.ts'
 import { isAnchor } from './placement/asked-groups.ts'
 import { type Candidate, type Demand, type Filter, place } from './placement/pipeline.ts'
+import { noScarce, scarceSum } from './scarce.ts'
 import type { View } from './view.ts'
 
 /** A group whose members have to be in one domain of a level. */
@@ -29,7 +30,7 @@ export const bondsOf = (view: View, instance: Instance): readonly Bond[] =>
 export const taken = (
   candidates: readonly Candidate[],
   host: string,
-  { memoryMib, vcpus, orderBytes, running }: Demand
+  { memoryMib, vcpus, scarce = noScarce, orderBytes, running }: Demand
 ): readonly Candidate[] =>
   candidates.map(candidate => {
     if (candidate.host.name !== host) return candidate
@@ -37,7 +38,8 @@ export const taken = (
     const left = capacity && {
       ...capacity,
       memoryPromisedMib: capacity.memoryPromisedMib + (running ? memoryMib : 0),
-      vcpusPromised: capacity.vcpusPromised + (running ? vcpus : 0)
+      vcpusPromised: capacity.vcpusPromised + (running ? vcpus : 0),
+      scarcePromised: scarceSum(capacity.scarcePromised, running ? scarce : noScarce)
     }
     return { ...candidate, capacity: left, orderBytes: candidate.orderBytes + orderBytes }
   })

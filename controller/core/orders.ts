@@ -12,6 +12,7 @@ import type {
   OrderVolume
 } from '#shared/wire/order.ts'
 import { rangeOf } from './addresses.ts'
+import { heldMib } from './overhead.ts'
 import { roomHostOf } from './preemption.ts'
 import { orderedLimit } from './self-fence.ts'
 import { isHeld } from './start-order.ts'
@@ -65,11 +66,17 @@ export function orderFor(view: View, host: Host, context: OrderContext): Order {
       return moving ? { ...order, ...wayOf(view, instance, { moving, host }) } : order
     }),
     startsMax: startsMaxOf(view, host),
+    ...(wanted.some(({ decided }) => decided.numaFit) && { cellTerms: cellTermsOf(host) }),
     ...rebootOf(host),
     ...(limitMs !== undefined && { selfFence: { limitMs } }),
     noticesKept: noticesKept(view, host)
   }
 }
+
+const cellTermsOf = ({ spec: { reservedMib, vcpusPerThread } }: Host) => ({
+  reservedMib,
+  vcpusPerThread
+})
 
 /** What was ordered before a host was lost must not be taken on by the one that comes back. */
 function bootOf(view: View, { name }: Host): Pick<Order, 'boot'> {
@@ -121,6 +128,7 @@ const makeVolumeOrder = ({ id, name, spec, decided }: Volume): OrderVolume => ({
   format: spec.format,
   sizeMib: spec.sizeMib,
   ...(decided.imageId !== undefined && { imageId: decided.imageId }),
+  ...(decided.isUsed && { isUsed: true }),
   desired: decided.deletedAt ? 'absent' : 'present'
 })
 
@@ -195,6 +203,9 @@ function makeInstanceOrder(instance: Instance, plugs: readonly Port[]): OrderIns
     sshKeys: spec.sshKeys,
     cpuBaseline: spec.cpuBaseline,
     ...(spec.cpuFeatures?.length && { cpuFeatures: spec.cpuFeatures }),
+    ...(decided.hugePages && { hugePages: decided.hugePages }),
+    ...(decided.devices && { devices: decided.devices }),
+    ...(decided.numaFit && { fit: { memoryMib: heldMib(decided) } }),
     desiredPower: decided.preempted ? 'stopped' : spec.desiredPower,
     stopGraceMs: spec.stopGraceMs,
     ...(decided.forced && { pullPlug: true }),

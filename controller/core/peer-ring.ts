@@ -112,11 +112,16 @@ function shuffled(seats: readonly Seat[]): readonly Seat[] {
 
 /** FNV-1a, 64 bits: it only tells lists apart, and need not withstand anybody. */
 function printOf(texts: readonly string[]): string {
-  let hash = 0xcbf29ce484222325n
+  // Multiplied by 2^40 + 435 in two halves, each of which a number holds exactly.
+  let [high, low] = [0xcbf29ce4, 0x84222325]
   for (const text of texts) {
     for (const letter of `${text}\n`) {
-      hash = BigInt.asUintN(64, (hash ^ BigInt(letter.codePointAt(0)!)) * 0x100000001b3n)
+      const mixed = (low ^ letter.codePointAt(0)!) >>> 0
+      const product = mixed * 435
+      low = product >>> 0
+      high = (Math.imul(high, 435) + Math.floor(product / 2 ** 32) + (mixed << 8)) >>> 0
     }
   }
-  return hash.toString(16)
+  const digits = low.toString(16)
+  return high === 0 ? digits : high.toString(16) + digits.padStart(8, '0')
 }

@@ -78,10 +78,23 @@ export interface Journal extends AsyncDisposable {
 export interface Election extends AsyncDisposable {
   /** Whether nobody else can ever lead: then a higher epoch that a host has seen was our own. */
   readonly alone: boolean
-  /** Resolves once we may lead, with a signal that aborts when we no longer may. */
-  lead(signal: AbortSignal): Promise<{ readonly lost: AbortSignal }>
+  /** Resolves once we may lead. */
+  lead(signal: AbortSignal): Promise<Won>
   /** Whether we certainly may act at this moment of the monotonic clock. */
   holds(now: Ms): boolean
+  /**
+   * Leases may be given for heartbeats that were heard until this moment: whoever leads next knows
+   * of it. Undefined: for none yet.
+   */
+  leasesUntil(now: Ms): Ms | undefined
+}
+
+/** An election that is won. */
+export type Won = {
+  /** Aborts when we no longer may lead. */
+  readonly lost: AbortSignal
+  /** No lease of who led before counts from later than this moment; left out: than now. */
+  readonly leasedUntil?: Ms | undefined
 }
 
 /** A journal that several candidates have open at once; one of them at a time holds its epoch. */
@@ -154,7 +167,13 @@ export type Peer = {
 
 /** What the mesh tells: what an agent has said, or that a host can be reached or no longer. */
 export type MeshMessage =
-  | { readonly type: 'message'; readonly host: HostId; readonly message: ToController }
+  | {
+      readonly type: 'message'
+      readonly host: HostId
+      readonly message: ToController
+      /** The boot of its sender; left out: not known. */
+      readonly bootId?: string
+    }
   | { readonly type: 'connected'; readonly host: HostId }
   | { readonly type: 'disconnected'; readonly host: HostId; readonly because: string }
 

@@ -37,10 +37,12 @@ import type { Because, Change, Commit } from './commit.ts'
 import { whyItStays } from './evacuation.ts'
 import { isResting } from './indexes.ts'
 import { notification } from './notification.ts'
+import { heldMib } from './overhead.ts'
 import { candidatesOf } from './placement/candidates.ts'
 import { type Candidate, type Demand, place, type Rules } from './placement/pipeline.ts'
 import { rules } from './placement/rules.ts'
 import { isRefusal, listed } from './refusal.ts'
+import { scarceOf, scarceSum } from './scarce.ts'
 import { defaultTenant, subjectOf } from './subject.ts'
 import type { Moment, View } from './view.ts'
 
@@ -124,12 +126,14 @@ const isThere = (one: Instance): boolean =>
 function without(candidate: Candidate, victims: readonly Instance[]): Candidate {
   const { capacity } = candidate
   if (!capacity) return candidate
-  let { memoryPromisedMib, vcpusPromised } = capacity
+  let { memoryPromisedMib, vcpusPromised, scarcePromised } = capacity
   for (const { decided } of victims) {
-    memoryPromisedMib -= decided.memoryMib
+    memoryPromisedMib -= heldMib(decided)
     vcpusPromised -= decided.vcpus
+    scarcePromised = scarceSum(scarcePromised, scarceOf(decided), -1)
   }
-  return { ...candidate, capacity: { ...capacity, memoryPromisedMib, vcpusPromised } }
+  const left = { memoryPromisedMib, vcpusPromised, scarcePromised }
+  return { ...candidate, capacity: { ...capacity, ...left } }
 }
 
 /** Who is to stay comes first. */
@@ -137,7 +141,7 @@ function byWorth(view: View, a: Instance, b: Instance): number {
   return (
     b.spec.priority - a.spec.priority ||
     Number(isBound(view, b)) - Number(isBound(view, a)) ||
-    a.decided.memoryMib - b.decided.memoryMib ||
+    heldMib(a.decided) - heldMib(b.decided) ||
     (a.id < b.id ? -1 : 1)
   )
 }
@@ -154,7 +158,7 @@ function isLess(view: View, one: Yielding, other: Yielding): boolean {
   }
   const boundOf = ({ victims }: Yielding) => victims.filter(each => isBound(view, each)).length
   const mibOf = ({ victims }: Yielding) =>
-    victims.reduce((sum, { decided }) => sum + decided.memoryMib, 0)
+    victims.reduce((sum, { decided }) => sum + heldMib(decided), 0)
   return (
     (boundOf(one) - boundOf(other) ||
       mibOf(one) - mibOf(other) ||

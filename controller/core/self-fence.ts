@@ -6,10 +6,10 @@
  * own that we echo. A host that is taken for dead gets none. So some time after the last one that
  * it can have had, whatever became of it, it has ended what others could start, or was reset.
  *
- * That holds for whoever leads next, too, who knows nothing of what was echoed before: the one
- * before could echo nothing any more when the new one began. What it must know is the longest limit
- * that can be in force there, so that is recorded before an order says it, and made shorter only
- * when the host has taken on an order that says so.
+ * That holds for whoever leads next, too, who does not know what was echoed before: no lease of the
+ * one before counts from later than it was last seen to lead (leases.ts), or else than the new one
+ * began. What it must know is the longest limit that can be in force there, so that is recorded
+ * before an order says it, and made shorter only when the host has taken on an order that says so.
  */
 import type { Host, HostRecovery, HostSelfFence } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'

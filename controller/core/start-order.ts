@@ -46,8 +46,12 @@ export const beforeOf = (view: View, instance: Instance, now: Moment): readonly 
 /** Whether an instance must not be started yet, if it does not run. */
 export function isHeld(view: View, instance: Instance, now: Moment): boolean {
   const { after } = instance.spec
-  if (after === undefined || after.length === 0 || wentOn(view, instance)) return false
-  return after.some(name => oneBefore(view, { instance, name }, now).stands === 'waits')
+  if (after === undefined || after.length === 0) return false
+  const waits = after.some(name => {
+    const other = view.named('instance', name, instance.tenant)
+    return standsOf(view, { instance, other }, now) === 'waits'
+  })
+  return waits && !wentOn(view, instance)
 }
 
 /** What ran when it was moved goes on where it is now, whoever is ready. */
@@ -64,16 +68,32 @@ function oneBefore(
   now: Moment
 ): Before {
   const other = view.named('instance', name, instance.tenant)
-  const since = other && view.starts.since(instance.id, other.id)
-  const waitedMs = since === undefined ? 0 : now.monotonic - since
-  const base = { name, instance: other, waitedMs }
-  if (!other || other.decided.deletedAt !== undefined) return { ...base, stands: 'not-wanted' }
-  if (other.spec.desiredPower !== 'running') return { ...base, stands: 'not-wanted' }
+  const waitedMs = other ? waitedFor(view, { instance, other }, now) : 0
+  return { name, instance: other, waitedMs, stands: standsOf(view, { instance, other }, now) }
+}
+
+function standsOf(
+  view: View,
+  { instance, other }: { readonly instance: Instance; readonly other: Instance | undefined },
+  now: Moment
+): Before['stands'] {
+  if (!other || other.decided.deletedAt !== undefined) return 'not-wanted'
+  if (other.spec.desiredPower !== 'running') return 'not-wanted'
   const seen = isFresh(view, other, now) ? seenNow(view, other, now) : undefined
-  if (isReady(other, seen)) return { ...base, stands: 'ready' }
+  if (isReady(other, seen)) return 'ready'
   const { timeoutMs, late } = other.spec.readiness ?? { timeoutMs: lateMsDefault, late: 'wait' }
-  const isLate = seen?.ready === 'late' || waitedMs >= timeoutMs
-  return { ...base, stands: isLate && late === 'go-on' ? 'over' : 'waits' }
+  if (late !== 'go-on') return 'waits'
+  const isLate = seen?.ready === 'late' || waitedFor(view, { instance, other }, now) >= timeoutMs
+  return isLate ? 'over' : 'waits'
+}
+
+function waitedFor(
+  view: View,
+  { instance, other }: { readonly instance: Instance; readonly other: Instance },
+  now: Moment
+): Ms {
+  const since = view.starts.since(instance.id, other.id)
+  return since === undefined ? 0 : now.monotonic - since
 }
 
 /** Whether its host has told of late how things are there. */
@@ -99,10 +119,12 @@ function isReady({ spec }: Instance, seen: ReportInstance | undefined): boolean 
   return (tcp === undefined && !guestAgent && !phoneHome) || seen.ready === 'ready'
 }
 
+const startedPowers: ReadonlySet<string> = new Set(['running', 'paused', 'stopping'])
+
 /** Whether its host says that it has been started, so that it waits for nobody. */
 export function isStarted(view: View, instance: Instance, now: Moment): boolean {
   const seen = seenNow(view, instance, now)
-  return seen !== undefined && ['running', 'paused', 'stopping'].includes(seen.power)
+  return seen !== undefined && startedPowers.has(seen.power)
 }
 
 /** Whether it is wished to run, or to be paused, which begins alike. */
@@ -155,7 +177,7 @@ export function hostsToTell(
     if (!instance || host === undefined || !last || hosts.has(host)) continue
     const held = isWanted(instance) && isHeld(view, instance, now)
     const isLost =
-      !held && isLeftWaiting(view, instance, now) && now.monotonic - last.at >= tellAgainMs
+      !held && now.monotonic - last.at >= tellAgainMs && isLeftWaiting(view, instance, now)
     if (last.held.has(id) !== held || isLost) hosts.add(host)
   }
   return hosts

@@ -5,22 +5,22 @@ import type { Ms } from '#shared/units.ts'
  * controller counts anew, so that whoever waits may wait longer, and nobody starts too soon.
  */
 export class StartWaits {
-  #since: ReadonlyMap<string, Ms> = new Map()
+  /** By the id of who waits, and of whom it waits for. */
+  #since: ReadonlyMap<string, ReadonlyMap<string, Ms>> = new Map()
 
   /** Since when one waits for another one; undefined: it did not when this was looked at last. */
   since(instance: string, before: string): Ms | undefined {
-    return this.#since.get(pairOf(instance, before))
+    return this.#since.get(instance)?.get(before)
   }
 
   /** Takes over who waits now: pairs keep the moment at which they began. */
   keep(waiting: Iterable<readonly [instance: string, before: string]>, now: Ms): void {
-    const since = new Map<string, Ms>()
+    const since = new Map<string, Map<string, Ms>>()
     for (const [instance, before] of waiting) {
-      const pair = pairOf(instance, before)
-      since.set(pair, this.#since.get(pair) ?? now)
+      const own = since.get(instance) ?? new Map<string, Ms>()
+      own.set(before, this.since(instance, before) ?? now)
+      since.set(instance, own)
     }
     this.#since = since
   }
 }
-
-const pairOf = (instance: string, before: string): string => `${instance} ${before}`

@@ -14,8 +14,10 @@
  *   it lost its power     they stopped before it was even suspected: nothing is waited for
  *   it was cut off        they went on until the device switched it off: until they are seen to
  *                         stand still, a second and a half after the last one, is waited
- *   its device lies       they go on: held, with an alarm, until they stop for `quietMs`, or an
- *                         operator says that it is off
+ *   its device lies       they go on: the next level of devices is asked, with an alarm, and its
+ *                         word is judged by itself; where none is left or none answers, it is
+ *                         held until they stop for `quietMs`, or an operator says that it is off;
+ *                         should they go on after that, only the operator's word is left
  *   nobody can look       nothing is waited for
  *   who looks is unheard  a new controller waits for the first word on the host, until all have
  *                         reported, or for `settleMsMax` from when it began to listen: it asks
@@ -30,6 +32,7 @@
  */
 import type { Host, HostRecovery } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
+import { fenceTurnOf, isLasting, isTurnContradicted } from './fence-turn.ts'
 import { phaseOf } from './liveness.ts'
 import { listed } from './refusal.ts'
 import type { StorageWord } from './storage-words.ts'
@@ -74,6 +77,22 @@ export function lifeSignOf(view: View, host: Host, now: Ms): LifeSign | undefine
   return words.length === 0 ? undefined : signIn(words)
 }
 
+/** What a host has written since a moment, to follow "but"; undefined: nothing that is known. */
+export function writesSince(
+  view: View,
+  host: Host,
+  { since, now }: { readonly since: Ms; readonly now: Ms }
+): string | undefined {
+  const after = since + transitMs
+  const wrote = wordsOf(view, host, now).filter(({ writtenAfter = -1 }) => writtenAfter > after)
+  return wrote.length === 0 || !Number.isFinite(after) ? undefined : wroteWords(wrote)
+}
+
+const wroteWords = (words: readonly StorageWord[]): string => {
+  const { pools, by } = signIn(words)
+  return `it still wrote to pool ${pools} after that, as ${by} saw`
+}
+
 const signIn = (words: readonly StorageWord[]): LifeSign => {
   const unique = (texts: readonly string[]): string => listed([...new Set(texts)])
   return { pools: unique(words.map(({ pool }) => pool)), by: unique(words.map(({ by }) => by)) }
@@ -96,19 +115,16 @@ export function doubtOf(
   host: Host,
   { recovery, now }: { readonly recovery: HostRecovery; readonly now: Ms }
 ): Doubt | undefined {
-  const readAt = view.witnesses.storage.readOffAt(host.name, recovery.id)
+  const readAt = view.witnesses.storage.readOffAt(host.name, fenceTurnOf(host, recovery).fence)
+  const held = isTurnContradicted(host, recovery) ? recovery.contradicted : undefined
   const words = wordsOf(view, host, now)
   const fresh = words.filter(word => isFresh(word, now))
   const since = (readAt ?? Number.POSITIVE_INFINITY) + transitMs
   const wrote = words.filter(({ writtenAfter = -1 }) => writtenAfter > since)
-  if (recovery.contradicted || wrote.length > 0) {
-    const isQuiet = fresh.length > 0 && fresh.every(word => word.stillMs >= quietMs)
-    if (recovery.contradicted && isQuiet) return undefined
-    const { pools, by } = signIn(wrote.length > 0 ? wrote : words)
+  if (held || wrote.length > 0) {
+    if (held && !isLasting(held) && isQuiet(view, host, now)) return undefined
     const because =
-      words.length === 0
-        ? (recovery.contradicted?.because ?? '')
-        : `it still wrote to pool ${pools} after that, as ${by} saw`
+      words.length === 0 ? (held?.because ?? '') : wroteWords(wrote.length > 0 ? wrote : words)
     return { state: 'writes', because }
   }
   if (readAt !== undefined && words.length === 0 && isWordDue(view, host, now)) {
@@ -118,6 +134,12 @@ export function doubtOf(
   if (moving.length === 0 || readAt === undefined || now >= readAt + settleMsMax) return undefined
   const because = `its heartbeat in pool ${signIn(moving).pools} is not seen to stand still yet`
   return { state: 'unsettled', because }
+}
+
+/** Whether a host has not written for so long that what was contradicted counts after all. */
+export function isQuiet(view: View, host: Host, now: Ms): boolean {
+  const words = wordsOf(view, host, now).filter(word => isFresh(word, now))
+  return words.length > 0 && words.every(word => word.stillMs >= quietMs)
 }
 
 /** Whether a controller listens so newly that who may have seen a host write is still to report. */

@@ -17,40 +17,49 @@ export type StorageWord = {
   readonly writtenAfter?: Ms
 }
 
+/** When the devices of a host first read off under a fence, and which level of them that was. */
+type Reading = { readonly fence: string; readonly level: number; readonly at: Ms }
+
 /** By the UUID of whom they are about; and when devices first read off. */
 export class StorageWords {
   readonly #words = new Map<string, Map<string, readonly StorageWord[]>>()
   readonly #subjects = new Map<string, ReadonlySet<string>>()
   /** By the name of the host. */
-  readonly #readings = new Map<string, { readonly fence: string; readonly at: Ms }>()
+  readonly #readings = new Map<string, Reading>()
 
   /** A host has reported what it found; what it said before is forgotten. */
   tell(by: string, storage: readonly ReportStorage[], now: Ms): void {
-    this.forget(by)
-    const words = storage.flatMap(({ pool, seen }) =>
-      seen.map(({ host, bootId, ageMs, stillMs, writtenMs }) => {
-        const written = writtenMs === undefined ? {} : { writtenAfter: now - writtenMs }
-        return { host, word: { by, pool, bootId, lookedAt: now - ageMs, stillMs, ...written } }
-      })
-    )
-    for (const [host, said] of Map.groupBy(words, ({ host }) => host)) {
-      const known = this.#words.get(host) ?? new Map<string, readonly StorageWord[]>()
-      known.set(
-        by,
-        said.map(({ word }) => word)
-      )
-      this.#words.set(host, known)
+    const before = this.#subjects.get(by)
+    const subjects = new Set<string>()
+    for (const { pool, seen } of storage) {
+      for (const { host, bootId, ageMs, stillMs, writtenMs } of seen) {
+        const base = { by, pool, bootId, lookedAt: now - ageMs, stillMs }
+        const word = writtenMs === undefined ? base : { ...base, writtenAfter: now - writtenMs }
+        this.#add(host, word, subjects.has(host))
+        subjects.add(host)
+      }
     }
-    if (words.length > 0) this.#subjects.set(by, new Set(words.map(({ host }) => host)))
+    for (const host of before ?? []) if (!subjects.has(host)) this.#drop(host, by)
+    if (subjects.size > 0) this.#subjects.set(by, subjects)
+    else this.#subjects.delete(by)
+  }
+
+  /** Adds a word to those of the same report, or puts it in the place of those of the last one. */
+  #add(host: string, word: StorageWord, isFurther: boolean): void {
+    const known = this.#words.get(host)
+    if (!known) this.#words.set(host, new Map([[word.by, [word]]]))
+    else known.set(word.by, isFurther ? [...(known.get(word.by) ?? []), word] : [word])
+  }
+
+  #drop(host: string, by: string): void {
+    const words = this.#words.get(host)
+    words?.delete(by)
+    if (words?.size === 0) this.#words.delete(host)
   }
 
   /** Forgets all that a host has said. */
   forget(by: string): void {
-    for (const host of this.#subjects.get(by) ?? []) {
-      const words = this.#words.get(host)
-      words?.delete(by)
-      if (words?.size === 0) this.#words.delete(host)
-    }
+    for (const host of this.#subjects.get(by) ?? []) this.#drop(host, by)
     this.#subjects.delete(by)
   }
 
@@ -61,16 +70,26 @@ export class StorageWords {
   }
 
   /** Notes when it was first heard here that the devices of a host read off. */
-  noteReading({ name, verdict }: FenceState, now: Ms): void {
+  noteReading({ name, verdict, level }: FenceState, now: Ms): void {
     if (verdict?.verdict !== 'off-confirmed') return
     const { fence = '' } = verdict
-    if (this.#readings.get(name)?.fence !== fence) this.#readings.set(name, { fence, at: now })
+    if (this.#readings.get(name)?.fence === fence) return
+    this.#readings.set(name, { fence, level: Math.max(1, level), at: now })
   }
 
   /** When that was, for this very fence; undefined: they have not read off. */
   readOffAt(name: string, fence: string): Ms | undefined {
+    return this.#reading(name, fence)?.at
+  }
+
+  /** Which level of them that was, from 1; bootd may be at another one by now. */
+  readOffLevel(name: string, fence: string): number | undefined {
+    return this.#reading(name, fence)?.level
+  }
+
+  #reading(name: string, fence: string): Reading | undefined {
     const reading = this.#readings.get(name)
-    return reading?.fence === fence ? reading.at : undefined
+    return reading?.fence === fence ? reading : undefined
   }
 
   /** A host is gone. */

@@ -15,6 +15,12 @@
  * it to stop; but where one peer alone misses it, whose own line it may be, it is given `hungMs`,
  * and where none could look, it is not suspected.
  *
+ * "Never" has one end. A host whose own watchdog is all that can prove it off gets no lease from us
+ * as long as we do not hear it, so at its limit it ends what others could start, whoever reaches it
+ * meanwhile. Then nothing is left to wait for: it is suspected, and counts as off when its watchdog
+ * must have fired. All others wait for people, who are told so after `unwitnessedMs`, with what
+ * they can do.
+ *
  * Where all hosts of a rack are missing it is rather their switch, which may only start anew: they
  * are given `hungMs`, too.
  *
@@ -50,12 +56,20 @@ export const brakeHostsMin = 1
 /** Why somebody who would be suspected is not fenced. */
 export type Hold = 'disarmed' | 'brake' | 'rack' | 'no-device'
 
+/** What speaks for ever against the death of a silent host: see above. */
+export type Obstacle = 'reached' | 'refuses' | 'writes'
+
 /** What is thought of a host. */
 export type Suspicion =
   /** Heard, or not silent for long enough to say anything. */
   | { readonly verdict: 'none' }
   /** Silent, but something speaks against its death. */
-  | { readonly verdict: 'waits'; readonly because: string }
+  | {
+      readonly verdict: 'waits'
+      readonly because: string
+      /** It has waited for long and ends by no time; left out: it may still. */
+      readonly lasts?: { readonly obstacle: Obstacle; readonly next: string }
+    }
   /** It would be fenced if nothing held. */
   | {
       readonly verdict: 'held'
@@ -99,16 +113,24 @@ export function suspicionOf(
   const because = `${since}; ${corroborationSentence(found)}${lives}`
   const isShown = isNew && isWitnessed(found, view.patience)
   const waitMs = isShown ? 0 : waitMsOf(found, view.patience, life !== undefined)
-  if (waitMs === undefined || sinceMs < waitMs) return { verdict: 'waits', because }
-  const held = heldBy(view, host, { because, missing })
+  const endMs = waitMs ?? ownEndMs(view, host)
+  if (endMs === undefined || sinceMs < endMs) {
+    const lasts = endMs === undefined && sinceMs >= view.patience.unwitnessedMs
+    return { verdict: 'waits', because, ...(lasts && { lasts: lastingOf(host, found) }) }
+  }
+  const why = waitMs === undefined ? ownEndWords(endMs) : ''
+  const held = heldBy(view, host, { because: because + why, missing })
   if (held) return held
   const rack = host.labels['rack']
   if (sinceMs < view.patience.hungMs && rack !== undefined && missing().wholeRacks.has(rack)) {
-    const why = `all hosts of the rack ${rack} are missing: it may be their switch`
-    return { verdict: 'waits', because: `${because}; ${why}` }
+    const switchWords = `all hosts of the rack ${rack} are missing: it may be their switch`
+    return { verdict: 'waits', because: `${because}; ${switchWords}` }
   }
-  return { verdict: 'suspect', because }
+  return { verdict: 'suspect', because: because + why }
 }
+
+const isEmpty = (view: View, { name }: Host): boolean =>
+  view.indexes.of('host-instances', name).size === 0
 
 /** How long a host is silent, of the time in which we have listened; undefined: it is not. */
 function silenceOfHost(
@@ -118,6 +140,8 @@ function silenceOfHost(
 ): { readonly sinceMs: Ms; readonly isNew: boolean } | undefined {
   const { heardAt } = view.heard(host.name)
   const isNew = heardAt === undefined
+  // Nobody has ever heard of a boot of it, and nothing is placed there: it was let in just now.
+  if (isNew && host.decided.bootId === undefined && isEmpty(view, host)) return undefined
   const sinceMs = now - Math.max(heardAt ?? Number.NEGATIVE_INFINITY, view.listeningSince)
   if (!Number.isFinite(sinceMs)) return undefined
   return sinceMs >= (isNew ? view.patience.witnessedMs : forMs) ? { sinceMs, isNew } : undefined
@@ -154,6 +178,38 @@ function waitMsOf(
       if (found.sign === 'refuses') return undefined
       if (lives && found.missed.length < witnessesMin) return hungMs
       return found.sign === 'accepts' ? hungMs : suspectMs
+    default:
+      return found.verdict satisfies never
+  }
+}
+
+/** After which silence a host ends by itself that nothing else can prove off; undefined: never. */
+function ownEndMs(view: View, host: Host): Ms | undefined {
+  if ((host.spec.fence ?? []).length > 0 || !canExpire(view, host)) return undefined
+  const limitMs = host.decided.selfFence?.limitMs
+  return limitMs === undefined ? undefined : Math.max(limitMs, view.patience.hungMs)
+}
+
+const ownEndWords = (limitMs: Ms): string =>
+  `; without a lease for ${formatMs(limitMs)} it ends what others could start`
+
+/** What people can do about a host that is not suspected, however long that lasts. */
+function lastingOf(
+  { name, decided }: Host,
+  found: Corroboration
+): { readonly obstacle: Obstacle; readonly next: string } {
+  const confirm = `if it is off: remuda host confirm-off ${name}`
+  switch (found.verdict) {
+    case 'one-sided': {
+      const way = `see to the line from this controller to ${decided.endpoint}`
+      return { obstacle: 'reached', next: `${way}, or remuda cluster step-down; ${confirm}` }
+    }
+    case 'agreed':
+      return { obstacle: 'refuses', next: `start its agent there; ${confirm}` }
+    case 'unknown': {
+      const cut = `see to its network, or cut its power by hand`
+      return { obstacle: 'writes', next: `${cut}; ${confirm}` }
+    }
     default:
       return found.verdict satisfies never
   }

@@ -6,6 +6,14 @@
  *       │                                            ▲
  *       └─► lease of a host ─► its limit ─► its watchdog bites ─► what we wait for without a device
  *   session ─► a new controller leads ─► all hosts hear it: sooner than any limit ends
+ *   trace ─► from where a new controller counts
+ *
+ * A lease counts from the sending of the heartbeat that is echoed, and what we wait for without a
+ * device from the last of them. Whoever leads next has echoed none: it counts from the last trace
+ * of the controller before that it has seen (io/election/zookeeper-trace.ts), not from its own
+ * beginning, which is a session and an election later. That is safe since a controller echoes no
+ * heartbeat that it has not heard before it sent a trace that was then acknowledged; and it leaves
+ * one so often that leases are older by `traceMs` at most, which `withoutControllerMs` counts.
  *
  * Each clock may run faster or slower than true time by `clockRateError`, so two that are compared
  * may differ by twice that.
@@ -21,6 +29,11 @@ import type { View } from './view.ts'
 export const limitMsMin: Ms = 15_000
 /** From the end of a session to a controller that sends heartbeats. Unit: ms. */
 export const takeOverMs: Ms = 3_000
+/**
+ * How often a controller shows the others that it leads: leases count from before the last time.
+ * Unit: ms.
+ */
+export const traceMs: Ms = 500
 /** What no other link accounts for: a timer that is late, a turn that waits. Unit: ms. */
 export const marginMs: Ms = 1_000
 
@@ -37,7 +50,7 @@ export const expiryMs = (given: { readonly limitMs: Ms; readonly watchdogMs: Ms 
 
 /** How long hosts may be without a controller when one dies; a shorter limit would fence all. */
 export const withoutControllerMs = (sessionMs: Ms): Ms =>
-  surely(sessionMs) + takeOverMs + patience.newcomerMs + 2 * heartbeatMs
+  surely(sessionMs) + takeOverMs + patience.newcomerMs + 2 * heartbeatMs + traceMs
 
 /** The shortest limit that can be set where sessions are so long: full seconds. */
 export const leastLimitMs = (sessionMs: Ms): Ms =>
@@ -64,6 +77,11 @@ export function timingChain({ sessionMs }: Pick<TimingSettings, 'sessionMs'>): r
       name: 'lease',
       ms: leaseOf(sessionMs),
       because: 'a controller acts no longer than this after it was last confirmed'
+    },
+    {
+      name: 'trace',
+      ms: traceMs,
+      because: 'a controller leaves one so often, and leases count from before it'
     },
     {
       name: 'take-over',

@@ -13,11 +13,12 @@
  */
 import assert from 'node:assert/strict'
 import type { Host } from '#shared/model/host.ts'
-import type { Kind, Resource, ResourceOf } from '#shared/model/index.ts'
-import { kindNames } from '#shared/model/index.ts'
+import { type Kind, kindNames, type Resource, type ResourceOf } from '#shared/model/index.ts'
 import type { Ms } from '#shared/units.ts'
+import type { BootReport } from '#shared/wire/boot.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import type { Report } from '#shared/wire/order.ts'
+import { Boots } from './boot/boots.ts'
 import type {
   Change,
   Cloud,
@@ -29,9 +30,10 @@ import type {
   StoredToken
 } from './commit.ts'
 import { type Ended, Histories, type Recorded } from './histories.ts'
-import { type HostHeard, heardAnew, unheard } from './host-heard.ts'
+import { type HostHeard, heardAnew, reportedAnew, unheard } from './host-heard.ts'
 import { Indexes } from './indexes.ts'
-import { Leases } from './leases.ts'
+import { type HostBeat, Leases } from './leases.ts'
+import { MeasuredUses } from './measured-use.ts'
 import type { Position } from './ports.ts'
 import { Records } from './records.ts'
 import { StartWaits } from './start-waits.ts'
@@ -49,24 +51,36 @@ export type Fact =
       readonly type: 'heartbeat'
       readonly host: string
       readonly loopLagMs: number
-      readonly beat?: HostHeard['beat']
+      readonly beat?: HostBeat | undefined
+      /** The boot of who says it; left out: not named. */
+      readonly bootId?: string | undefined
       readonly at: Moment
     }
-  /** The newest heartbeat of a host is echoed to it: that gives it a lease. */
-  | { readonly type: 'echo'; readonly host: string }
+  /** The heartbeat of a host that was heard then is echoed to it: that gives it a lease. */
+  | { readonly type: 'echo'; readonly host: string; readonly heardAt: Ms }
   | {
       readonly type: 'link'
       readonly host: string
       readonly connected: boolean
       readonly because: string
     }
+  | {
+      readonly type: 'boots'
+      readonly bootd: string
+      readonly report: BootReport
+      readonly at: Moment
+    }
   | { readonly type: 'fences'; readonly states: readonly FenceState[]; readonly at: Moment }
-  /** `alone`: nothing keeps another controller of the same journal from going on beside this. */
+  /**
+   * `alone`: nothing keeps another controller of the same journal from going on beside this.
+   * `leasedUntil`: no lease of the one before counts from later than this moment.
+   */
   | {
       readonly type: 'turn'
       readonly at: Moment
       readonly epoch?: number
       readonly alone?: boolean
+      readonly leasedUntil?: Ms
     }
 
 /** One moment on both clocks. */
@@ -92,6 +106,7 @@ export class View {
   readonly #heard = new Map<string, HostHeard>()
   readonly #fences = new Map<string, FenceState>()
   readonly leases = new Leases()
+  readonly boots = new Boots()
   /** Who waits for whom to be ready, and since when. */
   readonly starts = new StartWaits()
   /** Since when each lost host is in the phase of its recovery in which it is; monotonic. */
@@ -101,6 +116,7 @@ export class View {
   #listeningSince: Ms = Number.NEGATIVE_INFINITY
   readonly #dirty = new Set<string>()
   readonly witnesses = new Witnesses()
+  readonly uses = new MeasuredUses()
   readonly indexes = new Indexes()
   /** Whether hosts report here; of a candidate that only follows, they do not. */
   watches = true
@@ -185,7 +201,8 @@ export class View {
         const heard = heardAnew(this.heard(fact.host), fact.at)
         this.#heard.set(fact.host, heard)
         heard.loopLagMs = fact.loopLagMs
-        heard.beat = fact.beat
+        heard.bootId = fact.bootId
+        this.leases.hear(fact.host, fact.beat, fact.at.monotonic)
         return undefined
       }
       case 'link': {
@@ -196,8 +213,11 @@ export class View {
       case 'fences':
         for (const state of fact.states) this.#foldFence(state, fact.at)
         return undefined
+      case 'boots':
+        this.boots.hear(fact.bootd, fact.report, fact.at)
+        return undefined
       case 'echo':
-        this.leases.echo(fact.host, this.heard(fact.host).heardAt)
+        this.leases.echo(fact.host, fact.heardAt)
         return undefined
       case 'turn': {
         const { monotonic } = fact.at
@@ -243,13 +263,11 @@ export class View {
   #foldReport(host: string, report: Report, at: Moment): void {
     const before = this.heard(host)
     const late = before.report?.agentRun === report.agentRun && before.report.number > report.number
-    const facts = before.report?.facts
-    const heard = heardAnew(before, at)
+    const heard = reportedAnew(before, { report, late }, at)
     this.#heard.set(host, heard)
-    heard.reportAt = at.monotonic
     if (!late) {
-      heard.report = report.facts || facts === undefined ? report : { ...report, facts }
       this.witnesses.hear(host, report, at.monotonic)
+      this.uses.hear(host, report, at.monotonic)
     }
     const fails = heard.report?.instances.some(({ failed }) => failed !== undefined)
     this.indexes.reported(host, fails === true)
@@ -319,6 +337,7 @@ export class View {
       this.leases.forget(before.name)
       this.#lostSince.delete(before.name)
       this.witnesses.gone(before.name)
+      this.uses.gone(before.name)
     }
     this.#dirty.add(`${kind}/${id}`)
     return [{ op: 'put', resource: before }]

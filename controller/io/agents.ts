@@ -1,6 +1,9 @@
 /**
  * Questions to agents and consoles through them. A console is a channel of bytes over the mesh: a
  * side sends no more than a window that the other has not taken, so a slow reader holds up nobody.
+ *
+ * Nothing says that a console is open, and a quiet one says nothing. So no bytes at all are sent
+ * after the wish for it: that they are taken is said only once it is open.
  */
 import { randomUUID } from 'node:crypto'
 import { Duplex } from 'node:stream'
@@ -8,6 +11,7 @@ import { Fault } from '#shared/fault.ts'
 import type { HostId } from '#shared/ids.ts'
 import type { Host } from '#shared/model/host.ts'
 import type { Instance } from '#shared/model/instance.ts'
+import { formatMs, type Ms } from '#shared/units.ts'
 import {
   type Answer,
   channelWindowBytes,
@@ -16,8 +20,20 @@ import {
 } from '#shared/wire/messages.ts'
 import type { Mesh } from '../core/ports.ts'
 
+/** Whom the mesh reaches: a host, or a bootd under the id that it has there. */
+export type Peer = {
+  readonly name: string
+  readonly decided: { readonly uuid: string }
+  /** Whose bootd it is; left out: it is the agent of a host. */
+  readonly bootdOf?: string
+}
+
 /** An agent must answer within so long. Unit: ms. */
 const answerMsMax = 10_000
+/** The console of an instance must be open within so long. Unit: ms. */
+const consoleMsMax: Ms = 20_000
+/** That of a host's machine, before which an earlier one may have to be given back. Unit: ms. */
+export const machineConsoleMsMax: Ms = 60_000
 /** Questions and consoles that may be open at once. */
 const questionsMax = 1_024
 const channelsMax = 512
@@ -44,9 +60,19 @@ export class AgentLines {
 
   /** Asks an agent; Fault `deadline` when it says nothing, `unavailable` when it is away. */
   async ask(
-    host: Host,
+    host: Peer,
     question: Pick<Question, 'ask' | 'subject'>,
     signal: AbortSignal
+  ): Promise<Answer> {
+    const message = (number: number) => ({ type: 'question', number, ...question }) as const
+    return await this.askWith(host, message, { signal })
+  }
+
+  /** Asks a peer by a message that is made for a number; its faults are those of `ask`. */
+  async askWith(
+    host: Peer,
+    message: (number: number) => Parameters<Mesh['send']>[1],
+    { signal, answerMs = answerMsMax }: { readonly signal: AbortSignal; readonly answerMs?: Ms }
   ): Promise<Answer> {
     if (this.#questions.size >= questionsMax) {
       throw new Fault('unavailable', `cannot ask ${host.name}`, {
@@ -56,13 +82,13 @@ export class AgentLines {
     this.#number += 1
     const number = this.#number
     const { promise, resolve, reject } = Promise.withResolvers<Answer>()
-    const timer = setTimeout(() => reject(noAnswer(host)), answerMsMax)
+    const timer = setTimeout(() => reject(noAnswer(host, answerMs)), answerMs)
     const stop = (): void => reject(new Fault('aborted', `cannot ask ${host.name}: given up`))
     signal.addEventListener('abort', stop)
     this.#questions.set(number, { host: hostIdOf(host), resolve, reject })
     try {
       try {
-        this.#mesh.send(hostIdOf(host), { type: 'question', number, ...question })
+        this.#mesh.send(hostIdOf(host), message(number))
       } catch (cause) {
         throw away(host, `cannot ask ${host.name}`, cause)
       }
@@ -76,27 +102,56 @@ export class AgentLines {
 
   /** Opens the console of an instance. The stream ends when the console does. */
   console(host: Host, instance: Instance): Duplex {
+    return this.open(host, {
+      what: `the console of ${instance.name}`,
+      openMsMax: consoleMsMax,
+      opening: channel => ({ type: 'console-open', channel, instance: instance.id })
+    })
+  }
+
+  /**
+   * Opens a channel of bytes to a peer, which ends when what is behind it does; with Fault
+   * `deadline` if it is not open in time.
+   */
+  open(
+    peer: Peer,
+    given: {
+      /** Such as `the console of web`. */
+      readonly what: string
+      readonly openMsMax: Ms
+      readonly opening: (channel: string) => Parameters<Mesh['send']>[1]
+    }
+  ): Duplex {
+    const { what, opening, openMsMax } = given
     if (this.#channels.size >= channelsMax) {
-      throw new Fault('unavailable', `cannot open the console of ${instance.name}`, {
+      throw new Fault('unavailable', `cannot open ${what}`, {
         reasons: [`${channelsMax} consoles are open already`],
         next: ['close one of them and try again']
       })
     }
     const id = randomUUID()
-    const send: Send = message => this.#mesh.send(hostIdOf(host), message)
+    const send: Send = message => this.#mesh.send(hostIdOf(peer), message)
     const channel = new Channel(id, send, () => this.#channels.delete(id))
-    this.#channels.set(id, { host: hostIdOf(host), channel })
+    channel.expect(openMsMax, () => notOpen(peer, what, openMsMax))
+    this.#channels.set(id, { host: hostIdOf(peer), channel })
     try {
-      send({ type: 'console-open', channel: id, instance: instance.id })
+      send(opening(id))
     } catch (cause) {
-      this.#channels.delete(id)
-      throw away(host, `cannot open the console of ${instance.name}`, cause)
+      channel.forget()
+      throw away(peer, `cannot open ${what}`, cause)
+    }
+    try {
+      send({ type: 'channel-data', channel: id, bytes: new Uint8Array(0) })
+    } catch (cause) {
+      // It was wished for, so it may be open there: it is closed as one that was.
+      channel.destroy()
+      throw away(peer, `cannot open ${what}`, cause)
     }
     return channel
   }
 
   /** Takes what an agent says to whoever waits for it; to others it has nothing to say. */
-  heard(host: Host, message: ToController): void {
+  heard(host: Peer, message: ToController): void {
     if (message.type === 'answer') {
       const waiting = this.#questions.get(message.number)
       if (waiting?.host === hostIdOf(host)) waiting.resolve(message)
@@ -107,7 +162,7 @@ export class AgentLines {
   }
 
   /** The line to a host is lost: whoever waits for it is told. */
-  lost(host: Host, because: string): void {
+  lost(host: Peer, because: string): void {
     for (const waiting of this.#questions.values()) {
       if (waiting.host !== hostIdOf(host)) continue
       waiting.reject(away(host, `cannot ask ${host.name}`, new Fault('closed', because)))
@@ -120,18 +175,30 @@ export class AgentLines {
 
 type Send = (message: Parameters<Mesh['send']>[1]) => void
 
-const hostIdOf = (host: Host): HostId => host.decided.uuid as HostId
+const hostIdOf = (host: Peer): HostId => host.decided.uuid as HostId
 
-const away = (host: Host, what: string, cause: unknown): Fault =>
-  new Fault('unavailable', `${what}: the agent of ${host.name} is not connected`, {
+const away = (peer: Peer, what: string, cause: unknown): Fault => {
+  const who = peer.bootdOf === undefined ? `the agent of ${peer.name}` : peer.name
+  return new Fault('unavailable', `${what}: ${who} is not connected`, {
     cause,
-    next: [`remuda host show ${host.name}`, `remuda doctor, on ${host.name}`]
+    next: [lookAt(peer), `remuda doctor, on ${peer.bootdOf ?? peer.name}`]
+  })
+}
+
+const noAnswer = (peer: Peer, answerMs: Ms): Fault =>
+  new Fault('deadline', `${peer.name} did not answer within ${answerMs} ms`, {
+    next: [lookAt(peer)]
   })
 
-const noAnswer = (host: Host): Fault =>
-  new Fault('deadline', `${host.name} did not answer within ${answerMsMax} ms`, {
-    next: [`remuda host show ${host.name}`]
-  })
+const lookAt = ({ name, bootdOf }: Peer): string =>
+  bootdOf === undefined ? `remuda host show ${name}` : 'remuda boot show'
+
+const notOpen = (peer: Peer, what: string, openMsMax: Ms): Fault =>
+  new Fault(
+    'deadline',
+    `cannot open ${what}: ${peer.name} has not opened it within ${formatMs(openMsMax)}`,
+    { next: ['try again', 'remuda doctor, on that host'] }
+  )
 
 class Channel extends Duplex {
   readonly #id: string
@@ -143,6 +210,7 @@ class Channel extends Duplex {
   #wanted = false
   #over: string | undefined
   #waiting: (() => void) | undefined
+  #late: NodeJS.Timeout | undefined
 
   constructor(id: string, send: Send, forget: () => void) {
     super({ allowHalfOpen: false, readableHighWaterMark: chunkBytesMax })
@@ -151,7 +219,19 @@ class Channel extends Duplex {
     this.#forget = forget
   }
 
+  /** The other side must say something within so long. */
+  expect(ms: Ms, fault: () => Fault): void {
+    this.#late = setTimeout(() => this.destroy(fault()), ms)
+  }
+
+  /** It was never wished for. */
+  forget(): void {
+    this.#over = 'it was never wished for'
+    this.destroy()
+  }
+
   heard(message: Extract<ToController, { readonly channel: string }>): void {
+    clearTimeout(this.#late)
     if (message.type === 'channel-data') this.arrived(message.bytes)
     else if (message.type === 'channel-taken') this.taken(message.bytes)
     else this.ended(message.because)
@@ -176,6 +256,7 @@ class Channel extends Duplex {
   }
 
   ended(because: string): void {
+    clearTimeout(this.#late)
     this.#over = because
     this.#forget()
     this.#pass()
@@ -216,6 +297,7 @@ class Channel extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    clearTimeout(this.#late)
     if (this.#over === undefined) {
       this.#say({ type: 'channel-close', channel: this.#id, because: '' })
     }

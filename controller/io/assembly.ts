@@ -9,7 +9,7 @@ import type { Clock } from '#shared/clock.ts'
 import type { Fault } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import { version } from '#shared/version.ts'
-import type { Election, Mesh } from '../core/ports.ts'
+import type { Mesh } from '../core/ports.ts'
 import { AgentLines } from './agents.ts'
 import { Announcer } from './announcer.ts'
 import type { App } from './api/app.ts'
@@ -19,6 +19,7 @@ import { makeConsoles } from './api/console.ts'
 import type { Caller } from './api/route.ts'
 import type { ImageStore, Service } from './api/service.ts'
 import { ticketFor } from './api/verbs.ts'
+import { BootdQuestions } from './bootd-questions.ts'
 import { Briefings } from './briefings.ts'
 import { type ControllerConfig, sessionMsOf } from './config.ts'
 import { Feed } from './feed.ts'
@@ -26,14 +27,15 @@ import { type Front, plainFront } from './front.ts'
 import { openImageStore } from './images.ts'
 import type { OpenStore } from './journal/store.ts'
 import { Ledger } from './ledger.ts'
+import { MachineConsoles } from './machine-consoles.ts'
 import { Meters } from './metrics.ts'
-import { Reign } from './reign.ts'
+import { Reign, type ReignOptions } from './reign.ts'
 import { listenSocket, listenTcp } from './servers.ts'
 
 /** What an assembly stands on. */
 export type AssemblyParts = {
   readonly mesh: Mesh
-  readonly election: Pick<Election, 'alone' | 'holds'>
+  readonly election: ReignOptions['election']
   readonly clock: Clock
   readonly log: Log
   readonly cluster: Cluster
@@ -126,6 +128,8 @@ export async function assemble(
       ask: (host, question, gone) => lines.ask(host, question, gone),
       console: (host, instance) => lines.console(host, instance)
     },
+    machines: new MachineConsoles(),
+    bootds: new BootdQuestions(),
     cluster,
     briefings,
     version,

@@ -32,18 +32,17 @@ import {
   connected,
   copied,
   headersTo,
-  headText,
   isCandidate,
   isLive,
   isOfState,
   isPassedOn,
-  join,
   leadsNot,
   nothingRead,
   outcomeUnknown,
   problemText,
   responseHeaders,
   unreached,
+  upgraded,
   whatOf
 } from './passing.ts'
 import { positionIn } from './position.ts'
@@ -53,6 +52,8 @@ import { Vouchers } from './vouchers.ts'
 const joinBytesMax = 64 * 1024
 /** The answer to an upload begins after so long at the latest, and so does a list of images. */
 const uploadMsMax = 310_000
+/** A request for an upgrade, such as to a console, is answered within so long. Unit: ms. */
+const upgradeMsMax = 10_000
 /** The last answers of one that stepped down are waited for so long. Unit: ms. */
 const farewellMsMax = 1_000
 /** What was written through this candidate is waited for so long before the answer. Unit: ms. */
@@ -321,21 +322,7 @@ export class CandidateFront implements Front, AsyncDisposable {
         socket.end(problemText(problemOf(unreached(leader, cause), asked.url ?? '')))
     }
     this.#open(leader, { method: 'GET', path: asked.url ?? '/', headers })
-      .then(sent => {
-        socket.once('close', () => sent.destroy())
-        sent.on('error', fail)
-        sent.once('upgrade', (said, other, rest) => {
-          socket.write(headText(said))
-          if (rest.length > 0) socket.write(rest)
-          if (head.length > 0) other.write(head)
-          join(socket, other)
-        })
-        sent.once('response', said => {
-          socket.write(headText(said))
-          said.pipe(socket)
-        })
-        sent.end()
-      })
+      .then(sent => upgraded(sent, { socket, head, fail, msMax: upgradeMsMax }))
       .catch(fail)
   }
 

@@ -30,6 +30,7 @@ import { doorkeeperOf, isTrusted } from './doorkeeper.ts'
 import { fenceAmongOthers } from './fences.ts'
 import { Follower } from './follower.ts'
 import { found } from './founding.ts'
+import { graceMs } from './grace.ts'
 import { hostsToBeat, sendHeartbeats } from './heartbeats.ts'
 import { fetchImages, lackedImages } from './image-copies.ts'
 import { Keeper } from './keeper.ts'
@@ -44,11 +45,6 @@ const waits = { reconnectMs: 500, corruptMs: 5_000 } as const
 const announceMs: Ms = 500
 /** How soon it is noticed that somebody else leads. Unit: ms. */
 const leaderMs: Ms = 250
-/**
- * How long a new reign waits to hear from all hosts before it places anything, and before a host
- * that was not heard counts as silent. Unit: ms.
- */
-export const graceMs: Ms = 10_000
 /** How long an answer may take to leave after the lead was handed over. Unit: ms. */
 const farewellMs: Ms = 100
 
@@ -77,7 +73,7 @@ export class Candidate implements AsyncDisposable {
   #follower!: Follower
   #taps!: KeyTaps
   #front!: CandidateFront
-  #listening!: Listening
+  #listening: Listening | undefined
   #running: Promise<unknown> = Promise.resolve()
   #doorkeeper!: Doorkeeper
 
@@ -147,7 +143,7 @@ export class Candidate implements AsyncDisposable {
     return this.#doorkeeper
   }
   get port(): number {
-    return this.#listening.port
+    return this.#listening!.port
   }
   /** Whether anything may leave at this moment. */
   mayAct(): boolean {
@@ -243,7 +239,7 @@ export class Candidate implements AsyncDisposable {
       if ('end' in first) return this.#notFollowing(first)
       done.abort()
       await following
-      await this.#lead({ journal, election, lost: first.lost })
+      await this.#lead({ journal, election, ...first })
       return 'ended'
     } finally {
       done.abort()
@@ -268,6 +264,7 @@ export class Candidate implements AsyncDisposable {
     readonly journal: SharedJournal
     readonly election: SharedElection
     readonly lost: AbortSignal
+    readonly leasedUntil?: Ms | undefined
   }): Promise<void> {
     const { journal, election, lost } = won
     const { clock, log } = this.#parts
@@ -282,7 +279,7 @@ export class Candidate implements AsyncDisposable {
       ledger.view.watches = true
       feed.start(epoch)
       await found(this.#config, { ledger, clock, log })
-      this.#leadership.begin(election)
+      this.#leadership.begin(election, won)
       const position = ledger.durablePosition
       const tookMs = Math.round(clock.monotonic() - begunAt)
       log.info('leading', { epoch, position, read: position - before, tookMs })
@@ -305,7 +302,7 @@ export class Candidate implements AsyncDisposable {
     const { view } = ledger
     const changed = this.#taps.open()
     const keeper = new Keeper({ journal, view, log, changed, dueKept: 1 })
-    const hosts = () => hostsToBeat(view)
+    const hosts = () => hostsToBeat(view, this.#leadership.leasesUntil(clock.monotonic()))
     const epoch = (): number => ledger.epoch
     const candidates = {
       cards: () => this.#cluster.cards(),
@@ -362,6 +359,12 @@ export class Candidate implements AsyncDisposable {
     const { fences, meshKey, door } = this.#parts
     const { name } = this.#config
     const { since } = this.#cluster
+    // Its socket answers a moment before all its ports do.
+    if (!this.#listening) {
+      throw new Fault('unavailable', `cannot tell of candidate ${name}: it is just starting`, {
+        next: ['try again in a moment']
+      })
+    }
     const own = { name, apiUrl: this.#listening.url, meshKey, leads: this.mayAct(), since }
     return cardOf(own, { door: door(), bootd: fences?.bootd(), ledger: this.service.ledger })
   }
@@ -384,7 +387,7 @@ export class Candidate implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort()
     await this.#running
-    await this.#listening.close()
+    await this.#listening?.close()
     await this.#front[Symbol.asyncDispose]()
     await this.#follower[Symbol.asyncDispose]()
     this.service.meters[Symbol.dispose]()

@@ -9,6 +9,7 @@ import type { SharedJournal } from '../core/ports.ts'
 import type { Connection } from './candidate-parts.ts'
 import { type ControllerConfig, serversOf, tlsOf } from './config.ts'
 import { type ZooKeeperElection, zooKeeperElection } from './election/zookeeper.ts'
+import { TraceSeen } from './election/zookeeper-trace.ts'
 import { leased } from './journal/leased.ts'
 import { openPostgresJournal } from './journal/postgres.ts'
 import { openZooKeeperJournal } from './journal/zookeeper.ts'
@@ -22,6 +23,7 @@ export function connectionsOf(
   parts: { readonly log: Log; readonly clock: Clock }
 ): Connect {
   const { log, clock } = parts
+  const seen = new TraceSeen()
   return async () => {
     await using opened = new AsyncDisposableStack()
     const session = opened.use(await openSession(config, parts))
@@ -32,7 +34,7 @@ export function connectionsOf(
       journal,
       ended: session.ended,
       stand: async () => {
-        election = zooKeeperElection(session, { name: config.name, log, clock })
+        election = zooKeeperElection(session, { name: config.name, log, clock, seen })
         return election
       },
       [Symbol.asyncDispose]: () => all.disposeAsync()

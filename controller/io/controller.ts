@@ -103,12 +103,13 @@ async function fenceAlone(
 ): Promise<void> {
   const { fences, election, clock, log, service } = given
   if (!fences) return
-  const { ledger, reign } = service
+  const { ledger, reign, feed, machines, bootds: questions } = service
   const bootds = async () => {
     const bootd = fences.bootd()
     return bootd ? [{ name: own, ...bootd }] : []
   }
   const mayAct = (): boolean => election.holds(clock.monotonic()) && !ledger.broken
   const { mesh } = fences
-  await keepFences({ mesh, bootds, own, mayAct, ledger, reign, clock, log }, signal)
+  const kept = { mesh, feed, bootds, own, mayAct, ledger, reign, machines, questions, clock, log }
+  await keepFences(kept, signal)
 }

@@ -1,7 +1,7 @@
 /**
  * The feed of what happens, for `GET /v1/events`: changes of resources and decisions, which are
- * recorded, and the status of resources, which hosts report. `core/feed-place.ts` says how they
- * are numbered.
+ * recorded, and the status of resources and how machines boot, which is reported.
+ * `core/feed-place.ts` says how they are numbered.
  *
  * A client that was away goes on where it was, at this candidate or another one. It gets every
  * recorded item that it has not seen, once, from a ring of the last ones. Of status only the last
@@ -28,8 +28,8 @@ import type { Entry, Position } from '../core/ports.ts'
 export type FeedItem = {
   readonly id: string
   readonly at: Place
-  readonly type: 'change' | 'decision'
-  readonly kind?: Kind
+  readonly type: 'change' | 'decision' | 'boot'
+  readonly kind?: Kind | 'boot'
   readonly subjects: readonly string[]
   readonly tenant?: string
   /** What is sent: serialised once for all who listen. */

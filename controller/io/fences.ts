@@ -5,8 +5,8 @@
  * and again whenever it is another; so a bootd that was away, or another one, has all at once.
  */
 import type { Clock } from '#shared/clock.ts'
-import { isFault, sentence } from '#shared/fault.ts'
-import { type HostId, newId } from '#shared/ids.ts'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
+import { newId } from '#shared/ids.ts'
 import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
 import { heartbeatMs } from '#shared/wire/beat.ts'
@@ -26,9 +26,16 @@ import type { Commit } from '../core/commit.ts'
 import { fenceOrdersOf } from '../core/fence-orders.ts'
 import type { BootdAddress, CandidateCard, Mesh, MeshMessage } from '../core/ports.ts'
 import type { View } from '../core/view.ts'
+import { AgentLines, machineConsoleMsMax } from './agents.ts'
 import type { Service } from './api/service.ts'
+import { BootFeed } from './boot-feed.ts'
+import { BootPlans } from './boot-plans.ts'
+import { AskedBootds, bootdName, bootdPeer, bootdSpeaker } from './bootd-line.ts'
+import type { BootdQuestions } from './bootd-questions.ts'
 import type { FenceLine } from './bootds.ts'
+import type { Feed } from './feed.ts'
 import type { Ledger } from './ledger.ts'
+import type { MachineConsoles, OpenMachine } from './machine-consoles.ts'
 import type { Reign } from './reign.ts'
 
 /** How often it is looked which bootds there are. Unit: ms. */
@@ -43,6 +50,8 @@ export type FencesOptions = {
   /** A mesh of its own, with bootds for hosts. */
   readonly mesh: Mesh
   readonly view: View
+  /** Is told how machines boot. */
+  readonly feed: Pick<Feed, 'report' | 'forgetStatus'>
   readonly epoch: () => number
   readonly mayAct: () => boolean
   /** Resolves once all that the view holds now is in the journal; faults when it will not be. */
@@ -74,13 +83,39 @@ export class Fences {
   #aloneSince: Ms | undefined
   #saidOfBootds: BootdTold | undefined
 
+  readonly #boots: BootPlans
+  readonly #bootFeed: BootFeed
+  readonly #lines: AgentLines
+  /** Asks bootds that are heard what they know. */
+  readonly line: AskedBootds
+
   constructor(options: FencesOptions) {
     this.#options = options
+    const send = (bootd: string, message: ToAgent): boolean => this.#send(bootd, message)
+    this.#boots = new BootPlans({ ...options, send })
+    this.#bootFeed = new BootFeed(options)
+    this.#lines = new AgentLines(options.mesh)
+    this.line = new AskedBootds(this.#lines, () => this.#heardAt.keys())
   }
 
   /** Name of the bootd in use; undefined: none is heard. */
   get active(): string | undefined {
     return this.#active
+  }
+
+  /** Opens the console of a host's machine through the bootd in use. */
+  readonly console: OpenMachine = ({ name, decided }, { take }) => {
+    const bootd = this.#active
+    if (bootd === undefined) {
+      throw new Fault('unavailable', `cannot open the console of host ${name}: no bootd is heard`, {
+        next: ['remuda boot show', `remuda host fence show ${name}`]
+      })
+    }
+    return this.#lines.open(bootdSpeaker(bootd), {
+      what: `the console of host ${name}`,
+      openMsMax: machineConsoleMsMax,
+      opening: channel => ({ type: 'sol-open', channel, host: decided.uuid, take })
+    })
   }
 
   /** Something was decided: perhaps a host is to be fenced. */
@@ -102,7 +137,7 @@ export class Fences {
         this.#bootds = await this.#options.bootds()
         mesh.setPeers(
           this.#bootds.map(({ name, endpoint, publicKey }) => ({
-            host: peerOf(name),
+            host: bootdPeer(name),
             endpoint,
             publicKey
           }))
@@ -133,6 +168,7 @@ export class Fences {
         this.#beat()
       }
       await this.#order()
+      await this.#boots.tell(this.#bootds.map(({ name }) => name))
     }
   }
 
@@ -225,7 +261,7 @@ export class Fences {
 
   #send(bootd: string, message: ToAgent): boolean {
     try {
-      this.#options.mesh.send(peerOf(bootd), message)
+      this.#options.mesh.send(bootdPeer(bootd), message)
       return true
     } catch (thrown) {
       if (!isFault(thrown)) throw thrown
@@ -239,21 +275,33 @@ export class Fences {
 
   #hear(said: MeshMessage): void {
     const { view, clock, log } = this.#options
-    const name = nameOf(said.host)
+    const name = bootdName(said.host)
     if (said.type === 'connected') {
       // It has lost what it was told, if it has started anew.
       if (name === this.#active) this.#told = ''
+      this.#boots.forget(name)
+      this.line.forget(name)
       this.#heardAt.set(name, clock.monotonic())
       this.#bell.ring()
       return
     }
     if (said.type === 'disconnected') {
       this.#heardAt.delete(name)
+      this.line.forget(name)
+      this.#lines.lost(bootdSpeaker(name), said.because)
       this.#bell.ring()
       return
     }
     this.#heardAt.set(name, clock.monotonic())
     const { message } = said
+    this.#lines.heard(bootdSpeaker(name), message)
+    this.line.take(name, message)
+    if (message.type === 'boot-report') {
+      const at = { monotonic: clock.monotonic(), wall: clock.wall() }
+      view.fold({ type: 'boots', bootd: name, report: message, at })
+      this.#bootFeed.hear(name, message)
+      this.#options.onNews()
+    }
     if (message.type === 'refusal') log.warn('bootd refuses', { bootd: name, ...message })
     if (message.type !== 'fence-report' || name !== this.#active) return
     const at = { monotonic: clock.monotonic(), wall: clock.wall() }
@@ -264,9 +312,13 @@ export class Fences {
 
 /** Has hosts fenced as long as this controller leads: until the signal aborts. */
 export async function keepFences(
-  given: Pick<FencesOptions, 'mesh' | 'bootds' | 'own' | 'mayAct' | 'clock' | 'log'> & {
+  given: Pick<FencesOptions, 'mesh' | 'feed' | 'bootds' | 'own' | 'mayAct' | 'clock' | 'log'> & {
     readonly ledger: Pick<Ledger, 'view' | 'epoch' | 'durable'>
     readonly reign: Pick<Reign, 'wake' | 'afterDecisions' | 'record'>
+    /** Where consoles of machines are asked for. */
+    readonly machines?: Pick<MachineConsoles, 'serve'>
+    /** Where bootds are asked what they know. */
+    readonly questions?: Pick<BootdQuestions, 'serve'>
   },
   signal: AbortSignal
 ): Promise<void> {
@@ -280,7 +332,9 @@ export async function keepFences(
     record: commit => reign.record(commit)
   })
   reign.afterDecisions(() => fences.ring())
+  const served = [given.machines?.serve(fences.console), given.questions?.serve(fences.line)]
   await fences.run(signal)
+  for (const end of served) end?.()
 }
 
 /** The same among several candidates, through the bootds of those who stand. */
@@ -288,7 +342,7 @@ export async function fenceAmongOthers(
   parts: {
     readonly fences?: FenceLine
     readonly name: string
-    readonly service: Pick<Service, 'ledger' | 'reign'>
+    readonly service: Pick<Service, 'ledger' | 'reign' | 'feed' | 'machines' | 'bootds'>
     readonly clock: Clock
     readonly log: Log
   },
@@ -300,28 +354,26 @@ export async function fenceAmongOthers(
 ): Promise<void> {
   const { fences, name: own, service, clock, log } = parts
   if (!fences) return
-  const { ledger, reign } = service
+  const { ledger, reign, feed, machines, bootds: questions } = service
   const { mesh } = fences
   const { mayAct } = given
   const bootds = async () =>
     (await given.cards()).flatMap(({ name, bootd }) => (bootd ? [{ name, ...bootd }] : []))
-  await keepFences({ mesh, bootds, own, mayAct, ledger, reign, clock, log }, signal)
+  const beside = { machines, questions, clock, log }
+  const kept = { mesh, feed, bootds, own, mayAct, ledger, reign, ...beside }
+  await keepFences(kept, signal)
 }
-
-const prefix = 'bootd-'
-const peerOf = (name: string): HostId => `${prefix}${name}` as HostId
-const nameOf = (peer: HostId): string => peer.slice(prefix.length)
 
 /** Stands for all that cannot wait: it is looked at in each turn. */
 function urgentIn(view: View): string {
   const all = [...view.all('host').values()].filter(
-    ({ decided }) => decided.recovery ?? decided.fenceTest
+    ({ decided }) => decided.recovery ?? decided.fenceTest ?? decided.power
   )
   return JSON.stringify(
-    all.map(({ name, decided: { recovery, fenceTest } }) => [
+    all.map(({ name, decided: { recovery, fenceTest, power } }) => [
       name,
-      ...[recovery?.id, recovery?.phase],
-      ...[fenceTest?.id, fenceTest?.step]
+      ...[recovery?.id, recovery?.phase, recovery?.contradicted?.level],
+      ...[fenceTest?.id, fenceTest?.step, power?.id, power?.step]
     ])
   )
 }

@@ -33,7 +33,9 @@ export async function found(
     adminToken: kept,
     ...(config.cidr !== undefined && { cidr: config.cidr })
   }
-  await ledger.commit(firstCommit(wish, { by: 'controller', now: moment, newId }))
+  await ledger.commit(
+    firstCommit({ overhead: 'counted', ...wish }, { by: 'controller', now: moment, newId })
+  )
   log.info('founded a new cloud', { cloud: wish.cloudId, tokenFile: path })
 }
 

@@ -3,6 +3,12 @@ import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
 import type { View } from '../core/view.ts'
 
+/**
+ * How long a new reign waits to hear from all hosts before it places anything, and before a host
+ * that was not heard counts as silent. Unit: ms.
+ */
+export const graceMs: Ms = 10_000
+
 /** The time in which a new reign gets to know its hosts; over for good once they are known. */
 export class Grace {
   readonly #options: { readonly graceMs?: Ms; readonly clock: Clock; readonly log: Log }

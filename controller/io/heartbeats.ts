@@ -25,19 +25,21 @@ export type HostToBeat = {
 /**
  * Every host that is let in, also one that is taken for dead: an agent answers whoever speaks to
  * it, and that it speaks is news. But only one that is in use gets a lease, where it needs one: the
- * view knows of it before it leaves. If it leaves: the mesh asks whether we still lead.
+ * view knows of it before it leaves. If it leaves: the mesh asks whether we still lead. It is given
+ * for the newest heartbeat that was heard until a moment of which others know; undefined: for none.
  */
-export function* hostsToBeat(view: View): Generator<HostToBeat> {
+export function* hostsToBeat(view: View, leasesUntil: Ms | undefined): Generator<HostToBeat> {
   for (const { name, decided } of view.all('host').values()) {
     if (decided.approval !== 'approved') continue
     const to = { host: decided.uuid as HostId, generation: view.indexes.hostGeneration(name) }
-    const { beat: echo } = view.heard(name)
+    const echo = view.leases.newest(name, leasesUntil)
     if (!echo || decided.recovery || decided.deletedAt !== undefined) {
       yield to
       continue
     }
-    view.fold({ type: 'echo', host: name })
-    yield { ...to, echo }
+    const { run, number, at } = echo
+    view.fold({ type: 'echo', host: name, heardAt: at })
+    yield { ...to, echo: { run, number } }
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Ms } from '#shared/units.ts'
-import type { Election, SharedElection } from '../core/ports.ts'
+import type { Election, SharedElection, Won } from '../core/ports.ts'
 
 /**
  * Whether this candidate may act. It may from when it leads until the lead is lost, given up, or no
@@ -12,15 +12,18 @@ import type { Election, SharedElection } from '../core/ports.ts'
  *   in it, of which agents refuse all but the highest that they have seen;
  * - the answer to a write, also where nothing had to be recorded (`CandidateFront`).
  */
-export class Leadership implements Pick<Election, 'alone' | 'holds'> {
+export class Leadership implements Pick<Election, 'alone' | 'holds' | 'leasesUntil'> {
   readonly alone = false
   #election: SharedElection | undefined
+  #leasedUntil: Ms | undefined
   #isRetired = false
   #isOver = false
 
   /** The election is won and the epoch is ours. */
-  begin(election: SharedElection): void {
-    if (!this.#isOver) this.#election = election
+  begin(election: SharedElection, { leasedUntil }: Pick<Won, 'leasedUntil'> = {}): void {
+    if (this.#isOver) return
+    this.#election = election
+    this.#leasedUntil = leasedUntil
   }
 
   /** It is being handed over: nothing new may begin. */
@@ -42,6 +45,15 @@ export class Leadership implements Pick<Election, 'alone' | 'holds'> {
   }
   get isOver(): boolean {
     return this.#isOver
+  }
+
+  /** No lease of who led before counts from later than this; undefined: than our beginning. */
+  get leasedUntil(): Ms | undefined {
+    return this.#leasedUntil
+  }
+
+  leasesUntil(now: Ms): Ms | undefined {
+    return this.#election?.leasesUntil(now)
   }
 
   holds(now: Ms): boolean {

@@ -7,9 +7,8 @@
  *              time is up │  ▼                          │
  *                        waiting ◄──────────────────────┘
  *
- * A line that was lost is hung up and dialled anew under a new name, so that nothing that was
- * handed over before is delivered after, and what still comes in under the old name is known to be
- * old.
+ * A lost line is hung up and dialled anew under a new name, so that nothing that was handed over
+ * before is delivered after, and what still comes in under the old name is known to be old.
  *
  * Nothing waits for a peer that is away, an order least of all: while it is away its instances may
  * be started elsewhere. What a peer that is there cannot take now stays in that peer's own queue.
@@ -179,7 +178,7 @@ export class ControllerMesh implements Mesh {
     if (line.told === because) return
     line.told = because
     const { host } = line.peer
-    this.#put(host, { type: 'disconnected', host, because }, 0, 'disconnected')
+    this.#put({ type: 'disconnected', host, because }, 0, 'disconnected')
   }
 
   /** Hangs up and dials anew later; the more failures in a row, the later. */
@@ -228,10 +227,10 @@ export class ControllerMesh implements Mesh {
 
   #take(line: Line, frames: readonly Uint8Array[]): void {
     const { host } = line.peer
-    const now = this.#options.clock.monotonic()
-    line.heardAt = now
+    line.heardAt = this.#options.clock.monotonic()
     try {
-      const arrival = line.arrivals.judge(readHeader(frames), now)
+      const header = readHeader(frames)
+      const arrival = line.arrivals.judge(header, line.heardAt)
       if (arrival !== 'fresh') {
         this.#counters.add(arrival)
         return
@@ -241,7 +240,8 @@ export class ControllerMesh implements Mesh {
       line.failures = 0
       this.#counters.add('received')
       const key = stateTypes.includes(message.type) ? message.type : undefined
-      this.#put(host, { type: 'message', host, message }, frames[0]?.length ?? 0, key)
+      const { bootId } = header
+      this.#put({ type: 'message', host, message, bootId }, frames[0]?.length ?? 0, key)
     } catch (thrown) {
       if (!(thrown instanceof UnreadableFault)) throw thrown
       this.#counters.add(thrown.counted)
@@ -249,8 +249,8 @@ export class ControllerMesh implements Mesh {
     }
   }
 
-  #put(host: HostId, message: MeshMessage, bytes: number, key: string | undefined): void {
-    const put = this.#inbox.put(message, { from: host, bytes, key })
+  #put(message: MeshMessage, bytes: number, key: string | undefined): void {
+    const put = this.#inbox.put(message, { from: message.host, bytes, key })
     if (put === 'queued') return
     this.#counters.add(put === 'full' ? 'unread' : 'replacedUnread')
   }
@@ -289,7 +289,7 @@ export class ControllerMesh implements Mesh {
     this.#dialling.delete(line)
     this.#dialDue()
     this.#counters.add('connects')
-    this.#put(host, { type: 'connected', host }, 0, 'connected')
+    this.#put({ type: 'connected', host }, 0, 'connected')
     this.#ready.add(line)
     this.#bell.ring()
   }

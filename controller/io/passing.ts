@@ -60,7 +60,10 @@ const liveKinds: ReadonlySet<string> = new Set([
   'networks',
   'status',
   'ha',
-  'capacity'
+  'capacity',
+  'boot',
+  'boots',
+  'host-images'
 ])
 
 /** The same, one by one. */
@@ -184,8 +187,40 @@ export async function copied(said: IncomingMessage, answer: ServerResponse): Pro
   })
 }
 
+/** Ends a request for an upgrade, and joins who has asked with who answers in time. */
+export function upgraded(
+  sent: ClientRequest,
+  given: {
+    readonly socket: Duplex
+    /** What the socket has said already. */
+    readonly head: Buffer
+    readonly fail: (cause: unknown) => void
+    readonly msMax: number
+  }
+): void {
+  const { socket, head, fail, msMax } = given
+  const late = (): void => void sent.destroy(new Error(`no answer within ${msMax} ms`))
+  const timer = setTimeout(late, msMax)
+  socket.once('close', () => sent.destroy())
+  sent.on('error', fail)
+  sent.once('close', () => clearTimeout(timer))
+  sent.once('upgrade', (said, other, rest) => {
+    clearTimeout(timer)
+    socket.write(headText(said))
+    if (rest.length > 0) socket.write(rest)
+    if (head.length > 0) other.write(head)
+    join(socket, other)
+  })
+  sent.once('response', said => {
+    clearTimeout(timer)
+    socket.write(headText(said))
+    said.pipe(socket)
+  })
+  sent.end()
+}
+
 /** Joins two ends until one of them is gone. */
-export function join(one: Duplex, other: Duplex): void {
+function join(one: Duplex, other: Duplex): void {
   one.pipe(other)
   other.pipe(one)
   other.on('error', () => other.destroy())
@@ -194,7 +229,7 @@ export function join(one: Duplex, other: Duplex): void {
 }
 
 /** The head of an answer as it came. */
-export function headText(said: IncomingMessage): string {
+function headText(said: IncomingMessage): string {
   const lines = [`HTTP/1.1 ${said.statusCode} ${said.statusMessage}`]
   for (let at = 0; at < said.rawHeaders.length; at += 2) {
     lines.push(`${said.rawHeaders[at]}: ${said.rawHeaders[at + 1]}`)

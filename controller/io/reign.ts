@@ -19,7 +19,7 @@ import type { Commit } from '../core/commit.ts'
 import { decide } from '../core/decide.ts'
 import { type HostNews, type HostSeen, watchHosts } from '../core/host-watch.ts'
 import { orderFor } from '../core/orders.ts'
-import type { Election, Mesh, MeshMessage, Position } from '../core/ports.ts'
+import type { Election, Mesh, MeshMessage, Position, Won } from '../core/ports.ts'
 import { isRefusal } from '../core/refusal.ts'
 import { hostsToTell, noteStartWaits } from '../core/start-order.ts'
 import type { Moment, View } from '../core/view.ts'
@@ -46,7 +46,7 @@ export type ReignOptions = {
   readonly ledger: Ledger
   readonly announcer: Announcer
   readonly mesh: Mesh
-  readonly election: Pick<Election, 'alone' | 'holds'>
+  readonly election: Pick<Election, 'alone' | 'holds'> & Pick<Won, 'leasedUntil'>
   readonly clock: Clock
   readonly log: Log
   /** Where agents fetch an image's content. */
@@ -204,8 +204,9 @@ export class Reign {
     this.#woken = false
     const { election, clock, ledger } = this.#options
     if (!election.holds(clock.monotonic()) || ledger.broken) return
-    const { alone } = election
-    this.view.fold({ type: 'turn', at: this.now(), epoch: ledger.epoch, alone })
+    const { alone, leasedUntil } = election
+    const reign = { epoch: ledger.epoch, alone, ...(leasedUntil !== undefined && { leasedUntil }) }
+    this.view.fold({ type: 'turn', at: this.now(), ...reign })
     // Either the journal is an older copy, or we are deposed: then it does not let us raise it.
     if (this.#epochSeen >= ledger.epoch) await ledger.raiseAbove(this.#epochSeen)
     this.#dial()
@@ -323,22 +324,20 @@ export class Reign {
       const because = connected ? 'connected' : said.because
       this.view.fold({ type: 'link', host: name, connected, because })
       if (!connected) this.#options.onAway?.(host, because)
-      this.#options.log.info(connected ? 'host connected' : 'host disconnected', {
-        host: name,
-        because
-      })
+      this.#options.log.info(`host ${said.type}`, { host: name, because })
       return
     }
-    const { message } = said
+    const { message, bootId } = said
     switch (message.type) {
       case 'heartbeat': {
         const { loopLagMs, run, number } = message
         const beat = run === undefined ? undefined : { run, number }
-        this.view.fold({ type: 'heartbeat', host: name, loopLagMs, beat, at: this.now() })
+        const fact = { type: 'heartbeat', host: name, loopLagMs, beat, bootId } as const
+        this.view.fold({ ...fact, at: this.now() })
         return
       }
       case 'report': {
-        const before = this.view.heard(name).report
+        const { report: before } = this.view.heard(name)
         this.view.fold({ type: 'report', host: name, report: message, at: this.now() })
         this.#options.announcer.reported(host, before, this.view.heard(name).report)
         this.#orderAgain(host, message)
@@ -351,7 +350,8 @@ export class Reign {
         this.#noteEpoch(host, message.epoch)
         return
       case 'fence-report':
-        this.#options.log.warn('a host tells of fences, and is no bootd', { host: name })
+      case 'boot-report':
+        this.#options.log.warn('a host speaks as if it were a bootd', { host: name })
         return
       case 'answer':
       case 'channel-data':

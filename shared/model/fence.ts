@@ -9,8 +9,9 @@ import Type from 'typebox'
 import { Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
-/** How many of each a host may have. */
-const levelsMax = 4
+/** So many levels a host may have. */
+export const fenceLevelsMax = 4
+/** How many there may be of each. */
 const devicesMax = 4
 const outletsMax = 8
 const parametersMax = 32
@@ -200,7 +201,7 @@ export const FenceLevels = Type.Array(
       description: 'Devices that must all confirm.'
     })
   }),
-  { maxItems: levelsMax, description: 'Levels, in the order in which they are tried.' }
+  { maxItems: fenceLevelsMax, description: 'Levels, in the order in which they are tried.' }
 )
 export type FenceLevels = DeepReadonly<Type.Static<typeof FenceLevels>>
 

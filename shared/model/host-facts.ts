@@ -8,6 +8,24 @@ const Count = (description: string) =>
 const MibOf = (description: string) =>
   Type.Integer({ minimum: 0, description: `${description} Unit: MiB.` })
 
+/** Sorts of devices that an instance may have for itself; few hosts have any. */
+export const deviceKinds = [
+  'gpu',
+  'fibre-channel',
+  'infiniband',
+  'accelerator',
+  'nvme',
+  'crypto',
+  'virtual-function'
+] as const
+
+/** Architectures that instances may be built for, as the kernel names them. */
+export const architectures = ['x86_64', 'aarch64'] as const
+/** One of them. */
+export type Architecture = (typeof architectures)[number]
+/** What instances are built for that do not say it, and hosts are. */
+export const architectureElse: Architecture = 'x86_64'
+
 /** What an agent finds out about its machine. */
 export const HostFacts = Strict({
   hostname: Text('Name that the machine calls itself.'),
@@ -42,6 +60,11 @@ export const HostFacts = Strict({
     }),
     { maxItems: 1024 }
   ),
+  cellsChosen: Type.Optional(
+    Type.Boolean({
+      description: 'Whether its agent puts an instance into one NUMA cell where that is asked for.'
+    })
+  ),
   disks: Type.Array(
     Strict({
       name: Text('Name of the device.'),
@@ -70,10 +93,14 @@ export const HostFacts = Strict({
       pci: Text('PCI address.'),
       vendor: Text('Vendor id, 4 hexadecimal digits.'),
       device: Text('Device id, 4 hexadecimal digits.'),
-      class: Words(['gpu', 'fibre-channel', 'infiniband', 'accelerator', 'nvme', 'crypto'], {
-        description: 'Sort of scarce device.'
-      }),
-      driver: Type.Optional(Text('Driver in use.'))
+      class: Words(deviceKinds, { description: 'Sort of scarce device.' }),
+      driver: Type.Optional(Text('Driver in use.')),
+      assignable: Type.Optional(
+        Strict({
+          works: Type.Boolean({ description: 'Whether an instance can have it for itself.' }),
+          because: Text('How that is known.')
+        })
+      )
     }),
     { maxItems: 1024 }
   ),

@@ -1,6 +1,14 @@
 import Type from 'typebox'
 import { FenceLevels, SshCourtesy } from './fence.ts'
 import { HostFacts } from './host-facts.ts'
+import { HostImageVersion } from './host-image.ts'
+import type {
+  HostFenceTest,
+  HostFenceTested,
+  HostPower,
+  HostRecovery,
+  HostSelfFence
+} from './host-power.ts'
 import { type MovePace, MoveSpeedFields, movePhases } from './instance.ts'
 import {
   type KindDefinition,
@@ -12,6 +20,15 @@ import {
   Words
 } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
+
+export type {
+  HostFenceTest,
+  HostFenceTested,
+  HostPower,
+  HostRecovery,
+  HostSelfFence
+} from './host-power.ts'
+export { proofVerdicts, recoveryPhases } from './host-power.ts'
 
 /** How a host sees to it that nothing of it runs on once nobody hears it. */
 export const SelfFence = Strict(
@@ -54,7 +71,13 @@ export const HostSpec = Strict({
     })
   ),
   courtesy: Type.Optional(SshCourtesy),
-  selfFence: Type.Optional(SelfFence)
+  selfFence: Type.Optional(SelfFence),
+  image: Type.Optional(HostImageVersion),
+  boot: Type.Optional(
+    Words(['host', 'disk', 'nothing'], {
+      description: 'What it gets when it boots over the network; left out: the host image.'
+    })
+  )
 })
 export type HostSpec = DeepReadonly<Type.Static<typeof HostSpec>>
 
@@ -76,81 +99,22 @@ export type HostDecided = {
   readonly selfFence?: HostSelfFence
   /** Set from the moment in which it is taken for dead until it is back. */
   readonly recovery?: HostRecovery
+  /** What it gets at its next boot over the network, and never again. */
+  readonly bootOnce?: {
+    readonly profile: 'rescue' | 'disk'
+    readonly at: string
+    readonly by: string
+  }
   /** Set while an operator has it emptied, or out of service. */
   readonly duty?: HostDuty
+  /** Set while an operator has its power switched. */
+  readonly power?: HostPower
   /** Set while its fence devices are tested for real. */
   readonly fenceTest?: HostFenceTest
   /** What came of the last real test of its fence devices. */
   readonly fenceTested?: HostFenceTested
   /** Set after that, while instances that have left come back. */
   readonly returning?: HostReturning
-}
-
-/** `fencing`: it must be off before anything starts elsewhere; `fenced`: that is proven. */
-export const recoveryPhases = ['fencing', 'fenced'] as const
-
-/**
- * What proves that nothing of a host runs any more: a device that is not the host has read *off*
- * twice; its own hardware watchdog must have fired; an operator has looked; it says itself that it
- * was booted anew.
- */
-export const proofVerdicts = ['off-confirmed', 'expired', 'operator', 'rebooted'] as const
-
-/** From the suspicion that a host is dead to its return; see controller/core/fencing.ts. */
-export type HostRecovery = {
-  /** Names this fence: what is said of another one proves nothing here. */
-  readonly id: string
-  readonly phase: (typeof recoveryPhases)[number]
-  /** RFC 3339. */
-  readonly since: string
-  /** Why it was taken for dead, with numbers. */
-  readonly because: string
-  /** The boot that is over once it is fenced; left out: none was ever heard of. */
-  readonly bootId?: string
-  /** Its device said off, and it was seen to write to shared storage after that. */
-  readonly contradicted?: {
-    /** RFC 3339. */
-    readonly at: string
-    readonly because: string
-  }
-  readonly proof?: {
-    readonly verdict: (typeof proofVerdicts)[number]
-    readonly because: string
-    /** RFC 3339. */
-    readonly at: string
-  }
-}
-
-/** What any controller may rely on when a host with a self-fence is not heard any more. */
-export type HostSelfFence = {
-  /** No longer limit can be in force there: recorded before an order says it. Unit: ms. */
-  readonly limitMs: number
-  /** Its watchdog, as it was when a limit was in force there; left out: nothing was heard of it. */
-  readonly armed?: {
-    readonly bootId: string
-    readonly identity: string
-    readonly timeoutMs: number
-  }
-}
-
-/** A real test of fence devices: off, and on again; see controller/core/fence-test.ts. */
-export type HostFenceTest = {
-  /** Names this test: what is said of another one proves nothing here. */
-  readonly id: string
-  readonly step: 'off' | 'on'
-  /** RFC 3339. */
-  readonly since: string
-  readonly by: string
-  /** What came of switching it off; set from step `on` on. */
-  readonly off?: { readonly proven: boolean; readonly because: string }
-}
-
-/** What came of a real test of fence devices. */
-export type HostFenceTested = {
-  /** RFC 3339. */
-  readonly at: string
-  readonly passed: boolean
-  readonly because: string
 }
 
 /** Out of service by an operator's wish. */
@@ -269,6 +233,7 @@ const DutyStatus = Strict(
 /** How a host stands, with the facts that its agent last reported. */
 export const HostStatus = Strict({
   phase: Words(hostPhases, { description: 'Where it stands now.' }),
+  uuid: Type.String({ description: 'SMBIOS UUID, by which it is known.' }),
   lastHeardAt: Type.Optional(Timestamp('When its agent was last heard.')),
   bootId: Type.Optional(Type.String({ description: "Kernel's boot id; changes with each boot." })),
   agentVersion: Type.Optional(Type.String({ description: 'Version of its agent.' })),
@@ -338,6 +303,16 @@ export const HostStatus = Strict({
     )
   ),
   duty: Type.Optional(DutyStatus),
+  power: Type.Optional(
+    Strict(
+      {
+        step: Words(['off', 'on'], { description: 'Which way it is switched now.' }),
+        since: Timestamp('When that began.'),
+        by: Type.String({ description: 'Who asked for it.' })
+      },
+      { description: 'Its power while it is being switched.' }
+    )
+  ),
   fenceTest: Type.Optional(
     Strict(
       {

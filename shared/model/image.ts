@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { architectures } from './host-facts.ts'
 import { type KindDefinition, mib, type Stored, Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
@@ -15,6 +16,11 @@ export const ImageSpec = Strict({
     description: 'qcow2 or raw: a bootable disk; tar (also gzip, zstd): a root file system.',
     default: 'qcow2'
   }),
+  architecture: Type.Optional(
+    Words(architectures, {
+      description: 'Which processors it is for; left out: x86_64, unless an instance says another.'
+    })
+  ),
   source: Type.Optional(
     Type.String({
       pattern: '^https?://',

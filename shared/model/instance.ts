@@ -1,6 +1,7 @@
 import Type from 'typebox'
+import type { Architecture } from './host-facts.ts'
 import type { InstanceCrashes, InstancePreempted } from './instance-trouble.ts'
-import { PlacingFields } from './placing.ts'
+import { type DeviceWish, PlacingFields } from './placing.ts'
 import { Readiness, readyWords } from './readiness.ts'
 import { type KindDefinition, mib, Name, type Stored, Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
@@ -240,6 +241,16 @@ export type InstanceDecided = {
   /** Whole numbers that the size or the spec gave when it was last changed. */
   readonly vcpus: number
   readonly memoryMib: number
+  /** What its host needs for it beside that; see controller/core/overhead.ts. Unit: MiB. */
+  readonly overheadMib?: number
+  /** Its memory is in pages of this size, and takes nothing of the host's common memory. */
+  readonly hugePages?: '2M' | '1G'
+  /** What the processors of its host must be; left out: x86_64. */
+  readonly architecture?: Architecture
+  /** Its memory and its processors are in one NUMA cell. */
+  readonly numaFit?: boolean
+  /** What it has of its host's devices while it runs, each sort once. */
+  readonly devices?: readonly DeviceWish[]
   /** Ids of its volumes, root first, and of its ports. */
   readonly volumes: readonly string[]
   readonly ports: readonly string[]
@@ -305,6 +316,9 @@ export const InstanceStatus = Strict({
   ),
   vcpus: Type.Integer({ description: 'Virtual processors that it was given. Unit: count.' }),
   memoryMib: mib('Memory that it was given.', 0, 16 * 1024 * 1024),
+  overheadMib: Type.Optional(
+    mib('What its host keeps for it beside that, as emulators need it.', 0, 1024 * 1024)
+  ),
   addresses: Type.Array(Type.String(), { description: 'IP addresses of its ports, in order.' }),
   volumes: Type.Array(Type.String(), { description: 'Names of its volumes, root first.' }),
   startedAt: Type.Optional(Type.String({ description: 'When it was last started, RFC 3339.' })),

@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { architectures, deviceKinds } from './host-facts.ts'
 import { Name, Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
@@ -51,12 +52,54 @@ export const PlacingFields = {
       description: 'Features that its processor must have, as Linux names them; a VM needs KVM.'
     })
   ),
+  architecture: Type.Optional(
+    Words(architectures, {
+      description:
+        'What the processors of its host must be; left out: what its image is for, or x86_64.'
+    })
+  ),
   acceleration: Type.Optional(
     Words(['any', 'kvm'], {
       description: 'kvm: only hosts where KVM works; any, as when left out: it may be emulated.'
     })
+  ),
+  hugePages: Type.Optional(
+    Words(['2M', '1G'], {
+      description:
+        'Size of the pages that the memory of a VM is made of; its host must have set enough of ' +
+        'them aside. Left out: common ones.'
+    })
+  ),
+  numa: Type.Optional(
+    Words(['any', 'fit'], {
+      description:
+        'fit: memory and processors of a VM are in one NUMA cell of its host, and it can go to ' +
+        'another host only shut down; any, as when left out: wherever there is room.'
+    })
+  ),
+  devices: Type.Optional(
+    Type.Array(
+      Strict({
+        kind: Words(deviceKinds, { description: 'Sort of device.' }),
+        count: Type.Integer({
+          minimum: 1,
+          maximum: 64,
+          default: 1,
+          description: 'How many. Unit: count.'
+        })
+      }),
+      {
+        maxItems: 8,
+        description:
+          'Devices of its host that a VM has for itself; with them it can go to another host ' +
+          'only shut down.'
+      }
+    )
   )
 }
+
+/** So many devices of one sort. */
+export type DeviceWish = DeepReadonly<Type.Static<typeof PlacingFields.devices>>[number]
 
 /** Fields of an instance that say where it may be. */
 export const placingFields = Object.keys(PlacingFields) as readonly (keyof typeof PlacingFields)[]

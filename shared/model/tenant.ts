@@ -1,6 +1,20 @@
 import Type from 'typebox'
-import { type KindDefinition, type Stored, Strict, Words } from './resource.ts'
+import { type KindDefinition, mib, type Stored, Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
+
+const Most = (description: string) =>
+  Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000_000, description }))
+
+/** The most that a tenant may have; what is left out has no limit. */
+export const Quota = Strict(
+  {
+    instances: Most('Instances, whether or not they run. Unit: count.'),
+    memoryMib: Type.Optional(mib('Memory of those that should run.', 0, 2 ** 40)),
+    vcpus: Most('Virtual processors of those that should run. Unit: count.'),
+    diskMib: Type.Optional(mib('Sizes of volumes.', 0, 2 ** 40))
+  },
+  { description: 'The most that it may have; what it has already stays.' }
+)
 
 /** A tenant is its name, and what may be done with its instances when room is short. */
 export const TenantSpec = Strict({
@@ -16,7 +30,8 @@ export const TenantSpec = Strict({
         'lost its host, must leave it or is to start there, and finds no place: never (as when ' +
         'left out), or its own.'
     })
-  )
+  ),
+  quota: Type.Optional(Quota)
 })
 export type TenantSpec = DeepReadonly<Type.Static<typeof TenantSpec>>
 
@@ -26,10 +41,13 @@ export type TenantDecided = { readonly deletedAt?: string }
 /** A tenant in the journal; its resources carry its name, which never changes. */
 export type Tenant = Stored<'tenant', TenantSpec, TenantDecided>
 
-/** How many instances a tenant has, whatever their state. */
+/** What a tenant has, as its quota counts it. */
 export const TenantStatus = Strict({
   phase: Words(['active', 'deleting'], { description: 'Where it stands now.' }),
-  instances: Type.Integer({ description: 'Instances that it has. Unit: count.' })
+  instances: Type.Integer({ description: 'Instances that it has. Unit: count.' }),
+  memoryMib: mib('Memory of those that should run.', 0, Number.MAX_SAFE_INTEGER),
+  vcpus: Type.Integer({ description: 'Virtual processors of those. Unit: count.' }),
+  diskMib: mib('Sizes of its volumes.', 0, Number.MAX_SAFE_INTEGER)
 })
 
 /** Tenants belong to the cloud: everything that is a tenant's own carries its name. */

@@ -28,6 +28,8 @@ export type VolumeDecided = {
   readonly imageId?: string
   /** Id of the instance that it was made for and goes with. */
   readonly ownerId?: string
+  /** An instance was started with it: if it is missing it is lost, and never made anew. */
+  readonly isUsed?: true
   readonly deletedAt?: string
 }
 

@@ -223,6 +223,11 @@ export class AnsweringEnd implements AsyncDisposable {
     if (put !== 'queued') this.#counters.add(put === 'full' ? 'unread' : 'replacedUnread')
   }
 
+  /** The line of the controller that is answered; after each connection it is another one. */
+  get line(): string | undefined {
+    return this.#speaker
+  }
+
   #listenTo(line: string): void {
     if (this.#speaker === line) return
     this.#forgetSpeaker()

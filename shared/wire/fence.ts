@@ -3,7 +3,7 @@
  * devices it should watch or use, never "fence host 3 now", and for each how it stands.
  */
 import Type from 'typebox'
-import { FenceLevels, SshCourtesy } from '../model/fence.ts'
+import { FenceLevels, fenceLevelsMax, SshCourtesy } from '../model/fence.ts'
 import { Strict, Words } from '../model/resource.ts'
 import type { DeepReadonly } from '../model/types.ts'
 
@@ -37,6 +37,8 @@ export const FenceOrder = Strict({
   host: Text(64),
   name: Text(63),
   levels: FenceLevels,
+  /** To bring it off, levels are tried from this one on, from 1; left out: from the first. */
+  from: Type.Optional(Type.Integer({ minimum: 1, maximum: fenceLevelsMax })),
   /** How the host itself is asked to end, which proves nothing. */
   courtesy: Type.Optional(SshCourtesy),
   /** Secrets of the devices, by name. They are nowhere else. */

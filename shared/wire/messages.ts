@@ -5,6 +5,8 @@
 import Type from 'typebox'
 import { Strict, Words } from '../model/resource.ts'
 import type { DeepReadonly } from '../model/types.ts'
+import { BootPlan, BootReport } from './boot.ts'
+import { BootdQuestion } from './bootd-question.ts'
 import { SignedBootstrap } from './bootstrap.ts'
 import { FenceOrder, FenceState, fenceHostsMax } from './fence.ts'
 import { Order, Report } from './order.ts'
@@ -50,6 +52,15 @@ export const ConsoleOpen = Strict({
   type: Type.Literal('console-open'),
   channel: Text(64),
   instance: Text()
+})
+/** Opens a byte channel to the serial line of a host's machine, through its BMC. */
+export const SolOpen = Strict({
+  type: Type.Literal('sol-open'),
+  channel: Text(64),
+  /** UUID of a host whose devices bootd was told of. */
+  host: Text(64),
+  /** Whether whoever has it now loses it. */
+  take: Type.Boolean()
 })
 /** Bytes of a channel. A side sends at most `channelWindowBytes` that are not yet taken. */
 export const ChannelData = Strict({
@@ -169,16 +180,20 @@ export const toAgent = Type.Union([
   BootstrapMessage,
   Peers,
   FenceOrders,
+  BootPlan,
   ConsoleOpen,
+  SolOpen,
   ChannelData,
   ChannelTaken,
   ChannelClose,
-  Question
+  Question,
+  BootdQuestion
 ])
 /** All that an agent may say to a controller, and bootd. */
 export const toController = Type.Union([
   Report,
   FenceReport,
+  BootReport,
   Heartbeat,
   ChannelData,
   ChannelTaken,
@@ -200,3 +215,6 @@ export type Heartbeat = DeepReadonly<Type.Static<typeof Heartbeat>>
 export type Question = DeepReadonly<Type.Static<typeof Question>>
 export type Answer = DeepReadonly<Type.Static<typeof Answer>>
 export type Refusal = DeepReadonly<Type.Static<typeof Refusal>>
+
+/** Why whoever dials is not let in: the other side knows no such key. */
+export const notAdmitted = 'the key is not admitted'

@@ -11,11 +11,14 @@ import { severities } from '../model/event.ts'
 import { HostFacts } from '../model/host-facts.ts'
 import { imageFormats } from '../model/image.ts'
 import { MovePaceFields, RestartPolicy } from '../model/instance.ts'
+import { PlacingFields } from '../model/placing.ts'
 import { Readiness, readyWords } from '../model/readiness.ts'
 import { Strict, Words } from '../model/resource.ts'
 import type { DeepReadonly } from '../model/types.ts'
 import { volumeFormats } from '../model/volume.ts'
+import { ReportSelfFence } from './self-fence.ts'
 import { ReportStorage, storagePoolsMax } from './storage.ts'
+import { ReportUse } from './use.ts'
 
 const Text = (maxLength = 256) => Type.String({ maxLength })
 const Count = () => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -55,6 +58,8 @@ export const OrderVolume = Strict({
   imageId: Type.Optional(Text()),
   /** `absent`: remove it for good. */
   desired: Words(['present', 'absent'], { description: 'Whether it should be there.' }),
+  /** An instance has run with it: one that is missing is lost, and is not made anew. */
+  isUsed: Type.Optional(Type.Boolean()),
   /** Another host has it, and this one only looks whether it sees it too. */
   elsewhere: Type.Optional(Type.Boolean())
 })
@@ -68,11 +73,7 @@ export const OrderNetwork = Strict({
   nat: Type.Boolean(),
   uplink: Type.Optional(Text(15)),
   subnets: Type.Array(
-    Strict({
-      cidr: Text(),
-      gateway: Text(),
-      dns: Type.Array(Text(), { maxItems: 4 })
-    }),
+    Strict({ cidr: Text(), gateway: Text(), dns: Type.Array(Text(), { maxItems: 4 }) }),
     { maxItems: 16 }
   )
 })
@@ -144,6 +145,12 @@ export const OrderInstance = Strict({
   cpuBaseline: Words(['portable', 'host'], { description: 'Which features it sees.' }),
   /** Features that it sees in any case, as Linux names them. */
   cpuFeatures: Type.Optional(Type.Array(Text(32), { maxItems: 32 })),
+  /** Size of the pages that its memory is made of; left out: common ones. */
+  hugePages: Type.Optional(Words(['2M', '1G'], { description: 'Size of its pages.' })),
+  /** Devices that it has for itself while it runs; the agent chooses which. */
+  devices: PlacingFields.devices,
+  /** What it takes of the one NUMA cell that it is to fit into; left out: it need not. */
+  fit: Type.Optional(Strict({ memoryMib: Count() })),
   desiredPower: Words(['running', 'paused', 'stopped'], { description: 'Power state.' }),
   restart: RestartPolicy,
   restarts: Count(),
@@ -179,6 +186,8 @@ export const Order = Strict({
   instances: Type.Array(OrderInstance, { maxItems: 10_000 }),
   /** So many may be on their way up at once; left out: all. */
   startsMax: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+  /** What the host may give of its NUMA cells; left out: no instance is to fit into one. */
+  cellTerms: Type.Optional(Strict({ reservedMib: Count(), vcpusPerThread: Type.Number() })),
   /** Without a lease for so long it ends what others could start; left out: it never does. */
   selfFence: Type.Optional(Strict({ limitMs: Count() })),
   /** The kernel's boot id of the boot that is to end; in another one there is nothing to do. */
@@ -260,6 +269,8 @@ export const ReportInstance = Strict({
   startedAt: Type.Optional(Text(40)),
   startCount: Count(),
   acceleration: Type.Optional(Words(['kvm', 'tcg', 'none'], { description: 'How it runs.' })),
+  /** The NUMA cell that it runs in; left out: it need not be in one. */
+  cell: Type.Optional(Count()),
   /** Whether it runs with other hardware than desired, and will until its next start. */
   restartNeeded: Type.Boolean(),
   failed: Type.Optional(ReportFailed),
@@ -311,22 +322,6 @@ export const PeerSeen = Strict({
 })
 export type PeerSeen = DeepReadonly<Type.Static<typeof PeerSeen>>
 
-/** What stands behind a host's self-fence; see agent/core/self-fence.ts. */
-export const ReportSelfFence = Strict({
-  kind: Words(['hardware', 'software', 'none'], { description: 'Its watchdog; software: none.' }),
-  identity: Text(64),
-  /** How long after it was last pet it resets the host. */
-  timeoutMs: Count(),
-  /** Whether this run of the agent has started it, and nobody can stop it. */
-  armed: Type.Boolean(),
-  nowayout: Type.Boolean(),
-  /** The limit that is in force; left out: none. */
-  limitMs: Type.Optional(Count()),
-  /** Why it is not armed; empty: it is. */
-  because: Text(2048)
-})
-export type ReportSelfFence = DeepReadonly<Type.Static<typeof ReportSelfFence>>
-
 /** What a host holds, in full. Sent at each change, and unasked every few seconds. */
 export const Report = Strict({
   type: Type.Literal('report'),
@@ -346,6 +341,8 @@ export const Report = Strict({
   settledGeneration: Count(),
   facts: Type.Optional(HostFacts),
   memoryFreeMib: Count(),
+  /** How busy it is; left out: it has not found out yet. */
+  use: Type.Optional(ReportUse),
   /** Why libvirt does not answer the agent; left out: it does. */
   libvirtSilence: Type.Optional(Text(2048)),
   /** Where instances of other hosts are taken in; with `fault` they cannot be. */

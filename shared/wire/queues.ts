@@ -20,7 +20,9 @@ export const stateTypes: readonly string[] = [
   'report',
   'peers',
   'fence-orders',
-  'fence-report'
+  'fence-report',
+  'boot-plan',
+  'boot-report'
 ]
 
 /** A message that waits to be sent. */

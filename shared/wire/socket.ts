@@ -17,7 +17,7 @@ import { setImmediate } from 'node:timers/promises'
 import * as zmq from 'zeromq'
 import { Fault } from '../fault.ts'
 import type { CurveKeys } from './keys.ts'
-import { messageBytesMax } from './messages.ts'
+import { messageBytesMax, notAdmitted } from './messages.ts'
 
 /** Room for CURVE's own bytes and for messages that are just too long, which we count ourselves. */
 const frameBytesSlack = 64 * 1024
@@ -309,7 +309,7 @@ function tell(event: zmq.Event): SocketEvent | undefined {
     case 'disconnect':
       return { type: 'disconnected', endpoint: event.address, because: 'the connection was lost' }
     case 'handshake:error:auth':
-      return refused(event.address, 'the key is not admitted')
+      return refused(event.address, notAdmitted)
     case 'handshake:error:protocol':
     case 'handshake:error:other':
       return refused(event.address, `the handshake broke off, ${handshakeHint}`)

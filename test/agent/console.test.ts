@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { Fault } from '#shared/fault.ts'
 import { silentLog } from '#shared/log.ts'
+import { channelsMax } from '#shared/wire/channel-relay.ts'
 import { channelWindowBytes, type ToController } from '#shared/wire/messages.ts'
 import { driverOf } from '../../agent/core/domain-plan.ts'
 import type { OwnDomain } from '../../agent/core/metadata.ts'
@@ -14,7 +15,7 @@ import {
   readLog,
   tailBytesMax
 } from '../../agent/io/console/log-file.ts'
-import { ConsoleRelay, channelsMax } from '../../agent/io/console/relay.ts'
+import { ConsoleRelay } from '../../agent/io/console/relay.ts'
 import { FakeClock } from '../world/fake-clock.ts'
 import { FakeHypervisor } from '../world/fake-hypervisor.ts'
 import { cloud, idOf, instance } from './samples.ts'
@@ -224,6 +225,15 @@ test('input is taken and output given through a channel', async t => {
       { type: 'channel-taken', channel: 'c', bytes: 2 }
     ]
   )
+})
+
+test('nothing is taken as soon as the console is open, and not before', async t => {
+  const { said, clock, open, write } = await makeRelay(t)
+  open()
+  write(Buffer.alloc(0))
+  t.deepEqual(said, [])
+  await clock.settle()
+  t.deepEqual(said, [{ type: 'channel-taken', channel: 'c', bytes: 0 }])
 })
 
 test('a viewer that takes nothing gets one window, and then the end of what it missed', async t => {

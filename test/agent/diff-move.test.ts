@@ -1,5 +1,6 @@
 /** What an agent does about an instance that is on its way to or from another host. */
 import test from 'ava'
+import { rememberEvent } from '../../agent/core/memory.ts'
 import { inFolder } from '../../agent/io/libvirt/migration.ts'
 import { ModelWorld } from './model-world.ts'
 import { instance, order, pool, volume } from './samples.ts'
@@ -58,6 +59,36 @@ test('an instance that leaves is not started, and is said to be gone', t => {
   const plan = world.run()
   t.false(world.done.some(({ type }) => type === 'create-domain'))
   t.like(plan.verdicts.instances[0]?.move, { step: 2, stand: 'gone' })
+})
+
+/** A host that sends its one instance, which is seen there no more. */
+function vanishedWorld(detail: string): ModelWorld {
+  const world = new ModelWorld()
+  world.run()
+  const door = { uri: 'qemu+tls://h2/system', address: '10.0.0.2', folder: '/f', postCopy: true }
+  world.take(order({ instances: [instance({ leaving: { ...leaving, door } })] }))
+  const step = world.look().steps.find(({ type }) => type === 'migrate-domain')!
+  world.inFlight.push(step)
+  const [gone] = world.domains
+  world.domains = []
+  const { driver, uuid } = gone!
+  const event = { driver, uuid, name: 'default.web', event: 'stopped', detail } as const
+  world.memory = rememberEvent(world.memory, event)
+  return world
+}
+
+test('one that has left is waited for until libvirt has said so', t => {
+  const { verdicts } = vanishedWorld('migrated').look()
+  t.like(verdicts.instances[0]?.move, { stand: 'sending' })
+})
+
+test('one whose emulator was killed on its way is gone, though libvirt never says so', t => {
+  const plan = vanishedWorld('failed').look()
+  t.like(plan.verdicts.instances[0]?.move, { stand: 'gone', message: 'h1 has it no more' })
+  t.deepEqual(
+    plan.steps.filter(({ type }) => type === 'create-domain'),
+    []
+  )
 })
 
 test('an instance that arrives is not started, and is said to be waited for', t => {

@@ -57,6 +57,30 @@ const cases: readonly (readonly [string, Partial<DomainPlan>])[] = [
     { acceleration: 'kvm', instance: instance({ cpuFeatures: ['avx2', 'sse4_2', 'pclmulqdq'] }) }
   ],
   [
+    'a VM with its memory in huge pages',
+    { acceleration: 'kvm', instance: instance({ hugePages: '2M', memoryMib: 128 }) }
+  ],
+  [
+    'a VM with devices of its host',
+    {
+      acceleration: 'kvm',
+      instance: instance({ devices: [{ kind: 'gpu', count: 2 }] }),
+      devices: ['0000:5e:00.0', '10000:af:1f.7']
+    }
+  ],
+  [
+    'a VM in one NUMA cell',
+    {
+      acceleration: 'kvm',
+      instance: instance({ fit: { memoryMib: 560 } }),
+      cell: { index: 1, threads: [1, 3, 5, 7] }
+    }
+  ],
+  [
+    'a VM of a host with other processors',
+    { acceleration: 'kvm', architecture: 'aarch64', machine: 'virt-7.2', emulator: undefined }
+  ],
+  [
     'a container',
     {
       driver: 'lxc',

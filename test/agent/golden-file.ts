@@ -1,17 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
-import type { ExecutionContext } from 'ava'
+import { goldenIn } from '../world/golden-file.ts'
 
-/**
- * Compares text with the file of that name under `golden/`. Only `UPDATE=1` writes it; a file that
- * is missing fails the test.
- */
-export function isGolden(t: ExecutionContext, name: string, text: string): void {
-  const path = `${import.meta.dirname}/golden/${name}`
-  if (process.env['UPDATE'] === '1') {
-    mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, text)
-  }
-  t.true(existsSync(path), `${path} is missing: run again with UPDATE=1 and review it`)
-  t.is(text, readFileSync(path, 'utf8'))
-}
+/** Compares text with a golden file of this folder. */
+export const isGolden = goldenIn(import.meta.dirname)

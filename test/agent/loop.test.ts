@@ -19,6 +19,7 @@ const powers = (rig: LoopRig) => rig.report.instances.map(({ power }) => power)
 test('an order is brought about within a second and reported as settled', async t => {
   await using rig = await running()
   t.deepEqual(rig.deeds, ['create acme.web'])
+  t.deepEqual(rig.network.announced, ['10.66.0.10'], 'the switches are told where it is')
   t.deepEqual(powers(rig), ['running'])
   t.is(rig.report.generation, 1)
   t.is(rig.report.settledGeneration, 1)

@@ -189,7 +189,9 @@ export const domainOf = (plan: DomainPlan, startedAt: string): Domain => ({
   reason: 'booted',
   metadata: writeMetadata(metadataOf(plan, startedAt)),
   memoryMib: plan.instance.memoryMib,
-  vcpus: plan.instance.vcpus
+  vcpus: plan.instance.vcpus,
+  ...(plan.devices && { devices: plan.devices }),
+  ...(plan.cell && { cell: plan.cell.index })
 })
 
 /** A domain that is not ours. */

@@ -104,6 +104,7 @@ export const host = (given: Partial<HostContext> = {}): HostContext => ({
     libvirtVersion: '9.0.0',
     qemu: true,
     lxc: true,
+    qemuVersion: '7.2.22',
     emulator: '/usr/bin/qemu-system-x86_64',
     machine: 'pc-q35-7.2',
     emulatorUid: 0

@@ -26,12 +26,13 @@ const doneBy = (word: string): Answer =>
 function play(
   goal: FenceGoal,
   levels: readonly (readonly Script[])[],
-  attempts = 1
+  attempts = 1,
+  from = 0
 ): { readonly plan: FencePlan; readonly calls: readonly string[]; readonly now: number } {
   const names = levels.map((level, index) => level.map((_, each) => `d${index + 1}${each + 1}`))
   let now = 1_000
   let { plan, effects } = beginFence(
-    { goal, host: 'h2', levels: names, settings: fenceSettings },
+    { goal, host: 'h2', levels: names, settings: fenceSettings, from },
     now
   )
   const calls: string[] = []
@@ -193,6 +194,17 @@ test('a story keeps its latest sentences only', t => {
   const { plan } = play('off', [[silent], [silent]], 40)
   t.is(plan.story.length, 24)
   t.regex(plan.story.at(-1)!, /^attempt 40, level 2 of 2: d21 gives no answer/)
+})
+
+test('a fence that begins at a later level asks none before it, in no attempt', t => {
+  const cut = play('off', [[honest], [honest], [honest]], 1, 1)
+  t.deepEqual(cut.calls, ['switch d21', 'read d21', 'read d21'])
+  t.regex(cut.plan.found!.because, /attempt 1, level 2 of 3: d21 \(2 readings\) read off twice/)
+  const vain = play('off', [[honest], [silent], [silent]], 3, 1)
+  t.deepEqual([vain.plan.found?.verdict, vain.plan.attempt], ['unknown', 3])
+  t.false(vain.calls.some(call => call.endsWith('d11')))
+  t.is(play('off', [[honest]], 1, 3).plan.found?.verdict, 'off-confirmed', 'there is always a last')
+  t.deepEqual(play('on', [[{ told: ['done'], reads: ['on'] }]], 1, 3).calls[0], 'switch d11')
 })
 
 test('an answer to a call that nobody waits for changes nothing', t => {

@@ -98,6 +98,9 @@ function livesAndDies(behaves: Behaves, driver: Driver): void {
     for (const [counter, value] of Object.entries(stats ?? {})) {
       if (counter !== 'uuid') t.true(Number.isSafeInteger(value) && Number(value) >= 0, counter)
     }
+    const [cheap] = await rig.hypervisor.stats('processors')
+    t.is(cheap?.uuid, uuid)
+    t.true(Number(cheap?.cpuNs) >= Number(stats?.cpuNs))
     await rig.hypervisor.destroy({ uuid, ...guest })
     t.deepEqual(await rig.hypervisor.stats(), [])
   })
@@ -164,7 +167,10 @@ function tellsOfEvents(behaves: Behaves): void {
       await rig.hypervisor.resume(key)
       t.is((await told.next('resumed')).uuid, uuid)
       await rig.hypervisor.destroy(key)
-      t.like(await told.next('stopped'), { uuid, detail: 'destroyed' })
+      const stopped = await told.next('stopped')
+      t.is(stopped.uuid, uuid)
+      // Of a container libvirt's monitor may see the end before the call that made it has told it.
+      t.true(['destroyed', ...(driver === 'lxc' ? ['failed'] : [])].includes(stopped.detail ?? ''))
     })
 
     behaves(`a ${driver} domain that ends behind our back is told and gone`, async (t, rig) => {
@@ -235,6 +241,7 @@ function looksAfterItself(behaves: Behaves): void {
     t.true(abilities.qemu)
     t.true(abilities.lxc)
     t.regex(abilities.libvirtVersion, /^\d+\.\d+\.\d+$/)
+    t.regex(abilities.qemuVersion ?? '', /^\d+\.\d+\.\d+$/)
     t.regex(abilities.emulator ?? '', /^\/.*qemu/)
     t.truthy(abilities.machine)
   })

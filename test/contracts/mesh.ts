@@ -104,14 +104,12 @@ function carries(behaves: Behaves): void {
   behaves('what an agent says arrives as it was, under the name of its host', async (t, rig) => {
     const { agent, fromAgents } = await meet(rig)
     agent.send(aReport({ host: alpha, number: 3 }))
-    t.deepEqual(await fromAgents.next(saidOf(alpha, 'report')), {
-      type: 'message',
-      host: alpha,
-      message: aReport({ host: alpha, number: 3 })
-    })
+    const said = await fromAgents.next(saidOf(alpha, 'report'))
+    const { message } = said as MeshMessage & { type: 'message' }
+    t.deepEqual(message, aReport({ host: alpha, number: 3 }))
     agent.send(answer(4))
     const heard = await fromAgents.next(saidOf(alpha, 'answer'))
-    t.deepEqual(heard, { type: 'message', host: alpha, message: answer(4) })
+    t.like(heard, { type: 'message', host: alpha, message: answer(4) })
   })
 
   behaves('bytes arrive as a plain Uint8Array on both sides', async (t, rig) => {

@@ -37,10 +37,24 @@ export class CandidateProcess implements AsyncDisposable {
     readonly postgres?: { readonly url: string; readonly password: string }
     /** What is run; from the sources if left out. */
     readonly program?: string
+    /** All that its own values may take; left out: as much as Node.js gives it. */
+    readonly heapMib?: number
   }): Promise<CandidateProcess> {
     const state = await mkdtemp(join(tmpdir(), `remuda-${given.name}-`))
     const { name, ensemble, postgres, program = mainFile } = given
-    const args = [program, '--state', state, '--name', name, '--api-port', '0', '--door-port', '0']
+    const limits = given.heapMib === undefined ? [] : [`--max-old-space-size=${given.heapMib}`]
+    const args = [
+      ...limits,
+      program,
+      '--state',
+      state,
+      '--name',
+      name,
+      '--api-port',
+      '0',
+      '--door-port',
+      '0'
+    ]
     args.push('--journal', postgres ? 'postgres' : 'zookeeper')
     const keep = async (file: string, secret: string): Promise<string> => {
       const path = join(state, file)

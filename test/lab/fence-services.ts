@@ -44,13 +44,14 @@ set)
 esac
 `
 
-/** A baseboard controller that speaks IPMI. */
-export async function startBmc(): Promise<PowerService> {
+/** A baseboard controller that speaks IPMI; `serial`: where its machine's serial line is. */
+export async function startBmc(options: { readonly serial?: string } = {}): Promise<PowerService> {
   const { folder, port } = await makePlace(1)
   await writeFile(join(folder, 'chassis'), chassis, { mode: 0o755 })
   const [command = '', ...args] = await writeIpmiFiles({
     ...{ folder, address: '127.0.0.1', port, user: bmcUser, password: bmcPassword },
-    chassis: join(folder, 'chassis')
+    chassis: join(folder, 'chassis'),
+    ...options
   })
   const child = await start(command, args)
   return serviceOf({ folder, port, child })

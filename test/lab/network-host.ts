@@ -64,6 +64,11 @@ export class NetworkHost implements AsyncDisposable {
     return client
   }
 
+  /** Takes a client out, as when an instance ends. */
+  async unplug(port: NamedPort): Promise<void> {
+    await this.netns.run('ip', ['link', 'delete', 'dev', interfaceOf(port.id)])
+  }
+
   /** Plugs a client that has its port's address already. */
   async plugAddressed(port: NamedPort, network: OrderNetwork): Promise<Client> {
     const client = await this.plug(port)

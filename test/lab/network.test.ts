@@ -5,7 +5,7 @@ import { makeLog, silentLog } from '#shared/log.ts'
 import { bridgeOf, interfaceOf } from '../../agent/core/network-layout.ts'
 import { FlatNetworks, removeAll } from '../../agent/io/network/flat.ts'
 import { networkSuite, sampleNetwork, samplePort } from '../contracts/network.ts'
-import { Client } from './netns.ts'
+import { Client, Netns } from './netns.ts'
 import { eventually, NetworkHost } from './network-host.ts'
 
 const one = sampleNetwork(1)
@@ -265,6 +265,41 @@ test.serial('an uplink joins hosts; each is the gateway of its own instances', a
   await left.stand(t, [one], [web])
   t.true(await here.isCutOffFrom(api.address), 'the other host without the uplink')
   t.true(await here.reaches('10.66.1.1'), 'the gateway without the uplink')
+})
+
+test.serial('switches send to where an instance is once it was announced there', async t => {
+  await using left = await NetworkHost.make()
+  await using right = await NetworkHost.make()
+  await using between = await Netns.make()
+  await between.run('ip', ['link', 'add', 'name', 'sw0', 'type', 'bridge'])
+  await between.run('ip', ['link', 'set', 'dev', 'sw0', 'up'])
+  const joined = { ...one, uplink: 'eth1' }
+  for (const [port, { netns }] of [['left', left] as const, ['right', right] as const]) {
+    const lines = [
+      `link add name ${port} type veth peer name eth1 netns ${netns.name}`,
+      `link set dev ${port} master sw0`,
+      `link set dev ${port} up`
+    ]
+    await between.run('ip', ['-batch', '-'], lines.join('\n'))
+  }
+  await using asker = await Client.plug(between, { name: 'asker', bridge: 'sw0' })
+  await asker.configure('10.66.1.200/24')
+  const portOf = async (mac: string): Promise<string | undefined> => {
+    const { stdout } = await between.run('bridge', ['-json', 'fdb', 'show', 'br', 'sw0'])
+    const known = JSON.parse(stdout) as readonly { mac: string; ifname: string }[]
+    return known.find(one => one.mac === mac)?.ifname
+  }
+  await left.stand(t, [joined], [web])
+  await left.plugAddressed(web, one)
+  t.true(await asker.reaches(web.address), 'where it was')
+  t.is(await portOf(web.mac), 'left')
+  await left.unplug(web)
+  await right.stand(t, [joined], [web])
+  await right.plugAddressed(web, one)
+  t.is(await portOf(web.mac), 'left', 'it has said nothing yet that leaves its host')
+  right.networks.announce([web, { ...api, networkId: 'n-none' }])
+  await eventually(async () => ((await portOf(web.mac)) === 'right' ? true : undefined))
+  t.true(await asker.reaches(web.address), 'where it is')
 })
 
 test.serial("without NAT an uplink leads to the site's router", async t => {

@@ -58,7 +58,7 @@ export class Relay implements AsyncDisposable {
       outer.resume()
     }
   }
-  /** Cuts the connection when the next bytes come back. */
+  /** Cuts the connection when the next answer comes back that is not one to a ping. */
   loseReply(): void {
     this.#toLose++
   }
@@ -88,7 +88,7 @@ export class Relay implements AsyncDisposable {
   }
 
   #back(pair: Pair, bytes: Buffer): void {
-    if (this.#toLose > 0) {
+    if (this.#toLose > 0 && !isPing(bytes)) {
       this.#toLose--
       this.#part(pair)
       return
@@ -112,3 +112,8 @@ export class Relay implements AsyncDisposable {
     pair.outer.destroy()
   }
 }
+
+/** Each answer begins with its length and the number of what it answers; pings have this one. */
+const pingNumber = -2
+const isPing = (bytes: Buffer): boolean =>
+  bytes.length === 4 + bytes.readInt32BE(0) && bytes.readInt32BE(4) === pingNumber

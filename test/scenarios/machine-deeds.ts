@@ -8,13 +8,15 @@ import { healingStatus } from '../../controller/core/healing.ts'
 import { isRefusal, type Refusal } from '../../controller/core/refusal.ts'
 import { faultOf } from '../../controller/io/refusal-fault.ts'
 import type { MigrationMoment } from '../world/fake-hypervisor.ts'
-import type { MachineRoom } from '../world/machine-room.ts'
+import { type MachineRoom, outletsOf } from '../world/machine-room.ts'
 import type { SwitchMode } from '../world/power-switch.ts'
 import type { HostWish, WholeCloud } from '../world/whole-cloud.ts'
 
 /** A machine of a story, with how its power switch is; `none`: it has none. */
 export type MachineWish = HostWish & {
   readonly bmc?: SwitchMode | 'none'
+  /** A second level, behind the switch; left out: there is none. */
+  readonly outlets?: boolean
   readonly rack?: string
 }
 
@@ -23,7 +25,7 @@ export type MachineDeed =
       readonly do: 'power-off' | 'power-on' | 'hang' | 'wake' | 'freeze-agent' | 'thaw-agent'
       readonly host: string
     }
-  | { readonly do: 'bmc'; readonly host: string; readonly mode: SwitchMode }
+  | { readonly do: 'bmc' | 'outlets'; readonly host: string; readonly mode: SwitchMode }
   | { readonly do: 'bmc-fails'; readonly host: string; readonly times: number }
   | { readonly do: 'partition'; readonly hosts: readonly string[] }
   | {
@@ -58,9 +60,9 @@ export type MachineDeed =
   | { readonly do: 'fence-test' | 'remove-host'; readonly host: string; readonly force: boolean }
 
 const words: readonly string[] = [
-  ...['power-off', 'power-on', 'hang', 'wake', 'freeze-agent', 'thaw-agent', 'bmc', 'bmc-fails'],
+  ...['power-off', 'power-on', 'hang', 'wake', 'freeze-agent', 'thaw-agent', 'bmc', 'outlets'],
   ...['partition', 'mend-partition', 'flap', 'late', 'clock-jump', 'disarm', 'arm', 'ha'],
-  ...['reserve', 'beat-on-storage'],
+  ...['bmc-fails', 'reserve', 'beat-on-storage'],
   ...['stop-bootd', 'start-bootd', 'show-host', 'change-host', 'move', 'at-moment'],
   ...['create-volume', 'create-many', 'crash', 'copies', 'peers-miss', 'libvirt-silent'],
   ...['hold-storage', 'release-storage', 'fence-test', 'remove-host']
@@ -70,11 +72,13 @@ const words: readonly string[] = [
 export const isMachineDeed = (deed: { readonly do: string }): deed is MachineDeed =>
   words.includes(deed.do)
 
-/** Gives a host its device and its rack, as an operator would. */
-export async function equip(cloud: WholeCloud, { name, bmc, rack }: MachineWish): Promise<void> {
+/** Gives a host its devices and its rack, as an operator would. */
+export async function equip(cloud: WholeCloud, machine: MachineWish): Promise<void> {
+  const { name, bmc, outlets, rack } = machine
   const { id, spec } = hostOf(cloud, name)
-  const devices = [{ type: 'lab', socket: '/run/power.sock', host: name }]
-  const wish = bmc === 'none' ? spec : { ...spec, fence: [{ devices }] }
+  const names = [name, ...(outlets ? [outletsOf(name)] : [])]
+  const fence = names.map(host => ({ devices: [{ type: 'lab', socket: '/run/power.sock', host }] }))
+  const wish = bmc === 'none' ? spec : { ...spec, fence }
   const labels = rack === undefined ? {} : { rack }
   await cloud.wish({ verb: 'change', kind: 'host', id, labels, spec: wish })
 }
@@ -106,6 +110,9 @@ export async function actOnMachines(
     case 'bmc':
       room.machine(deed.host).device.mode = deed.mode
       return []
+    case 'outlets':
+      room.machine(deed.host).outlets.mode = deed.mode
+      return []
     case 'bmc-fails':
       room.machine(deed.host).device.failures = deed.times
       return []
@@ -135,7 +142,7 @@ type RoomDeed = {
   readonly do: 'power-off' | 'power-on' | 'hang' | 'wake' | 'copies' | 'partition' | 'peers-miss'
 }
 type AgentDeed = { readonly do: 'freeze-agent' | 'thaw-agent' | 'mend-partition' }
-type DeviceDeed = { readonly do: 'bmc' | 'bmc-fails' | 'stop-bootd' | 'start-bootd' }
+type DeviceDeed = { readonly do: 'bmc' | 'outlets' | 'bmc-fails' | 'stop-bootd' | 'start-bootd' }
 
 async function actOnCloud(
   cloud: WholeCloud,

@@ -39,6 +39,7 @@ const leaseAlwaysHeld = (election: SharedElection): SharedElection => {
     stepDown: because => election.stepDown(because),
     status: () => election.status(),
     holds: now => hasLed || election.holds(now),
+    leasesUntil: now => election.leasesUntil(now),
     lead: async signal => {
       await election.lead(signal)
       hasLed = true

@@ -32,8 +32,12 @@ export const sourceMutants: Readonly<Record<string, SourceMutant>> = {
     says: 'a move whose sending has failed is over at once',
     seed: 4,
     file: 'controller/core/moves.ts',
-    from: "case 'failed':\n    case 'held':\n      return { next: 'withdrawing'",
-    to: "case 'failed':\n    case 'held':\n      return { next: 'stays'"
+    from:
+      "return { next: 'asking', because: source.message }\n    case 'failed':\n    case 'held':\n" +
+      "      return { next: 'withdrawing'",
+    to:
+      "return { next: 'asking', because: source.message }\n    case 'failed':\n    case 'held':\n" +
+      "      return { next: 'stays'"
   },
   'target-starts': {
     says: 'a host starts an instance that is on its way to it',
@@ -46,8 +50,8 @@ export const sourceMutants: Readonly<Record<string, SourceMutant>> = {
   'held-believed': {
     says: 'a copy that libvirt holds still is taken for one that lives',
     file: 'agent/core/diff-move.ts',
-    from: 'if (own !== undefined && !isHeld(own.domain))',
-    to: 'if (own !== undefined)'
+    from: 'if (own !== undefined && !isHeld(own.domain) && !isCrossing(own.domain))',
+    to: 'if (own !== undefined && !isCrossing(own.domain))'
   },
   'generation-ignored': {
     says: 'an agent goes back to an older order of the same epoch',

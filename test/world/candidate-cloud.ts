@@ -168,6 +168,7 @@ export class CandidateCloud extends WholeCloud {
       stepDown: because => election.stepDown(because),
       status: () => election.status(),
       holds: now => election.holds(now) || (hasLed && this.deceived === name),
+      leasesUntil: now => election.leasesUntil(now),
       lead: async signal => {
         const { lost } = await election.lead(signal)
         hasLed = true

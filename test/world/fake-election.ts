@@ -79,6 +79,11 @@ export class FakeElection implements SharedElection {
     return this.#leads && !this.#isPaused && this.#elections.isFirst(this)
   }
 
+  /** Whoever leads next counts from its own beginning, so all that is heard may be echoed. */
+  leasesUntil(now: Ms): Ms | undefined {
+    return this.#leads ? now : undefined
+  }
+
   announce(card: CandidateCard): void {
     this.#card = card
   }

@@ -1,5 +1,6 @@
 import type { HostFacts } from '#shared/model/host-facts.ts'
 import type { Hardware } from '../../agent/core/ports.ts'
+import type { Counters } from '../../agent/core/use.ts'
 
 /** Facts of a small machine; each field can be given otherwise. */
 export const someFacts = (given: Partial<HostFacts> = {}): HostFacts => ({
@@ -24,6 +25,7 @@ export const someFacts = (given: Partial<HostFacts> = {}): HostFacts => ({
 export class FakeHardware implements Hardware {
   said: HostFacts
   freeMib = 4096
+  counted: Counters | undefined
 
   constructor(given: Partial<HostFacts> = {}) {
     this.said = someFacts(given)
@@ -35,5 +37,9 @@ export class FakeHardware implements Hardware {
 
   async memoryFreeMib(): Promise<number> {
     return this.freeMib
+  }
+
+  async counters(): Promise<Counters | undefined> {
+    return this.counted
   }
 }

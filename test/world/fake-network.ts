@@ -1,7 +1,12 @@
 import type { Fault } from '#shared/fault.ts'
 import { shortName } from '#shared/ids.ts'
 import type { OrderNetwork } from '#shared/wire/order.ts'
-import type { NamedPort, NetworkDriver, StandingNetwork } from '../../agent/core/ports.ts'
+import type {
+  AnnouncedPort,
+  NamedPort,
+  NetworkDriver,
+  StandingNetwork
+} from '../../agent/core/ports.ts'
 
 /** Networks in memory. */
 export class FakeNetwork implements NetworkDriver {
@@ -9,6 +14,8 @@ export class FakeNetwork implements NetworkDriver {
   ports: readonly NamedPort[] = []
   /** Why a network cannot stand, by its id. */
   readonly failures = new Map<string, string>()
+  /** Addresses of ports that were there when they were announced. */
+  readonly announced: string[] = []
   #failing: Fault[] = []
   #applied = 0
 
@@ -36,6 +43,11 @@ export class FakeNetwork implements NetworkDriver {
       bridge: this.bridgeOf(id),
       failure: this.failures.get(id)
     }))
+  }
+
+  announce(ports: readonly AnnouncedPort[]): void {
+    const present = new Set(this.ports.map(({ id }) => id))
+    for (const { id, address } of ports) if (present.has(id)) this.announced.push(address)
   }
 
   bridgeOf(networkId: string): string {

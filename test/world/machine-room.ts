@@ -15,8 +15,9 @@ import type { Clock } from '#shared/clock.ts'
 import type { HostId } from '#shared/ids.ts'
 import { silentLog } from '#shared/log.ts'
 import type { PeerSeen } from '#shared/wire/order.ts'
-import { sendHeartbeats, serveFences } from '../../bootd/io/controllers.ts'
+import { sendHeartbeats, serveControllers } from '../../bootd/io/controllers.ts'
 import { Fencer } from '../../bootd/io/fencer.ts'
+import { MachineConsoles } from '../../bootd/io/sol/consoles.ts'
 import { FakeNet } from './fake-mesh.ts'
 import { PowerSwitch } from './power-switch.ts'
 import type { BeatDisks } from './storage-beater.ts'
@@ -31,6 +32,8 @@ const lookEveryMs = 20_000
 export type Machine = {
   readonly host: WorldHost
   readonly device: PowerSwitch
+  /** What feeds it: a device behind the first one, for those who wish for two levels. */
+  readonly outlets: PowerSwitch
   isOn: boolean
   /** It has power, and its kernel does not run yet. */
   boots: boolean
@@ -50,6 +53,21 @@ export type RoomOptions = {
   readonly startAgent: (host: WorldHost) => Promise<unknown>
   /** Told of a machine that has lost its power, or has booted. */
   readonly onPower: (name: string, isOn: boolean) => void
+}
+
+/** The boot service of a bootd that boots nothing. */
+const bootsNothing = {
+  want: async () => {},
+  report: () => ({ type: 'boot-report', mode: 'off', foreign: [], images: [], boots: [] }) as const
+}
+
+/** What it knows besides. */
+const knowsNothing = {
+  logs: {
+    boots: async () => ({ boots: [] }),
+    read: () => Promise.reject(new Error('no log is kept'))
+  },
+  bmcs: { begin: () => {}, found: () => ({ items: [] }) }
 }
 
 export class MachineRoom implements AsyncDisposable {
@@ -72,14 +90,15 @@ export class MachineRoom implements AsyncDisposable {
   /** Puts a machine there, with power. */
   add(host: WorldHost): void {
     const { name } = host
-    const device = new PowerSwitch({
-      name,
+    const given = {
       clock: this.#options.clock,
       isOn: () => this.machine(name).isOn,
-      turn: isOn => (isOn ? this.powerOn(name) : this.powerOff(name))
-    })
-    const machine = { host, device, isOn: true, boots: false, hangs: false, island: 0, turns: 0 }
-    this.machines.set(name, machine)
+      turn: (isOn: boolean) => (isOn ? this.powerOn(name) : this.powerOff(name))
+    }
+    const device = new PowerSwitch({ name, ...given })
+    const outlets = new PowerSwitch({ name: outletsOf(name), ...given })
+    const state = { isOn: true, boots: false, hangs: false, island: 0, turns: 0 }
+    this.machines.set(name, { host, device, outlets, ...state })
   }
 
   machine(name: string): Machine {
@@ -170,12 +189,14 @@ export class MachineRoom implements AsyncDisposable {
       lookEveryMs,
       onChanged: () => changed(),
       open: model => {
-        const device = this.machine(model.type === 'lab' ? model.host : '').device.named(model)
+        const device = this.#switchOf(model.type === 'lab' ? model.host : '').named(model)
         return { fence: device, watch: device, [Symbol.asyncDispose]: async () => {} }
       }
     })
-    const served = serveFences({ end, fencer, clock, log }, signal)
-    changed = served.changed
+    const consoles = new MachineConsoles({ orderOf: host => fencer.orderOf(host), log })
+    const beside = { boots: bootsNothing, consoles, knowing: knowsNothing, clock, log }
+    const served = serveControllers({ end, fencer, ...beside }, signal)
+    changed = served.fencesChanged
     const beating = sendHeartbeats({ end, fencer, clock }, signal)
     this.#bootds.set(name, {
       end: async () => {
@@ -185,6 +206,11 @@ export class MachineRoom implements AsyncDisposable {
         await Promise.all([served.over, beating])
       }
     })
+  }
+
+  #switchOf(name: string): PowerSwitch {
+    const fed = [...this.machines.values()].find(({ host }) => outletsOf(host.name) === name)
+    return fed?.outlets ?? this.machine(name).device
   }
 
   /** SIGKILL, or its machine has no power. */
@@ -212,5 +238,8 @@ export class MachineRoom implements AsyncDisposable {
     await this.net[Symbol.asyncDispose]()
   }
 }
+
+/** The name by which the outlets of a machine are asked for. */
+export const outletsOf = (machine: string): string => `${machine}-outlets`
 
 const peerOf = (name: string): HostId => `bootd-${name}` as HostId

@@ -62,6 +62,7 @@ export class ObedientMesh implements Mesh {
       const { channel, bytes } = message
       const taken = { type: 'channel-taken' as const, channel, bytes: bytes.length }
       this.#say({ type: 'message', host, message: taken })
+      if (bytes.length === 0) return
       this.#say({ type: 'message', host, message: { type: 'channel-data', channel, bytes } })
     }
     if (message.type !== 'order') return

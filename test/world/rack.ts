@@ -67,13 +67,13 @@ export class Rack {
   }
 
   /** What bootd says of the fence of a host. */
-  said(name: string, verdict: 'off-confirmed' | 'unknown', fence?: string): void {
+  said(name: string, verdict: 'off-confirmed' | 'unknown', fence?: string, level = 1): void {
     const { uuid, recovery } = this.cloud.host(name).decided
     const at = new Date(this.cloud.context.now.wall).toISOString()
     const id = fence ?? recovery?.id ?? ''
     const state: FenceState = {
       ...{ host: uuid, name, want: 'off', fence: id, epoch: 1, phase: 'proven', since: at },
-      ...{ attempt: 1, level: 1, story: ['it was switched off'], devices: [] },
+      ...{ attempt: 1, level, story: ['it was switched off'], devices: [] },
       verdict: { verdict, fence: id, epoch: 1, at, tookMs: 10, because: 'read off twice' }
     }
     this.cloud.view.fold({ type: 'fences', states: [state], at: this.cloud.context.now })

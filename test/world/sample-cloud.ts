@@ -36,10 +36,14 @@ export type SampleCloud = {
 
 const sha = 'a'.repeat(64)
 
-/** Makes a cloud with hosts of so much memory each, all heard; tells of each commit. */
+/**
+ * Makes a cloud with hosts of so much memory each, all heard; tells of each commit. Unless it is
+ * said otherwise, instances take their own memory and no more, so that sums stay plain.
+ */
 export function sampleCloud(
   hosts: Readonly<Record<string, { readonly memoryMib: number }>> = { h1: { memoryMib: 4_608 } },
-  onCommit: (commit: Commit) => void = () => {}
+  onCommit: (commit: Commit) => void = () => {},
+  overhead: 'counted' | 'ignored' = 'ignored'
 ): SampleCloud {
   const view = new View()
   const context: Context = {
@@ -60,7 +64,7 @@ export function sampleCloud(
   }
   const createdAt = new Date(context.now.wall).toISOString()
   const adminToken = { id: 'tk-1', name: 'admin', sha256: sha, role: 'admin' as const, createdAt }
-  commit(firstCommit({ cloudId: 'c-1', adminToken }, context))
+  commit(firstCommit({ cloudId: 'c-1', adminToken, overhead }, context))
   const host = (name: string): Host => view.named('host', name)!
   const report = (name: string, changes: Partial<Report> = {}): void => {
     const { monotonic, wall } = context.now

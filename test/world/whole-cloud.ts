@@ -119,7 +119,7 @@ export class WholeCloud implements AsyncDisposable {
       onReply: () => {},
       onReport: (host, report) => briefings.heard(host, report)
     })
-    const hosts = () => hostsToBeat(view)
+    const hosts = () => hostsToBeat(view, clock.monotonic())
     const values = { epoch: () => ledger.epoch, hosts }
     const source = { cards: async () => this.cards, ensemble: [] }
     const keeping = { ...source, reign, briefings, clock, log: silentLog }
@@ -127,7 +127,7 @@ export class WholeCloud implements AsyncDisposable {
       reign.run(signal),
       sendHeartbeats({ mesh, clock, values }, signal),
       keepBootstrap(keeping, signal),
-      ...this.#fences({ ledger, reign }, signal)
+      ...this.#fences({ ledger, reign, feed }, signal)
     ]
     this.#reigning = {
       reign,
@@ -145,7 +145,10 @@ export class WholeCloud implements AsyncDisposable {
   }
 
   /** One controller alone has its bootd beside it, under this name. */
-  #fences(led: { readonly ledger: Ledger; readonly reign: Reign }, signal: AbortSignal) {
+  #fences(
+    led: { readonly ledger: Ledger; readonly reign: Reign; readonly feed: Feed },
+    signal: AbortSignal
+  ) {
     const { room, clock } = this
     if (!room) return []
     const own = 'controller'

@@ -2,16 +2,40 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Fault } from '#shared/fault.ts'
 import { readResource } from '../cli/api/resources.ts'
 import type { Lab } from '../lab/lab.ts'
 import { enter } from '../lab/place.ts'
+import { median } from './measure.ts'
 
 /** Nothing here takes nearly as long. Unit: ms. */
 const waitMsMax = 900_000
 
 /**
- * Asks each address for its page again and again, with rests, and calls a port of it at which
- * nobody listens. Writes a line for each page within 2 s and each refusal within 100 ms.
+ * How many processes of the machine each host of the lab is worth. All guests of a host are in one
+ * group, which by itself gets no more of the processors than one process beside them.
+ */
+export const hostShare = 16
+
+/** A page comes within so long however busy the machine is, or not at all. Unit: s. */
+const pageSeconds = 20
+
+/**
+ * What an instance is that answers cheaply: emulated ones share the processors with all others, and
+ * the page that tiny makes by a script costs them many times more than a file.
+ */
+export const lightSpec = {
+  image: 'tiny',
+  memoryMib: 96,
+  pool: 'shared',
+  userData: '#!/bin/sh\necho alive >/srv/www/alive\n'
+} as const
+
+/**
+ * Asks each address for its page every 300 ms, whatever became of what was asked before, as clients
+ * that try again do, but for no more than three pages at once: a guest that is slow is not to drown
+ * in questions. And calls a port of it at which nobody listens. Writes a line for each page within
+ * 5 s and each refusal within 100 ms.
  */
 const program = `
 import { get } from 'node:http'
@@ -25,24 +49,33 @@ const call = host => new Promise(resolve => {
   socket.once('connect', () => { clearTimeout(late); end(true) })
 })
 const ask = host => new Promise(resolve => {
-  const request = get({ host, timeout: 2000, agent: false }, response => {
+  const request = get({ host, path: '/alive', agent: false }, response => {
     response.resume()
-    response.once('end', () => resolve(response.statusCode === 200))
+    response.once('end', () => end(response.statusCode === 200))
+    response.once('error', () => end(false))
   })
-  request.once('timeout', () => request.destroy(new Error('late')))
-  request.once('error', () => resolve(false))
+  const end = answered => { clearTimeout(late); request.destroy(); resolve(answered) }
+  const late = setTimeout(() => end(false), 5000)
+  request.once('error', () => end(false))
 })
 const tell = line => process.stdout.write(line + '\\n')
-const watch = async (host, what, attempt, ms) => {
+const tryOnce = async (host, what, attempt) => {
+  if (await attempt(host)) tell(host + '/' + what + ' ' + performance.now())
+}
+const watch = async host => {
+  let asked = 0
   for (;;) {
-    if (await attempt(host)) tell(host + '/' + what + ' ' + performance.now())
-    await rest(ms)
+    if (asked < 3) {
+      asked += 1
+      void tryOnce(host, 'page', ask).then(() => { asked -= 1 })
+    }
+    for (let count = 0; count < 2; count += 1) {
+      void tryOnce(host, 'call', call)
+      await rest(150)
+    }
   }
 }
-const hosts = process.argv.slice(1).filter(word => word !== '--')
-await Promise.all(
-  hosts.flatMap(host => [watch(host, 'page', ask, 300), watch(host, 'call', call, 50)])
-)
+await Promise.all(process.argv.slice(1).filter(word => word !== '--').map(watch))
 `
 
 /** The longest gaps of all instances, of both kinds. Unit: ms. */
@@ -67,8 +100,9 @@ export class Answers implements AsyncDisposable {
   static async start(lab: Lab, addresses: readonly string[]): Promise<Answers> {
     const prefix = enter(await lab.status(), 'switch')
     const node = [process.execPath, '--input-type=module', '--eval', program, '--', ...addresses]
-    const [command = '', ...args] = [...prefix, ...node]
-    return new Answers(spawn(command, args, { cwd: '/', stdio: ['ignore', 'pipe', 'inherit'] }))
+    // Beside hosts that are worth many processes, who asks would wait for its turn itself.
+    const args = ['-n', '-19', ...prefix, ...node]
+    return new Answers(spawn('nice', args, { cwd: '/', stdio: ['ignore', 'pipe', 'inherit'] }))
   }
 
   of(key: string): readonly number[] {
@@ -107,17 +141,73 @@ export async function untilTrue(condition: () => Promise<boolean>): Promise<void
   }
 }
 
-/** Addresses of instances, in their order, once each has answered over HTTP. */
+/** Addresses of instances that answer cheaply, in their order, once each has answered. */
 export async function addressesOf(lab: Lab, names: readonly string[]): Promise<readonly string[]> {
   const addresses: string[] = []
   for (const name of names) {
     await untilTrue(async () => {
       const { status } = await readResource(lab.api, { kind: 'instance', name })
       const address = (status['addresses'] as readonly string[])[0] ?? ''
-      if ((await lab.http(address)) === undefined) return false
+      const page = await lab.http(address, { path: 'alive', seconds: pageSeconds })
+      if (page === undefined) return false
       addresses.push(address)
       return true
     })
   }
   return addresses
+}
+
+/** How an instance answered, in a time of rest and while something was done. Unit: ms. */
+export type GapsOf = { readonly name: string; readonly quietMs: number; readonly foundMs: number }
+
+/** Prints the longest gaps of all instances, of both kinds, and those between pages one by one. */
+export function reportGaps(
+  print: (line: string) => void,
+  { names, quiet, found, during }: GapsReport
+): void {
+  const line = (what: string, gaps: readonly number[]): void =>
+    print(
+      `${what}: median of ${gaps.length} instances ${Math.round(median(gaps))} ms, ` +
+        `longest ${Math.round(Math.max(...gaps))} ms`
+    )
+  line('not reached, in quiet', quiet.reached)
+  line(`not reached, ${during}`, found.reached)
+  line('longest gap between two pages, in quiet', quiet.answered)
+  line(`longest gap between two pages, ${during}`, found.answered)
+  const each = gapsOf({ names, quiet, found }).map(
+    ({ name, quietMs, foundMs }) => `${name} ${quietMs} → ${foundMs}`
+  )
+  print(`gaps between pages, in quiet → ${during}, in ms: ${each.join(', ')}`)
+}
+
+/** What was found of instances, by their names. */
+export type GapsCompared = {
+  readonly names: readonly string[]
+  readonly quiet: GapsFound
+  readonly found: GapsFound
+}
+type GapsReport = GapsCompared & {
+  /** As in: while the host is emptied. */
+  readonly during: string
+}
+
+const gapsOf = ({ names, quiet, found }: GapsCompared): readonly GapsOf[] =>
+  names.map((name, at) => ({
+    name,
+    quietMs: Math.round(quiet.answered[at]!),
+    foundMs: Math.round(found.answered[at]!)
+  }))
+
+/** Throws when a page was missing for longer than in quiet by more than a bound. */
+export function judgeGaps(compared: GapsCompared, boundMs: number): void {
+  const late = gapsOf(compared).filter(({ quietMs, foundMs }) => foundMs > quietMs + boundMs)
+  if (late.length === 0) return
+  const words = late.map(
+    ({ name, quietMs, foundMs }) => `${name} for ${foundMs} ms, in quiet ${quietMs} ms`
+  )
+  throw new Fault(
+    'deadline',
+    `cannot call ${late.length} of ${compared.names.length} services answered`,
+    { reasons: [`more than ${boundMs} ms longer than in quiet: ${words.join('; ')}`] }
+  )
 }

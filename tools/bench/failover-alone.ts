@@ -28,6 +28,7 @@ import {
 } from './failover-alone-round.ts'
 import { keepRecords } from './lab-records.ts'
 import { quantile } from './measure.ts'
+import { untilWhole } from './takeover-checks.ts'
 
 /** The shortest limit, and a watchdog that forgives a busy machine. */
 const limitMs: Ms = 15_000
@@ -41,6 +42,12 @@ const instances = ['web1', 'web2', 'web3', 'web4', 'web5'] as const
 const writerMinutes = 120
 
 type Print = (line: string) => void
+type Settings = {
+  readonly cuts: number
+  readonly seed: number
+  /** Who is struck: anybody, or always the host which the controller is on. */
+  readonly victims: 'any' | 'controller'
+}
 type Bed = {
   readonly lab: Lab
   readonly watch: RunWatch
@@ -48,10 +55,8 @@ type Bed = {
 }
 
 /** Prints each round, then quantiles of each part for each fault, and what went wrong. */
-export async function failoverAlone(
-  print: Print,
-  { cuts, seed }: { readonly cuts: number; readonly seed: number }
-): Promise<void> {
+export async function failoverAlone(print: Print, settings: Settings): Promise<void> {
+  const { seed } = settings
   const folder = await mkdtemp(join(tmpdir(), 'remuda-failover-alone-'))
   const ranges = { subnet: '10.109.0.0/24', instances: '10.110.0.0/16' }
   const wish = { folder, hosts: 5, isBound: true, outside: false, isFenced: false, ...ranges }
@@ -62,7 +67,7 @@ export async function failoverAlone(
     const writer = await furnish(lab)
     await using _disk = writer.watch
     await using watch = new RunWatch(lab)
-    const { rounds, wrong } = await strikeAll({ lab, watch, print }, planOf(cuts, seed))
+    const { rounds, wrong } = await strikeAll({ lab, watch, print }, settings)
     report(rounds, print)
     const { violations, records, lives } = judgeDisk(readRecords(await readFile(writer.watch.path)))
     const minutes = ((performance.now() - begunAt) / 60_000).toFixed(1)
@@ -93,7 +98,7 @@ async function furnish(lab: Lab) {
 type Strike = { readonly fault: HostFault; readonly host: string }
 
 /** Drawn before anything happens, so that a seed gives the same faults of the same hosts. */
-function planOf(cuts: number, seed: number): readonly Strike[] {
+function planOf({ cuts, seed }: Settings): readonly Strike[] {
   const chance = makeChance(seed)
   const others = Math.max(1, Math.round(cuts / cutsPerOther))
   const wanted = faults.flatMap(fault =>
@@ -106,11 +111,13 @@ function planOf(cuts: number, seed: number): readonly Strike[] {
 
 async function strikeAll(
   { lab, watch, print }: Bed,
-  plan: readonly Strike[]
+  settings: Settings
 ): Promise<{ readonly rounds: readonly AloneRound[]; readonly wrong: readonly string[] }> {
   const rounds: AloneRound[] = []
   const wrong: string[] = []
-  for (const [index, { fault, host }] of plan.entries()) {
+  for (const [index, { fault, host: drawn }] of planOf(settings).entries()) {
+    const isDrawn = settings.victims === 'any'
+    const host = isDrawn ? drawn : await untilWhole(lab).catch(() => drawn)
     const found: string[] = []
     try {
       const { round, noticed } = await failAlone(lab, { host, fault, runs: watch })
@@ -137,7 +144,7 @@ async function strikeAll(
 
 function report(rounds: readonly AloneRound[], print: Print): void {
   print(`failover: limit ${limitMs} ms, watchdog ${watchdogMs} ms: ended for certain ${endMs} ms`)
-  print('failover: after its last lease')
+  print('failover: after its last lease; "beyond": what came on top until it was started')
   for (const fault of faults) {
     const own = rounds.filter(round => round.fault === fault)
     for (const [who, some] of [
@@ -146,10 +153,12 @@ function report(rounds: readonly AloneRound[], print: Print): void {
     ] as const) {
       if (some.length === 0) continue
       print(`failover: ${fault}, ${who}, ${some.length} times`)
-      for (const part of parts) tell(part, some, print)
+      for (const part of parts) {
+        const times = some.map(round => round[part])
+        tell(part, times.filter(Number.isFinite), print)
+      }
       const beyond = some.map(({ started }) => started - endMs).filter(Number.isFinite)
-      const [half, most] = [quantile(beyond, 0.5), Math.max(...beyond)].map(Math.round)
-      if (fault !== 'still') print(`failover:   beyond that p50 ${half} ms, most ${most} ms`)
+      if (fault !== 'still') tell('beyond', beyond, print)
     }
   }
   const loads = rounds.map(({ load }) => load)
@@ -157,11 +166,11 @@ function report(rounds: readonly AloneRound[], print: Print): void {
   print(`failover: load ${least} to ${most} on ${availableParallelism()} processors`)
 }
 
-function tell(part: (typeof parts)[number], rounds: readonly AloneRound[], print: Print): void {
-  const times = rounds.map(round => round[part]).filter(Number.isFinite)
+function tell(part: string, times: readonly number[], print: Print): void {
   if (times.length === 0) return
-  const [half, most] = [quantile(times, 0.5), Math.max(...times)].map(Math.round)
-  print(`failover:   ${part.padEnd(8)} p50 ${half} ms, most ${most} ms`)
+  const all = [quantile(times, 0.5), quantile(times, 0.99), Math.max(...times)]
+  const [half, nearly, most] = all.map(Math.round)
+  print(`failover:   ${part.padEnd(8)} p50 ${half} ms, p99 ${nearly} ms, most ${most} ms`)
 }
 
 function describe(round: AloneRound): string {

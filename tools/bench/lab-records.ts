@@ -4,6 +4,7 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sentence } from '#shared/fault.ts'
+import { listResources } from '../cli/api/resources.ts'
 import { folderOf, hostFolderOf } from '../lab/folder.ts'
 import type { Lab } from '../lab/lab.ts'
 import type { DaemonName } from '../lab/protocol.ts'
@@ -87,7 +88,14 @@ export async function keepRecords(lab: Lab, folder: string): Promise<void> {
   const seen = {
     status: await lab.status().catch(sentence),
     runs: Object.fromEntries(await runsOf(lab)),
+    hosts: await shown(lab).catch(sentence),
     histories
   }
   await writeFile(join(folder, 'seen.json'), `${JSON.stringify(seen, undefined, 2)}\n`)
+}
+
+/** How each host is shown, with what its peers say of it. */
+async function shown(lab: Lab): Promise<unknown> {
+  const { items } = await listResources(lab.api, 'host')
+  return items.map(({ name, status, conditions }) => ({ name, status, conditions }))
 }

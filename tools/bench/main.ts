@@ -46,7 +46,7 @@ const benches: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./create.ts')).createBench
   },
   migration: {
-    says: 'how long an instance does not answer while it moves between two real hosts',
+    says: 'how long an instance does not answer while it moves; --moves, --downtime, --memory',
     load: async () => (await import('./migration.ts')).migrationBench
   },
   drain: {
@@ -56,6 +56,10 @@ const benches: Readonly<Record<string, Entry>> = {
   balance: {
     says: 'a skewed lab of five hosts is levelled by live moves: how even it is, gaps of each VM',
     load: async () => (await import('./balance.ts')).balanceBench
+  },
+  roll: {
+    says: 'five hosts boot anew, one after another: gaps of the VMs that leave and come back',
+    load: async () => (await import('./roll.ts')).rollBench
   },
   reserve: {
     says: 'what the reserve costs a wish in clouds of up to 10,000 hosts',
@@ -76,6 +80,10 @@ const benches: Readonly<Record<string, Entry>> = {
   reassign: {
     says: 'machine reassignment of the ROADEF challenge against published results; --from FOLDER',
     load: async () => (await import('./reassign/reassign.ts')).reassignBench
+  },
+  'boot-storm': {
+    says: '200 machines that boot at once, from bootd and from plain dnsmasq with nginx; --mib',
+    load: async () => (await import('./boot-storm.ts')).bootStormBench
   },
   takeover: {
     says: 'from a power cut of the controller until another one commits; --times COUNT',

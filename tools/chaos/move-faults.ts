@@ -147,8 +147,9 @@ export const moveFaults: Readonly<Record<string, MoveFault>> = {
       await beginCrossing(scene, 1)
       await scene.lab.kill(scene.to, 'libvirtd')
     },
-    ends: 'moves',
-    why: /moved: from/
+    // A libvirt 9.0 that comes back may end what it finds of it.
+    ends: 'either or anew',
+    why: /moved: from|starts anew from its volumes/
   },
   "crossing: the source's libvirt is killed": {
     strike: scene => crossing(scene, ({ lab, from }) => lab.kill(from, 'libvirtd')),

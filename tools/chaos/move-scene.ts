@@ -1,5 +1,6 @@
 /** A move that is under way in a lab, and what must be true once it is over. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sentence } from '#shared/fault.ts'
 import type { ResourceDocument } from '#shared/model/index.ts'
 import type { Hypervisor } from '../../agent/core/ports.ts'
 import { makeLibvirt } from '../../agent/io/libvirt/hypervisor.ts'
@@ -16,6 +17,8 @@ export const web = { kind: 'instance' as const, name: 'web' }
 export const domain = 'default.web'
 /** How fast it is sent where it must take some seconds. Unit: MiB a second. */
 export const slowMib = 4
+/** So much of the end of its console is told. Unit: characters. */
+const lastWords = 400
 /** How often it is looked where it runs. Unit: ms. */
 const lookMs = 100
 
@@ -69,16 +72,39 @@ export async function untilStill(lab: Lab): Promise<string> {
   return host
 }
 
-/** How often it has booted, by its own page. */
+/**
+ * How often it has booted, by its own page. A boot takes seconds of a processor, which are minutes
+ * where many want one: so it is waited for as long as its console says more than before.
+ */
 export async function bootsOf(lab: Lab): Promise<number> {
   let boots: number | undefined
-  await until('web answers', async () => {
+  const look = async (): Promise<boolean> => {
     const address = ((await readWeb(lab)).status['addresses'] as readonly string[])[0]!
-    const said = /^boots: (\d+)$/m.exec((await lab.http(address)) ?? '')?.[1]
+    const said = /^boots: (\d+)$/m.exec((await lab.http(address, { seconds: 20 })) ?? '')?.[1]
     boots = said === undefined ? undefined : Number(said)
     return boots !== undefined
-  })
-  return boots!
+  }
+  for (let before = ''; boots === undefined; ) {
+    await until('web answers', look).catch(async cause => {
+      const says = await consoleOf(lab)
+      if (says === before) {
+        const last = JSON.stringify(says.slice(-lastWords))
+        throw new Error(`${sentence(cause)}; its console says no more: ${last}`, { cause })
+      }
+      before = says
+    })
+  }
+  return boots
+}
+
+/** What its console has said; empty: nothing, or it cannot be asked. */
+async function consoleOf(lab: Lab): Promise<string> {
+  const doing = 'read its console'
+  const asked = { method: 'GET', path: '/v1/instances/web/log', doing } as const
+  return await lab.api.ask(asked).then(
+    ({ bytes }) => bytes.toString(),
+    () => ''
+  )
 }
 
 /** What `remuda why` tells of it that has happened since a moment. */

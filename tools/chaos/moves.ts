@@ -17,6 +17,7 @@ import { createResource, sayVerb } from '../cli/api/resources.ts'
 import type { Lab } from '../lab/lab.ts'
 import { openLab } from '../lab/open.ts'
 import { isBare, type Traces, tracesOn } from '../lab/traces.ts'
+import { qemuForMoves } from '../qemu/home.ts'
 import { type MoveFault, moveFaults } from './move-faults.ts'
 import {
   bootsOf,
@@ -49,7 +50,8 @@ export async function movesChaos(
   const folder = await mkdtemp(join(tmpdir(), 'remuda-chaos-moves-'))
   resources.defer(() => rm(folder, { recursive: true, force: true }))
   const ranges = { subnet: '10.123.0.0/24', instances: '10.124.0.0/24' }
-  const wish = { folder, hosts: 3, solo: true, outside: false, isBound: true, locks: true }
+  const qemu = await qemuForMoves()
+  const wish = { folder, hosts: 3, solo: true, outside: false, isBound: true, locks: true, qemu }
   const lab = resources.use(await openLab({ ...wish, ...ranges }))
   const grounds = await layGrounds(lab)
   const wrong: string[] = []

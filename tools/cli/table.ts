@@ -3,6 +3,8 @@ import type { Command, Noun } from './command.ts'
 import { size, tenant, token } from './commands/access.ts'
 import { anyCommands } from './commands/any.ts'
 import { balance } from './commands/balance.ts'
+import { bmc } from './commands/bmc.ts'
+import { boot, hostImage } from './commands/boot.ts'
 import { capacity } from './commands/capacity.ts'
 import { cluster } from './commands/cluster.ts'
 import { ha } from './commands/ha.ts'
@@ -13,6 +15,7 @@ import { lab } from './commands/lab.ts'
 import { agent, completion, doctor, status, version } from './commands/machine.ts'
 import { network, port, subnet } from './commands/network.ts'
 import { explainPlacement, place, placement } from './commands/placement.ts'
+import { power } from './commands/power.ts'
 import { secret } from './commands/secret.ts'
 import { pool, volume } from './commands/storage.ts'
 
@@ -37,7 +40,11 @@ export const sections: readonly Section[] = [
   },
   { title: 'Shortcuts', nouns: [], commands: shortcuts },
   { title: 'Any resource', nouns: [], commands: [...anyCommands, explainPlacement] },
-  { title: 'Cluster', nouns: [cluster, ha, balance, placement, secret], commands: [] },
+  {
+    title: 'Cluster',
+    nouns: [cluster, ha, balance, placement, boot, hostImage, power, bmc, secret],
+    commands: []
+  },
   { title: 'This machine', nouns: [agent, lab], commands: [] }
 ]
 

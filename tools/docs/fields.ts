@@ -133,7 +133,11 @@ function write(value: unknown, indent: string, head: string): string {
   if (typeof value === 'string') {
     return `${indent}${head}\n${broken(value, `${indent}  `, columns - head.length - 1)}`
   }
-  assert(typeof value === 'object' && value !== null && !Array.isArray(value))
+  if (Array.isArray(value)) {
+    const items = value.map(item => `${indent}  ${writeLine(item)}`)
+    return `${indent}${head} [\n${items.join(',\n')}\n${indent}]`
+  }
+  assert(typeof value === 'object' && value !== null)
   return `${indent}${head} ${writeMembers(value, indent)}`
 }
 

@@ -18,10 +18,14 @@ const deadlineMsDefault = 60_000
 /** Debian's package of each program that a building machine may lack. */
 const packageOf: Readonly<Record<string, string>> = {
   debugfs: 'e2fsprogs',
+  depmod: 'kmod',
   mcopy: 'mtools',
   mformat: 'mtools',
   mke2fs: 'e2fsprogs',
+  mksquashfs: 'squashfs-tools',
+  mmdebstrap: 'mmdebstrap',
   'qemu-img': 'qemu-utils',
+  strip: 'binutils',
   syslinux: 'syslinux'
 }
 

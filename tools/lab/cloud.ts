@@ -7,7 +7,7 @@ import { layoutOf } from '../up/layout.ts'
 import type { Say } from '../up/say.ts'
 import { bmcSecret, fenceDeviceOf, readBmcPassword } from './bmc/place.ts'
 import { folderOf } from './folder.ts'
-import { hostLinks } from './keeper/switch.ts'
+import { hostLinks } from './keeper/links.ts'
 import type { Lab } from './lab.ts'
 import { bmcsOf, fencedBy, lastOfInstances } from './plan.ts'
 

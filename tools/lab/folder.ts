@@ -22,6 +22,8 @@ export const folderOf = (folder: string) => ({
   /** Password of the hosts' baseboard controllers, and the program behind them. */
   bmcPassword: join(folder, 'bmc.secret'),
   bmc: join(folder, 'bmc'),
+  /** Key with which root gets into machines that boot over the network. */
+  machineKey: join(folder, 'machines.key'),
   /** Signs the certificates of the hosts. */
   authority: join(folder, 'authority'),
   /** The daemons' programs. */

@@ -169,10 +169,13 @@ export class Lab implements AsyncDisposable {
     throw new Fault('deadline', `cannot run ${line.join(' ')} on ${host} in ${deadlineMs} ms`)
   }
 
-  /** What an instance answers over HTTP, asked from the switch; undefined: nothing within 2 s. */
-  async http(address: string): Promise<string | undefined> {
-    const line = ['timeout', '-s', 'KILL', '2', 'busybox', 'wget', '-q', '-O', '-']
-    const { code, stdout } = await this.run('switch', [...line, `http://${address}/`])
+  /** What an instance answers over HTTP, asked from the switch; undefined: nothing in time. */
+  async http(
+    address: string,
+    { path = '', seconds = 2 }: { readonly path?: string; readonly seconds?: number } = {}
+  ): Promise<string | undefined> {
+    const line = ['timeout', '-s', 'KILL', String(seconds), 'busybox', 'wget', '-q', '-O', '-']
+    const { code, stdout } = await this.run('switch', [...line, `http://${address}/${path}`])
     return code === 0 ? stdout : undefined
   }
 

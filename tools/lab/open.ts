@@ -16,6 +16,7 @@ import { writePrivateFile } from '#shared/private-file.ts'
 import { isInstalled } from '#shared/process.ts'
 import { type JoinTokenContent, readJoinToken } from '#shared/wire/join-token.ts'
 import { joinFileOf, writeJoinFile } from '../../agent/io/join-file.ts'
+import { checkQemu } from '../qemu/home.ts'
 import { makeSay, type Say } from '../up/say.ts'
 import { takeTurn } from '../up/turn.ts'
 import { zooKeeperHome } from '../zookeeper/home.ts'
@@ -23,8 +24,10 @@ import { statusOf } from './client.ts'
 import { furnish } from './cloud.ts'
 import { folderOf, hostFolderOf } from './folder.ts'
 import { fakeTimeLibrary } from './keeper/daemons.ts'
+import { uefi } from './keeper/machine.ts'
 import { boundVariable, keeperDaemon, keeperProgram } from './keeper-process.ts'
 import { Lab } from './lab.ts'
+import { bootMachines } from './netboot.ts'
 import { bmcsOf, isAlike, type LabPlan, type LabWish, membersOf, planLab } from './plan.ts'
 import { buildPrograms } from './programs.ts'
 import { readPlan, sweep } from './sweep.ts'
@@ -74,6 +77,7 @@ export async function openLab(options: OpenOptions): Promise<Lab> {
     await say.step('controller', () => admitHosts(lab))
     await say.step('hosts', async tell => await untilOnline(lab, tell))
     if (options.isFurnished ?? true) await furnish(lab, say, { isFenced: true, ...options })
+    if (plan.machines) await bootMachines(lab, say)
     return lab
   } catch (thrown) {
     if (child) await lab[Symbol.asyncDispose]()
@@ -101,6 +105,13 @@ async function layGround(plan: LabPlan, say: Say): Promise<void> {
     throw new Fault('unavailable', 'cannot make a lab with baseboard controllers', {
       reasons: ['ipmi_sim, which plays them, is not installed'],
       next: ['apt-get install openipmi', 'or leave --bmc out']
+    })
+  }
+  if (plan.qemu !== undefined) await checkQemu(plan.qemu)
+  if (plan.machines?.some(({ firmware }) => firmware === 'uefi') && !(await exists(uefi.code))) {
+    throw new Fault('unavailable', 'cannot make a lab with machines that boot by UEFI', {
+      reasons: [`their firmware ${uefi.code} is not there`],
+      next: ['apt-get install ovmf', 'or one machine alone: --netboot 1']
     })
   }
   await mkdir(plan.folder, { recursive: true, mode: 0o755 })

@@ -49,6 +49,14 @@ export type LabWish = {
   readonly management?: string | undefined
   /** Each host has a watchdog that resets it after so long, in full seconds. Unit: ms. */
   readonly watchdogMs?: number | undefined
+  /** Machines that boot over the network, from the first host. Unit: count. */
+  readonly machines?: number
+  /** Folder of host images that these boot, with `image.key`; one is built when left out. */
+  readonly hostImages?: string | undefined
+  /** Each host gets the processors' time of so many processes where that is short; 1 by default. */
+  readonly share?: number | undefined
+  /** Folder of an unpacked QEMU that hosts have in the place of the machine's own. */
+  readonly qemu?: string | undefined
 }
 
 /** The lab's own switch, baseboard controllers by IPMI or by Redfish, or all three by turns. */
@@ -69,6 +77,17 @@ export type HostPlan = {
   readonly bmc?: string
 }
 
+/** A machine of a lab: bare, emulated, with a baseboard controller and no disk. */
+export type MachinePlan = {
+  readonly name: string
+  readonly uuid: string
+  /** Of its two interfaces: to the hosts, and to the instances. */
+  readonly macs: readonly [hosts: string, instances: string]
+  readonly firmware: 'bios' | 'uefi'
+  /** Address of its baseboard controller. */
+  readonly bmc: string
+}
+
 /** A lab as it is to be. */
 export type LabPlan = {
   /** Tells this lab's names on the machine from those of others; at most 10 characters. */
@@ -80,6 +99,9 @@ export type LabPlan = {
   readonly management?: { readonly cidr: string; readonly router: string }
   readonly fencing: LabFencing
   readonly hosts: readonly HostPlan[]
+  /** Machines that boot over the network; left out: none. */
+  readonly machines?: readonly MachinePlan[]
+  readonly hostImages?: string
   readonly outside: boolean
   readonly kvm: boolean
   readonly clocks: boolean
@@ -87,6 +109,9 @@ export type LabPlan = {
   /** Time of each host's watchdog; undefined: they have none. */
   readonly watchdogMs?: number
   readonly sessionMs: number
+  readonly share?: number
+  /** Folder of the QEMU that its hosts have; undefined: the machine's own. */
+  readonly qemu?: string
   /** Java classes of ZooKeeper, where the lab has an ensemble. */
   readonly classPath?: readonly string[]
 }
@@ -96,13 +121,16 @@ export const membersOf = ({ hosts }: LabPlan) =>
   hosts.flatMap(({ server, address }) => (server === undefined ? [] : [{ id: server, address }]))
 
 /** Baseboard controllers of a lab, by their hosts. */
-export const bmcsOf = ({ hosts }: LabPlan) =>
-  hosts.flatMap(({ name: host, bmc: address }) =>
+export const bmcsOf = ({ hosts, machines = [] }: LabPlan) =>
+  [...hosts, ...machines].flatMap(({ name: host, bmc: address }) =>
     address === undefined ? [] : [{ host, address }]
   )
 
 /** By what a host of a lab is fenced. */
-export function fencedBy({ fencing, hosts }: LabPlan, host: string): Exclude<LabFencing, 'mixed'> {
+export function fencedBy(plan: LabPlan, host: string): Exclude<LabFencing, 'mixed'> {
+  const { fencing, hosts, machines = [] } = plan
+  const number = machines.findIndex(({ name }) => name === host)
+  if (number >= 0) return number % 2 === 0 ? 'ipmi' : 'redfish'
   if (fencing !== 'mixed') return fencing
   const turns = ['lab', 'ipmi', 'redfish'] as const
   return turns[hosts.findIndex(({ name }) => name === host) % turns.length]!
@@ -117,7 +145,9 @@ export function planLab(wish: LabWish): LabPlan {
   const subnet = readRange(wish.subnet ?? '10.77.0.0/24', { least: 24, most: 24 })
   const instances = readRange(wish.instances ?? '10.78.0.0/16', { least: 8, most: 24 })
   const management = readRange(wish.management ?? '10.79.0.0/24', { least: 24, most: 24 })
-  refuseShared([subnet, instances, ...(fencing === 'lab' ? [] : [management])])
+  const machines = planMachines(wish.machines ?? 0, management)
+  const isManaged = fencing !== 'lab' || machines.length > 0
+  refuseShared([subnet, instances, ...(isManaged ? [management] : [])])
   const candidates = solo || count < candidatesMax ? 1 : candidatesMax
   return {
     tag: tagOf(folder),
@@ -128,7 +158,7 @@ export function planLab(wish: LabWish): LabPlan {
       outside: formatIpv4(subnet.last - 2)
     },
     instances: { cidr: writeRange(instances), router: formatIpv4(instances.last - 1) },
-    ...(fencing !== 'lab' && {
+    ...(isManaged && {
       management: { cidr: writeRange(management), router: formatIpv4(management.last - 1) }
     }),
     fencing,
@@ -140,13 +170,46 @@ export function planLab(wish: LabWish): LabPlan {
       ...(candidates > 1 && index < candidates && { server: index + 1 }),
       ...(fencing !== 'lab' && { bmc: formatIpv4(management.first + index + 1) })
     })),
+    ...(machines.length > 0 && { machines }),
+    ...(wish.hostImages !== undefined && { hostImages: wish.hostImages }),
     outside: wish.outside ?? true,
     kvm: wish.kvm ?? false,
     clocks: wish.clocks ?? false,
     locks: wish.locks ?? false,
     ...(wish.watchdogMs !== undefined && { watchdogMs: checkedWatchdog(wish.watchdogMs) }),
-    sessionMs
+    sessionMs,
+    ...(wish.share !== undefined && { share: wish.share }),
+    ...(wish.qemu !== undefined && { qemu: wish.qemu })
   }
+}
+
+/** More of them would take an hour to boot by emulation. */
+const machinesMax = 8
+/** Their baseboard controllers have addresses behind those of hosts. */
+const machinesFirst = 100
+
+/** By turns with a BIOS and with UEFI. */
+function planMachines(count: number, management: Cidr): readonly MachinePlan[] {
+  if (!Number.isInteger(count) || count < 0 || count > machinesMax) {
+    const most = `at most ${machinesMax} are of use`
+    throw new Fault('invalid', `cannot make a lab of ${count} machines: ${most}`)
+  }
+  return Array.from({ length: count }, (_, index) => {
+    const octet = (index + 1).toString(16).padStart(2, '0')
+    return {
+      name: `n${index + 1}`,
+      uuid: uuidOf(`n${index + 1}`),
+      macs: [`52:54:00:77:00:${octet}`, `52:54:00:78:00:${octet}`],
+      firmware: index % 2 === 0 ? 'bios' : 'uefi',
+      bmc: formatIpv4(management.first + machinesFirst + index)
+    }
+  })
+}
+
+/** Addresses that the first host gives to machines that boot, behind those of hosts. */
+export const machineRange = ({ subnet }: LabPlan): readonly [first: string, last: string] => {
+  const { first } = parseCidr(subnet.cidr)!
+  return [formatIpv4(first + 128), formatIpv4(first + 199)]
 }
 
 /** As agents use them; see their watchdog.ts. */

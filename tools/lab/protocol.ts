@@ -117,11 +117,25 @@ export type HostStatus = {
   readonly daemons: readonly DaemonStatus[]
 }
 
+/** How a machine is that boots over the network. */
+export type MachineStatus = {
+  readonly name: string
+  readonly firmware: 'bios' | 'uefi'
+  readonly uuid: string
+  readonly power: 'on' | 'off'
+  readonly isPaused: boolean
+  /** Its emulator; undefined: the power is off. */
+  readonly pid?: number
+  readonly bmc?: HostStatus['bmc']
+}
+
 /** How a lab is. */
 export type LabStatus = {
   readonly tag: string
   /** Process that holds the switch's namespace. */
   readonly switchPid: number
   readonly hosts: readonly HostStatus[]
+  /** Machines that boot over the network, in a lab that has them. */
+  readonly machines?: readonly MachineStatus[]
   readonly cuts: readonly Cut[]
 }

@@ -23,7 +23,11 @@ export function describeStatus(
   const cuts = seen.status.cuts.map(cut => `cut: ${writeCut(cut)}\n`).join('')
   const cloud =
     seen.cloudFault === undefined ? '' : `the cloud does not answer: ${seen.cloudFault}\n`
-  return `${table}${cuts}${election(seen)}${cloud}`
+  const machines = (seen.status.machines ?? []).map(({ name, firmware, power, isPaused }) => {
+    const state = isPaused ? 'paused' : power
+    return `machine ${name} (${firmware}): ${state}\n`
+  })
+  return `${table}${machines.join('')}${cuts}${election(seen)}${cloud}`
 }
 
 /** Between two controllers: who is there to become the next one. */

@@ -24,7 +24,7 @@ export async function untilHost(api: Api, tell: Tell): Promise<ResourceDocument>
     const { items } = JSON.parse(answer.bytes.toString()) as { items: ResourceDocument[] }
     const online = items.find(({ status }) => status['phase'] === 'online')
     if (online) return online
-    const seen = items.map(({ name, status }) => `${name} is ${String(status['phase'])}`).join(', ')
+    const seen = items.map(wordsOf).join(', ')
     tell(seen || 'no host has knocked yet')
     if (performance.now() > until) {
       throw new Fault('deadline', `no host came online within ${hostMsMax} ms`, {
@@ -34,6 +34,11 @@ export async function untilHost(api: Api, tell: Tell): Promise<ResourceDocument>
     }
     await sleep(200)
   }
+}
+
+function wordsOf({ name, status, conditions }: ResourceDocument): string {
+  const ready = conditions.find(({ type }) => type === 'ready')
+  return `${name} is ${String(status['phase'])}${ready ? `: ${ready.message}` : ''}`
 }
 
 /** Builds and imports the images that the cloud has not. */

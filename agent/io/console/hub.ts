@@ -3,10 +3,11 @@ import type { Clock } from '#shared/clock.ts'
 import { Fault } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
+import type { Seat, Viewer } from '#shared/wire/channel-relay.ts'
 import type { OwnDomain } from '../../core/metadata.ts'
 import { isAlive } from '../../core/own-domains.ts'
 import type { Hypervisor } from '../../core/ports.ts'
-import { Line, type Viewer } from './line.ts'
+import { Line } from './line.ts'
 import { capLog, LogFile, readLog, removeLog } from './log-file.ts'
 
 /**
@@ -20,13 +21,6 @@ const heldMs: Ms = 60_000
 const capMs: Ms = 60_000
 /** So many may look at one instance. */
 export const viewersMax = 16
-
-/** A place at a console. */
-export type Seat = {
-  /** Passes input on; resolves once it is taken. */
-  readonly write: (bytes: Uint8Array) => Promise<void>
-  readonly leave: () => void
-}
 
 type Console = {
   readonly line: Line

@@ -5,14 +5,8 @@
  */
 import type { Duplex } from 'node:stream'
 import { type Fault, isFault, sentence } from '#shared/fault.ts'
+import type { Viewer } from '#shared/wire/channel-relay.ts'
 import type { LogFile } from './log-file.ts'
-
-/** Somebody who looks at a console. */
-export type Viewer = {
-  readonly output: (bytes: Uint8Array) => void
-  /** Told once: nothing more will come. */
-  readonly ended: (because: string) => void
-}
 
 /** One console: opened when it is needed, ended once. */
 export class Line {
@@ -56,10 +50,10 @@ export class Line {
     if (this.#viewers.size === 0 && this.#log === undefined) this.end('nobody looks at it')
   }
 
-  /** Passes input on; resolves once the instance's side has taken it. */
+  /** Passes input on; resolves once the instance's side has taken it; none: once it is open. */
   async write(bytes: Uint8Array): Promise<void> {
     const stream = await this.#stream?.catch(() => undefined)
-    if (stream === undefined || stream.destroyed) return
+    if (stream === undefined || stream.destroyed || bytes.length === 0) return
     await new Promise<void>(resolve => {
       stream.once('close', resolve)
       stream.write(bytes, () => {

@@ -1,33 +1,12 @@
-/**
- * Carries consoles over the mesh: a channel for each viewer, with a window in each direction, so
- * that a slow viewer holds up neither the instance nor anybody else.
- */
-import { isFault, sentence } from '#shared/fault.ts'
-import { channelWindowBytes, type ToAgent, type ToController } from '#shared/wire/messages.ts'
-import {
-  type ChannelWindow,
-  granted,
-  nextChunk,
-  offer,
-  openWindow
-} from '../../core/channel-window.ts'
-import type { ConsoleHub, Seat } from './hub.ts'
-
-/** So many channels are open at once on one host. */
-export const channelsMax = 64
-
-type ChannelMessage = Extract<
-  ToAgent,
-  { readonly type: 'console-open' | 'channel-data' | 'channel-taken' | 'channel-close' }
->
-
-type Channel = { seat: Seat | undefined; window: ChannelWindow; inputBytes: number }
+/** Carries the consoles of instances over the mesh: a channel for each viewer. */
+import { type ChannelMessage, ChannelRelay } from '#shared/wire/channel-relay.ts'
+import type { ToAgent, ToController } from '#shared/wire/messages.ts'
+import type { ConsoleHub } from './hub.ts'
 
 /** Keeps the channels of one agent. */
 export class ConsoleRelay {
   readonly #hub: ConsoleHub
-  readonly #send: (message: ToController) => void
-  readonly #channels = new Map<string, Channel>()
+  readonly #relay: ChannelRelay
 
   constructor(given: {
     readonly hub: ConsoleHub
@@ -35,111 +14,23 @@ export class ConsoleRelay {
     readonly send: (message: ToController) => void
   }) {
     this.#hub = given.hub
-    this.#send = given.send
+    this.#relay = new ChannelRelay(given.send)
   }
 
   get channels(): number {
-    return this.#channels.size
+    return this.#relay.channels
   }
 
   /** Takes in what the controller says about a channel. */
-  take(message: ChannelMessage): void {
-    const { channel: id } = message
+  take(message: ChannelMessage | Extract<ToAgent, { readonly type: 'console-open' }>): void {
     if (message.type === 'console-open') {
-      this.#open(id, message.instance)
-      return
-    }
-    const channel = this.#channels.get(id)
-    // It may have been closed from here while this was on its way.
-    if (channel === undefined) return
-    if (message.type === 'channel-data') this.#input(id, channel, message.bytes)
-    else if (message.type === 'channel-taken') {
-      const { bytes } = message
-      channel.window = granted(channel.window, { bytes, limitBytes: channelWindowBytes })
-      this.#flush(id, channel)
-    } else {
-      this.#channels.delete(id)
-      channel.seat?.leave()
-    }
+      const { channel, instance } = message
+      this.#relay.open(channel, viewer => this.#hub.attach(instance, viewer))
+    } else this.#relay.take(message)
   }
 
   /** Closes all channels: who opened them is gone. */
   closeAll(because: string): void {
-    for (const id of [...this.#channels.keys()]) this.#close(id, because)
-  }
-
-  #open(id: string, instance: string): void {
-    if (this.#channels.has(id)) return
-    if (this.#channels.size >= channelsMax) {
-      this.#say({
-        type: 'channel-close',
-        channel: id,
-        because: `cannot open the console: ${channelsMax} are open on this host`
-      })
-      return
-    }
-    const channel: Channel = {
-      seat: undefined,
-      window: openWindow(channelWindowBytes),
-      inputBytes: 0
-    }
-    this.#channels.set(id, channel)
-    try {
-      channel.seat = this.#hub.attach(instance, {
-        output: bytes => {
-          channel.window = offer(channel.window, bytes)
-          this.#flush(id, channel)
-        },
-        ended: because => this.#close(id, because)
-      })
-    } catch (thrown) {
-      if (!isFault(thrown)) throw thrown
-      this.#close(id, sentence(thrown))
-    }
-  }
-
-  #input(id: string, channel: Channel, bytes: Uint8Array): void {
-    channel.inputBytes += bytes.length
-    if (channel.inputBytes > channelWindowBytes) {
-      this.#close(id, `more than ${channelWindowBytes} bytes were sent that were not taken`)
-      return
-    }
-    void channel.seat?.write(bytes).then(() => {
-      channel.inputBytes -= bytes.length
-      if (!this.#channels.has(id)) return
-      this.#say({ type: 'channel-taken', channel: id, bytes: bytes.length })
-    })
-  }
-
-  #flush(id: string, channel: Channel): void {
-    for (;;) {
-      const next = nextChunk(channel.window)
-      if (next === undefined || this.#channels.get(id) !== channel) return
-      channel.window = next.window
-      const bytes = new Uint8Array(next.chunk)
-      if (!this.#say({ type: 'channel-data', channel: id, bytes })) return
-    }
-  }
-
-  #close(id: string, because: string): void {
-    const channel = this.#channels.get(id)
-    if (channel === undefined) return
-    this.#channels.delete(id)
-    channel.seat?.leave()
-    this.#say({ type: 'channel-close', channel: id, because: because.slice(0, 2048) })
-  }
-
-  /** Says it, or lets the channel go when nobody listens. */
-  #say(message: ToController & { readonly channel: string }): boolean {
-    try {
-      this.#send(message)
-      return true
-    } catch (thrown) {
-      if (!isFault(thrown)) throw thrown
-      const channel = this.#channels.get(message.channel)
-      this.#channels.delete(message.channel)
-      channel?.seat?.leave()
-      return false
-    }
+    this.#relay.closeAll(because)
   }
 }

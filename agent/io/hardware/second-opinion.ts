@@ -2,7 +2,6 @@
  * What the kernel's files leave out and user space knows: names of ARM processors (the kernel gives
  * only numbers) and serial numbers that udev found. Asked for gaps only, since it runs programs.
  */
-import systeminformation from 'systeminformation'
 import { plain } from '../../core/hardware-text.ts'
 
 /** Names by which to fill gaps; undefined where it knows none. */
@@ -20,11 +19,11 @@ export type SecondOpinion = {
 /** Asks `lscpu` and `lsblk`; only of use for the machine that we run on. */
 export const secondOpinion: SecondOpinion = {
   cpu: async () => {
-    const cpu = await systeminformation.cpu()
+    const cpu = await (await programs()).cpu()
     return { vendor: plain(cpu.vendor), model: plain(`${cpu.manufacturer} ${cpu.brand}`) }
   },
   disks: async () => {
-    const devices = await systeminformation.blockDevices()
+    const devices = await (await programs()).blockDevices()
     return new Map(
       devices.map(device => [
         device.name,
@@ -33,3 +32,6 @@ export const secondOpinion: SecondOpinion = {
     )
   }
 }
+
+/** Half of the code of an agent, which most hosts never run: read once there is a gap to fill. */
+const programs = async () => (await import('systeminformation')).default

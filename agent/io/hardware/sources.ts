@@ -5,8 +5,9 @@ import { parseDisk } from '../../core/hardware-disk.ts'
 import { type IdentityText, parseTpm } from '../../core/hardware-identity.ts'
 import { parseHugepages, parseMemoryTotal, parseNuma } from '../../core/hardware-memory.ts'
 import { parseNic } from '../../core/hardware-nic.ts'
-import { parsePci } from '../../core/hardware-pci.ts'
+import { parsePciDevices } from '../../core/hardware-pci.ts'
 import { plain } from '../../core/hardware-text.ts'
+import { type Counters, parseCounters } from '../../core/use.ts'
 import type { Tree } from './tree.ts'
 
 const kernelFolder = '/proc/sys/kernel'
@@ -150,23 +151,47 @@ export async function readNics(tree: Tree): Promise<HostFacts['nics']> {
   return nics.filter(nic => nic !== undefined)
 }
 
+/** How busy processors, disks and interfaces have been. */
+export async function readCounters(tree: Tree): Promise<Counters | undefined> {
+  const folder = '/sys/class/net'
+  const [stat, diskstats, names] = await Promise.all([
+    tree.read('/proc/stat'),
+    tree.read('/proc/diskstats'),
+    tree.list(folder)
+  ])
+  const nics = await Promise.all(
+    names.map(async name => {
+      const at = `${folder}/${name}`
+      if ((await tree.linkName(`${at}/device`)) === undefined) return undefined
+      const [receivedBytes, sentBytes, speed] = await Promise.all([
+        tree.read(`${at}/statistics/rx_bytes`),
+        tree.read(`${at}/statistics/tx_bytes`),
+        tree.read(`${at}/speed`)
+      ])
+      return { name, receivedBytes, sentBytes, speed }
+    })
+  )
+  return parseCounters({ stat, diskstats, nics: nics.filter(nic => nic !== undefined) })
+}
+
 /** PCI devices that an instance may ask to have for itself. */
 export async function readDevices(tree: Tree): Promise<HostFacts['devices']> {
   const folder = '/sys/bus/pci/devices'
   const devices = await Promise.all(
     (await tree.list(folder)).map(async address => {
       const at = `${folder}/${address}`
-      return parsePci({
+      return {
         address,
         class: await tree.read(`${at}/class`),
         vendor: await tree.read(`${at}/vendor`),
         device: await tree.read(`${at}/device`),
         driver: await tree.linkName(`${at}/driver`),
-        virtualFunction: (await tree.linkName(`${at}/physfn`)) !== undefined
-      })
+        virtualFunction: (await tree.linkName(`${at}/physfn`)) !== undefined,
+        iommuGroup: await tree.linkName(`${at}/iommu_group`)
+      }
     })
   )
-  return devices.filter(device => device !== undefined)
+  return [...parsePciDevices(devices)]
 }
 
 /** Version of the trusted platform module. */

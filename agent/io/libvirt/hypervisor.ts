@@ -94,8 +94,8 @@ class Libvirt implements Hypervisor {
     return (await this.#ofEachDriver(listDomains)).flat()
   }
 
-  async stats(): Promise<readonly DomainStats[]> {
-    return (await this.#ofEachDriver(readStats)).flat()
+  async stats(which: 'all' | 'processors' = 'all'): Promise<readonly DomainStats[]> {
+    return (await this.#ofEachDriver(survey => readStats(survey, which))).flat()
   }
 
   async create(driver: Driver, xml: string): Promise<void> {
@@ -226,13 +226,15 @@ class Libvirt implements Hypervisor {
       const { libVer } = await connection.call('connectGetLibVersion', undefined)
       const machines = driver === 'qemu' ? await findEmulator(connection) : undefined
       const uid = driver === 'qemu' ? await findEmulatorUid(connection) : undefined
-      return { driver, version: formatVersion(libVer), machines, uid }
+      const emulator = driver === 'qemu' ? await findQemuVersion(connection) : undefined
+      return { driver, version: formatVersion(libVer), machines, uid, emulator }
     })
     const qemu = found.find(({ driver }) => driver === 'qemu')
     return {
       libvirtVersion: found[0]?.version ?? '',
       qemu: qemu?.machines !== undefined,
       lxc: found.some(({ driver }) => driver === 'lxc'),
+      qemuVersion: qemu?.emulator,
       emulator: qemu?.machines?.emulator,
       machine: qemu?.machines?.machine,
       emulatorUid: qemu?.uid
@@ -328,6 +330,16 @@ async function findEmulatorUid(connection: Connection): Promise<number | undefin
     const label = dac && childOf(dac, 'baselabel')?.text
     const uid = /^\+(\d+):/.exec(label ?? '')?.[1]
     return uid === undefined ? undefined : Number(uid)
+  } catch (thrown) {
+    if (isFault(thrown, 'hypervisor')) return undefined
+    throw thrown
+  }
+}
+
+/** The version of the emulator; undefined: libvirt has none, or does not say. */
+async function findQemuVersion(connection: Connection): Promise<string | undefined> {
+  try {
+    return formatVersion((await connection.call('connectGetVersion', undefined)).hvVer)
   } catch (thrown) {
     if (isFault(thrown, 'hypervisor')) return undefined
     throw thrown

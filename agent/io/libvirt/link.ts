@@ -126,7 +126,7 @@ export class Link {
   }
 
   async #openSession(): Promise<Session> {
-    const descriptions = new Descriptions()
+    const descriptions = new Descriptions(this.#clock)
     const connection = await this.#openFirst(event => this.#options.onEvent(event, descriptions))
     const register = (eventId: number): Promise<unknown> => {
       const args = { eventId, dom: undefined }

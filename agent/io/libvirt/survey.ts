@@ -23,23 +23,30 @@ export async function listDomains(survey: Survey): Promise<readonly Domain[]> {
 }
 
 /** Reads the counters of the domains that run. */
-export async function readStats(survey: Survey): Promise<readonly DomainStats[]> {
-  if (survey.driver === 'qemu') return await readStatsAtOnce(survey)
+export async function readStats(
+  survey: Survey,
+  which: 'all' | 'processors'
+): Promise<readonly DomainStats[]> {
+  if (survey.driver === 'qemu') return await readStatsAtOnce(survey, which)
   const { connection } = survey.session
   const { domains } = await connection.call('connectListAllDomains', {
     needResults: 1,
     flags: listActive
   })
-  const stats = domains.map(dom => unlessGone(() => readStatsOfOne(survey, dom)))
+  const stats = domains.map(dom => unlessGone(() => readStatsOfOne(survey, dom, which)))
   return present(await Promise.all(stats))
 }
 
 function toDomain({ driver }: Survey, { dom, state, reason }: Seen, known: Description): Domain {
-  const { metadata, memoryMib, vcpus, guestAgent } = known
+  const { metadata, memoryMib, vcpus, guestAgent, devices, cell } = known
   const uuid = formatUuid(dom.uuid)
   const words = stateWords(state, reason)
-  const agent = guestAgent ? { guestAgent } : {}
-  return { uuid, name: dom.name, driver, ...words, metadata, memoryMib, vcpus, ...agent }
+  const rest = {
+    ...(guestAgent && { guestAgent }),
+    ...(devices.length > 0 && { devices }),
+    ...(cell !== undefined && { cell })
+  }
+  return { uuid, name: dom.name, driver, ...words, metadata, memoryMib, vcpus, ...rest }
 }
 
 const describe = ({ session }: Survey, dom: RemoteDomain): Promise<Description> =>
@@ -74,9 +81,12 @@ async function seeOneByOne({ session }: Survey): Promise<readonly Seen[]> {
   return present(await Promise.all(seen))
 }
 
-async function readStatsAtOnce({ session }: Survey): Promise<readonly DomainStats[]> {
+async function readStatsAtOnce(
+  { session }: Survey,
+  which: 'all' | 'processors'
+): Promise<readonly DomainStats[]> {
   const { cpuTotal, balloon, interface: card, block } = statsKind
-  const stats = cpuTotal | balloon | card | block
+  const stats = cpuTotal | card | (which === 'all' ? balloon | block : 0)
   const flags = listActive | statsNoWait
   const args = { doms: [], stats, flags }
   const { retStats } = await session.connection.call('connectGetAllDomainStats', args)
@@ -94,7 +104,11 @@ async function readStatsAtOnce({ session }: Survey): Promise<readonly DomainStat
   })
 }
 
-async function readStatsOfOne(survey: Survey, dom: RemoteDomain): Promise<DomainStats> {
+async function readStatsOfOne(
+  survey: Survey,
+  dom: RemoteDomain,
+  which: 'all' | 'processors'
+): Promise<DomainStats> {
   const { connection } = survey.session
   const { memory, cpuTime } = await connection.call('domainGetInfo', { dom })
   const { interfaces } = await describe(survey, dom)
@@ -104,7 +118,10 @@ async function readStatsOfOne(survey: Survey, dom: RemoteDomain): Promise<Domain
     )
   )
   // An empty path means all devices together; where the host does not count it, libvirt refuses.
-  const disk = await unlessRefused(connection.call('domainBlockStats', { dom, path: '' }))
+  const disk =
+    which === 'all'
+      ? await unlessRefused(connection.call('domainBlockStats', { dom, path: '' }))
+      : undefined
   const sum = (counts: readonly (bigint | undefined)[]): number =>
     counts.reduce((total: number, count) => total + Math.max(0, Number(count ?? 0n)), 0)
   return {

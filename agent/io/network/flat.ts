@@ -14,6 +14,7 @@ import { Fault, sentence } from '#shared/fault.ts'
 import { exists } from '#shared/files.ts'
 import type { Log } from '#shared/log.ts'
 import type { OrderNetwork } from '#shared/wire/order.ts'
+import { bootServerOf } from '../../core/boot-server.ts'
 import { diffBridge, type Link, removeBridges } from '../../core/diff-links.ts'
 import { dnsServers } from '../../core/dnsmasq-conf.ts'
 import {
@@ -24,8 +25,9 @@ import {
   layNetworks
 } from '../../core/network-layout.ts'
 import { nftRuleset } from '../../core/nft-ruleset.ts'
-import type { NamedPort, NetworkDriver, StandingNetwork } from '../../core/ports.ts'
+import type { AnnouncedPort, NamedPort, NetworkDriver, StandingNetwork } from '../../core/ports.ts'
 import { Lanes } from '../lanes.ts'
+import { Announcer } from './announcer.ts'
 import { applyFilter, removeFilter } from './filter.ts'
 import { enableForwarding, restoreForwarding } from './forwarding.ts'
 import { changeLinks, readLinks } from './links.ts'
@@ -56,6 +58,7 @@ export class FlatNetworks implements NetworkDriver {
   readonly #folder: string
   readonly #lanes = new Lanes()
   readonly #servers = new Map<string, NameServers>()
+  readonly #announcer: Announcer
   readonly #end = new AbortController()
   #watch: Promise<void> | undefined
 
@@ -63,6 +66,12 @@ export class FlatNetworks implements NetworkDriver {
     this.#options = options
     this.#place = placeIn(options.netns)
     this.#folder = runFolder(options.state)
+    const { clock = realClock, log } = options
+    this.#announcer = new Announcer({ place: this.#place, clock, log })
+  }
+
+  announce(ports: readonly AnnouncedPort[]): void {
+    this.#announcer.announce(ports)
   }
 
   bridgeOf(networkId: string): string {
@@ -113,7 +122,8 @@ export class FlatNetworks implements NetworkDriver {
     await applyFilter(this.#place, {
       ruleset: nftRuleset(
         laid.layouts.map(layout => (plans.has(layout) ? layout : { ...layout, uplink: undefined })),
-        ports
+        ports,
+        bootServerOf(await fs.readFile('/proc/cmdline', 'utf8').catch(() => ''))
       ),
       recordFile: join(this.#folder, 'filter'),
       log: this.#options.log
@@ -130,6 +140,11 @@ export class FlatNetworks implements NetworkDriver {
         failures.set(layout.id, sentence(thrown))
       }
     }
+    const uplinks = [...plans.keys()].flatMap(({ id, uplink }) =>
+      uplink === undefined || failures.has(id) ? [] : [[id, uplink] as const]
+    )
+    const present = new Set(ports.map(({ id }) => id))
+    this.#announcer.know({ uplinks: new Map(uplinks), ports: present })
     return failures
   }
 
@@ -191,6 +206,7 @@ export class FlatNetworks implements NetworkDriver {
   /** Lets go. What stands goes on standing, for the next run. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end.abort()
+    await this.#announcer[Symbol.asyncDispose]()
     await this.#watch
     await this.#lanes.run('apply', async () => {})
   }

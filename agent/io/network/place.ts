@@ -7,7 +7,7 @@ export type Place = {
   readonly run: (
     command: string,
     args: readonly string[],
-    input?: string | undefined
+    input?: string | Uint8Array | undefined
   ) => Promise<Output>
 }
 

@@ -2,10 +2,14 @@
  * Every wish comes through here: an intent is judged against the view and becomes a commit, or a
  * refusal that says why. It is pure: a dry run is the same call without the write.
  */
+
 import type { Host, HostSpec } from '#shared/model/host.ts'
 import type { Image } from '#shared/model/image.ts'
 import { type Kind, kinds, type Resource, type ResourceOf } from '#shared/model/index.ts'
 import type { Instance, InstanceSpec, MovePace } from '#shared/model/instance.ts'
+import { refusePin } from '../boot/versions.ts'
+import { bootOnce } from '../boot/wishes.ts'
+import { type PowerWish, switchPower } from '../power.ts'
 import { isRefusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
 import { type Context, reference, type Verdict } from './context.ts'
@@ -19,6 +23,7 @@ import { changeInstance, powerInstance, restartInstance } from './instance-chang
 import { createInstance } from './instance-create.ts'
 import { cancelMove, moveInstance } from './instance-move.ts'
 import { changePlain, createPlain, type PlainKind } from './others.ts'
+import { keepQuota } from './quota.ts'
 import { removeResource } from './remove.ts'
 import { keepReserve } from './reserve.ts'
 import { refuseSelfFence } from './self-fence.ts'
@@ -82,12 +87,24 @@ export type Intent =
     }
   | { readonly verb: 'resume-host'; readonly id: string; readonly back: boolean }
   | { readonly verb: 'reboot-host'; readonly id: string }
+  | {
+      readonly verb: 'switch-power'
+      readonly id: string
+      readonly want: PowerWish
+      readonly force: boolean
+    }
+  | {
+      readonly verb: 'boot-once'
+      readonly id: string
+      readonly profile: 'rescue' | 'disk' | 'host'
+    }
   | { readonly verb: 'fill-image'; readonly id: string; readonly content: ImageContent }
   | { readonly verb: 'fail-image'; readonly id: string; readonly failure: string }
 
 /** Judges an intent: gives what would be recorded, or why nothing is, and changes nothing. */
 export function admit(view: View, intent: Intent, context: Context): Verdict {
-  return keepReserve(view, { intent, verdict: judge(view, intent, context) }, context)
+  const verdict = keepQuota(view, { intent, verdict: judge(view, intent, context) })
+  return keepReserve(view, { intent, verdict }, context)
 }
 
 function judge(view: View, intent: Intent, context: Context): Verdict {
@@ -136,6 +153,12 @@ function judge(view: View, intent: Intent, context: Context): Verdict {
       )
     case 'reboot-host':
       return on(view, 'host', intent.id, (host: Host) => rebootHost(view, host, context))
+    case 'switch-power':
+      return on(view, 'host', intent.id, (host: Host) =>
+        switchPower(view, { ...intent, host }, context)
+      )
+    case 'boot-once':
+      return on(view, 'host', intent.id, (host: Host) => bootOnce({ ...intent, host }, context))
     case 'fill-image':
       return on(view, 'image', intent.id, (image: Image) =>
         fillImage(image, intent.content, context)
@@ -215,6 +238,7 @@ function change(
       return (
         refuseFence(view, resource, spec) ??
         refuseSelfFence(view, resource, spec) ??
+        refusePin(view, resource, spec) ??
         changePlain({ resource, labels, spec }, context)
       )
     }

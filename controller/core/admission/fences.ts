@@ -41,7 +41,8 @@ const cannot = (
     ...more
   })
 
-function refuseSecrets(view: View, host: Host, spec: HostSpec): Refusal | undefined {
+/** Refuses a host whose devices need a secret that nobody has stored. */
+export function refuseSecrets(view: View, host: Host, spec: HostSpec): Refusal | undefined {
   const names = secretsOfHost(spec)
   const unknown = names.filter(name => !view.secrets().has(name))
   if (unknown.length > 0) {
@@ -177,7 +178,8 @@ export function testFence(
       next: [`remuda host fence show ${name}`]
     })
   }
-  const inService = force ? undefined : refuseInService(view, host, what)
+  const all = `remuda host fence test ${name} --really --force`
+  const inService = force ? undefined : refuseInService(view, host, { what, all })
   if (inService) return inService
   const fenceTest = {
     id: context.newId('ft'),
@@ -190,7 +192,12 @@ export function testFence(
   return admitted(context, after, { verb: 'fence-test', because })
 }
 
-function refuseInService(view: View, { name, decided }: Host, what: string): Refusal | undefined {
+/** Refuses to cut the power of who is in service; `all`: the command that does it all the same. */
+export function refuseInService(
+  view: View,
+  { name, decided }: Host,
+  { what, all }: { readonly what: string; readonly all: string }
+): Refusal | undefined {
   const running = [...view.indexes.of('host-instances', name)]
     .flatMap(id => view.get('instance', id) ?? [])
     .filter(({ spec }) => spec.desiredPower !== 'stopped')
@@ -200,9 +207,6 @@ function refuseInService(view: View, { name, decided }: Host, what: string): Ref
   const why = isOut ? 'instances run on it' : 'it is in service'
   return refuse('conflict', `${what}: ${why}, and it would lose its power`, {
     reasons: running.length === 0 ? [] : [`${running.length} run there: ${listed(running)}`],
-    next: [
-      `remuda host drain ${name}`,
-      `to cut its power all the same: remuda host fence test ${name} --really --force`
-    ]
+    next: [`remuda host drain ${name}`, `to cut its power all the same: ${all}`]
   })
 }

@@ -1,6 +1,6 @@
 import type { Host } from '#shared/model/host.ts'
 import { formatMs } from '#shared/units.ts'
-import { fenced, recoveryOf } from '../fencing.ts'
+import { fenced, recoveryOf, trusted } from '../fencing.ts'
 import { phaseOf } from '../liveness.ts'
 import { refuse } from '../refusal.ts'
 import { lifeSentence, lifeSignOf, witnessHolds } from '../storage-witness.ts'
@@ -39,7 +39,8 @@ export function confirmOff(view: View, host: Host, context: Context): Verdict {
     })
   }
   const because = `${context.by} has seen that it is off`
-  const recovery = decided.recovery ?? recoveryOf(host, because, context)
+  const known = decided.recovery ?? recoveryOf(host, because, context)
+  const recovery = trusted(known)
   const commit = fenced(view, { host, recovery }, { verdict: 'operator', because }, context)
   return { commit, resource: { ...host, decided: { ...decided, recovery } } }
 }

@@ -1,5 +1,6 @@
 import type { Host, HostSpec } from '#shared/model/host.ts'
 import { formatMs } from '#shared/units.ts'
+import { type BootPass, bootPassOf, objectionOfPolicy, withoutExpected } from '../boot/pass.ts'
 import type { Change, HostOut, JoinToken } from '../commit.ts'
 import { phaseOf } from '../liveness.ts'
 import { type Refusal, refuse } from '../refusal.ts'
@@ -30,7 +31,7 @@ export type HostWish = {
 
 /** Whether a host may come in by itself, and what that takes. */
 export type Pass =
-  | { readonly trusted: true; readonly token?: JoinToken }
+  | { readonly trusted: true; readonly token?: JoinToken; readonly boot?: BootPass }
   | {
       readonly trusted: false
       readonly objection?: TokenObjection | 'host-removed'
@@ -47,8 +48,14 @@ export function passOf(view: View, wish: HostWish, context: Context): Pass {
   }
   if (wish.trusted) return { trusted: true }
   if (tokenSha256 === undefined) return { trusted: false, because: 'without a token' }
+  const boot = bootPassOf(view, { uuid, sha256: tokenSha256 })
+  if (boot) return { trusted: true, boot }
   const verdict = judgeToken(view, { sha256: tokenSha256, uuid }, context)
-  return 'token' in verdict ? { trusted: true, ...verdict } : { trusted: false, ...verdict }
+  if (!('token' in verdict)) return { trusted: false, ...verdict }
+  const { endpoint } = wish
+  const because = objectionOfPolicy(view.cloud?.boot, { token: verdict.token.id, endpoint })
+  if (because !== undefined) return { trusted: false, objection: 'token-of-another', because }
+  return { trusted: true, ...verdict }
 }
 
 /** Whether a host that knocks is let in already, by its UUID and key. */
@@ -70,27 +77,36 @@ export function joinHost(view: View, wish: HostWish, context: Context): Verdict 
   const known = knownHost(view, wish)
   if (known) return joinAgain(view, known, wish, context)
   const pass = passOf(view, wish, context)
-  const name = freeName(view, wish.hostname)
+  const expected = pass.trusted && pass.boot?.as === 'expected' ? pass.boot.machine : undefined
+  const name = freeName(view, expected?.name ?? wish.hostname)
   const approval = pass.trusted ? ('approved' as const) : ('pending' as const)
   const { uuid, publicKey, endpoint } = wish
   const host: Host = {
     ...born(context, 'host', { name }),
     kind: 'host',
-    spec: specDefault,
+    spec: { ...specDefault, ...(expected?.version !== undefined && { image: expected.version }) },
     decided: { approval, uuid, publicKey, endpoint }
   }
   const because = pass.trusted
     ? `knocked from ${endpoint} with ${nameOfToken(pass)}`
     : `knocked from ${endpoint}, ${pass.because}: waits for remuda host approve ${name}`
   const verb = pass.trusted ? 'joined' : 'knocked'
-  return admitted(context, host, { verb, because, more: usesOf(pass) })
+  return admitted(context, host, { verb, because, more: usesOf(view, pass) })
 }
 
-const nameOfToken = (pass: Pass & { readonly trusted: true }): string =>
-  pass.token === undefined ? 'a valid token' : `token ${pass.token.id}`
+function nameOfToken({ token, boot }: Pass & { readonly trusted: true }): string {
+  if (boot?.as === 'expected') return `the secret of its boot, expected as ${boot.machine.name}`
+  if (boot) return 'the secret of its boot'
+  return token === undefined ? 'a valid token' : `token ${token.id}`
+}
 
-const usesOf = (pass: Pass): readonly Change[] =>
-  pass.trusted && pass.token ? [useOf(pass.token)] : []
+function usesOf({ cloud }: View, pass: Pass): readonly Change[] {
+  if (!pass.trusted) return []
+  if (pass.token) return [useOf(pass.token)]
+  if (pass.boot?.as !== 'expected' || !cloud?.boot) return []
+  const boot = withoutExpected(cloud.boot, pass.boot.machine.name)
+  return [{ op: 'cloud-put', cloud: { ...cloud, boot } }]
+}
 
 function joinAgain(view: View, known: Host, wish: HostWish, context: Context): Verdict {
   const { publicKey, endpoint } = wish
@@ -104,7 +120,9 @@ function joinAgain(view: View, known: Host, wish: HostWish, context: Context): V
   if (pass?.trusted === false && sameKey && known.decided.endpoint === endpoint) {
     return unchanged(known)
   }
-  if (!sameKey && pass?.trusted === false) {
+  // Who waits and runs from memory has another key after each boot, and no boot secret yet.
+  const mayForget = known.decided.approval === 'pending' && view.cloud?.boot !== undefined
+  if (!sameKey && pass?.trusted === false && !mayForget) {
     return refuse('conflict', `host ${known.name} knocks with another key than the one it has`, {
       reasons: [`uuid ${known.decided.uuid}, from ${endpoint}, ${pass.because}`],
       next: [`if its state was lost: remuda host delete ${known.name}, then approve it again`]
@@ -116,7 +134,7 @@ function joinAgain(view: View, known: Host, wish: HostWish, context: Context): V
   const because = sameKey
     ? `knocked again from ${endpoint}${pass?.trusted ? ` with ${how}` : ''}`
     : `knocked from ${endpoint} with a new key and ${how}`
-  const more = pass ? usesOf(pass) : []
+  const more = pass ? usesOf(view, pass) : []
   return admitted(context, { ...known, decided }, { verb: 'joined', because, more })
 }
 

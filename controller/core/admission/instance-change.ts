@@ -5,13 +5,15 @@ import type { Change } from '../commit.ts'
 import { isResting } from '../indexes.ts'
 import { phaseOf } from '../liveness.ts'
 import { orderBytesOf } from '../order-size.ts'
+import { heldMib } from '../overhead.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
+import { noScarce, scarceOf, scarceSum } from '../scarce.ts'
 import { defaultTenant, subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
 import { refuseColdStart } from './cold-start.ts'
 import { admitted, type Context, decision, unchanged, type Verdict } from './context.ts'
 import { refuseTooLittle } from './image-memory.ts'
-import { attachedVolumes, onHost, shapeOf } from './instance-create.ts'
+import { attachedVolumes, onHost, shapedOf } from './instance-create.ts'
 import { moveInstance, refuseMoving } from './instance-move.ts'
 import { refuseNoRoom } from './instance-place.ts'
 import { startWhereRoomIsMade } from './instance-start.ts'
@@ -24,7 +26,11 @@ const fixed: readonly (readonly [keyof InstanceSpec, string])[] = [
   ['image', 'create another instance from that image'],
   ['pool', 'create another instance in that pool'],
   ['host', 'create another instance there'],
-  ['ports', 'create another instance with those ports']
+  ['ports', 'create another instance with those ports'],
+  ['hugePages', 'create another instance with those pages'],
+  ['devices', 'create another instance with those devices'],
+  ['numa', 'create another instance with it'],
+  ['architecture', 'create another instance for it']
 ]
 
 type Wish = {
@@ -131,12 +137,12 @@ function shapeAfter(
   view: View,
   instance: Instance,
   spec: InstanceSpec
-): ReturnType<typeof shapeOf> {
+): ReturnType<typeof shapedOf> {
   const fields = ['size', 'vcpus', 'memoryMib'] as const
   const { vcpus, memoryMib } = instance.decided
   return fields.every(field => spec[field] === instance.spec[field])
     ? { vcpus, memoryMib }
-    : shapeOf(view, spec)
+    : shapedOf(view, spec)
 }
 
 /** Judges a wish for another power state. */
@@ -250,14 +256,28 @@ function refuseGrowth(
   const more = {
     memoryMib: will.memoryMib - was.memoryMib,
     vcpus: will.vcpus - was.vcpus,
-    orderBytes: orderBytesOf(after) - orderBytesOf(before)
+    orderBytes: orderBytesOf(after) - orderBytesOf(before),
+    ...(will.scarce !== noScarce && { scarce: scarceSum(will.scarce, was.scarce, -1) })
+  }
+  const isInCell = after.decided.numaFit && was.memoryMib > 0 && will.memoryMib > 0
+  if (isInCell && (more.memoryMib > 0 || more.vcpus > 0)) {
+    return refuse('conflict', `cannot make instance ${after.name} larger while it runs`, {
+      reasons: ['it is in one NUMA cell, and which one has room is found out at its start'],
+      next: [`remuda instance stop ${after.name}, and change it then`]
+    })
   }
   return refuseNoRoom(view, { name: after.name, host, more }, context.now)
 }
 
 /** What it counts for: nothing once it is stopped, but as long as it still shuts down. */
 const shareOf = (view: View, instance: Instance) =>
-  isResting(instance) && !lingers(view, instance) ? { memoryMib: 0, vcpus: 0 } : instance.decided
+  isResting(instance) && !lingers(view, instance)
+    ? { memoryMib: 0, vcpus: 0, scarce: noScarce }
+    : {
+        memoryMib: heldMib(instance.decided),
+        vcpus: instance.decided.vcpus,
+        scarce: scarceOf(instance.decided)
+      }
 
 function volumesAfter(
   view: View,

@@ -1,13 +1,16 @@
 import type { Image } from '#shared/model/image.ts'
 import { kinds, type Resource } from '#shared/model/index.ts'
-import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
+import type { Instance, InstanceDecided, InstanceSpec } from '#shared/model/instance.ts'
 import type { Port } from '#shared/model/network.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import type { Change } from '../commit.ts'
 import { fitName } from '../fit-name.ts'
+import { overheadIn } from '../overhead.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
+import { devicesWished, hugePageMib } from '../scarce.ts'
 import { defaultTenant, subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
+import { architectureOf } from './architecture.ts'
 import { refuseColdStart } from './cold-start.ts'
 import { born, type Context, decision, nameClash, reference, type Verdict } from './context.ts'
 import { refuseTooLittle } from './image-memory.ts'
@@ -37,7 +40,7 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
   if (alone) return alone
   const order = refuseStartOrder(view, wish)
   if (order) return order
-  const shape = shapeOf(view, wish.spec)
+  const shape = shapedOf(view, wish.spec)
   if (isRefusal(shape)) return shape
   const born_ = born(context, 'instance', wish)
   const volumes = volumesFor(view, { ...wish, tenant, id: born_.id }, context)
@@ -45,6 +48,8 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
   const { memoryMib } = shape
   const tooLittle = refuseTooLittle(view, { name: wish.name, memoryMib, root: volumes.all[0] })
   if (tooLittle) return tooLittle
+  const built = architectureOf(view, { ...wish, root: volumes.all[0] })
+  if (isRefusal(built)) return built
   const ports = portsFor(view, { ...wish, tenant, id: born_.id }, context)
   if (isRefusal(ports)) return ports
 
@@ -54,6 +59,7 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
     spec: wish.spec,
     decided: {
       ...shape,
+      ...built,
       volumes: volumes.all.map(volume => volume.id),
       ports: ports.map(port => port.id)
     }
@@ -138,6 +144,66 @@ export function shapeOf(
     vcpus: vcpus ?? named.found.spec.vcpus,
     memoryMib: memoryMib ?? named.found.spec.memoryMib
   }
+}
+
+/** The same, with what its host needs for it beside its memory. */
+export function shapedOf(
+  view: View,
+  spec: InstanceSpec
+):
+  | (Exclude<ReturnType<typeof shapeOf>, Refusal> &
+      Pick<InstanceDecided, 'overheadMib' | 'hugePages' | 'devices' | 'numaFit'>)
+  | Refusal {
+  const shape = shapeOf(view, spec)
+  if (isRefusal(shape)) return shape
+  const { hugePages } = spec
+  const refused = hugePages && refuseHuge(spec.type, { hugePages, memoryMib: shape.memoryMib })
+  if (refused) return refused
+  const overheadMib = overheadIn(view, spec.type, shape)
+  const numaFit = spec.numa === 'fit'
+  if (numaFit && (spec.type === 'container' || hugePages)) {
+    const what = hugePages ? 'memory in huge pages' : 'a container'
+    return refuse('invalid', `cannot fit ${what} into one NUMA cell`, { pointer: '/spec/numa' })
+  }
+  const devices = devicesWished(spec.devices)
+  if (devices && spec.type === 'container') {
+    return refuse('invalid', 'a container cannot have devices of its host for itself', {
+      pointer: '/spec/devices'
+    })
+  }
+  const many = devices?.find(({ count }) => count > devicesOfKindMax)
+  if (many) {
+    return refuse('invalid', `cannot give a VM ${many.count} ${many.kind}`, {
+      pointer: '/spec/devices',
+      reasons: [`at most ${devicesOfKindMax} of a sort can be given`]
+    })
+  }
+  return {
+    ...{ ...shape, overheadMib },
+    ...(hugePages && { hugePages }),
+    ...(devices && { devices }),
+    ...(numaFit && { numaFit })
+  }
+}
+
+/** As the schema says of each entry; an order with more is refused by its host, all of it. */
+const devicesOfKindMax = 64
+
+function refuseHuge(
+  type: InstanceSpec['type'],
+  { hugePages, memoryMib }: { readonly hugePages: '2M' | '1G'; readonly memoryMib: number }
+): Refusal | undefined {
+  const pointer = '/spec/hugePages'
+  if (type === 'container') {
+    return refuse('invalid', 'a container cannot have its memory in huge pages', { pointer })
+  }
+  const page = hugePageMib[hugePages]
+  if (memoryMib % page === 0) return undefined
+  const whole = Math.ceil(memoryMib / page) * page
+  return refuse('invalid', `cannot make ${memoryMib} MiB of whole pages of ${hugePages}`, {
+    pointer,
+    next: [`give --memory ${whole}MiB`]
+  })
 }
 
 type Owner = InstanceWish & { readonly tenant: string; readonly id: string }

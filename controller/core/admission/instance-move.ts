@@ -1,4 +1,5 @@
 import type { Host } from '#shared/model/host.ts'
+import { architectureElse } from '#shared/model/host-facts.ts'
 import type { Instance, InstanceMove, MovePace } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import type { Change } from '../commit.ts'
@@ -10,11 +11,13 @@ import {
   type Filter,
   type Placement,
   place,
-  type Rules
+  type Rules,
+  sortedSentences
 } from '../placement/pipeline.ts'
 import { rules } from '../placement/rules.ts'
-import { isRefusal, type Refusal, refuse } from '../refusal.ts'
+import { isRefusal, listed, type Refusal, refuse } from '../refusal.ts'
 import { placeKeeping } from '../reserve/keeping.ts'
+import { holdsOf } from '../scarce.ts'
 import type { View } from '../view.ts'
 import { admitted, type Context, isoOf, reference, unchanged, type Verdict } from './context.ts'
 import { refuseGoing } from './instance-change.ts'
@@ -169,6 +172,14 @@ function liveness({ instance, live }: MoveWish): { readonly live: boolean } | Re
       next: [`remuda instance migrate ${name} --cold, which shuts it down for the move`]
     })
   }
+  const held = holdsOf(instance.decided)
+  if (held.length > 0 && runs && live !== false) {
+    return refuse('conflict', `cannot move instance ${name} while it runs: its host holds it`, {
+      pointer: '/live',
+      reasons: [`${listed(held)} of ${instance.decided.host} cannot be sent to another host`],
+      next: [`remuda instance migrate ${name} --cold, which shuts it down for the move`]
+    })
+  }
   return { live: runs && live !== false }
 }
 
@@ -206,7 +217,7 @@ function targetFor(
   const where = to === undefined ? '' : ` to ${to}`
   return refuse('capacity', `cannot move instance ${instance.name}${where}: ${placement.because}`, {
     ...(to !== undefined && { pointer: '/to' }),
-    reasons: [...placement.rejected].map(([host, reason]) => `${host}: ${reason}`),
+    reasons: sortedSentences(placement.rejected),
     next: [
       instance.spec.host === undefined
         ? `remuda instance migrate ${instance.name}, to any host with room`
@@ -256,7 +267,9 @@ function filterLive(view: View, { instance, host }: About): Filter {
     if (seen?.acceleration === 'kvm' && facts?.kvm.works === false) {
       return `has no KVM, which the instance runs with on ${host}: ${facts.kvm.because}`
     }
-    if (instance.spec.cpuBaseline !== 'host') return undefined
+    // Processors of other makers have no common model that KVM could show.
+    const isUsual = (instance.decided.architecture ?? architectureElse) === architectureElse
+    if (instance.spec.cpuBaseline !== 'host' && isUsual) return undefined
     const [has, needs] = [facts?.cpu.model, from?.facts?.cpu.model]
     if (has === needs) return undefined
     return `its processor is ${has}, the instance was given all that ${needs} of ${host} has`

@@ -2,15 +2,27 @@ import type { Instance } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import type { Change } from '../commit.ts'
 import { failedWords } from '../failed-words.ts'
+import { isResting } from '../indexes.ts'
 import { orderBytesOf } from '../order-size.ts'
+import { heldMib } from '../overhead.ts'
 import { askedGroups } from '../placement/asked-groups.ts'
 import { candidateOf, candidatesOf } from '../placement/candidates.ts'
+import { hasCellLater } from '../placement/cell-queue.ts'
 import { filterApproved } from '../placement/filter-approved.ts'
 import { filterMemory } from '../placement/filter-memory.ts'
+import { filterNuma, waitsForCells } from '../placement/filter-numa.ts'
 import { filterOrder } from '../placement/filter-order.ts'
 import { filterPinned } from '../placement/filter-pinned.ts'
+import { filterScarce } from '../placement/filter-scarce.ts'
 import { filterVcpus } from '../placement/filter-vcpus.ts'
-import { type Candidate, type Demand, type Placement, place } from '../placement/pipeline.ts'
+import {
+  type Candidate,
+  type Demand,
+  type Placement,
+  place,
+  refusalSentences,
+  sortedSentences
+} from '../placement/pipeline.ts'
 import { rules, weighedRules } from '../placement/rules.ts'
 import { smallestChanges } from '../placement/smallest-change.ts'
 import { weightsOf } from '../placement/weights.ts'
@@ -18,6 +30,7 @@ import { isRefusal, type Refusal, refuse } from '../refusal.ts'
 import { type Kept, placeKeeping } from '../reserve/keeping.ts'
 import { type Harm, harmSentence, nextOfHarm } from '../reserve/promise.ts'
 import { reserveOf } from '../reserve/settings.ts'
+import { noScarce, scarceOf } from '../scarce.ts'
 import { defaultTenant } from '../subject.ts'
 import type { Moment, View } from '../view.ts'
 import { reference } from './context.ts'
@@ -36,8 +49,11 @@ export function demandOf(view: View, wanted: Wanted): Demand {
   return {
     name: instance.name,
     type: instance.spec.type,
-    memoryMib: instance.decided.memoryMib,
+    memoryMib: heldMib(instance.decided),
+    overheadMib: instance.decided.overheadMib ?? 0,
     vcpus: instance.decided.vcpus,
+    ...scarceAsked(instance.decided),
+    ...(instance.decided.architecture && { architecture: instance.decided.architecture }),
     imageIds: volumes.flatMap(({ decided }) => decided.imageId ?? []),
     pools: new Map(volumes.map(volume => [volume.spec.pool, volumeStartMib])),
     bonds: bondsOf(instance, volumes),
@@ -46,6 +62,11 @@ export function demandOf(view: View, wanted: Wanted): Demand {
     ...placingOf(view, instance),
     ...avoidedOf(instance)
   }
+}
+
+function scarceAsked(decided: Instance['decided']): Pick<Demand, 'scarce'> {
+  const scarce = scarceOf(decided)
+  return scarce === noScarce ? {} : { scarce }
 }
 
 /** What it asks of a host besides room. */
@@ -108,16 +129,27 @@ export function placeInstance(
   const { placement, harm }: Kept = changesOn
     ? placeKeeping(view, { demand, candidates, rules: weighed, changesOn }, now)
     : { placement: place(demand, candidates, rules), harm: undefined }
-  if (!placement.chosen && harm) return refuseKept(instance, placement, harm)
+  if (placement.chosen) return placement
+  if (harm) return refuseKept(instance, placement, harm)
   const isPromised = changesOn !== undefined && reserveOf(view) !== undefined
   const mayTake = (candidate: Candidate): boolean =>
     filterPinned(candidate, demand) === undefined && filterApproved(candidate, demand) === undefined
-  const waits = candidates.some(
+  const isUnheard = candidates.some(
     candidate => (candidate.phase === 'unknown' || !candidate.capacity) && mayTake(candidate)
   )
-  if (placement.chosen || (waits && !isPromised)) return placement
+  if (isUnheard && !isPromised) return placement
+  const { filters } = rules
+  const later = isPromised ? [] : candidates.filter(one => waitsForCells(one, demand, filters))
+  const hosts = { candidates: later, filters }
+  // Who waits already has been let in: the others keep only a new one from waiting.
+  const isLeft = (): boolean =>
+    !changesOn || hasCellLater(view, { demand, before: waitingForCells(view, instance), ...hosts })
+  if (later.length > 0 && isLeft()) return placement
   return refuse('capacity', `cannot place instance ${instance.name}: ${placement.because}`, {
-    reasons: [...placement.rejected].map(([host, reason]) => `${host}: ${reason}`),
+    reasons: [
+      ...(changesOn ? sortedSentences : refusalSentences)(placement.rejected),
+      ...(later.length > 0 ? [noCellLater] : [])
+    ],
     next: [
       ...(changesOn ? smallestChanges(demand, candidates, rules).map(enough) : []),
       ...nextSteps(candidates)
@@ -125,11 +157,24 @@ export function placeInstance(
   })
 }
 
+const noCellLater = 'nor is a cell left for it once those have theirs that came before it'
+
+/** What those ask that wait for a cell already, in the order in which they are placed. */
+const waitingForCells = (view: View, { id: own }: Instance): readonly Demand[] =>
+  [...view.indexes.unplaced]
+    .flatMap(id => view.get('instance', id) ?? [])
+    .filter(one => one.id !== own && one.decided.numaFit && !isResting(one))
+    .sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
+    .map(one => {
+      const volumes = one.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
+      return demandOf(view, { instance: one, volumes })
+    })
+
 const enough = (change: string): string => `it would fit ${change}`
 
 const refuseKept = (instance: Instance, { because, rejected }: Placement, harm: Harm): Refusal =>
   refuse('capacity', `cannot place instance ${instance.name}: ${because}`, {
-    reasons: [harmSentence(harm), ...[...rejected].map(([host, reason]) => `${host}: ${reason}`)],
+    reasons: [harmSentence(harm), ...sortedSentences(rejected)],
     next: nextOfHarm(harm)
   })
 
@@ -150,6 +195,8 @@ export function refuseNoRoom(
   for (const [filter, amount] of [
     [filterMemory, more.memoryMib],
     [filterVcpus, more.vcpus],
+    [filterScarce, more.scarce ? 1 : 0],
+    [filterNuma, more.scarce ? 1 : 0],
     [filterOrder, more.orderBytes]
   ] as const) {
     const reason = amount > 0 ? filter(candidate, demand) : undefined
@@ -163,7 +210,7 @@ export function refuseNoRoom(
 }
 
 /** How much more than before; what does not grow is 0 or less. */
-type More = Pick<Demand, 'memoryMib' | 'vcpus' | 'orderBytes'>
+type More = Pick<Demand, 'memoryMib' | 'vcpus' | 'orderBytes' | 'scarce'>
 
 /** A host that is silent is looked after first: it may have all the room that is missing. */
 function nextSteps(candidates: readonly Candidate[]): readonly string[] {

@@ -4,18 +4,25 @@ import { lingers } from '../capacity.ts'
 import type { Change } from '../commit.ts'
 import { isResting } from '../indexes.ts'
 import { orderBytesOf } from '../order-size.ts'
+import { heldMib } from '../overhead.ts'
 import { candidateOf } from '../placement/candidates.ts'
 import { filterMemory } from '../placement/filter-memory.ts'
+import { filterNuma } from '../placement/filter-numa.ts'
 import { filterOrder } from '../placement/filter-order.ts'
+import { filterScarce } from '../placement/filter-scarce.ts'
 import { filterVcpus } from '../placement/filter-vcpus.ts'
 import type { Demand } from '../placement/pipeline.ts'
 import { giving, yieldingAmong } from '../preemption.ts'
 import type { Refusal } from '../refusal.ts'
+import { scarceOf } from '../scarce.ts'
 import type { View } from '../view.ts'
 import { admitted, type Context, type Verdict } from './context.ts'
 
 /** What speaks against a start is the room alone: that it is there was judged when it came. */
-const roomRules = { filters: [filterMemory, filterVcpus, filterOrder], score: () => 0 }
+const roomRules = {
+  filters: [filterMemory, filterVcpus, filterScarce, filterNuma, filterOrder],
+  score: () => 0
+}
 
 /**
  * Starts it all the same if less important ones there may be stopped for it, and would make room;
@@ -40,9 +47,16 @@ export function startWhereRoomIsMade(
   const candidate = candidateOf(view, host, context.now.monotonic)
   // Nobody is stopped in vain where the host cannot say that it has happened.
   if (candidate.phase !== 'online' && candidate.phase !== 'late') return refusal
-  const { memoryMib, vcpus } = after.decided
+  const { vcpus } = after.decided
+  const memoryMib = heldMib(after.decided)
   const demand: Demand = {
-    ...{ name: after.name, type: after.spec.type, memoryMib, vcpus },
+    ...{
+      name: after.name,
+      type: after.spec.type,
+      memoryMib,
+      vcpus,
+      scarce: scarceOf(after.decided)
+    },
     ...{
       pools: new Map(),
       bonds: [],

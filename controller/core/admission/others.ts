@@ -1,5 +1,6 @@
 /** Admission of the kinds that are little more than their spec. */
 import { overlaps, parseCidr } from '#shared/cidr.ts'
+import { HostSpec } from '#shared/model/host.ts'
 import type { Resource, ResourceOf } from '#shared/model/index.ts'
 import type { Network, Subnet } from '#shared/model/network.ts'
 import { rangeOf } from '../addresses.ts'
@@ -47,22 +48,15 @@ export function createPlain<K extends PlainKind>(
 
 /** Fields of each kind that may change later; all others are fixed. */
 const changeable: { readonly [K in PlainKind | 'host']: readonly string[] } = {
-  tenant: ['description', 'preemption'],
+  tenant: ['description', 'preemption', 'quota'],
   size: ['vcpus', 'memoryMib'],
   pool: [],
   network: ['mtu', 'nat', 'shared', 'uplink'],
   subnet: ['dns', 'first', 'last'],
   image: ['shared', 'source', 'sha256', 'minMemoryMib'],
   volume: ['sizeMib'],
-  host: [
-    'schedulable',
-    'reservedMib',
-    'vcpusPerThread',
-    'dedicated',
-    'fence',
-    'afterFence',
-    'selfFence'
-  ]
+  // A host is not made by a wish: all that can be wished of it is wished later.
+  host: Object.keys(HostSpec.properties)
 }
 
 /** Judges a changed wish for a resource of these kinds that is there. */

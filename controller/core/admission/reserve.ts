@@ -8,6 +8,7 @@ import type { Instance } from '#shared/model/instance.ts'
 import type { Change } from '../commit.ts'
 import { isResting } from '../indexes.ts'
 import { orderBytesOf } from '../order-size.ts'
+import { heldMib } from '../overhead.ts'
 import { isRefusal } from '../refusal.ts'
 import { leavingChanges, refuseHarm } from '../reserve/promise.ts'
 import { reserveOf } from '../reserve/settings.ts'
@@ -90,11 +91,14 @@ const givesLess = (before: Host, after: Host): boolean =>
 function takesMore(before: Instance, after: Instance): boolean {
   if (after.decided.host === undefined) return false
   const [was, will] = [before, after].map(one =>
-    isResting(one) ? { memoryMib: 0, vcpus: 0 } : one.decided
+    isResting(one)
+      ? { memoryMib: 0, vcpus: 0 }
+      : { memoryMib: heldMib(one.decided), vcpus: one.decided.vcpus }
   )
   return (
     will!.memoryMib > was!.memoryMib ||
     will!.vcpus > was!.vcpus ||
+    (!isResting(after) && after.decided.memoryMib > before.decided.memoryMib) ||
     orderBytesOf(after) > orderBytesOf(before) ||
     (after.spec.highlyAvailable && !before.spec.highlyAvailable) ||
     after.spec.priority > before.spec.priority ||

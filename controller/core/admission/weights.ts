@@ -1,11 +1,14 @@
 import type { Cloud, Commit } from '../commit.ts'
+import { overheadSetting } from '../overhead.ts'
 import { scoreNames, type Weights, weightsElse, weightsOf } from '../placement/weights.ts'
 import { type Refusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
 import { type Context, decision } from './context.ts'
 
-/** What is to be set; null takes the setting of a score back, and what is left out stays. */
-export type WeightsWish = Readonly<Partial<Record<keyof Weights, number | null>>>
+/** What is to be set; null takes a setting back, and what is left out stays. */
+export type WeightsWish = Readonly<Partial<Record<keyof Weights, number | null>>> & {
+  readonly overhead?: Cloud['overhead']
+}
 
 /** Judges other weights of the scores; what is placed already stays where it is. */
 export function setWeights(view: View, wish: WeightsWish, context: Context): Commit | Refusal {
@@ -15,7 +18,7 @@ export function setWeights(view: View, wish: WeightsWish, context: Context): Com
     })
   }
   const before = weightsOf(view)
-  const { weights: _, ...rest } = view.cloud
+  const { weights: _, overhead: __, ...rest } = view.cloud
   const set = Object.fromEntries(
     scoreNames.flatMap(name => {
       const value = wish[name] === undefined ? before[name] : (wish[name] ?? weightsElse[name])
@@ -24,10 +27,19 @@ export function setWeights(view: View, wish: WeightsWish, context: Context): Com
   ) as Partial<Weights>
   const after: Weights = { ...weightsElse, ...set }
   const changed = scoreNames.filter(name => before[name] !== after[name])
-  if (changed.length === 0) return { changes: [], decisions: [] }
-  const cloud: Cloud = { ...rest, ...(Object.keys(set).length > 0 && { weights: set }) }
-  const said = changed.map(name => `${name} ${before[name]} → ${after[name]}`).join(', ')
-  const because = `asked for: new instances are placed by other weights: ${said}`
+  const counts = overheadSetting(view)
+  const overhead = wish.overhead ?? counts
+  if (changed.length === 0 && overhead === counts) return { changes: [], decisions: [] }
+  const cloud: Cloud = {
+    ...rest,
+    ...(Object.keys(set).length > 0 && { weights: set }),
+    ...(overhead !== 'ignored' && { overhead })
+  }
+  const said = [
+    ...changed.map(name => `${name} ${before[name]} → ${after[name]}`),
+    ...(overhead === counts ? [] : [`overhead ${counts} → ${overhead}`])
+  ].join(', ')
+  const because = `asked for: new instances are placed otherwise: ${said}`
   return {
     changes: [{ op: 'cloud-put', cloud }],
     decisions: [decision(context, 'weights-set', because, 'cluster/placement')]

@@ -2,8 +2,9 @@
 import { formatMs } from '#shared/units.ts'
 import { type Context, decision, isoOf } from '../admission/context.ts'
 import type { AutomaticBalance, BalanceRun, Cloud, Commit } from '../commit.ts'
-import { type Refusal, refuse } from '../refusal.ts'
+import { listed, type Refusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
+import { minuteGainElse } from './move-price.ts'
 import type { BalancePlan } from './plan.ts'
 import { balanceSubject, isRecovering, told } from './rounds.ts'
 
@@ -24,7 +25,13 @@ export function beginBalance(
 ): Commit | Refusal {
   const refusal = refuseNow(view)
   if (refusal) return refusal
-  const { before, after, steps } = plan
+  const { before, after, steps, emptied } = plan
+  if (emptied.length > 0 && view.cloud?.balance?.automatic) {
+    return refuse('conflict', 'cannot empty hosts: they are levelled by themselves', {
+      reasons: ['what leaves them would come back'],
+      next: ['remuda balance set --automatic off']
+    })
+  }
   if (steps.length === 0) return { changes: [], decisions: [] }
   const run: BalanceRun = {
     at: isoOf(context),
@@ -37,12 +44,14 @@ export function beginBalance(
       from,
       to,
       state: 'planned'
-    }))
+    })),
+    ...(emptied.length > 0 && { emptied })
   }
   const moves = `${steps.length} ${steps.length === 1 ? 'move' : 'moves'}`
+  const empty = emptied.length === 0 ? '' : ` to empty ${listed(emptied)}`
   const message =
-    `${moves}, ${parallel} at once, as ${context.by} wishes: unevenness ${before.toFixed(4)} ` +
-    `now, ${after.toFixed(4)} then`
+    `${moves}${empty}, ${parallel} at once, as ${context.by} wishes: ` +
+    `unevenness ${before.toFixed(4)} now, ${after.toFixed(4)} then`
   return told(view, { run, reason: 'balance-begun', message }, context)
 }
 
@@ -65,7 +74,13 @@ export function setBalance(
 ): Commit | Refusal {
   const { cloud } = view
   if (!cloud) return notFounded
-  const before = cloud.balance?.automatic
+  const { automatic: before, run } = cloud.balance ?? {}
+  if (wish !== null && run?.emptied) {
+    return refuse('conflict', 'cannot level hosts by themselves: hosts are being emptied', {
+      reasons: [`what leaves ${listed(run.emptied)} would come back`],
+      next: ['remuda balance show -w', 'remuda balance stop']
+    })
+  }
   const automatic = wish === null ? undefined : { ...automaticDefault, ...before, ...wish }
   if (JSON.stringify(before) === JSON.stringify(automatic)) return { changes: [], decisions: [] }
   const message = automatic ? automaticWords(automatic) : 'hosts are levelled only when asked for'
@@ -81,11 +96,18 @@ export function setBalance(
 
 /** When hosts are levelled by themselves, in words. */
 export const automaticWords = (automatic: AutomaticBalance): string => {
-  const { gainMin, moveGainMin, restMs, movesMax, parallel } = automatic
+  const {
+    gainMin,
+    moveGainMin,
+    minuteGain = minuteGainElse,
+    restMs,
+    movesMax,
+    parallel
+  } = automatic
   return (
     `hosts are levelled by themselves where that makes them more even by ${gainMin}, by at most ` +
-    `${movesMax} moves that gain ${moveGainMin} each, ${parallel} at once, ` +
-    `${formatMs(restMs)} apart`
+    `${movesMax} moves that gain ${moveGainMin} each and ${minuteGain} more for every minute ` +
+    `that they take, ${parallel} at once, ${formatMs(restMs)} apart`
   )
 }
 

@@ -1,8 +1,9 @@
 /**
  * The running instances and the hosts in service as a problem for the placement engine. What it
- * levels are shares: of memory and of vcpus, each by what is promised of what a host may give. It
- * knows nothing else of the rules; whatever it proposes is judged by all of them before it is
- * planned (see plan.ts), and again before it is begun (see rounds.ts).
+ * levels are shares: of memory and of vcpus, each by what is promised of what a host may give, and
+ * of what is used of processors and lines where that has a weight (see measured.ts). It knows
+ * nothing else of the rules; whatever it proposes is judged by all of them before it is planned
+ * (see plan.ts), and again before it is begun (see rounds.ts).
  */
 import type { Host } from '#shared/model/host.ts'
 import type { Instance } from '#shared/model/instance.ts'
@@ -10,10 +11,12 @@ import { type Capacity, capacityOf } from '../capacity.ts'
 import { whyNotLive } from '../departure.ts'
 import type { Dimension, Problem } from '../engine/problem.ts'
 import { isResting } from '../indexes.ts'
+import { heldMib } from '../overhead.ts'
 import { candidateOf } from '../placement/candidates.ts'
 import { filterApproved } from '../placement/filter-approved.ts'
 import { filterOnline } from '../placement/filter-online.ts'
 import type { Moment, View } from '../view.ts'
+import { measuredDimensions, type Unmeasured } from './measured.ts'
 
 /** The problem, and what its numbers stand for. */
 export type BalanceGround = {
@@ -24,6 +27,8 @@ export type BalanceGround = {
   readonly instances: readonly Instance[]
   /** Why instances stay where they are, by their ids. */
   readonly stays: ReadonlyMap<string, string>
+  /** What is used, has a weight and is not levelled, and why. */
+  readonly unmeasured: readonly Unmeasured[]
 }
 
 /** What is to be levelled; `kept`: ids of instances that stay although they could go, and why. */
@@ -47,9 +52,11 @@ export function balanceGround(
       if (because !== undefined) stays.set(id, because)
     }
   }
+  const used = measuredDimensions(view, { hosts, instances, first }, now)
   const dimensions = [
-    dimension('memory', sites, { instances, first }, ({ decided }) => decided.memoryMib),
-    dimension('vcpus', sites, { instances, first }, ({ decided }) => decided.vcpus)
+    dimension('memory', sites, { instances, first }, ({ decided }) => heldMib(decided)),
+    dimension('vcpus', sites, { instances, first }, ({ decided }) => decided.vcpus),
+    ...used.dimensions
   ]
   const problem: Problem = {
     open: hosts.map(() => 1),
@@ -63,7 +70,7 @@ export function balanceGround(
     closedSeatWeight: 4,
     closedFirstWeight: 16
   }
-  return { problem, hosts, instances, stays }
+  return { problem, hosts, instances, stays, unmeasured: used.unmeasured }
 }
 
 type Site = { readonly host: Host; readonly capacity: Capacity }

@@ -4,17 +4,18 @@
  * together by the reserve for losses. What is refused stays where it is, and the engine is asked
  * again without it.
  *
+ * A move must earn its price as well: the longer it takes, the more (see move-price.ts).
+ *
  * Of each group of instances that are to be apart or together at most one moves in a plan: where
  * the others are is known for certain then.
  */
 import type { Instance } from '#shared/model/instance.ts'
-import { demandOfMove, rulesOfMove } from '../admission/instance-move.ts'
 import type { Change } from '../commit.ts'
-import { candidateOf } from '../placement/candidates.ts'
-import { type Candidate, place } from '../placement/pipeline.ts'
-import { harmOf, harmSentence } from '../reserve/promise.ts'
+import type { Candidate } from '../placement/pipeline.ts'
 import type { Moment, View } from '../view.ts'
 import { type BalanceGround, balanceGround } from './ground.ts'
+import { groupKeys, movedTo, shift, whyGrouped, whyHarmful, whyRefused } from './judging.ts'
+import { earning, type MovePrice, minuteGainElse, movePrice } from './move-price.ts'
 import { type BalanceEffort, type Proposal, unevenness } from './search.ts'
 
 /** How often the engine is asked again without what was refused. */
@@ -27,6 +28,7 @@ export type BalanceStep = {
   readonly to: string
   /** How uneven the hosts are once it is made. */
   readonly score: number
+  readonly price: MovePrice
 }
 
 /** Moves in the order in which they are to be made. */
@@ -37,6 +39,8 @@ export type BalancePlan = {
   /** What could not be moved as proposed, and why. */
   readonly refused: readonly { readonly instance: Instance; readonly because: string }[]
   readonly ground: BalanceGround
+  /** Names of hosts that nothing runs on any more then; of a plan that levels: none. */
+  readonly emptied: readonly string[]
 }
 
 /** What the engine is asked. */
@@ -45,20 +49,28 @@ export type BalanceQuestion = {
   readonly effort: BalanceEffort
 }
 
+/** How a plan is made. */
+export type PlanOptions = {
+  readonly now: () => Moment
+  readonly effort: BalanceEffort
+  /** What every minute that a move takes must gain; left out: what is usual. Unit: unevenness. */
+  readonly minuteGain?: number | undefined
+}
+
 /**
  * Plans on the view as it is after each answer of the engine: it yields what is asked, whoever runs
  * it gives the answer.
  */
 export function* planBalance(
   view: View,
-  options: { readonly now: () => Moment; readonly effort: BalanceEffort }
+  options: PlanOptions
 ): Generator<BalanceQuestion, BalancePlan, Proposal> {
-  const { now, effort } = options
+  const { now, effort, minuteGain = minuteGainElse } = options
   const kept = new Map<string, string>()
   for (let round = 1; ; round += 1) {
     const ground = balanceGround(view, now(), kept)
     const { before, steps } = yield { problem: ground.problem, effort }
-    const judged = judge(view, { ground, steps }, now())
+    const judged = judge(view, { ground, before, steps, minuteGain }, now())
     const { refused } = judged
     for (const { instance, because } of refused) kept.set(instance.id, because)
     if (refused.length > 0 && round < roundsMax) continue
@@ -68,26 +80,28 @@ export function* planBalance(
     })
     const last = judged.steps.at(-1)?.score ?? before
     const after = refused.length === 0 ? last : judged.after()
-    return { before, after, steps: judged.steps, refused: all, ground }
+    return { before, after, steps: judged.steps, refused: all, ground, emptied: [] }
   }
 }
 
-type Proposed = { readonly ground: BalanceGround; readonly steps: Proposal['steps'] }
+type Proposed = Proposal & { readonly ground: BalanceGround; readonly minuteGain: number }
 
 /** Takes the moves that all rules allow, one after another. */
 function judge(
   view: View,
-  { ground, steps }: Proposed,
+  proposed: Proposed,
   now: Moment
 ): Pick<BalancePlan, 'steps' | 'refused'> & { readonly after: () => number } {
+  const { ground, steps } = proposed
   const { hosts, instances, problem } = ground
+  const prices = pricesOf(view, proposed)
   const rooms = new Map<string, Candidate>()
   const seats = Array.from(problem.first)
   const groupsMoved = new Set<string>()
   const taken: BalanceStep[] = []
   const changes: Change[] = []
   const refused: BalancePlan['refused'][number][] = []
-  for (const { demand, to: number, score } of steps) {
+  for (const [at, { demand, to: number, score }] of steps.entries()) {
     const instance = view.get('instance', instances[demand]!.id)
     const [from, to] = [hosts[seats[demand]!]!.name, hosts[number]!.name]
     // What has changed while the engine thought stays where it is.
@@ -98,7 +112,9 @@ function judge(
     )
       continue
     const move = { instance, from, to }
+    const { price, unearned } = prices[at]!
     const because =
+      unearned ??
       whyGrouped(instance, groupsMoved) ??
       whyRefused(view, { ...move, rooms }, now) ??
       whyHarmful(view, { ...move, changes }, now)
@@ -110,73 +126,33 @@ function judge(
     for (const key of groupKeys(instance)) groupsMoved.add(key)
     shift(view, { ...move, rooms }, now)
     changes.push(movedTo(instance, to))
-    taken.push({ ...move, score })
+    taken.push({ ...move, score, price })
   }
   return { steps: taken, refused, after: () => unevenness({ ...problem, first: seats }) }
 }
 
-type Move = { readonly instance: Instance; readonly from: string; readonly to: string }
-
-const groupKeys = ({ spec, tenant }: Instance): readonly string[] =>
-  (spec.affinity ?? []).map(({ group }) => `${tenant}/${group}`)
-
-function whyGrouped(instance: Instance, moved: ReadonlySet<string>): string | undefined {
-  const key = groupKeys(instance).find(each => moved.has(each))
-  return key && `another one of its group ${key.split('/').at(-1)} moves in the same plan`
-}
-
-type Rooms = { readonly rooms: Map<string, Candidate> }
-
-function roomOf(view: View, rooms: Map<string, Candidate>, name: string, now: Moment): Candidate {
-  const known = rooms.get(name) ?? candidateOf(view, view.named('host', name)!, now.monotonic)
-  rooms.set(name, known)
-  return known
-}
-
-/** Why the rules of placement do not let it go there, with the room that is left by then. */
-function whyRefused(view: View, move: Move & Rooms, now: Moment): string | undefined {
-  const { instance, from, to, rooms } = move
-  const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
-  const about = { instance, volumes, host: from, live: true }
-  const candidate = roomOf(view, rooms, to, now)
-  const { chosen, rejected } = place(
-    demandOfMove(view, about),
-    [candidate],
-    rulesOfMove(view, about)
-  )
-  return chosen ? undefined : `${to}: ${rejected.get(to) ?? 'cannot take it'}`
-}
-
-/** Which loss the moves up to this one would make worse. */
-function whyHarmful(
+/** What each step costs, and why it is not worth that; undefined: it is. */
+function pricesOf(
   view: View,
-  { instance, to, changes }: Move & { readonly changes: readonly Change[] },
-  now: Moment
-): string | undefined {
-  const harm = harmOf(view, [...changes, movedTo(instance, to)], now)
-  return harm && harmSentence(harm)
-}
-
-const movedTo = (instance: Instance, to: string): Change => ({
-  op: 'put',
-  resource: { ...instance, decided: { ...instance.decided, host: to } }
-})
-
-/** Notes that a move has been made: the one host has less room, the other one more. */
-function shift(view: View, { instance, from, to, rooms }: Move & Rooms, now: Moment): void {
-  for (const [name, sign] of [
-    [from, -1],
-    [to, 1]
-  ] as const) {
-    const candidate = roomOf(view, rooms, name, now)
-    const { capacity } = candidate
-    if (!capacity) continue
-    const { memoryMib, vcpus } = instance.decided
-    const after = {
-      ...capacity,
-      memoryPromisedMib: capacity.memoryPromisedMib + sign * memoryMib,
-      vcpusPromised: capacity.vcpusPromised + sign * vcpus
-    }
-    rooms.set(name, { ...candidate, capacity: after })
-  }
+  { ground, before, steps, minuteGain }: Proposed
+): readonly { readonly price: MovePrice; readonly unearned: string | undefined }[] {
+  const { hosts, instances, problem } = ground
+  const seats = Array.from(problem.first)
+  let score = before
+  const priced = steps.map(step => {
+    const [from, to] = [hosts[seats[step.demand]!]!.name, hosts[step.to]!.name]
+    const price = movePrice(view, { instance: instances[step.demand]!, from, to }, minuteGain)
+    const gain = score - step.score
+    score = step.score
+    seats[step.demand] = step.to
+    return { price, gain }
+  })
+  const earns = earning(priced.map(({ gain, price }) => ({ gain, price: price.price })))
+  return priced.map(({ gain, price }, at) => {
+    const takes = `its move takes ${Math.ceil(price.seconds)} s (${price.because})`
+    const unearned =
+      `${takes} and would gain ${gain.toFixed(4)}, less than the ` +
+      `${price.price.toFixed(4)} that so long a move must gain`
+    return { price, unearned: earns[at] ? undefined : unearned }
+  })
 }

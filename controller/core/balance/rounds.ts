@@ -30,7 +30,7 @@ export const balanceSubject = 'cloud/balance'
 export function* balances(view: View, context: Context): Iterable<Commit> {
   const run = view.cloud?.balance?.run
   if (!run) return
-  const moves = run.moves.map(move => seenNow(view, move))
+  const moves = run.moves.map((move, at) => (isLater(run, at) ? move : seenNow(view, move)))
   const isNews = moves.some((move, index) => move !== run.moves[index])
   if (isNews) yield recorded(view, { ...run, moves })
   const next = view.cloud?.balance?.run
@@ -40,6 +40,15 @@ export function* balances(view: View, context: Context): Iterable<Commit> {
     yield ended(view, last, context)
   }
 }
+
+/** Whether the instance goes somewhere else first: until then it is not where this one begins. */
+const isLater = ({ moves }: BalanceRun, at: number): boolean =>
+  moves
+    .slice(0, at)
+    .some(
+      ({ instance, state }) =>
+        instance === moves[at]!.instance && (state === 'planned' || state === 'begun')
+    )
 
 /** How far a move is by now. */
 function seenNow(view: View, move: BalanceMove): BalanceMove {

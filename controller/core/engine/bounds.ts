@@ -25,7 +25,7 @@ export class Bounds {
   /** What hosts cost a first seat, in all dimensions, and a second one. */
   readonly #asFirst: HostCosts
   readonly #asSecond: HostCosts
-  readonly #list: Int32Array<ArrayBuffer>
+  readonly #list: Int32Array
   #count = 0
   /** By demand: sums of what hosts keep without it, what its second host keeps, the bound. */
   readonly #keptSum: Float64Array
@@ -80,11 +80,16 @@ export class Bounds {
     this.#asSecond.renew(host)
   }
 
+  /** The hosts that `within` has found last. */
+  get list(): Int32Array {
+    return this.#list
+  }
+
   /**
-   * The hosts with which a way of a demand could still come below a score, as a list that the next
-   * call overwrites; `bound` is what `write` gave for it.
+   * Lists the hosts with which a way of a demand could still come below a score, and says how many
+   * they are; `bound` is what `write` gave for it.
    */
-  within(demand: number, way: number, bound: number, below: number): Int32Array<ArrayBuffer> {
+  within(demand: number, way: number, bound: number, below: number): number {
     const layout = this.#layout
     const isSecond = way === ways.second || way === ways.lead
     const joint = isSecond ? this.#asSecond : this.#asFirst
@@ -97,7 +102,7 @@ export class Bounds {
     if (!keeps) this.#listCheap(joint, sort, room, first)
     else if (isSecond) this.#listSeconds({ demand, joint, sort, room, other })
     else this.#listFirsts({ demand, joint, sort, room, other })
-    return this.#list.subarray(0, this.#count)
+    return this.#count
   }
 
   #listCheap({ costs, cheap }: HostCosts, sort: number, room: number, first: number): void {
@@ -197,18 +202,39 @@ export class Bounds {
     return this.#asFirst.sorts * this.#layout.hosts
   }
 
+  /** The bound of a demand with one seat, which knows one way only. */
+  single(demand: number): number {
+    const layout = this.#layout
+    const { dimensions, weight } = layout
+    const first = layout.first[demand]!
+    let moved = 0
+    for (let d = 0; d < dimensions; d += 1) {
+      if (weight[d] !== 0) moved += this.#parts.moved(demand, d, first)
+    }
+    // Where nobody clashes with anybody none of it goes with a demand.
+    const isPlain = layout.grouped[demand] === 0 || layout.clash === 0
+    const rest =
+      isPlain && layout.open[first] === 1 && !layout.problem.reserve
+        ? layout.clash + layout.closed
+        : this.#rest(demand, first, -1)
+    return rest + moved + this.#asFirst.least[this.#asFirst.sort[demand]!]!
+  }
+
   /** Writes the bound of each way that a demand knows, as a score; infinity for the others. */
   write(demand: number, into: Float64Array, at: number): void {
     const layout = this.#layout
     const first = layout.first[demand]!
     const second = layout.second[demand]!
+    if (second < 0) {
+      into.fill(Infinity, at, at + wayCount)
+      into[at + ways.first] = this.single(demand)
+      return
+    }
     let [moved, swapped, firstMoved, secondMoved, still, stillBoth] = [0, 0, 0, 0, 0, 0]
     for (let d = 0; d < layout.dimensions; d += 1) {
       if (layout.weight[d] === 0) continue
       const gone = this.#parts.moved(demand, d, first)
-      if (second < 0) {
-        moved += gone
-      } else if (layout.both[d] === 1) {
+      if (layout.both[d] === 1) {
         stillBoth += this.#parts.now[d]!
         firstMoved += gone
         secondMoved += this.#parts.moved(demand, d, second)
@@ -219,11 +245,6 @@ export class Bounds {
       }
     }
     const rest = this.#rest(demand, first, second)
-    if (second < 0) {
-      into.fill(Infinity, at, at + wayCount)
-      into[at + ways.first] = rest + moved + this.#asFirst.least[this.#asFirst.sort[demand]!]!
-      return
-    }
     const asFirst = rest + this.#asFirst.least[this.#asFirst.sort[demand]!]!
     const asSecond = rest + this.#asSecond.least[this.#asSecond.sort[demand]!]!
     into[at + ways.swap] = rest + swapped + stillBoth

@@ -11,6 +11,7 @@
 import { Bounds, wayCount, ways } from './bounds.ts'
 import type { Layout } from './layout.ts'
 import type { Move } from './problem.ts'
+import { ranked } from './ranked.ts'
 import { bestFirst, bestSecond, scoreGrain, takesFirst, takesSecond } from './seating.ts'
 
 /** When to stop. */
@@ -34,6 +35,9 @@ type Best = {
   first: number
   second: number
 }
+
+/** No move. */
+const none: Best = { score: 0, demand: -1, host: -1, way: -1, first: -1, second: -1 }
 
 /** Makes the moves on the layout and gives them in order. */
 export function descend(layout: Layout, until: Until): readonly Step[] {
@@ -82,6 +86,8 @@ function sweep(layout: Layout, search: Search, until: Until, steps: Step[]): voi
       made = steps.length - before
     } while (made > hosts / 20)
     if (share === gainLeast || steps.length >= until.movesMax) return
+    // From here on less is never enough: who was asked in vain would be so again.
+    if (made === 0 && layout.score <= until.contentAt && share * start <= until.gainMin) return
   }
 }
 
@@ -114,8 +120,9 @@ class Search {
   #short: Int32Array = new Int32Array(0)
   #scoreThen = 0
   #shift = 0
-  #hosts: Int32Array = new Int32Array(0)
-  #best: Best = { score: 0, demand: -1, host: -1, way: -1, first: -1, second: -1 }
+  /** How many hosts are to be looked at. */
+  #listed = 0
+  #best: Best = none
 
   constructor(layout: Layout, evacuate: boolean) {
     this.#layout = layout
@@ -134,7 +141,7 @@ class Search {
 
   /** The best move; without one that is better than the score as it is its demand is -1. */
   best(score: number): Best {
-    this.#best = { score, demand: -1, host: -1, way: -1, first: -1, second: -1 }
+    this.#best = { ...none, score }
     if (this.#age > 0) {
       this.#shift = score - this.#scoreThen
       this.#lookAt(this.#short)
@@ -165,8 +172,15 @@ class Search {
   /** The best move of one demand that comes below a score; without one its demand is -1. */
   bestOf(demand: number, below: number): Best {
     const at = demand * wayCount
-    this.#best = { score: below, demand: -1, host: -1, way: -1, first: -1, second: -1 }
-    if (!this.#moves(demand)) return this.#best
+    if (!this.#moves(demand)) return none
+    if (this.#layout.second[demand]! < 0) {
+      this.#lowest[at + ways.first] = this.#bounds.single(demand)
+      if (this.#lowest[at + ways.first]! >= below - scoreGrain) return none
+      this.#best = { ...none, score: below }
+      this.#look(demand, ways.first)
+      return this.#best
+    }
+    this.#best = { ...none, score: below }
     this.#bounds.write(demand, this.#lowest, at)
     for (let way = 0; way < wayCount; way += 1) {
       if (this.#lowest[at + way]! < this.#best.score - scoreGrain) this.#look(demand, way)
@@ -186,7 +200,7 @@ class Search {
 
   /** Bounds all moves and gives those that could be of use, the one with the lowest bound first. */
   #promising(score: number): Int32Array {
-    const { demands } = this.#layout
+    const { demands, second } = this.#layout
     const lowest = this.#lowest
     let count = 0
     let at = 0
@@ -198,8 +212,11 @@ class Search {
         if (this.#seen[likeness] === this.#round) continue
         this.#seen[likeness] = this.#round
       }
-      this.#bounds.write(demand, lowest, demand * wayCount)
-      for (let way = 0; way < wayCount; way += 1) {
+      const isSingle = second[demand]! < 0
+      if (isSingle) lowest[demand * wayCount + ways.first] = this.#bounds.single(demand)
+      else this.#bounds.write(demand, lowest, demand * wayCount)
+      const until = isSingle ? ways.first + 1 : wayCount
+      for (let way = isSingle ? ways.first : 0; way < until; way += 1) {
         const index = demand * wayCount + way
         if (lowest[index]! >= score - scoreGrain) continue
         this.#all[count] = index
@@ -250,8 +267,8 @@ class Search {
     const bound = this.#lowest[demand * wayCount + way]! + this.#shift
     const below = this.#belowFor(demand)
     if (way !== ways.swap) {
-      this.#hosts = this.#bounds.within(demand, way, bound, below)
-      if (this.#hosts.length === 0) return
+      this.#listed = this.#bounds.within(demand, way, bound, below)
+      if (this.#listed === 0) return
     }
     const [first, second] = [layout.first[demand]!, layout.second[demand]!]
     switch (way) {
@@ -312,7 +329,13 @@ class Search {
     const layout = this.#layout
     const { demand, way, except, forced } = look
     const below = this.#belowFor(demand)
-    const { host, score } = bestFirst(layout, demand, { hosts: this.#hosts, except, below, forced })
+    const { host, score } = bestFirst(layout, demand, {
+      hosts: this.#bounds.list,
+      count: this.#listed,
+      except,
+      below,
+      forced
+    })
     const second = layout.second[demand]!
     if (host >= 0) this.#offer({ score, demand, host, way, first: host, second })
   }
@@ -322,7 +345,8 @@ class Search {
     const { demand, way, except, forced } = look
     const below = this.#belowFor(demand)
     const { host, score } = bestSecond(layout, demand, {
-      hosts: this.#hosts,
+      hosts: this.#bounds.list,
+      count: this.#listed,
       except,
       below,
       forced
@@ -354,26 +378,3 @@ type Asked = {
 
 const comesFirst = (a: Best, b: Best): boolean =>
   (a.demand - b.demand || a.host - b.host || a.way - b.way) < 0
-
-/** The value that would be at a place if they were sorted; brings them into some other order. */
-function ranked(values: Float64Array, place: number): number {
-  let [low, high] = [0, values.length - 1]
-  while (low < high) {
-    const middle = values[(low + high) >> 1]!
-    let [left, right] = [low, high]
-    while (left <= right) {
-      while (values[left]! < middle) left += 1
-      while (values[right]! > middle) right -= 1
-      if (left > right) break
-      const value = values[left]!
-      values[left] = values[right]!
-      values[right] = value
-      left += 1
-      right -= 1
-    }
-    if (place <= right) high = right
-    else if (place >= left) low = left
-    else break
-  }
-  return values[place]!
-}

@@ -67,19 +67,25 @@ export class HostCosts {
     for (let sort = 0; sort < this.sorts; sort += 1) this.#cost(sort, host, host + 1)
   }
 
+  /** Numbers sorts in the order of their first demands, one dimension after another. */
   #sortDemands(): readonly number[] {
     const { demands, dimensions } = this.#layout
-    const numbers = new Map<string, number>()
-    const model: number[] = []
-    for (let demand = 0; demand < demands; demand += 1) {
-      let key = ''
-      for (const d of this.#dimensions) key += `${this.#parts.kind[demand * dimensions + d]} `
-      const number = numbers.get(key) ?? numbers.size
-      if (number === numbers.size) {
-        numbers.set(key, number)
-        model.push(demand)
+    const { kind, rise } = this.#parts
+    let model: number[] = demands > 0 ? [0] : []
+    for (const d of this.#dimensions) {
+      const kinds = rise[d]!.length
+      const numbers = new Map<number, number>()
+      model = []
+      for (let demand = 0; demand < demands; demand += 1) {
+        const key = this.sort[demand]! * kinds + kind[demand * dimensions + d]!
+        let number = numbers.get(key)
+        if (number === undefined) {
+          number = model.length
+          numbers.set(key, number)
+          model.push(demand)
+        }
+        this.sort[demand] = number
       }
-      this.sort[demand] = number
     }
     return model
   }

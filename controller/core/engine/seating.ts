@@ -17,6 +17,8 @@ export type Seat = { host: number; score: number }
 export type Look = {
   /** Numbers of hosts, closed ones left out. */
   readonly hosts: Int32Array
+  /** How many of them count; all, unless said. */
+  readonly count?: number
   /** Hosts that are not wanted, or -1. */
   readonly except: number
   /** Only a lower score is of use. */
@@ -105,6 +107,7 @@ function clashWith(layout: Layout, demand: number, first: number, second: number
 export function bestFirst(layout: Layout, demand: number, look: Look): Seat {
   const { dimensions, value, scale, sum, square, weight, problem } = layout
   const { hosts, except, forced } = look
+  const listed = look.count ?? hosts.length
   const { reserve } = problem
   const count = layout.openHosts
   const second = layout.second[demand]!
@@ -113,7 +116,7 @@ export function bestFirst(layout: Layout, demand: number, look: Look): Seat {
   const isPlain = layout.grouped[demand] === 0 && second < 0
   const amounts = demand * dimensions
   let [best, bestHost] = [look.below, -1]
-  for (let index = 0; index < hosts.length; index += 1) {
+  for (let index = 0; index < listed; index += 1) {
     const host = hosts[index]!
     if (host === except || host === second) continue
     const cells = host * dimensions
@@ -141,6 +144,7 @@ export function bestFirst(layout: Layout, demand: number, look: Look): Seat {
 export function bestSecond(layout: Layout, demand: number, look: Look): Seat {
   const { dimensions, value, scale, sum, square, weight, both, problem } = layout
   const { hosts, except, forced } = look
+  const listed = look.count ?? hosts.length
   const { reserve } = problem
   const count = layout.openHosts
   const first = layout.first[demand]!
@@ -151,7 +155,7 @@ export function bestSecond(layout: Layout, demand: number, look: Look): Seat {
   }
   const floor = reserve ? reserveFloor(layout, demand, -1) : 0
   let [best, bestHost] = [look.below, -1]
-  for (let index = 0; index < hosts.length; index += 1) {
+  for (let index = 0; index < listed; index += 1) {
     const host = hosts[index]!
     if (host === except || host === first) continue
     const cells = host * dimensions

@@ -23,6 +23,7 @@ export function candidateOf(view: View, host: Host, now: Ms): Candidate {
     drivers: heard.report?.facts?.drivers ?? [],
     facts: heard.report?.facts,
     memoryFreeMib: heard.report?.memoryFreeMib ?? 0,
+    use: view.uses.of(host.name, now),
     images: imagesIn(heard.report?.images ?? noImages),
     networkFaults: faultsIn(heard.report?.networks ?? noNetworks),
     ...roomIn(heard.report?.pools ?? noPools),

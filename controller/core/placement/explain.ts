@@ -4,7 +4,7 @@ import type { Volume } from '#shared/model/volume.ts'
 import { demandOf } from '../admission/instance-place.ts'
 import type { Moment, View } from '../view.ts'
 import { candidatesOf } from './candidates.ts'
-import type { Candidate, Demand } from './pipeline.ts'
+import { type Candidate, type Demand, refusals } from './pipeline.ts'
 import { rules } from './rules.ts'
 import { type Contribution, contributionsOf, totalOf } from './scores.ts'
 import { smallestChanges } from './smallest-change.ts'
@@ -37,12 +37,12 @@ export function explainPlacement(view: View, instance: Instance, now: Moment): E
   const candidates = candidatesOf(view, now.monotonic)
   const weights = weightsOf(view)
   const scored: ScoredHost[] = []
-  const rejected: { host: string; because: string }[] = []
+  const rejected = new Map<string, string>()
   for (const candidate of candidates) {
     const { name } = candidate.host
     const because = name === here ? undefined : firstReason(candidate, demand)
     if (because !== undefined) {
-      rejected.push({ host: name, because })
+      rejected.set(name, because)
       continue
     }
     const parts = contributionsOf(candidate, demand, weights)
@@ -56,7 +56,7 @@ export function explainPlacement(view: View, instance: Instance, now: Moment): E
   )
   return {
     scored: scored.slice(0, hostsMax),
-    rejected: rejected.slice(0, hostsMax),
+    rejected: refusals(rejected).slice(0, hostsMax),
     changes: scored.length > 0 ? [] : smallestChanges(demand, candidates, rules)
   }
 }

@@ -1,10 +1,10 @@
+import { architectureElse } from '#shared/model/host-facts.ts'
 import type { Filter } from './pipeline.ts'
 
-/** What instances are built for, and hosts are that do not say it. */
-const usual = 'x86_64'
-
-/** Keeps the hosts whose processors instances are built for. */
-export const filterArchitecture: Filter = ({ facts }) => {
-  const has = facts?.architecture ?? usual
-  return has === usual ? undefined : `its processors are ${has}, instances are for ${usual}`
+/** Keeps the hosts whose processors the instance is built for; a host that says none is usual. */
+export const filterArchitecture: Filter = ({ facts }, { architecture = architectureElse }) => {
+  const has = facts?.architecture ?? architectureElse
+  return has === architecture
+    ? undefined
+    : `its processors are ${has}, the instance is for ${architecture}`
 }

@@ -3,10 +3,12 @@
  * that are left. The verdict keeps every reason, so that `remuda why` can say it.
  */
 import type { Host } from '#shared/model/host.ts'
-import type { HostFacts } from '#shared/model/host-facts.ts'
+import type { Architecture, HostFacts } from '#shared/model/host-facts.ts'
 import type { Mib } from '#shared/units.ts'
 import type { Capacity } from '../capacity.ts'
 import type { HostPhase } from '../liveness.ts'
+import type { MeasuredUse } from '../measured-use.ts'
+import type { Scarce } from '../scarce.ts'
 import type { AskedGroup } from './asked-groups.ts'
 
 /** One host as placement sees it. */
@@ -21,6 +23,8 @@ export type Candidate = {
   readonly poolShares: ReadonlyMap<string, number>
   /** Memory that nothing on it uses, as measured. */
   readonly memoryFreeMib: Mib
+  /** What it was found to use lately; undefined: that is not known. */
+  readonly use: MeasuredUse | undefined
   /** Ids of the images that it has. */
   readonly images: ReadonlySet<string>
   /** Why pools cannot be used, by their names. */
@@ -37,8 +41,13 @@ export type Candidate = {
 export type Demand = {
   readonly name: string
   readonly type: 'vm' | 'container'
+  /** All that it takes of its host's memory. */
   readonly memoryMib: Mib
+  /** What of that is not its own, but what its host needs for it; left out: nothing. */
+  readonly overheadMib?: Mib
   readonly vcpus: number
+  /** What it takes of what few hosts have; left out: nothing. */
+  readonly scarce?: Scarce
   /** Names of the pools that it needs, with how much of each must be free at the start. */
   readonly pools: ReadonlyMap<string, Mib>
   /** Names of hosts that it is bound to, and why; with two different ones none can take it. */
@@ -51,6 +60,8 @@ export type Demand = {
   readonly hostLabels?: Readonly<Record<string, string>>
   /** Features that the processor must have, as Linux names them. */
   readonly cpuFeatures?: readonly string[]
+  /** What the processors of its host must be; left out: what is usual. */
+  readonly architecture?: Architecture
   /** `kvm`: it is not to be emulated. */
   readonly acceleration?: 'any' | 'kvm'
   /** Ids of the images that its volumes are made from. */
@@ -124,6 +135,25 @@ function placeAmong(demand: Demand, candidates: readonly Candidate[], rules: Rul
   const why = best && rules.because?.(best.candidate, demand)
   return { chosen, rejected, because: sentence(best?.candidate, rejected, why) }
 }
+
+/** Why each host was refused, as people count hosts: h2 before h10. For whoever asked, once. */
+export const refusals = (
+  rejected: ReadonlyMap<string, string>
+): readonly { readonly host: string; readonly because: string }[] =>
+  [...rejected]
+    .map(([host, because]) => ({ host, because }))
+    .sort((a, b) => byNumber.compare(a.host, b.host) || (a.host < b.host ? -1 : 1))
+
+/** Made once: to make one for each comparison takes a hundred times as long. */
+const byNumber = new Intl.Collator('en', { numeric: true })
+
+/** The same as sentences, in whatever order hosts were asked: turns make many of them. */
+export const refusalSentences = (rejected: ReadonlyMap<string, string>): readonly string[] =>
+  Array.from(rejected, ([host, because]) => `${host}: ${because}`)
+
+/** The same for whoever asked. */
+export const sortedSentences = (rejected: ReadonlyMap<string, string>): readonly string[] =>
+  refusals(rejected).map(({ host, because }) => `${host}: ${because}`)
 
 const before = (a: Candidate, b: Candidate): boolean => a.host.name < b.host.name
 

@@ -9,10 +9,12 @@ import { filterGroups } from './filter-groups.ts'
 import { filterLabels } from './filter-labels.ts'
 import { filterMemory } from './filter-memory.ts'
 import { filterNetworks } from './filter-networks.ts'
+import { filterNuma } from './filter-numa.ts'
 import { filterOnline } from './filter-online.ts'
 import { filterOrder } from './filter-order.ts'
 import { filterPinned } from './filter-pinned.ts'
 import { filterPools } from './filter-pools.ts'
+import { filterScarce } from './filter-scarce.ts'
 import { filterVcpus } from './filter-vcpus.ts'
 import type { Rules } from './pipeline.ts'
 import { scoreFreeMemory } from './score-free-memory.ts'
@@ -37,6 +39,8 @@ export const rules: Rules = {
     filterLabels,
     filterMemory,
     filterVcpus,
+    filterScarce,
+    filterNuma,
     filterPools,
     filterNetworks,
     filterOrder,

@@ -9,6 +9,7 @@
 import { domainOf } from '../groups.ts'
 import type { Candidate, Demand, Score } from './pipeline.ts'
 import { scoreFreeMemory } from './score-free-memory.ts'
+import { scoreScarcity } from './score-scarcity.ts'
 import { type ScoreName, scoreNames, type Weights } from './weights.ts'
 
 /** One part of what a host comes to. */
@@ -25,12 +26,15 @@ const scores: Readonly<Record<ScoreName, Score>> = {
     capacity && capacity.vcpus > 0 ? 1 - capacity.vcpusPromised / capacity.vcpus : 0,
   memoryMeasured: ({ facts, memoryFreeMib }) =>
     facts && facts.memoryMib > 0 ? Math.min(1, memoryFreeMib / facts.memoryMib) : 0,
+  cpuMeasured: ({ use }) => idleOf(use?.cpu),
   disk: ({ poolShares }, { pools }) => {
     let least = 1
     for (const pool of pools.keys()) least = Math.min(least, poolShares.get(pool) ?? 0)
     return pools.size === 0 ? 0 : least
   },
-  scarcity: ({ facts }) => (facts && facts.devices.length > 0 ? -1 : 0),
+  diskMeasured: ({ use }) => idleOf(use?.disk),
+  networkMeasured: ({ use }) => idleOf(use?.network),
+  scarcity: scoreScarcity,
   softAffinity: (candidate, demand) => meanOf(demand, 'soft', candidate),
   spread: (candidate, demand) => meanOf(demand, 'spread', candidate),
   imageCached: ({ images }, { imageIds }) =>
@@ -40,6 +44,9 @@ const scores: Readonly<Record<ScoreName, Score>> = {
       ? Math.min(1, capacity.memoryPromisedMib / capacity.memoryMib)
       : 0
 }
+
+/** What is not used. A host that has not said it counts as busy: others are known to be less so. */
+const idleOf = (used: number | undefined): number => (used === undefined ? 0 : 1 - used)
 
 /** The mean over the rules that a score is about. */
 function meanOf({ groups }: Demand, about: 'soft' | 'spread', { host }: Candidate): number {

@@ -2,6 +2,8 @@
  * What is the least that would have to be otherwise for an instance to fit: each wish is taken away
  * by itself, and where a host is found then, that is said with its numbers.
  */
+import { architectureElse, architectures } from '#shared/model/host-facts.ts'
+import { inSomeCell, isHuge, isOfCells } from '../scarce.ts'
 import type { Candidate, Demand, Rules } from './pipeline.ts'
 
 /** Sentences, each with one change that is enough; none: no single one is. */
@@ -29,7 +31,8 @@ function roomChanges(demand: Demand, fitting: Fitting): readonly string[] {
   const roomiest = most(fitting({ memoryMib: 0 }), freeMib)
   if (roomiest) {
     const [name, free] = [roomiest.host.name, freeMib(roomiest)]
-    const less = free < memoryMibMin ? '' : `, or with --memory ${free}MiB`
+    const own = free - (demand.overheadMib ?? 0)
+    const less = own < memoryMibMin ? '' : `, or with --memory ${own}MiB`
     changes.push(`with ${demand.memoryMib - free} MiB more on ${name}${less}`)
   }
   const idlest = most(fitting({ vcpus: 0 }), freeVcpus)
@@ -69,6 +72,17 @@ function wishChanges(demand: Demand, fitting: Fitting): readonly string[] {
     const cpuFeatures = demand.cpuFeatures!.filter(one => one !== feature)
     tryWithout(`without the CPU feature ${feature}`, { cpuFeatures })
   }
+  for (const name of Object.keys(demand.scarce ?? {})) {
+    if (isOfCells(name)) continue
+    if (isHuge(name)) tryWithout('without huge pages', withoutHuge(demand, name))
+    else fewer(demand, name, { fitting, changes })
+  }
+  const { [inSomeCell.memory]: cellMib, [inSomeCell.vcpus]: _, ...scarce } = demand.scarce ?? {}
+  if (cellMib !== undefined) tryWithout('in more than one NUMA cell', { scarce })
+  for (const architecture of architectures) {
+    if (architecture === (demand.architecture ?? architectureElse)) continue
+    tryWithout(`if it were for ${architecture}`, { architecture })
+  }
   if (demand.acceleration === 'kvm') tryWithout('without KVM', { acceleration: 'any' })
   for (const { name, rule } of demand.groups ?? []) {
     if (!rule.hard) continue
@@ -76,4 +90,26 @@ function wishChanges(demand: Demand, fitting: Fitting): readonly string[] {
     tryWithout(`without group ${name} ${rule.rule} by ${rule.level}`, { groups })
   }
   return changes
+}
+
+/** In common pages, its memory is promised as that of all others. */
+function withoutHuge({ memoryMib, scarce = {} }: Demand, name: string): Partial<Demand> {
+  const { [name]: own = 0, ...others } = scarce
+  return { memoryMib: memoryMib + own, scarce: others }
+}
+
+/** With as many devices of a sort as the best host has left, or with none. */
+function fewer(
+  demand: Demand,
+  name: string,
+  { fitting, changes }: { readonly fitting: Fitting; readonly changes: string[] }
+): void {
+  const { [name]: needed = 0, ...others } = demand.scarce ?? {}
+  const left = ({ capacity }: Candidate): number =>
+    (capacity?.scarce[name] ?? 0) - (capacity?.scarcePromised[name] ?? 0)
+  const best = most(fitting({ scarce: others }), left)
+  if (!best) return
+  const [free, host] = [Math.max(0, left(best)), best.host.name]
+  const less = free === 0 ? `without ${name}` : `with ${free} ${name} instead of ${needed}`
+  changes.push(`with ${needed - free} ${name} more on ${host}, or ${less}`)
 }

@@ -5,6 +5,7 @@ import { demandOf } from '../admission/instance-place.ts'
 import { whyItStays } from '../evacuation.ts'
 import { groupKeysOf, presenceOf } from '../groups.ts'
 import type { Demand } from '../placement/pipeline.ts'
+import type { Scarce } from '../scarce.ts'
 import type { View } from '../view.ts'
 
 /** What starts elsewhere when its host is lost, as a plan sees it. */
@@ -16,6 +17,8 @@ export type Evacuee = {
   readonly memoryMib: Mib
   readonly vcpus: number
   readonly orderBytes: number
+  /** What it takes of what few hosts have; left out: nothing. */
+  readonly scarce?: Scarce
   readonly running: boolean
   /** What it asks of a host besides room, by its number in `Wants`. */
   readonly want: number
@@ -50,7 +53,7 @@ export class Wants {
     if (known !== undefined) return known
     const number = this.#demands.length
     this.#numbers.set(key, number)
-    const { groups: _, networks: __, imageIds: ___, ...rest } = demand
+    const { groups: _, networks: __, imageIds: ___, scarce: ____, ...rest } = demand
     this.#demands.push(rest)
     return number
   }
@@ -64,10 +67,12 @@ export class Wants {
 /** The same text for those that ask for the same. */
 function wantKey(demand: Demand): string {
   const { type, pools, tenant = '', hostLabels = {}, cpuFeatures = [], acceleration } = demand
+  const { architecture = '' } = demand
   const labels = Object.entries(hostLabels).toSorted(([a], [b]) => (a < b ? -1 : 1))
   const isKvm = acceleration === 'kvm'
   const features = cpuFeatures.toSorted()
-  return JSON.stringify([type, [...pools.keys()].sort(), tenant, labels, features, isKvm])
+  const wishes = [tenant, labels, features, isKvm, architecture]
+  return JSON.stringify([type, [...pools.keys()].sort(), ...wishes])
 }
 
 /** What a plan needs of an instance; undefined: it waits for its own host. */
@@ -112,6 +117,7 @@ function placed(
     memoryMib: demand.running ? demand.memoryMib : 0,
     vcpus: demand.running ? demand.vcpus : 0,
     orderBytes: demand.orderBytes,
+    ...(demand.running && demand.scarce && { scarce: demand.scarce }),
     running: demand.running,
     want: wants.of(ownedAsFarAsItMatters(view, demand)),
     only: hosts.size > 1 ? '' : only,

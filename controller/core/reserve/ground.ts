@@ -20,7 +20,9 @@ import { filterLabels } from '../placement/filter-labels.ts'
 import { filterOnline } from '../placement/filter-online.ts'
 import { filterPools } from '../placement/filter-pools.ts'
 import type { Candidate } from '../placement/pipeline.ts'
+import type { Scarce } from '../scarce.ts'
 import { type Evacuee, Wants, wantBitsMax } from './evacuee.ts'
+import { hasScarceLeft } from './scarce-left.ts'
 
 /** One host: what placement sees of it, and who would leave it. */
 export type Row = {
@@ -48,6 +50,7 @@ export type Room = {
   readonly memoryMib: number
   readonly vcpus: number
   readonly orderBytes: number
+  readonly scarce?: Scarce
 }
 
 /** Changed by the survey and by trials alone; everything else reads it. */
@@ -216,8 +219,14 @@ export class Ground {
     const { running, memoryMib, vcpus, orderBytes, want, only, avoided } = one
     if (running && (this.freeMib[host]! < memoryMib || this.freeVcpus[host]! < vcpus)) return false
     if (this.freeBytes[host]! < orderBytes || !this.isMet(host, want)) return false
+    if (one.scarce && !this.hasScarce(host, one.scarce)) return false
     if (avoided?.has(this.name(host))) return false
     return only === undefined || only === this.name(host)
+  }
+
+  /** Whether a host has so much left of what few have, besides what is planned there. */
+  hasScarce(host: number, asked: Scarce, planned: readonly Evacuee[] = []): boolean {
+    return hasScarceLeft(this.rows[host]!, asked, planned)
   }
 
   /** Whether any host has room for one, as it is. */
@@ -344,8 +353,8 @@ const reals = [
 ] as const
 
 /** The want of one as a bit, or a negative number where bounds cannot speak of it. */
-export const bitOf = ({ want, only }: Evacuee): number =>
-  want < wantBitsMax && only === undefined ? 1 << want : 1 << 31
+export const bitOf = ({ want, only, scarce }: Evacuee): number =>
+  want < wantBitsMax && only === undefined && scarce === undefined ? 1 << want : 1 << 31
 
 const noDemand = {} as Parameters<typeof filterApproved>[1]
 

@@ -1,6 +1,8 @@
 /**
  * How groups stand in the course of a plan. Those who leave lost hosts are on none to begin with,
  * as evacuation frees them all before it places the first; each that is placed counts from then on.
+ * Who has yielded its room on a host that is left counts there until it finds another one, and for
+ * good if it finds none.
  */
 import { domainOf, type Group, keepsRule, type Spread } from '../groups.ts'
 import { isAnchor } from '../placement/asked-groups.ts'
@@ -16,6 +18,8 @@ export class GroupTally {
   readonly #ground: Ground
   readonly #lost: ReadonlySet<string>
   readonly #lifted = new Set<string>()
+  /** Who leaves a lost host in any case. */
+  readonly #gone: ReadonlySet<string>
   /** What is otherwise than in the ground's groups, by group and host. */
   readonly #differences = new Map<string, Map<string, number>>()
   /** By group and level. */
@@ -25,14 +29,26 @@ export class GroupTally {
     this.#ground = ground
     this.#lost = new Set(lost.map(host => ground.name(host)))
     for (const host of lost) for (const one of ground.rows[host]!.evacuees) this.lift(one)
+    this.#gone = new Set(this.#lifted)
   }
 
   /** It is where it was no longer; said again, it changes nothing. */
   lift(one: Evacuee): void {
     if (one.groups.length === 0 || one.at.length === 0 || this.#lifted.has(one.id)) return
     this.#lifted.add(one.id)
-    for (const key of one.groups) {
-      for (const host of one.at) this.#differ(key, host, -1)
+    this.#shift(one, -1)
+  }
+
+  /** It has found no place, and is where it was, unless that is lost. */
+  stay(one: Evacuee): void {
+    if (!this.#lifted.has(one.id) || this.#gone.has(one.id)) return
+    this.#lifted.delete(one.id)
+    this.#shift(one, 1)
+  }
+
+  #shift({ groups, at }: Evacuee, amount: number): void {
+    for (const key of groups) {
+      for (const host of at) this.#differ(key, host, amount)
       this.#spreads.delete(key)
     }
   }

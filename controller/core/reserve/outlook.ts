@@ -5,6 +5,7 @@
  */
 import type { Mib } from '#shared/units.ts'
 import { orderBytesOf } from '../order-size.ts'
+import { heldMib, overheadIn } from '../overhead.ts'
 import type { View } from '../view.ts'
 import { domainsOf } from './cases.ts'
 import type { Ground } from './ground.ts'
@@ -19,6 +20,8 @@ export type SizeLeft = {
   readonly name: string
   readonly vcpus: number
   readonly memoryMib: Mib
+  /** What its host needs for one beside that. */
+  readonly overheadMib: Mib
   readonly now: number
   /** After the worst of the losses. */
   readonly after: number
@@ -45,7 +48,7 @@ export type Outlook = {
   readonly sizes: readonly SizeLeft[]
 }
 
-type Shape = Pick<SizeLeft, 'name' | 'vcpus' | 'memoryMib'>
+type Shape = Pick<SizeLeft, 'name' | 'vcpus' | 'memoryMib' | 'overheadMib'>
 
 /** How many losses are looked at between two breaths. */
 const casesPerSlice = 64
@@ -57,7 +60,7 @@ export function* outlookOf(
   reserve: Reserve | undefined
 ): Generator<undefined, Outlook> {
   const sizes = [...view.all('size').values()]
-    .map(({ name, spec }): Shape => ({ name, ...spec }))
+    .map(({ name, spec }): Shape => ({ name, ...spec, overheadMib: overheadIn(view, 'vm', spec) }))
     .sort((a, b) => a.memoryMib - b.memoryMib || a.vcpus - b.vcpus || (a.name < b.name ? -1 : 1))
   const want = ground.wants.of(plainDemand)
   ground.meetWants()
@@ -117,8 +120,10 @@ const roomOf = (ground: Ground, host: number): Left => ({
   freeBytes: ground.freeBytes[host]!
 })
 
-const fitsOn = ({ freeMib, freeVcpus, freeBytes }: Left, { memoryMib, vcpus }: Shape): number =>
-  Math.max(0, Math.floor(Math.min(freeMib / memoryMib, freeVcpus / vcpus, freeBytes / plainBytes)))
+const fitsOn = ({ freeMib, freeVcpus, freeBytes }: Left, size: Shape): number => {
+  const ways = [freeMib / heldMib(size), freeVcpus / size.vcpus, freeBytes / plainBytes]
+  return Math.max(0, Math.floor(Math.min(...ways)))
+}
 
 /** How many fewer fit after a loss: those on the lost hosts, and what the others took in. */
 function lessAfter(
@@ -142,10 +147,10 @@ function lessAfter(
   return less
 }
 
-function limitOf(ground: Ground, open: readonly number[], { memoryMib, vcpus }: Shape) {
+function limitOf(ground: Ground, open: readonly number[], size: Shape) {
   const whole = (value: number): number => Math.max(0, Math.floor(value))
-  const byMemory = sum(open, host => whole(ground.freeMib[host]! / memoryMib))
-  const byVcpus = sum(open, host => whole(ground.freeVcpus[host]! / vcpus))
+  const byMemory = sum(open, host => whole(ground.freeMib[host]! / heldMib(size)))
+  const byVcpus = sum(open, host => whole(ground.freeVcpus[host]! / size.vcpus))
   const limit = open.length === 0 ? 'hosts' : byMemory <= byVcpus ? 'memory' : 'vcpus'
   return { byMemory, byVcpus, limit } as const
 }

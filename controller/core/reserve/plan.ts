@@ -44,6 +44,7 @@ export function planOf(
     const isHopeless = evacuee.memoryMib > top.memoryMib || evacuee.vcpus > top.vcpus
     const best = isHopeless ? undefined : bestOf(ground, { taken, tally }, evacuee)
     if (!best) {
+      tally?.stay(evacuee)
       stranded.push(evacuee)
       if (first) break
       continue
@@ -91,6 +92,7 @@ function bestTaken(ground: Ground, course: Course, evacuee: Evacuee): Taken | un
       continue
     }
     if (one.freeBytes < evacuee.orderBytes || !suits(ground, one.host, evacuee)) continue
+    if (evacuee.scarce && !ground.hasScarce(one.host, evacuee.scarce, one.evacuees)) continue
     if (!mayJoin(course, evacuee, one.host)) continue
     best = betterOf(ground, best, one)
   }

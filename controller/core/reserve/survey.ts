@@ -11,6 +11,7 @@ import type { Promised } from '../indexes.ts'
 import { phaseOf } from '../liveness.ts'
 import { candidateOf } from '../placement/candidates.ts'
 import type { Candidate } from '../placement/pipeline.ts'
+import { noScarce, type Scarce } from '../scarce.ts'
 import type { Moment, View } from '../view.ts'
 import { byPriority, type Evacuee, evacueeOf, type Wants, waitingOf } from './evacuee.ts'
 import { Ground, type Row } from './ground.ts'
@@ -117,6 +118,7 @@ function isAlike(a: Row, b: Row): boolean {
     was.capacity?.memoryPromisedMib === is.capacity?.memoryPromisedMib &&
     was.capacity?.vcpus === is.capacity?.vcpus &&
     was.capacity?.vcpusPromised === is.capacity?.vcpusPromised &&
+    isSameScarce(was.capacity?.scarcePromised, is.capacity?.scarcePromised) &&
     was.facts === is.facts &&
     was.networkFaults === is.networkFaults &&
     was.poolFreeMib === is.poolFreeMib
@@ -173,3 +175,7 @@ function waitingIn(view: View, ground: Ground): readonly Evacuee[] {
   }
   return waiting.sort(byPriority)
 }
+
+/** Where in its cells a host has what it has promised is told by its reports alone. */
+const isSameScarce = (one: Scarce = noScarce, other: Scarce = noScarce): boolean =>
+  one === other || JSON.stringify(one) === JSON.stringify(other)

@@ -9,7 +9,9 @@ import { lingers } from '../capacity.ts'
 import type { Change } from '../commit.ts'
 import { countsOn } from '../indexes.ts'
 import { orderBytesOf } from '../order-size.ts'
+import { heldMib } from '../overhead.ts'
 import { candidateOf } from '../placement/candidates.ts'
+import { noScarce, scarceOf, scarceSum } from '../scarce.ts'
 import type { Moment, View } from '../view.ts'
 import { byPriority, type Evacuee, evacueeOf, waitingOf } from './evacuee.ts'
 import type { Ground, Room, Row } from './ground.ts'
@@ -138,11 +140,12 @@ function exchange(
     const isHere = evacuee !== undefined && hostsOf(instance).includes(name)
     const evacuees = isHere ? [...others, evacuee].sort(byPriority) : others
     const [was, will] = [shareOn(view, before, name), shareOn(view, instance, name)]
-    const { memoryMib = 0, vcpus = 0, orderBytes = 0 } = row.more ?? {}
+    const { memoryMib = 0, vcpus = 0, orderBytes = 0, scarce = noScarce } = row.more ?? {}
     const more: Room = {
       memoryMib: memoryMib + will.memoryMib - was.memoryMib,
       vcpus: vcpus + will.vcpus - was.vcpus,
-      orderBytes: orderBytes + will.orderBytes - was.orderBytes
+      orderBytes: orderBytes + will.orderBytes - was.orderBytes,
+      scarce: scarceSum(scarceSum(scarce, will.scarce ?? noScarce), was.scarce ?? noScarce, -1)
     }
     rows.set(number, { ...row, evacuees, more, ...(evacuee && { about: evacuee.id }) })
   }
@@ -158,12 +161,13 @@ const nothing: Room = { memoryMib: 0, vcpus: 0, orderBytes: 0 }
 /** What an instance takes up on a host, as the indexes and the capacity count it. */
 function shareOn(view: View, instance: Instance | undefined, host: string): Room {
   if (!instance || !hostsOf(instance).includes(host)) return nothing
-  const { memoryMib, vcpus, deletedAt } = instance.decided
+  const { vcpus, deletedAt } = instance.decided
   const isThere = instance.decided.host === host && lingers(view, instance)
   const counts = countsOn(host, instance) || isThere
   return {
-    memoryMib: counts ? memoryMib : 0,
+    memoryMib: counts ? heldMib(instance.decided) : 0,
     vcpus: counts ? vcpus : 0,
+    scarce: counts ? scarceOf(instance.decided) : noScarce,
     orderBytes: deletedAt === undefined ? orderBytesOf(instance) : 0
   }
 }

@@ -1,6 +1,8 @@
 /** A ground of one's own to think on: as the cloud is, or as it would be with other hosts. */
 import type { Host } from '#shared/model/host.ts'
+import { Groups } from '../groups.ts'
 import { type Refusal, refuse } from '../refusal.ts'
+import { noScarce, scarceSum } from '../scarce.ts'
 import type { Moment, View } from '../view.ts'
 import { byPriority } from './evacuee.ts'
 import { Ground, type Row } from './ground.ts'
@@ -43,7 +45,8 @@ export function imagined(view: View, wish: WhatIf, now: Moment): Imagined | Refu
   const whole = new Ground(ground.wants, ground.groups)
   whole.fill([...ground.rows, ...wish.with.flatMap(one => likeRows(ground, one))])
   whole.waiting = ground.waiting
-  return wish.without.length === 0 ? { ground: whole, stranded: [] } : emptied(whole, wish.without)
+  if (wish.without.length === 0) return { ground: whole, stranded: [] }
+  return emptied(view, whole, wish.without)
 }
 
 const rowNamed = (ground: Ground, name: string): Row =>
@@ -66,6 +69,7 @@ function likeRows(
       ...candidate.capacity!,
       memoryPromisedMib: 0,
       vcpusPromised: 0,
+      scarcePromised: noScarce,
       instances: 0
     }
     const empty = { ...candidate, host: named, phase: 'online' as const, capacity, orderBytes: 0 }
@@ -74,21 +78,46 @@ function likeRows(
 }
 
 /** The ground without some hosts, and what was on them where it would have gone. */
-function emptied(ground: Ground, without: readonly string[]): Imagined {
+function emptied(view: View, ground: Ground, without: readonly string[]): Imagined {
   const lost = without.map(name => ground.rows.findIndex(({ host }) => host.name === name))
   const { stranded, taken } = planOf(ground, lost)
   const rows = [...ground.rows]
+  const seats = new Map<string, string | undefined>(stranded.map(({ id }) => [id, undefined]))
   for (const { host, evacuees, ...left } of taken) {
     const row = rows[host]!
-    const { memoryMib = 0, vcpus = 0, orderBytes = 0 } = row.more ?? {}
+    const { memoryMib = 0, vcpus = 0, orderBytes = 0, scarce = noScarce } = row.more ?? {}
     const more = {
       memoryMib: memoryMib + ground.freeMib[host]! - left.freeMib,
       vcpus: vcpus + ground.freeVcpus[host]! - left.freeVcpus,
-      orderBytes: orderBytes + ground.freeBytes[host]! - left.freeBytes
+      orderBytes: orderBytes + ground.freeBytes[host]! - left.freeBytes,
+      scarce: evacuees.reduce((sum, one) => scarceSum(sum, one.scarce ?? noScarce), scarce)
     }
-    rows[host] = { ...row, more, evacuees: [...row.evacuees, ...evacuees].sort(byPriority) }
+    const { name } = row.host
+    for (const { id } of evacuees) seats.set(id, name)
+    const newcomers = evacuees.map(one => ({ ...one, at: [name] }))
+    rows[host] = { ...row, more, evacuees: [...row.evacuees, ...newcomers].sort(byPriority) }
   }
-  const rest = new Ground(ground.wants, ground.groups)
+  const isGrouped = [...stranded, ...taken.flatMap(({ evacuees }) => evacuees)].some(
+    ({ groups }) => groups.length > 0
+  )
+  const groups = isGrouped ? groupsAfter(view, seats) : ground.groups
+  const rest = new Ground(ground.wants, groups)
   rest.fill(rows.filter((_, host) => !lost.includes(host)))
   return { ground: rest, stranded: stranded.map(({ name }) => name) }
+}
+
+/** The groups with their members where they would be; undefined: on no host. */
+function groupsAfter(view: View, seats: ReadonlyMap<string, string | undefined>): Groups {
+  const groups = new Groups()
+  for (const instance of view.all('instance').values()) {
+    if (!instance.spec.affinity?.length) continue
+    if (!seats.has(instance.id)) {
+      groups.enter(instance)
+      continue
+    }
+    const { host: _, moving: __, ...decided } = instance.decided
+    const host = seats.get(instance.id)
+    groups.enter({ ...instance, decided: { ...decided, ...(host !== undefined && { host }) } })
+  }
+  return groups
 }

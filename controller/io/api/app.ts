@@ -11,6 +11,8 @@ import { validator, withDefaults } from '#shared/model/validate.ts'
 import { positionHeader, positionOf } from '../position.ts'
 import { backupRoutes } from './backup.ts'
 import { balanceRoutes } from './balance.ts'
+import { bmcRoutes } from './bmcs.ts'
+import { bootRoutes } from './boot.ts'
 import { candidateRoutes } from './candidates.ts'
 import { capacityRoutes } from './capacity.ts'
 import { cloudRoutes } from './cloud.ts'
@@ -20,6 +22,7 @@ import { dutyRoutes } from './duty.ts'
 import { eventRoutes } from './events.ts'
 import { fenceRoutes } from './fences.ts'
 import { healingRoutes } from './healing.ts'
+import { hostLogRoutes } from './host-log.ts'
 import { joinTokenRoutes } from './join-tokens.ts'
 import { placementRoutes } from './placement.ts'
 import { bodyBytesMax, HttpFault, problemOf } from './problem.ts'
@@ -59,6 +62,9 @@ export const routesOf = (service: Service): readonly Route[] => [
   ...balanceRoutes(service),
   ...placementRoutes(service),
   ...fenceRoutes(service),
+  ...bootRoutes(service),
+  ...hostLogRoutes(service),
+  ...bmcRoutes(service),
   ...secretRoutes(service),
   ...resourceRoutes(service),
   ...verbRoutes(service),

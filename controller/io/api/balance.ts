@@ -1,14 +1,15 @@
 /** Routes that level the hosts: a plan, the moves, and when it is done by itself. */
 import Type, { type Static } from 'typebox'
 import { newId } from '#shared/ids.ts'
-import { Strict } from '#shared/model/resource.ts'
+import { Strict, Words } from '#shared/model/resource.ts'
 import { beginBalance, setBalance, stopBalance } from '../../core/balance/admission.ts'
 import { balanceGround } from '../../core/balance/ground.ts'
+import { minuteGainElse } from '../../core/balance/move-price.ts'
 import type { BalancePlan } from '../../core/balance/plan.ts'
 import { unevenness } from '../../core/balance/search.ts'
 import type { AutomaticBalance, Commit } from '../../core/commit.ts'
 import { isRefusal, type Refusal } from '../../core/refusal.ts'
-import { planInThread } from '../balance/thinker.ts'
+import { planInThread, planPacking } from '../balance/thinker.ts'
 import { faultOf } from '../refusal-fault.ts'
 import type { Call, Reply, Route } from './route.ts'
 import type { Service } from './service.ts'
@@ -22,6 +23,10 @@ const movesMax = 500
 const trialsMax = 100_000_000
 
 const PlanFields = {
+  mode: Words(['level', 'pack'], {
+    default: 'level',
+    description: 'level: hosts are made even; pack: hosts are emptied, to be switched off.'
+  }),
   moves: Type.Integer({
     minimum: 1,
     maximum: movesMax,
@@ -33,6 +38,12 @@ const PlanFields = {
     maximum: 10,
     default: 0.005,
     description: 'What each move must gain at least, as unevenness. Unit: share.'
+  }),
+  minuteGain: Type.Number({
+    minimum: 0,
+    maximum: 10,
+    default: minuteGainElse,
+    description: 'What every minute that a move takes must gain besides. Unit: share.'
   }),
   trials: Type.Integer({
     minimum: 0,
@@ -52,13 +63,36 @@ const ApplyBody = Strict({
   })
 })
 
+/** Names of dimensions, and of what is said of them, where they count. */
+const measuredParts = [
+  ['cpuMeasured', 'cpuUsed', 'Processors used as measured, where that is levelled.'],
+  ['networkMeasured', 'networkUsed', 'Its line used as measured, where that is levelled.']
+] as const
+
 const HostLoad = Strict({
   host: Type.String(),
   memoryBefore: Type.Number({ description: 'Memory promised, of what it may give. Unit: share.' }),
   memoryAfter: Type.Number({ description: 'The same after the moves. Unit: share.' }),
   vcpusBefore: Type.Number({ description: 'Vcpus promised, of what it may give. Unit: share.' }),
-  vcpusAfter: Type.Number({ description: 'The same after the moves. Unit: share.' })
+  vcpusAfter: Type.Number({ description: 'The same after the moves. Unit: share.' }),
+  ...Object.fromEntries(
+    measuredParts.flatMap(([, part, what]) => [
+      [`${part}Before`, Type.Optional(Type.Number({ description: `${what} Unit: share.` }))],
+      [
+        `${part}After`,
+        Type.Optional(Type.Number({ description: 'The same after the moves. Unit: share.' }))
+      ]
+    ])
+  )
 })
+
+const UnmeasuredReply = Type.Array(
+  Strict({
+    dimension: Text('cpuMeasured or networkMeasured.'),
+    because: Text('Which hosts keep it out, and why.')
+  }),
+  { description: 'What is used, has a weight, and is not levelled while hosts do not say it.' }
+)
 
 const PlanReply = Strict({
   before: Type.Number({ description: 'How uneven the hosts are; 0: not at all. Unit: share.' }),
@@ -71,20 +105,27 @@ const PlanReply = Strict({
       vcpus: Type.Integer({ description: 'Its vcpus. Unit: count.' }),
       from: Type.String(),
       to: Type.String(),
-      score: Type.Number({ description: 'How uneven the hosts are after it. Unit: share.' })
+      score: Type.Number({ description: 'How uneven the hosts are after it. Unit: share.' }),
+      seconds: Type.Number({ description: 'How long it takes, about. Unit: s.' }),
+      price: Type.Number({ description: 'What it must gain for that. Unit: share.' })
     }),
     { description: 'In the order in which they are begun.' }
   ),
   refused: Type.Array(Strict({ instance: Type.String(), because: Type.String() }), {
     description: 'What the engine would have moved, and a rule does not let go.'
   }),
+  emptied: Type.Array(Type.String(), {
+    description: 'Hosts on which nothing is any more then; none where hosts are levelled.'
+  }),
   stays: Type.Integer({ description: 'Instances that cannot go while they run. Unit: count.' }),
+  unmeasured: UnmeasuredReply,
   hosts: Type.Array(HostLoad, { description: 'By name.' })
 })
 
 const Automatic = Strict({
   gainMin: Share('A levelling must make the hosts at least so much more even.'),
   moveGainMin: Share('What each move must gain.'),
+  minuteGain: Type.Optional(Share('What every minute that a move takes must gain besides.')),
   restMs: Type.Integer({
     minimum: 60_000,
     maximum: 604_800_000,
@@ -99,6 +140,7 @@ const StatusReply = Strict({
   automatic: Type.Union([Automatic, Type.Null()], {
     description: 'When it is done by itself; null: only when asked for.'
   }),
+  unmeasured: UnmeasuredReply,
   last: Type.Optional(
     Strict({
       at: Text('When, RFC 3339.'),
@@ -206,10 +248,13 @@ export const balanceRoutes = (service: Service): readonly Route[] => [
 
 async function planNow(
   { reign }: Service,
-  { moves, gain, trials }: Static<typeof PlanBody>
+  { mode, moves, gain, minuteGain, trials }: Static<typeof PlanBody>
 ): Promise<BalancePlan> {
+  if (mode === 'pack') {
+    return await planPacking(reign.view, { now: () => reign.now(), movesMax: moves })
+  }
   const effort = { movesMax: moves, gainMin: gain, trials, seed: 1 }
-  return await planInThread(reign.view, { now: () => reign.now(), effort })
+  return await planInThread(reign.view, { now: () => reign.now(), effort, minuteGain })
 }
 
 async function record(
@@ -233,7 +278,7 @@ async function record(
 function status({ reign }: Service): Reply {
   const { view } = reign
   const { automatic, run, last } = view.cloud?.balance ?? {}
-  const { problem } = balanceGround(view, reign.now())
+  const { problem, unmeasured } = balanceGround(view, reign.now())
   const moves = run?.moves.map(move => ({
     ...move,
     instance: view.get('instance', move.instance)?.name ?? move.instance
@@ -242,6 +287,7 @@ function status({ reign }: Service): Reply {
     body: {
       unevenness: problem.open.length === 0 ? 0 : unevenness(problem),
       automatic: automatic ?? null,
+      unmeasured: unmeasuredShown(unmeasured),
       ...(last && { last }),
       ...(run && {
         run: { at: run.at, by: run.by, before: run.before, after: run.after, moves }
@@ -250,7 +296,7 @@ function status({ reign }: Service): Reply {
   }
 }
 
-function planShown({ before, after, steps, refused, ground }: BalancePlan) {
+function planShown({ before, after, steps, refused, ground, emptied }: BalancePlan) {
   const { hosts, problem, stays } = ground
   const loads = loadsOf(problem, problem.first)
   const numbers = new Map(hosts.map(({ name }, number) => [name, number]))
@@ -261,26 +307,43 @@ function planShown({ before, after, steps, refused, ground }: BalancePlan) {
   return {
     before,
     after,
-    moves: steps.map(({ instance, from, to, score }) => ({
+    moves: steps.map(({ instance, from, to, score, price }) => ({
       instance: instance.name,
       ...(instance.tenant !== undefined && { tenant: instance.tenant }),
       memoryMib: instance.decided.memoryMib,
       vcpus: instance.decided.vcpus,
       from,
       to,
-      score
+      score,
+      seconds: price.seconds,
+      price: price.price
     })),
     refused: refused.map(({ instance, because }) => ({ instance: instance.name, because })),
+    emptied,
     stays: stays.size,
+    unmeasured: unmeasuredShown(ground.unmeasured),
     hosts: hosts.map(({ name }, host) => ({
       host: name,
       memoryBefore: loads[0]![host]!,
       memoryAfter: then[0]![host]!,
       vcpusBefore: loads[1]![host]!,
-      vcpusAfter: then[1]![host]!
+      vcpusAfter: then[1]![host]!,
+      ...Object.fromEntries(
+        measuredParts.flatMap(([dimension, part]) => {
+          const at = problem.dimensions.findIndex(({ name }) => name === dimension)
+          if (at < 0) return []
+          return [
+            [`${part}Before`, loads[at]![host]!],
+            [`${part}After`, then[at]![host]!]
+          ]
+        })
+      )
     }))
   }
 }
+
+const unmeasuredShown = (all: BalancePlan['ground']['unmeasured']) =>
+  all.map(({ name, because }) => ({ dimension: name, because }))
 
 /** By dimension and host: the share that is promised. */
 function loadsOf(

@@ -48,6 +48,7 @@ const CapacityReply = Strict({
       name: Type.String({ description: 'Name of the size.' }),
       vcpus: Count('Its virtual processors.'),
       memoryMib: Mib('Its memory.'),
+      overheadMib: Mib('What its host needs for one beside that.'),
       now: Count('How many more fit as it is.'),
       after: Count('How many fit after the worst loss, when all that was lost runs elsewhere.'),
       worst: Names('Hosts of that loss.'),

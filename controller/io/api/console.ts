@@ -1,9 +1,10 @@
-/** Attaches a WebSocket to the console of an instance. */
+/** Attaches a WebSocket to the console of an instance, or of a host's machine. */
 import type { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { Fault, sentence } from '#shared/fault.ts'
+import type { Host } from '#shared/model/host.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import { find } from '../../core/paths.ts'
 import { isRefusal } from '../../core/refusal.ts'
@@ -21,7 +22,7 @@ const reasonBytesMax = 123
 const keepAliveMs = 30_000
 /** Bytes that may wait for a slow client before the console waits for it. */
 const waitingBytesMax = 1024 * 1024
-const pathPattern = /^\/v1\/instances\/([^/]+)\/console$/
+const pathPattern = /^\/v1\/(instances|hosts)\/([^/]+)\/console$/
 
 /** Answers one upgrade request, as a server emits it; what it refuses gets a problem document. */
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
@@ -43,8 +44,7 @@ export function makeConsoles(service: Service): Consoles {
       // A client whose machine is gone says nothing more; this finds out.
       if (socket instanceof Socket) socket.setKeepAlive(true, keepAliveMs)
       try {
-        const instance = wanted(service, request, callerOf(request))
-        const stream = service.agents.console(hostOf(service, instance), instance)
+        const stream = wanted(service, request, callerOf(request))
         // Also where the handshake fails, of which nothing else is told.
         socket.once('close', () => stream.destroy())
         server.handleUpgrade(request, socket, head, client => join(client, stream))
@@ -58,9 +58,10 @@ export function makeConsoles(service: Service): Consoles {
   }
 }
 
-function wanted(service: Service, request: IncomingMessage, caller: Caller | undefined): Instance {
+function wanted(service: Service, request: IncomingMessage, caller: Caller | undefined): Duplex {
   const url = URL.parse(request.url ?? '', 'http://console')
-  const name = decoded(pathPattern.exec(url?.pathname ?? '')?.[1])
+  const [, kind, part] = pathPattern.exec(url?.pathname ?? '') ?? []
+  const name = decoded(part)
   if (!url || name === undefined) {
     throw new Fault('not-found', `there is nothing to attach to at ${url?.pathname ?? 'that path'}`)
   }
@@ -74,10 +75,19 @@ function wanted(service: Service, request: IncomingMessage, caller: Caller | und
       reasons: [`${caller.name} has the role ${caller.role}, admin is needed`]
     })
   }
+  const { view } = service.reign
   const tenant = url.searchParams.get('tenant')
-  const found = find(service.reign.view, 'instance', tenant === null ? { name } : { name, tenant })
+  const isHost = kind === 'hosts'
+  const key = tenant === null || isHost ? { name } : { name, tenant }
+  const found = find(view, isHost ? 'host' : 'instance', key)
   if (isRefusal(found)) throw faultOf(found)
-  return found.resource as Instance
+  if (isHost) {
+    const take = url.searchParams.get('take') === '1'
+    service.log.info('console of a machine is asked for', { host: name, by: caller.name, take })
+    return service.machines.open(found.resource as Host, { take })
+  }
+  const instance = found.resource as Instance
+  return service.agents.console(hostOf(service, instance), instance)
 }
 
 /** A part of a path as it was meant; undefined where there is none that could be read. */

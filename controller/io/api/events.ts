@@ -11,7 +11,10 @@ const bookmarkMs = 15_000
 
 const EventsQuery = Strict({
   kinds: Type.Optional(
-    Type.String({ maxLength: 256, description: 'Only these kinds, comma-separated.' })
+    Type.String({
+      maxLength: 256,
+      description: 'Only these kinds, comma-separated; boot: how machines boot.'
+    })
   ),
   tenant: Type.Optional(Type.String({ maxLength: 63, description: 'Only this tenant.' })),
   subject: Type.Optional(
@@ -26,7 +29,7 @@ export const eventRoutes = (service: Service): readonly Route[] => [
     path: '/v1/events',
     operation: 'follow-events',
     summary:
-      'Follow what happens (server-sent events): change, decision, bookmark, reset. ' +
+      'Follow what happens (server-sent events): change, decision, boot, bookmark, reset. ' +
       'Last-Event-ID goes on where a client was.',
     tag: 'events',
     role: 'reader',

@@ -1,7 +1,7 @@
 /** Routes about the fence of one host: what its devices read, and testing them for real. */
 import Type, { type Static } from 'typebox'
 import type { Host } from '#shared/model/host.ts'
-import { Strict, Timestamp } from '#shared/model/resource.ts'
+import { Strict, Timestamp, Words } from '#shared/model/resource.ts'
 import { fenceShown } from '../../core/fence-shown.ts'
 import type { Route } from './route.ts'
 import { DryRun, DryRunReply, documentSchema } from './schemas.ts'
@@ -54,6 +54,13 @@ export const FenceReply = Strict({
   )
 })
 
+const PowerBody = Strict({
+  want: Words(['on', 'off', 'cycle'], { description: 'What is wanted; cycle: off, and on.' }),
+  force: Type.Optional(
+    Type.Boolean({ description: 'Also of a host that is in service.', default: false })
+  )
+})
+
 const TestBody = Strict({
   force: Type.Optional(
     Type.Boolean({ description: 'Also of a host that is in service.', default: false })
@@ -74,6 +81,23 @@ export const fenceRoutes = (service: Service): readonly Route[] => [
       await service.ledger.settled(() => ({
         body: fenceShown(service.reign.view, found(service, call, 'host') as Host)
       }))
+  },
+  {
+    method: 'POST',
+    path: '/v1/hosts/:name/power',
+    operation: 'switch-host-power',
+    summary: 'Switch the power of a host through its fence devices, read back.',
+    tag: 'hosts',
+    role: 'admin',
+    query: Strict({ ...DryRun }),
+    body: PowerBody,
+    checked: true,
+    replies: { 200: Type.Union([documentSchema('host'), DryRunReply(documentSchema('host'))]) },
+    answer: async call => {
+      const { id } = found(service, call, 'host')
+      const { want, force = false } = call.body as Static<typeof PowerBody>
+      return await write(service, call, { verb: 'switch-power', id, want, force }, 200)
+    }
   },
   {
     method: 'POST',

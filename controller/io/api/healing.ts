@@ -1,6 +1,5 @@
 /** Routes about how the cloud heals itself: are hosts fenced, what holds, what would fail. */
 import Type, { type Static } from 'typebox'
-import { newId } from '#shared/ids.ts'
 import type { Host } from '#shared/model/host.ts'
 import { Strict, Words } from '#shared/model/resource.ts'
 import type { Context } from '../../core/admission/context.ts'
@@ -16,10 +15,10 @@ import {
 import type { Commit } from '../../core/commit.ts'
 import { healingStatus } from '../../core/healing.ts'
 import { sentencesOfLoss } from '../../core/loss.ts'
-import { isRefusal, type Refusal } from '../../core/refusal.ts'
+import type { Refusal } from '../../core/refusal.ts'
 import { promiseOf, strandingSentence } from '../../core/reserve/promise.ts'
 import type { View } from '../../core/view.ts'
-import { faultOf } from '../refusal-fault.ts'
+import { record } from './record.ts'
 import type { Call, Reply, Route } from './route.ts'
 import { DryRun, DryRunReply, documentSchema } from './schemas.ts'
 import type { Service } from './service.ts'
@@ -162,7 +161,7 @@ export const healingRoutes = (service: Service): readonly Route[] => [
     checked: true,
     replies: { 200: HealingReply },
     answer: call =>
-      record(service, call, (view, context) => setHealing(view, call.body as HealingWish, context))
+      change(service, call, (view, context) => setHealing(view, call.body as HealingWish, context))
   },
   {
     method: 'POST',
@@ -175,7 +174,7 @@ export const healingRoutes = (service: Service): readonly Route[] => [
     checked: true,
     replies: { 200: HealingReply },
     answer: call =>
-      record(service, call, (view, context) =>
+      change(service, call, (view, context) =>
         disarm(view, call.body as Static<typeof DisarmBody>, context)
       )
   },
@@ -187,7 +186,7 @@ export const healingRoutes = (service: Service): readonly Route[] => [
     tag: 'cloud',
     role: 'admin',
     replies: { 200: HealingReply },
-    answer: call => record(service, call, arm)
+    answer: call => change(service, call, arm)
   },
   confirmOff(service)
 ]
@@ -202,21 +201,11 @@ function shown({ reign }: Service): Reply {
   }
 }
 
-/** Judges, records if there is anything to, and answers how it is then. */
-async function record(
+const change = (
   service: Service,
   call: Call,
   judge: (view: View, context: Context) => Commit | Refusal
-): Promise<Reply> {
-  const { reign } = service
-  const context = { by: `user/${call.caller.name}`, now: reign.now(), newId }
-  const commit = judge(reign.view, context)
-  if (isRefusal(commit)) throw faultOf(commit)
-  const changed = commit.changes.length > 0
-  if (changed) await reign.record(commit)
-  const reply = await service.ledger.settled(() => shown(service))
-  return { ...reply, headers: { 'remuda-changed': String(changed) } }
-}
+): Promise<Reply> => record(service, call, { judge, shown })
 
 const confirmOff = (service: Service): Route => ({
   method: 'POST',

@@ -5,6 +5,7 @@ import { PlacingFields } from '#shared/model/placing.ts'
 import { Name, Strict, Words } from '#shared/model/resource.ts'
 import { shapeOf } from '../../core/admission/instance-create.ts'
 import { setWeights, type WeightsWish } from '../../core/admission/weights.ts'
+import { overheadSetting } from '../../core/overhead.ts'
 import { type SpreadWish, spreadMax, spreadPlan } from '../../core/placement/spread-plan.ts'
 import { scoreNames, weightMax, weightsElse, weightsOf } from '../../core/placement/weights.ts'
 import { isRefusal } from '../../core/refusal.ts'
@@ -24,10 +25,18 @@ const PlacementReply = Strict({
       default: Weight('How much it counts where nothing is set.')
     }),
     { description: 'The scores by which new instances are placed.' }
-  )
+  ),
+  overhead: Words(['counted', 'ignored'], {
+    description: 'Whether hosts keep memory for what runs an instance beside its own.'
+  })
 })
-const WeightsBody = Strict(
-  Object.fromEntries(
+const WeightsBody = Strict({
+  overhead: Type.Optional(
+    Words(['counted', 'ignored'], {
+      description: 'Whether hosts keep memory for what runs an instance, beside its own.'
+    })
+  ),
+  ...Object.fromEntries(
     scoreNames.map(name => [
       name,
       Type.Optional(
@@ -37,7 +46,7 @@ const WeightsBody = Strict(
       )
     ])
   )
-)
+})
 const { affinity: _, ...fields } = PlacingFields
 const PlanBody = Strict({
   count: Type.Integer({ minimum: 1, maximum: spreadMax, description: 'How many. Unit: count.' }),
@@ -104,7 +113,7 @@ export const placementRoutes = (service: Service): readonly Route[] => [
 function shown({ reign }: Service): Reply {
   const weights = weightsOf(reign.view)
   const all = scoreNames.map(name => ({ name, weight: weights[name], default: weightsElse[name] }))
-  return { body: { weights: all } }
+  return { body: { weights: all, overhead: overheadSetting(reign.view) } }
 }
 
 async function change(service: Service, call: Call): Promise<Reply> {

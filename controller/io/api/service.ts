@@ -6,9 +6,11 @@ import type { Image } from '#shared/model/image.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import type { Answer, Question } from '#shared/wire/messages.ts'
 import type { ImageContent } from '../../core/admission/image.ts'
+import type { BootdQuestions } from '../bootd-questions.ts'
 import type { Briefings } from '../briefings.ts'
 import type { Feed } from '../feed.ts'
 import type { Ledger } from '../ledger.ts'
+import type { MachineConsoles } from '../machine-consoles.ts'
 import type { Meters } from '../metrics.ts'
 import type { Reign } from '../reign.ts'
 import type { Cluster } from './cluster-status.ts'
@@ -23,6 +25,10 @@ export type Service = {
   readonly meters: Meters
   readonly images: ImageStore
   readonly agents: Agents
+  /** Serial consoles of hosts' machines. */
+  readonly machines: MachineConsoles
+  /** What bootds know. */
+  readonly bootds: Pick<BootdQuestions, 'ask' | 'askAll' | 'bootds' | 'serve'>
   readonly cluster: Cluster
   /** What hosts are told beside their orders. */
   readonly briefings: Pick<Briefings, 'renewed' | 'noteVersion'>

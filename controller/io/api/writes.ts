@@ -4,6 +4,7 @@ import type { Intent } from '../../core/admission/admit.ts'
 import type { KeptReply } from '../../core/commit.ts'
 import { documentOf } from '../../core/documents.ts'
 import { find } from '../../core/paths.ts'
+import { refusals } from '../../core/placement/pipeline.ts'
 import { isRefusal } from '../../core/refusal.ts'
 import { faultOf } from '../refusal-fault.ts'
 import { etagOf } from './etags.ts'
@@ -107,7 +108,7 @@ function dryRun(service: Service, intent: Intent, by: string): Reply {
   if (isRefusal(verdict)) throw faultOf(verdict)
   const { commit, placement, resource } = verdict
   const { view } = service.reign
-  const rejected = [...(placement?.rejected ?? [])].map(([host, because]) => ({ host, because }))
+  const rejected = refusals(placement?.rejected ?? new Map())
   const chosen = placement?.chosen?.name
   return {
     status: 200,

@@ -57,9 +57,9 @@ async function levelOnce({ reign, log }: Parts): Promise<void> {
   const { view } = reign
   const automatic = view.cloud?.balance?.automatic
   if (!automatic) return
-  const { gainMin, moveGainMin, movesMax, parallel } = automatic
+  const { gainMin, moveGainMin, minuteGain, movesMax, parallel } = automatic
   const effort = { movesMax, gainMin: moveGainMin, trials: 0, seed: 1 }
-  const plan = await planInThread(view, { now: () => reign.now(), effort })
+  const plan = await planInThread(view, { now: () => reign.now(), effort, minuteGain })
   if (plan.before - plan.after < gainMin) {
     log.debug('hosts are level enough', { before: plan.before, after: plan.after, gainMin })
     return

@@ -3,13 +3,15 @@
  * on. The thread is there only while it thinks; one that takes too long is ended.
  */
 import { existsSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { Fault } from '#shared/fault.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
-import { type BalancePlan, planBalance } from '../../core/balance/plan.ts'
+import { planPack } from '../../core/balance/pack.ts'
+import { type BalancePlan, type PlanOptions, planBalance } from '../../core/balance/plan.ts'
 import type { BalanceEffort, Proposal } from '../../core/balance/search.ts'
 import type { Problem } from '../../core/engine/problem.ts'
-import type { Moment, View } from '../../core/view.ts'
+import type { View } from '../../core/view.ts'
 
 /** What the thread is asked. */
 export type ThreadQuestion = {
@@ -25,16 +27,27 @@ export type ThreadReply = { readonly id: number; readonly proposal: Proposal }
 const thinkMsMax: Ms = 120_000
 
 /** Plans with a thread of its own. */
-export async function planInThread(
-  view: View,
-  options: { readonly now: () => Moment; readonly effort: BalanceEffort }
-): Promise<BalancePlan> {
+export async function planInThread(view: View, options: PlanOptions): Promise<BalancePlan> {
   await using thinker = new Thinker()
   const planning = planBalance(view, options)
   let step = planning.next()
   while (!step.done) {
     const { problem, effort } = step.value
     step = planning.next(await thinker.propose(problem, effort))
+  }
+  return step.value
+}
+
+/** Plans which hosts to empty, and lets everybody else have a turn between two hosts. */
+export async function planPacking(
+  view: View,
+  options: Parameters<typeof planPack>[1]
+): Promise<BalancePlan> {
+  const planning = planPack(view, options)
+  let step = planning.next()
+  while (!step.done) {
+    await setImmediate()
+    step = planning.next()
   }
   return step.value
 }

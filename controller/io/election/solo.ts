@@ -8,5 +8,6 @@ export const soloElection = (): Election => ({
   alone: true,
   lead: async () => ({ lost: new AbortController().signal }),
   holds: () => true,
+  leasesUntil: now => now,
   [Symbol.asyncDispose]: async () => {}
 })

@@ -1,6 +1,7 @@
 import { Fault } from '#shared/fault.ts'
 import type { ZooKeeperSession } from '#shared/zookeeper/session.ts'
 import type { CandidateCard } from '../../core/ports.ts'
+import { tracePath } from './zookeeper-trace.ts'
 
 /** Holds the znodes of those who stand. */
 export const candidatesPath = '/remuda/candidates'
@@ -46,7 +47,7 @@ export async function listCandidates(session: ZooKeeperSession): Promise<readonl
 
 /** Makes the znodes that candidates need, where there are none. */
 export async function makeCandidates(session: ZooKeeperSession): Promise<void> {
-  for (const path of ['/remuda', candidatesPath]) {
+  for (const path of ['/remuda', candidatesPath, tracePath]) {
     try {
       await session.transact([{ op: 'create', path, bytes: new Uint8Array() }])
     } catch (thrown) {

@@ -14,7 +14,8 @@ import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
 import type { ZooKeeperSession } from '#shared/zookeeper/session.ts'
-import type { CandidateCard, ElectionStatus, SharedElection } from '../../core/ports.ts'
+import type { CandidateCard, ElectionStatus, SharedElection, Won } from '../../core/ports.ts'
+import { traceMs } from '../../core/timing.ts'
 import {
   candidatePath,
   candidatesPath,
@@ -23,6 +24,7 @@ import {
   listCandidates,
   makeCandidates
 } from './zookeeper-cards.ts'
+import { LeadTrace, TraceSeen } from './zookeeper-trace.ts'
 
 /** An election whose candidate can prove in a transaction that it has won. */
 export type ZooKeeperElection = SharedElection & {
@@ -37,11 +39,17 @@ const againAfterMs: Ms = 100
 /** What is kept back of the lease, in parts of a session's time, for what is under way already. */
 const marginPart = 0.01
 
+type Options = {
+  readonly name: string
+  readonly log: Log
+  readonly clock: Clock
+  /** What earlier candidacies of this program have seen; left out: there was none. */
+  readonly seen?: TraceSeen
+}
+
 /** Stands for election with a session, which stays the caller's; `lead` begins it. */
-export const zooKeeperElection = (
-  session: ZooKeeperSession,
-  options: { readonly name: string; readonly log: Log; readonly clock: Clock }
-): ZooKeeperElection => new Candidacy(session, options)
+export const zooKeeperElection = (session: ZooKeeperSession, options: Options): ZooKeeperElection =>
+  new Candidacy(session, options)
 
 class Candidacy implements ZooKeeperElection {
   readonly alone = false
@@ -53,6 +61,9 @@ class Candidacy implements ZooKeeperElection {
   readonly #closed = new AbortController()
   readonly #announced: Promise<void>
   readonly #followed: Promise<void>
+  readonly #trace: LeadTrace
+  readonly #traced: Promise<void>
+  readonly #won = new AbortController()
   /** Name of our znode. */
   #own: string | undefined
   /** A request to make it was lost: it may be there. */
@@ -63,10 +74,7 @@ class Candidacy implements ZooKeeperElection {
   #cardChange = Promise.withResolvers<void>()
   #leader: CandidateCard | undefined
 
-  constructor(
-    session: ZooKeeperSession,
-    options: { readonly name: string; readonly log: Log; readonly clock: Clock }
-  ) {
+  constructor(session: ZooKeeperSession, options: Options) {
     this.#session = session
     this.#name = options.name
     this.#log = options.log
@@ -75,12 +83,16 @@ class Candidacy implements ZooKeeperElection {
     session.ended.addEventListener('abort', () => this.#lose(session.ended.reason), { once: true })
     this.#announced = this.#quietly(this.#keepShown())
     this.#followed = this.#quietly(this.#followLeader())
+    const { clock, seen = new TraceSeen() } = options
+    this.#trace = new LeadTrace(session, { clock, seen })
+    this.#traced = this.#quietly(this.#keepTrace())
   }
 
-  async lead(signal: AbortSignal): Promise<{ readonly lost: AbortSignal }> {
+  async lead(signal: AbortSignal): Promise<Won> {
     const given = AbortSignal.any([signal, this.#lost.signal, this.#closed.signal])
+    let leasedUntil: Ms
     try {
-      await this.#becomeLowest(given)
+      leasedUntil = await this.#becomeFirst(given)
       given.throwIfAborted()
     } catch (thrown) {
       // Whoever stands and will not lead would keep all others from it.
@@ -89,14 +101,19 @@ class Candidacy implements ZooKeeperElection {
     }
     this.#leads = true
     this.#log.info('elected', { candidate: this.#name, znode: this.#own })
+    this.#won.abort()
     void this.#quietly(this.#watchOwn())
-    return { lost: this.#lost.signal }
+    return { lost: this.#lost.signal, leasedUntil }
   }
 
   holds(now: Ms): boolean {
     if (!this.#leads || this.#lost.signal.aborted) return false
     const until = this.#session.leaseUntil()
     return until !== undefined && now < until - this.#session.timeoutMs * marginPart
+  }
+
+  leasesUntil(): Ms | undefined {
+    return this.#leads ? this.#trace.leftAt : undefined
   }
 
   proof = (): string | undefined =>
@@ -139,17 +156,18 @@ class Candidacy implements ZooKeeperElection {
     this.#lose(because)
     this.#cardChange.resolve()
     await this.#withdraw().catch(() => {})
-    await Promise.all([this.#announced, this.#followed])
+    await Promise.all([this.#announced, this.#followed, this.#traced])
   }
 
-  /** Stands, and resolves once nobody is before us. */
-  async #becomeLowest(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+  /** Stands, and resolves once nobody is before us, with until when others gave leases. */
+  async #becomeFirst(signal: AbortSignal): Promise<Ms> {
+    for (;;) {
+      signal.throwIfAborted()
       try {
         const own = await this.#stand()
         const names = await listCandidates(this.#session)
         const place = names.indexOf(own)
-        if (place === 0) return
+        if (place === 0) return await this.#trace.ended()
         if (place < 0) this.#own = undefined
         else await this.#gone(names[place - 1]!, signal)
       } catch (thrown) {
@@ -245,6 +263,42 @@ class Candidacy implements ZooKeeperElection {
       }
       await this.#clock.sleep(announceEveryMs, signal)
       if (this.#card !== this.#shown) this.#cardChange.resolve()
+    }
+  }
+
+  /** Watches the trace of who leads, and leaves our own once that is us. */
+  async #keepTrace(): Promise<void> {
+    const over = AbortSignal.any([this.#lost.signal, this.#closed.signal])
+    const watching = AbortSignal.any([over, this.#won.signal])
+    await this.#again(over, async () => {
+      if (!this.#won.signal.aborted) return await this.#trace.follow(watching)
+      const begunAt = this.#clock.monotonic()
+      await this.#leaveTrace()
+      const leftMs = begunAt + traceMs - this.#clock.monotonic()
+      if (leftMs > 0) await this.#clock.sleep(leftMs, over)
+    })
+  }
+
+  /** Does something again and again, also after requests that were lost. */
+  async #again(signal: AbortSignal, act: () => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await act()
+      } catch (thrown) {
+        if (signal.aborted) return
+        await this.#waitAfter(thrown, signal)
+      }
+    }
+  }
+
+  async #leaveTrace(): Promise<void> {
+    try {
+      if (this.#own !== undefined) await this.#trace.leave(candidatePath(this.#own))
+    } catch (thrown) {
+      if (!isFault(thrown, 'not-found')) throw thrown
+      // Should somebody have removed the trace, hosts would get no leases any more.
+      await makeCandidates(this.#session)
+      throw thrown
     }
   }
 

@@ -40,6 +40,7 @@ test('a server is described by its own hardware and nothing that was made on it'
       features: ['fpu', 'vme', 'vmx', 'avx512f']
     },
     memoryMib: 128000,
+    cellsChosen: true,
     hugepages: [
       { sizeKib: 2048, total: 1024, free: 1000 },
       { sizeKib: 1048576, total: 0, free: 0 }
@@ -78,14 +79,27 @@ test('a server is described by its own hardware and nothing that was made on it'
       }
     ],
     devices: [
-      { pci: '0000:5e:00.0', vendor: '10de', device: '1eb8', class: 'gpu', driver: 'vfio-pci' },
-      { pci: '0000:86:00.0', vendor: '144d', device: 'a822', class: 'nvme', driver: 'nvme' },
+      {
+        ...{ pci: '0000:3b:00.2', vendor: '15b3', device: '1016', class: 'virtual-function' },
+        assignable: { works: true, because: 'it is set aside, in IOMMU group 88' }
+      },
+      {
+        ...{ pci: '0000:5e:00.0', vendor: '10de', device: '1eb8', class: 'gpu' },
+        driver: 'vfio-pci',
+        assignable: { works: true, because: 'it is set aside, in IOMMU group 71' }
+      },
+      {
+        ...{ pci: '0000:86:00.0', vendor: '144d', device: 'a822', class: 'nvme' },
+        driver: 'nvme',
+        assignable: { works: false, because: 'its driver is nvme, not vfio-pci' }
+      },
       {
         pci: '0000:af:00.0',
         vendor: '1077',
         device: '2261',
         class: 'fibre-channel',
-        driver: 'qla2xxx'
+        driver: 'qla2xxx',
+        assignable: { works: false, because: 'its driver is qla2xxx, not vfio-pci' }
       }
     ],
     tpm: '2.0',

@@ -132,7 +132,12 @@ const disks = {
   ...block('sdb', 'sys/devices/pci0000:00/0000:00:14.0/usb1/host7/block', { size: '0\n' })
 }
 
-const card = (address: string, ids: readonly [string, string, string], driver?: string) => ({
+const card = (
+  address: string,
+  ids: readonly [string, string, string],
+  driver?: string,
+  group?: number
+) => ({
   ...below(`sys/bus/pci/devices/${address}`, {
     class: `${ids[0]}\n`,
     vendor: `${ids[1]}\n`,
@@ -140,13 +145,18 @@ const card = (address: string, ids: readonly [string, string, string], driver?: 
   }),
   ...(driver && {
     [`sys/bus/pci/devices/${address}/driver`]: `->sys/bus/pci/drivers/${driver}`
+  }),
+  ...(group !== undefined && {
+    [`sys/bus/pci/devices/${address}/iommu_group`]: `->sys/kernel/iommu_groups/${group}`
   })
 })
 const cards = {
   ...card('0000:00:00.0', ['0x060000', '0x8086', '0x2020']),
   ...card('0000:03:00.0', ['0x030000', '0x102b', '0x0536'], 'mgag200'),
-  ...card('0000:3b:00.0', ['0x020000', '0x15b3', '0x1015'], 'mlx5_core'),
-  ...card('0000:5e:00.0', ['0x030200', '0x10de', '0x1eb8'], 'vfio-pci'),
+  ...card('0000:3b:00.0', ['0x020000', '0x15b3', '0x1015'], 'mlx5_core', 70),
+  ...card('0000:3b:00.2', ['0x020000', '0x15b3', '0x1016'], undefined, 88),
+  'sys/bus/pci/devices/0000:3b:00.2/physfn': `->${nicFolder}`,
+  ...card('0000:5e:00.0', ['0x030200', '0x10de', '0x1eb8'], 'vfio-pci', 71),
   ...card('0000:86:00.0', ['0x010802', '0x144d', '0xa822'], 'nvme'),
   ...card('0000:af:00.0', ['0x0c0400', '0x1077', '0x2261'], 'qla2xxx')
 }

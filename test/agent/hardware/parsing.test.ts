@@ -9,7 +9,7 @@ import {
   parseNuma
 } from '../../../agent/core/hardware-memory.ts'
 import { type NicText, parseNic, pciAddress } from '../../../agent/core/hardware-nic.ts'
-import { parsePci } from '../../../agent/core/hardware-pci.ts'
+import { parsePci, parsePciDevices } from '../../../agent/core/hardware-pci.ts'
 import { parseCount, parseList, parseTable, plain } from '../../../agent/core/hardware-text.ts'
 
 test('lists of the kernel are read, and what is none is undefined', t => {
@@ -288,6 +288,56 @@ for (const [word, ids] of [
     const [code, vendor, device] = ids
     t.is(parsePci({ ...text, class: `${code}\n`, vendor, device })?.class, word)
     const virtual = { ...text, class: code, vendor, device, virtualFunction: true }
-    t.is(parsePci(virtual), undefined, 'virtual functions are not listed')
+    const ofNic = code.startsWith('0x02') ? 'virtual-function' : undefined
+    t.is(parsePci(virtual)?.class, ofNic, 'of virtual functions those of NICs are listed')
   })
 }
+
+/** As `/sys/bus/pci/devices` has it: address, class, vendor, driver and IOMMU group. */
+type Slot = readonly [
+  address: string,
+  code: string,
+  vendor: string,
+  driver: string | undefined,
+  group: string | undefined,
+  virtual?: 'virtual'
+]
+const slots: readonly Slot[] = [
+  ['0000:00:01.0', '0x060400', '0x8086', 'pcieport', '1'],
+  ['0000:01:00.0', '0x030000', '0x10de', 'vfio-pci', '1'],
+  ['0000:02:00.0', '0x030000', '0x10de', 'vfio-pci', '2'],
+  ['0000:02:00.1', '0x040300', '0x10de', 'snd_hda_intel', '2'],
+  ['0000:03:00.0', '0x0c0400', '0x1077', 'qla2xxx', '3'],
+  ['0000:04:00.0', '0x0c0400', '0x1077', undefined, '4'],
+  ['0000:05:00.1', '0x0c0400', '0x1077', 'vfio-pci', '5'],
+  ['0000:05:00.0', '0x0c0400', '0x1077', 'vfio-pci', '5'],
+  ['0000:06:00.0', '0x030000', '0x10de', 'vfio-pci', undefined],
+  ['0000:07:00.0', '0x020000', '0x15b3', 'mlx5_core', '7'],
+  ['0000:07:00.2', '0x020000', '0x15b3', undefined, '8', 'virtual'],
+  ['0000:07:00.3', '0x020000', '0x15b3', 'mlx5_core', '9', 'virtual'],
+  ['0000:07:00.4', '0x020000', '0x15b3', 'vfio-pci', '10', 'virtual']
+]
+const assignable = [
+  '0000:01:00.0 gpu yes: it is set aside, in IOMMU group 1',
+  '0000:02:00.0 gpu no: 0000:02:00.1 is in its IOMMU group 2, for snd_hda_intel',
+  '0000:03:00.0 fibre-channel no: its driver is qla2xxx, not vfio-pci',
+  '0000:04:00.0 fibre-channel no: it has no driver, vfio-pci sets it aside',
+  '0000:05:00.0 fibre-channel yes: it is set aside, in IOMMU group 5',
+  '0000:05:00.1 fibre-channel no: it goes with 0000:05:00.0, which is in its IOMMU group 5',
+  '0000:06:00.0 gpu no: it is in no IOMMU group: the IOMMU is off',
+  '0000:07:00.2 virtual-function yes: it is set aside, in IOMMU group 8',
+  '0000:07:00.3 virtual-function no: its driver is mlx5_core, not vfio-pci',
+  '0000:07:00.4 virtual-function yes: it is set aside, in IOMMU group 10'
+]
+
+test('an instance can have what is set aside, and never a part of an IOMMU group', t => {
+  const texts = slots.map(([address, code, vendor, driver, iommuGroup, virtual]) => ({
+    ...{ address, class: `${code}\n`, vendor: `${vendor}\n`, device: '0x0001\n', driver },
+    ...{ iommuGroup, virtualFunction: virtual !== undefined }
+  }))
+  const said = parsePciDevices(texts).map(one => {
+    const { works, because } = one.assignable!
+    return `${one.pci} ${one.class} ${works ? 'yes' : 'no'}: ${because}`
+  })
+  t.deepEqual(said, assignable)
+})

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { Descriptions, describeDomain } from '../../../agent/io/libvirt/description.ts'
+import { believedMs, Descriptions, describeDomain } from '../../../agent/io/libvirt/description.ts'
 
 const domain = (inside: string): string =>
   `<domain type='qemu' id='1'><name>web</name>${inside}
@@ -56,6 +56,30 @@ for (const [channel, guestAgent] of [
   })
 }
 
+test('the devices of the host that a domain has are told by their addresses', t => {
+  const address = `<address type='pci' domain='0x0000' bus='0x5e' slot='0x1f' function='0x7'/>`
+  const xml = `<domain><devices>
+    <hostdev mode='subsystem' type='pci' managed='yes'><source>${address}</source>
+      <address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x0'/></hostdev>
+    <hostdev mode='subsystem' type='usb'><source><address bus='1' device='2'/></source></hostdev>
+    <interface type='hostdev'><source>
+      <address type='pci' domain='0x10000' bus='0x0a' slot='0x02' function='0x1'/></source>
+    </interface><interface type='bridge'><source bridge='b'/></interface></devices></domain>`
+  t.deepEqual(describeDomain(xml).devices, ['0000:5e:1f.7', '10000:0a:02.1'])
+  t.deepEqual(describeDomain(domain('')).devices, [])
+})
+
+for (const [tune, cell] of [
+  ['', undefined],
+  [`<numatune><memory mode='preferred' nodeset='1'/></numatune>`, 1],
+  [`<numatune><memory mode='strict' nodeset='0-1'/></numatune>`, undefined],
+  [`<numatune><memnode cellid='0' nodeset='1'/></numatune>`, undefined]
+] as const) {
+  test(`a domain with "${tune}" is in the cell ${cell}`, t => {
+    t.is(describeDomain(domain(tune)).cell, cell)
+  })
+}
+
 const key = { uuid: 'a', id: 1 }
 
 function makeReader(): { readonly read: () => Promise<string>; readonly reads: () => number } {
@@ -69,8 +93,10 @@ function makeReader(): { readonly read: () => Promise<string>; readonly reads: (
   }
 }
 
+const clock = { monotonic: () => 0 }
+
 test('a description is read once for each start of a domain', async t => {
-  const descriptions = new Descriptions()
+  const descriptions = new Descriptions(clock)
   const { read, reads } = makeReader()
   await descriptions.of(key, read)
   await descriptions.of(key, read)
@@ -80,7 +106,7 @@ test('a description is read once for each start of a domain', async t => {
 })
 
 test('a description is read again after an event, and after the domain was away', async t => {
-  const descriptions = new Descriptions()
+  const descriptions = new Descriptions(clock)
   const { read, reads } = makeReader()
   await descriptions.of(key, read)
   descriptions.forget('b')
@@ -94,8 +120,21 @@ test('a description is read again after an event, and after the domain was away'
   t.is(reads(), 3)
 })
 
+test('a description is read again once it is old, should an event have been lost', async t => {
+  let now = 0
+  const descriptions = new Descriptions({ monotonic: () => now })
+  const { read, reads } = makeReader()
+  await descriptions.of(key, read)
+  now = believedMs - 1
+  await descriptions.of(key, read)
+  t.is(reads(), 1)
+  now = believedMs
+  await descriptions.of(key, read)
+  t.is(reads(), 2)
+})
+
 test('what was read while an event came in is not kept', async t => {
-  const descriptions = new Descriptions()
+  const descriptions = new Descriptions(clock)
   const { read, reads } = makeReader()
   await descriptions.of(key, async () => {
     descriptions.forget('a')
@@ -106,7 +145,7 @@ test('what was read while an event came in is not kept', async t => {
 })
 
 test('a description that is no XML is a protocol fault', async t => {
-  const descriptions = new Descriptions()
+  const descriptions = new Descriptions(clock)
   const reading = descriptions.of(key, async () => '<domain>')
   await t.throwsAsync(reading, { code: 'protocol', message: /cannot use what libvirt says/ })
 })

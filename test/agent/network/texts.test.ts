@@ -47,6 +47,12 @@ for (const [name, networks, plugs] of [
   })
 }
 
+test('the packet filter of a host that has booted over the network is as reviewed', t => {
+  const server = { address: '10.0.0.2', port: 7_480 }
+  const text = nftRuleset(laid([nat]), ports.slice(0, 2), server)
+  isGolden(t, 'network/filter-booted-over-the-network.golden.nft', text)
+})
+
 for (const network of [nat, isolated, site, joined]) {
   test(`the files of dnsmasq for ${network.name} are as reviewed`, t => {
     const [layout] = laid([network])

@@ -259,7 +259,7 @@ export const instanceCases: readonly Case[] = [
     instance({ memoryMib: 9_000 }),
     409,
     'capacity',
-    /needs 9000 MiB, has 7552 MiB unpromised/
+    /needs 9074 MiB \(74 MiB beside its own\), has \d+ MiB unpromised/
   ],
   ['too many processors', instance({ vcpus: 512 }), 409, 'capacity', /needs 512 vcpus/],
   ['a host that does not exist', instance({ host: 'h9' }), 409, 'capacity', /bound to h9/],

@@ -1,4 +1,5 @@
 import test from 'ava'
+import type { HostSpec } from '#shared/model/host.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import type { Intent } from '../../../controller/core/admission/admit.ts'
 import { isRefusal } from '../../../controller/core/refusal.ts'
@@ -285,6 +286,20 @@ const refused: readonly Refused[] = [
     says: /there is no instance i-gone any more/
   }
 ]
+
+test('all that can be wished of a host can be wished of one that has joined', t => {
+  const cloud = sampleCloud()
+  const { id, name } = [...cloud.view.all('host').values()][0]!
+  const wishes: readonly HostSpec[] = [
+    { schedulable: true, reservedMib: 512, vcpusPerThread: 1, afterFence: 'off' },
+    { schedulable: true, reservedMib: 512, vcpusPerThread: 1, boot: 'disk' },
+    { schedulable: false, reservedMib: 256, vcpusPerThread: 2 }
+  ]
+  for (const spec of wishes) {
+    cloud.done({ verb: 'change', kind: 'host', id, labels: {}, spec })
+    t.deepEqual(cloud.view.named('host', name)?.spec, spec)
+  }
+})
 
 for (const { title, before, intent, code, says } of refused) {
   test(`${title} is refused, with the reason`, t => {

@@ -176,6 +176,18 @@ test('what two hosts report of one thing is one notification', t => {
   )
 })
 
+test('volumes with which an instance was started are never ordered anew', t => {
+  const cloud = sampleCloud()
+  const { id } = cloud.done(instanceIntent('web')).resource
+  const isUsed = () => order(cloud).volumes.map(volume => volume.isUsed ?? false)
+  t.deepEqual(isUsed(), [false])
+  const at = '2026-01-01T00:00:01Z'
+  const said = { message: 'was started', severity: 'notice' as const, reason: 'instance-started' }
+  cloud.report('h1', { number: 2, notices: [{ number: 1, at, subject: id, ...said }] })
+  round(cloud)
+  t.deepEqual(isUsed(), [true])
+})
+
 test('many that wait are placed in one round, and none beyond what a host has', t => {
   const cloud = sampleCloud({})
   const wish = { uuid: 'u', hostname: 'h1', publicKey: 'k', endpoint: 'tcp://x:1', trusted: true }

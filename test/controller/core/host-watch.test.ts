@@ -1,8 +1,12 @@
 import test from 'ava'
+import type { HostId } from '#shared/ids.ts'
+import { notAdmitted } from '#shared/wire/messages.ts'
+import type { Commit } from '../../../controller/core/commit.ts'
 import { documentOf } from '../../../controller/core/documents.ts'
 import { type HostSeen, watchHosts } from '../../../controller/core/host-watch.ts'
+import { View } from '../../../controller/core/view.ts'
 import { Rack } from '../../world/rack.ts'
-import { type SampleCloud, sampleCloud } from '../../world/sample-cloud.ts'
+import { decidedBy, type SampleCloud, sampleCloud } from '../../world/sample-cloud.ts'
 
 /** Watches after so much time, and folds what is to be told. */
 function watch(cloud: SampleCloud, last: ReadonlyMap<string, HostSeen>, afterMs = 0) {
@@ -52,6 +56,23 @@ test('a host whose libvirt does not answer says so in a condition, and it is tol
   t.is(watch(cloud, news.seen).commits[0]?.decisions[0]?.because, 'libvirt answers again')
 })
 
+test('a host whose agent does not let this controller in says so, and why that is', t => {
+  const kept: Commit[] = []
+  const cloud = sampleCloud({ h1: { memoryMib: 4_608 } }, one => kept.push(one))
+  const view = new View()
+  for (const [at, commit] of kept.entries()) {
+    view.fold({ type: 'commit', position: at + 1, commit })
+  }
+  const ready = () =>
+    documentOf(view, view.named('host', 'h1')!, cloud.context.now).conditions.find(
+      ({ type }) => type === 'ready'
+    )
+  t.is(ready()?.reason, 'not-heard')
+  view.fold({ type: 'link', host: 'h1' as HostId, connected: false, because: notAdmitted })
+  t.is(ready()?.reason, 'not-let-in')
+  t.regex(ready()?.message ?? '', /not let this controller in: it belongs to another cloud/)
+})
+
 test('a fence device that falls silent is an alarm before it is needed, once', t => {
   const rack = new Rack()
   const { cloud } = rack
@@ -83,6 +104,28 @@ test('a host out of service that falls silent is a notice', t => {
   t.deepEqual(events(cloud), [['host-silent', 'notice', 1]])
 })
 
+test('a host that does not come back from a reboot is an alarm once, heard or not', t => {
+  const cloud = sampleCloud()
+  cloud.done({ verb: 'drain', id: cloud.host('h1').id, parallel: 1, cold: false })
+  decidedBy(cloud)
+  cloud.done({ verb: 'reboot-host', id: cloud.host('h1').id })
+  const first = watch(cloud, new Map())
+  const quarter = 15 * 60_000
+  const early = watch(cloud, first.seen, quarter)
+  t.false(early.commits.some(one => one.decisions[0]?.verb === 'host-not-back'))
+  const late = watch(cloud, early.seen, quarter + 1_000)
+  const [told] = late.commits.flatMap(({ decisions }) => decisions)
+  t.is(told?.verb, 'host-not-back')
+  t.regex(told?.because ?? '', /boot anew 15 min ago.*remuda power cycle h1/)
+  t.deepEqual(watch(cloud, late.seen, quarter + 2_000).commits, [], 'it is told once')
+  const { monotonic, wall } = cloud.context.now
+  const at = { monotonic: monotonic + quarter + 1_000, wall: wall + quarter + 1_000 }
+  cloud.view.fold({ type: 'heartbeat', host: 'h1', loopLagMs: 0, beat: undefined, at })
+  const commits = watch(cloud, first.seen, quarter + 1_000).commits
+  const stands = commits.map(({ decisions }) => decisions[0]?.verb)
+  t.deepEqual(stands, ['host-not-back'], 'it is heard, and in the boot of before')
+})
+
 test('a limit that has become too short is an alarm once, and long enough again a notice', t => {
   const { cloud } = new Rack({}, { selfFence: { limitMs: 15_000 } })
   t.deepEqual(watch(cloud, new Map()).commits, [], 'one that is alone has no sessions')
@@ -91,7 +134,7 @@ test('a limit that has become too short is an alarm once, and long enough again 
   t.is(commits.length, 3)
   t.is(
     commits[0]?.decisions[0]?.because,
-    'a limit of 15 s is shorter than a change of the controller may last: 28.4 s with sessions ' +
+    'a limit of 15 s is shorter than a change of the controller may last: 28.9 s with sessions ' +
       'of 20 s; each change of the controller may end what runs here; ' +
       'remuda host fence self h1 --limit 29s'
   )

@@ -1,5 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
 import { fenceOrdersOf } from '../../../controller/core/fence-orders.ts'
+import { unheard } from '../../../controller/core/host-heard.ts'
+import { Leases } from '../../../controller/core/leases.ts'
 import { orderFor } from '../../../controller/core/orders.ts'
 import { isRefusal } from '../../../controller/core/refusal.ts'
 import { expiryMs } from '../../../controller/core/timing.ts'
@@ -36,7 +38,7 @@ function beat(rack: Rack): readonly string[] {
   const { view, context } = rack.cloud
   const at = context.now
   view.fold({ type: 'heartbeat', host: 'h1', loopLagMs: 0, beat: { run: 'run', number: 7 }, at })
-  return [...hostsToBeat(view)].flatMap(({ host, echo }) => (echo ? [host] : []))
+  return [...hostsToBeat(view, at.monotonic)].flatMap(({ host, echo }) => (echo ? [host] : []))
 }
 
 /** h1 falls silent; the time since it was last echoed. */
@@ -122,6 +124,42 @@ test('a new controller counts from its beginning, one that is alone only what it
   t.is(unleasedSince(view, 'h1'), context.now.monotonic)
 })
 
+test('only a heartbeat that was heard before others knew of our reign gives a lease', t => {
+  const { view, context } = rackOf().cloud
+  const { monotonic: begun, wall } = context.now
+  const echoes = (until: number | undefined) =>
+    [...hostsToBeat(view, until)].flatMap(({ echo }) => (echo ? [echo.number] : []))
+  for (let number = 1; number <= 40; number += 1) {
+    const at = { monotonic: begun + 500 * number, wall: wall + 500 * number }
+    const beat = { run: 'run', number }
+    view.fold({ type: 'heartbeat', host: 'h1', loopLagMs: 0, beat, at })
+  }
+  t.deepEqual(echoes(undefined), [], 'nobody knows of it yet')
+  t.deepEqual(echoes(begun + 499), [])
+  t.deepEqual(echoes(begun + 19_999), [39])
+  t.is(unleasedSince(view, 'h1'), begun + 19_500, 'from when the one was heard that is echoed')
+  t.deepEqual(echoes(begun + 500), [], 'of so many none is kept for ever')
+  const at = { monotonic: begun + 20_500, wall: wall + 20_500 }
+  view.fold({ type: 'heartbeat', host: 'h1', loopLagMs: 0, at })
+  t.deepEqual(echoes(begun + 30_000), [], 'it asks for no lease any more')
+})
+
+test('who leads next counts from when the one before was last seen to lead', t => {
+  for (const [leasedUntil, since] of [
+    [undefined, 100_000],
+    [94_000, 94_000],
+    [100_001, 100_000]
+  ] as const) {
+    const leases = new Leases()
+    const wish = { epoch: 2, ...(leasedUntil !== undefined && { leasedUntil }) }
+    leases.lead(100_000, wish)
+    leases.lead(105_000, wish)
+    t.is(leases.endedAt('h1', unheard), since)
+    leases.echo('h1', 103_000)
+    t.is(leases.endedAt('h1', unheard), 103_000)
+  }
+})
+
 test('no order says a longer limit than is recorded, no record a shorter one than is held', t => {
   const rack = rackOf()
   const { cloud } = rack
@@ -169,7 +207,7 @@ for (const [sessionMs, limitMs, least] of [
     if (!isRefusal(verdict)) return void t.fail()
     const { code, message, next, errors } = verdict.refused
     t.is(code, 'invalid')
-    t.regex(message, /cannot let host h1 fence itself so soon: a limit of .* 28.4 s with sessions/)
+    t.regex(message, /cannot let host h1 fence itself so soon: a limit of .* 28.9 s with sessions/)
     t.is(errors?.[0]?.pointer, '/spec/selfFence/limitMs')
     t.deepEqual(next, [`remuda host fence self h1 --limit ${least}`])
   })

@@ -36,7 +36,7 @@ test('settings that do not hold are told with their numbers', t => {
   t.is(limitProblem(15_000, 6_000), undefined)
   t.regex(
     limitProblem(15_000, 20_000) ?? '',
-    /15 s is shorter than a change of the controller may last: 28.4 s/
+    /15 s is shorter than a change of the controller may last: 28.9 s/
   )
 })
 
@@ -50,14 +50,14 @@ test('each rule says its numbers, and all of them hold for what clouds go by', t
   const of = new Map(rules.map(({ name, left, right }) => [name, [left.ms, right.ms]]))
   t.deepEqual(of.get('brake'), [2_250, 2_500])
   t.deepEqual(of.get('two controllers'), [5_488, 6_000])
-  t.deepEqual(of.get('limit of h1'), [14_120, 15_000])
+  t.deepEqual(of.get('limit of h1'), [14_620, 15_000])
   t.deepEqual(of.get('end of h1'), [35_700, 36_700])
 })
 
 test('a limit that is shorter than a take-over is told, with what would come of it', t => {
   const limits = [{ host: 'h1', limitMs: 15_000 }]
   const [problem] = timingProblems({ sessionMs: 20_000, limits })
-  t.regex(problem ?? '', /limit of h1: without a controller \(28.4 s\) exceeds limit \(15 s\)/)
+  t.regex(problem ?? '', /limit of h1: without a controller \(28.9 s\) exceeds limit \(15 s\)/)
 })
 
 test('a controller that is alone has no session, and so no rules of one', t => {

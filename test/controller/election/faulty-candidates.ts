@@ -6,9 +6,11 @@
 import assert from 'node:assert/strict'
 import { Fault, isFault } from '#shared/fault.ts'
 import { silentLog } from '#shared/log.ts'
+import type { Ms } from '#shared/units.ts'
 import type { Commit } from '../../../controller/core/commit.ts'
 import type { Position, SharedElection, SharedJournal } from '../../../controller/core/ports.ts'
 import { zooKeeperElection } from '../../../controller/io/election/zookeeper.ts'
+import { TraceSeen } from '../../../controller/io/election/zookeeper-trace.ts'
 import { openZooKeeperJournal } from '../../../controller/io/journal/zookeeper.ts'
 import type { FakeClock } from '../../world/fake-clock.ts'
 import type { FakeZooKeeper } from '../../world/fake-zookeeper.ts'
@@ -33,7 +35,24 @@ export class Record {
   readonly counts = { late: 0, unknown: 0, recovered: 0, steppedDown: 0, held: 0 }
   /** Each raise of the epoch with the head that it has found. */
   readonly reigns: { readonly epoch: number; readonly head: Position }[] = []
+  /** Elections that were won, with until when any candidate before may have given leases. */
+  readonly wins: Win[] = []
   number = 0
+
+  /** Notes until when each winner says that it may give leases, which only becomes later. */
+  noteLeases(now: Ms): void {
+    for (const win of this.wins) {
+      win.leases = Math.max(win.leases, win.election.leasesUntil(now) ?? win.leases)
+    }
+  }
+}
+
+/** One election that was won. Unit: ms. */
+export type Win = {
+  readonly election: SharedElection
+  readonly at: Ms
+  readonly leasedUntil: Ms
+  leases: Ms
 }
 
 /** One candidate at a time of one process. */
@@ -44,6 +63,7 @@ export class FaultyCandidate {
   readonly #chance: () => number
   readonly #stop: AbortSignal
   readonly #name: string
+  readonly #seen = new TraceSeen()
   session: FakeSession | undefined
   election: SharedElection | undefined
 
@@ -88,12 +108,16 @@ export class FaultyCandidate {
     await using election = zooKeeperElection(session, {
       name: this.#name,
       log: silentLog,
-      clock
+      clock,
+      seen: this.#seen
     })
     this.election = election
     const { proof } = election
     await using journal = await openZooKeeperJournal(session, { log: silentLog, proof })
-    const { lost } = await election.lead(this.#stop)
+    const { lost, leasedUntil } = await election.lead(this.#stop)
+    const at = clock.monotonic()
+    const leases = Number.NEGATIVE_INFINITY
+    this.#record.wins.push({ election, at, leasedUntil: leasedUntil ?? at, leases })
     await this.#lead(journal, election, AbortSignal.any([lost, this.#stop]))
   }
 

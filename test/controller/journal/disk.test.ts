@@ -15,7 +15,7 @@ const testOnMounts = canMount ? test : test.skip
 testOnMounts('a full disk stops the journal, and room lets it go on where it was', async t => {
   await using folder = await makeFolder()
   const stage = `mount -t tmpfs -o size=56m tmpfs ${folder.path}; exec "$@"`
-  await using child = new Child('fillDisk', folder.path, stage)
+  await using child = new Child('fillDisk', folder.path, { within: stage })
   const steps = new Map<unknown, Readonly<Record<string, unknown>>>()
   for await (const line of child.lines()) steps.set(line['step'], line)
 
@@ -45,7 +45,7 @@ testOnMounts('a read-only folder is said to be one', async t => {
   }
   const bind = `mount --bind ${folder.path} ${folder.path}`
   const stage = `${bind}; mount -o remount,ro,bind ${folder.path}; exec "$@"`
-  await using child = new Child('openOnly', folder.path, stage)
+  await using child = new Child('openOnly', folder.path, { within: stage })
   const [said] = await Array.fromAsync(child.lines())
   t.is(said?.['code'], 'unavailable')
   t.regex(String(said?.['message']), /^cannot open the journal in /)

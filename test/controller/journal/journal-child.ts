@@ -17,7 +17,7 @@ const say = (words: unknown): void => {
 }
 
 /** Appends from many callers until it is killed, and says each position as it is acknowledged. */
-async function appendForEver(): Promise<void> {
+async function appendForEver(keep: (number: number) => void = () => {}): Promise<void> {
   const journal = await openLevelJournal(folder)
   const epoch = await journal.raiseEpoch()
   let number = journal.head()
@@ -25,11 +25,18 @@ async function appendForEver(): Promise<void> {
     for (;;) {
       number += 1
       const mine = number
+      keep(mine)
       const position = await journal.append(commitOf(mine), { epoch })
       say({ position, number: mine })
     }
   }
   await Promise.all(Array.from({ length: 32 }, caller))
+}
+
+/** The same, and forgets nothing: until its heap is full. */
+async function hoardForEver(): Promise<void> {
+  const hoard: number[][] = []
+  await appendForEver(number => hoard.push(Array.from({ length: 4_000 }, () => number + 0.5)))
 }
 
 /** Between nothing and 40,000 bytes, so that records cross LevelDB's blocks in every way. */
@@ -93,7 +100,8 @@ function faultOf(thrown: unknown) {
 }
 
 const tasks: Readonly<Record<string, () => Promise<void>>> = {
-  appendForEver,
+  appendForEver: () => appendForEver(),
+  hoardForEver,
   hold,
   openOnly,
   fillDisk

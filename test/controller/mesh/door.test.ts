@@ -144,6 +144,18 @@ test.serial('an approval by another cloud is not taken by a host that has one', 
   t.is(own.joins.length, 2)
 })
 
+test.serial('that another cloud was declined is told, whatever doors give no answer', async t => {
+  const other = await open(t, [{ ...approved, cloud: 'c-2' }])
+  const wrong = { ...other.address, publicKey: makeKeys().publicKey }
+  const stop = new AbortController()
+  const options = stranger([wrong, other.address, wrong], 'c-1')
+  const knocking = knock(options, stop.signal)
+  await until(() => options.lines.length > 0)
+  stop.abort(new Fault('aborted', 'enough'))
+  await t.throwsAsync(knocking)
+  t.regex(options.lines[0]!, /"declined".*cannot join cloud c-2: this host belongs to cloud c-1/)
+})
+
 for (const [what, controllerKeys] of [
   ['no key', []],
   ['a key that is none', ['"'.repeat(40)]]

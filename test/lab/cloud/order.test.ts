@@ -74,7 +74,7 @@ test.serial(
       await using session = cloud.console('db')
       session.type('\r')
       await session.until(/root@\S+:~# /)
-      session.type('wget -q -O - http://10.66.0.1:7416/ | sed s/^/home-says-/\r')
+      await session.run('wget -q -O - http://10.66.0.1:7416/ | sed s/^/home-says-/')
       await session.until(/home-says-ready/)
     }
     await startsAfter(t, 'app', 'db')
@@ -97,7 +97,7 @@ test.serial(
     session.type('\r')
     await session.until(/root@\S+:~# /)
     await isHeldFor(t, 'till', 'shop')
-    session.type('chmod +x /usr/sbin/qemu-ga\r')
+    await session.run('chmod +x /usr/sbin/qemu-ga')
     await startsAfter(t, 'till', 'shop')
     const { state, message } = readinessOf(await cloud.instance('shop'))!
     t.is(state, 'ready')

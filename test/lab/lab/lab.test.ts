@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import anyTest, { type TestFn } from 'ava'
+import { Fault } from '#shared/fault.ts'
 import { exists } from '#shared/files.ts'
-import { createResource, readResource } from '../../../tools/cli/api/resources.ts'
+import { createResource, deleteResource, readResource } from '../../../tools/cli/api/resources.ts'
 import { folderOf } from '../../../tools/lab/folder.ts'
 import type { Lab } from '../../../tools/lab/lab.ts'
 import { openLab } from '../../../tools/lab/open.ts'
@@ -49,6 +50,31 @@ test('an instance on each host answers, and has a host of its own below it', asy
     const { stdout } = await lab.run(host, ['virsh', '-q', '-c', 'lxc:///system', 'list', '--name'])
     t.deepEqual(stdout.split('\n').filter(Boolean), [`default.${name}`])
   }
+})
+
+test('members of a group that is kept apart are on hosts of their own, or nowhere', async t => {
+  const affinity = [{ group: 'apart', rule: 'apart' }]
+  const spec = { image: 'tiny-container', type: 'container', size: 'tiny', affinity }
+  const named = (name: string) => ({ kind: 'instance', name }) as const
+  for (const name of ['apart-1', 'apart-2']) {
+    await createResource(lab.api, named(name), { spec })
+  }
+  const pages = await Promise.all(
+    ['apart-1', 'apart-2'].map(async name => {
+      const address = await eventually(`${name} has an address`, async () => {
+        const { status } = await readResource(lab.api, named(name))
+        return (status['addresses'] as readonly string[])[0]
+      })
+      const page = await eventually(`${name} answers`, () => lab.http(address))
+      return /^host: (.*)$/m.exec(page)?.[1]
+    })
+  )
+  t.deepEqual(pages.toSorted(), ['h1', 'h2'])
+  const third = await t.throwsAsync(createResource(lab.api, named('apart-3'), { spec }))
+  t.true(third instanceof Fault)
+  const why = 'group apart is kept apart, at most 1 on one host: it has 1'
+  t.deepEqual((third as Fault).reasons, [`h1: ${why}`, `h2: ${why}`])
+  for (const name of ['apart-1', 'apart-2']) await deleteResource(lab.api, named(name))
 })
 
 test('hosts differ in name, boot id and state, and know each other by name', async t => {

@@ -46,9 +46,9 @@ const full = {
 } as const
 
 for (const [whom, schema, plain] of [
-  // Orders to fence are few, and what devices need has many forms.
-  ['agents', toAgent, ['fence-orders']],
-  ['controllers', toController, []],
+  // Orders to fence, boot plans and questions to bootd are few, and have many forms.
+  ['agents', toAgent, ['fence-orders', 'boot-plan', 'bootd-question']],
+  ['controllers', toController, ['boot-report']],
   ['the door', Type.Union([Join]), []],
   ['those who knock', Type.Union([Joined]), []]
 ] as const) {

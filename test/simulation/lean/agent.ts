@@ -235,7 +235,7 @@ export class LeanAgent {
       if (net.isPrompt(this.machine, ear.machine)) ear.heartbeat(name, beat)
       else net.send(this.machine, ear.machine, () => ear.heartbeat(name, beat))
     }
-    if (this.#beats % 2 === 0 && this.#onlooker.look()) this.#sayAgain()
+    if (this.#onlooker.look(this.#beats)) this.#sayAgain()
     if (monotonic - this.#saidAt >= reportEveryMs) this.#sayAgain()
     if (this.#lease.isCutOff && monotonic - this.#lookedAt >= cutOffLookMs) this.wake()
   }

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import type { Counts } from './cloud.ts'
 import { leanMutants } from './mutants.ts'
+import { bundled, type Program, sources } from './program.ts'
 import type { LeanFinding, LeanWish } from './run.ts'
 
 /** Which seeds, and of what. */
@@ -16,6 +17,8 @@ export type LeanBatch = {
   readonly faults?: readonly string[] | undefined
   /** Ends with the first seed that fails. */
   readonly untilFailed?: boolean
+  /** Whether the program is bundled first; left out: where there are many seeds. */
+  readonly isBundled?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -35,6 +38,8 @@ export type LeanSum = {
 const execArgv = ['--max-semi-space-size=64']
 /** A run that takes longer goes round in circles. Unit: ms of real time. */
 const runMsMax = 300_000
+/** For fewer seeds bundling takes longer than it saves. */
+const bundledFrom = 50
 /** Seeds of a process after which it is warm. */
 const warmAfter = 10
 
@@ -55,6 +60,8 @@ export async function runLeanBatch(
   const failed: number[] = []
   const warm: number[] = []
   let [ran, virtualMs, next] = [0, 0, first]
+  const isBundled = batch.isBundled ?? count >= bundledFrom
+  await using program = isBundled && batch.mutant === undefined ? await bundled() : sources()
   const isOver = (): boolean => {
     const isFound = batch.untilFailed === true && failed.length > 0
     return next >= first + count || isFound || batch.signal?.aborted === true
@@ -62,7 +69,7 @@ export async function runLeanBatch(
   const work = async (): Promise<void> => {
     let child: ChildProcess | undefined
     for (let done = 0; !isOver(); done++) {
-      child ??= start(batch.mutant)
+      child ??= start(program, batch.mutant)
       const wish = { seed: next++, hosts, seconds, faults }
       const run = await runIn(child, wish)
       for (const [what, by] of Object.entries(run.counts)) sum[what] = (sum[what] ?? 0) + by
@@ -80,8 +87,8 @@ export async function runLeanBatch(
   return { sum, ran, failed: failed.sort((a, b) => a - b), virtualMs, cpuMsEach }
 }
 
-const start = (mutant = ''): ChildProcess =>
-  fork(new URL('./process.ts', import.meta.url), [mutant], { execArgv })
+const start = (program: Program, mutant = ''): ChildProcess =>
+  fork(program.file, [mutant], { execArgv: [...execArgv, ...program.execArgv] })
 
 /** Lets a process run a seed. That it ends of it is a finding. */
 const runIn = (child: ChildProcess, wish: LeanWish): Promise<LeanRun> =>

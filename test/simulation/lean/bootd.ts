@@ -159,11 +159,11 @@ export class LeanBootd {
   }
 
   #begin(fenced: Fenced): void {
-    const { want, name: host, levels } = fenced.order
+    const { want, name: host, levels, from = 1 } = fenced.order
     if (want === 'watch' || fenced.isResting) return
     this.#cloud.count(`fences begun: ${want}`)
     const names = levels.map(({ devices }) => devices.map(() => `switch of ${host}`))
-    const given = { goal: want, host, levels: names, settings: fenceSettings }
+    const given = { goal: want, host, levels: names, settings: fenceSettings, from: from - 1 }
     this.#apply(fenced, beginFence(given, this.machine.monotonic))
   }
 

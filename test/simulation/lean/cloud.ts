@@ -8,6 +8,7 @@ import { uuidOf } from '#shared/ids.ts'
 import type { Ms } from '#shared/units.ts'
 import type { DomainPlan } from '../../../agent/core/domain-plan.ts'
 import { hardwareOf } from '../../../agent/core/metadata.ts'
+import { storageBeatMs } from '../../../agent/core/storage-heartbeats.ts'
 import { orderFor } from '../../../controller/core/orders.ts'
 import { View } from '../../../controller/core/view.ts'
 import type { MachineSign } from '../../../controller/core/witnesses.ts'
@@ -21,6 +22,7 @@ import { Machine } from './machine.ts'
 import { Net } from './net.ts'
 import { Oracle } from './oracle.ts'
 import { StartOracle } from './start-oracle.ts'
+import { StorageBeats } from './storage-beats.ts'
 import { Timeline } from './timeline.ts'
 
 /** What happened, by its name. */
@@ -40,6 +42,7 @@ export class LeanCloud {
   readonly net: Net
   readonly ensemble: Ensemble
   readonly sharedVolumes = new SharedVolumes()
+  readonly storage: StorageBeats
   readonly oracle: Oracle
   readonly starts: StartOracle
   /** UUIDs of instances that end soon after each start. */
@@ -68,6 +71,7 @@ export class LeanCloud {
     this.net = new Net(this.timeline, chance)
     this.oracle = new Oracle(this)
     this.starts = new StartOracle(this)
+    this.storage = new StorageBeats(this)
     this.ensemble = new Ensemble({
       timeline: this.timeline,
       answersAfterMs: () => 2 + this.ensembleMs * chance(),
@@ -158,6 +162,7 @@ export class LeanCloud {
       this.timeline.after((beatMs * group) / beatGroups + 1, () => this.#beat(agents))
     }
     this.timeline.after(beatMs, () => this.#beatBootds())
+    this.timeline.after(storageBeatMs, () => this.#beatStorage())
   }
 
   #furnish(view: View, machine: Machine): void {
@@ -190,6 +195,11 @@ export class LeanCloud {
     this.timeline.after(beatMs, () => this.#beatBootds())
     for (const bootd of this.bootds) bootd.tick()
     this.starts.tick()
+  }
+
+  #beatStorage(): void {
+    this.timeline.after(storageBeatMs, () => this.#beatStorage())
+    this.storage.tick()
   }
 
   /** All programs of a machine end with its power, and are started by its boot. */

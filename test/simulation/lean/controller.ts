@@ -20,14 +20,14 @@ import { orderFor } from '../../../controller/core/orders.ts'
 import { isRefusal, type Refusal } from '../../../controller/core/refusal.ts'
 import { hostsToTell, noteStartWaits } from '../../../controller/core/start-order.ts'
 import { type Moment, View } from '../../../controller/core/view.ts'
-import { graceMs } from '../../../controller/io/candidate.ts'
-import { Grace } from '../../../controller/io/grace.ts'
+import { Grace, graceMs } from '../../../controller/io/grace.ts'
 import { hostsToBeat } from '../../../controller/io/heartbeats.ts'
 import { SentOrders } from '../../../controller/io/sent-orders.ts'
 import type { Beat, Ear } from './agent.ts'
 import type { LeanCloud } from './cloud.ts'
 import { type Member, sessionMs } from './ensemble.ts'
 import { FenceLine } from './fence-line.ts'
+import { LeanTrace } from './lean-trace.ts'
 import type { Machine } from './machine.ts'
 import { RingTeller, saysOtherwise } from './ring-teller.ts'
 
@@ -54,10 +54,11 @@ export class LeanController implements Ear {
   leads = false
   readonly fences: FenceLine
   /** This run of it, as the ensemble knows it. */
-  member: Member = { isThere: () => false, elected: () => {} }
+  member: Member = { isThere: () => false, elected: () => {}, traced: () => {} }
   readonly #cloud: LeanCloud
   #reign = 0
   #lease: Lease = makeLease(sessionMs)
+  #trace = new LeanTrace()
   #sent = new SentOrders()
   #grace: Grace
   #seen: ReadonlyMap<string, HostSeen> = new Map()
@@ -84,7 +85,6 @@ export class LeanController implements Ear {
     return this.isRunning && !this.isPaused && this.machine.runs
   }
 
-  /** As the ensemble sees it. */
   get isThere(): boolean {
     return this.runs && !this.isShutOut
   }
@@ -101,11 +101,13 @@ export class LeanController implements Ear {
   start(): void {
     if (this.isRunning || !this.machine.runs) return
     Object.assign(this, { isRunning: true, isPaused: false, leads: false })
+    this.#trace = new LeanTrace()
     this.#reign += 1
     const run = this.#reign
     this.member = {
       isThere: () => this.#reign === run && this.isThere,
-      elected: epoch => this.#reign === run && this.#elected(epoch)
+      elected: epoch => this.#reign === run && this.#elected(epoch),
+      traced: change => this.#reign === run && this.#trace.see(change, this.machine.monotonic)
     }
     this.#stand()
   }
@@ -159,6 +161,7 @@ export class LeanController implements Ear {
       for (const { position, commit } of entries)
         this.view.fold({ type: 'commit', position, commit })
       Object.assign(this, { epoch, leads: true })
+      this.#trace.lead(this.#cloud.ensemble.traces, this.machine.monotonic)
       this.#durable = entries.length
       this.#sent = new SentOrders()
       this.#grace = this.#newGrace()
@@ -193,7 +196,7 @@ export class LeanController implements Ear {
     }
     this.#cloud.oracle.acts(this)
     const { epoch } = this
-    for (const { host, generation, echo } of hostsToBeat(this.view)) {
+    for (const { host, generation, echo } of hostsToBeat(this.view, this.#trace.leftAt)) {
       const agent = this.#cloud.agentByUuid(host)
       if (!agent) continue
       const beat = { epoch, generation, ...(echo && { echo }) }
@@ -211,11 +214,13 @@ export class LeanController implements Ear {
     if (!this.isThere || !ensemble.hasQuorum) return
     ensemble.touch(this.member)
     if (ensemble.first !== this.member || ensemble.epoch !== this.epoch) return
+    ensemble.trace(this.member)
     timeline.after(ensemble.answersAfterMs(), () => {
       if (this.#reign !== reign || !this.isThere || !ensemble.hasQuorum) return
       before()
       this.#lease.answered(sentAt)
       this.#lease.confirmed(sentAt)
+      this.#trace.leftAt = sentAt
     })
   }
 
@@ -232,7 +237,7 @@ export class LeanController implements Ear {
 
   #turn(): void {
     const { view, epoch } = this
-    view.fold({ type: 'turn', at: this.now, epoch, alone: false })
+    view.fold({ type: 'turn', at: this.now, epoch, alone: false, ...this.#trace.found })
     if (view.indexes.afterOthers.size > 0) noteStartWaits(view, this.now)
     this.#quiet = this.#isQuiet() ? this.#quiet + 1 : 0
     if (this.#quiet % quietTurns === 0) this.#decide()
@@ -256,7 +261,7 @@ export class LeanController implements Ear {
 
   #decide(): void {
     const { view } = this
-    const context = this.#context('controller')
+    const context = this.contextOf('controller')
     const news = watchHosts(view, this.#seen, context)
     for (const commit of news.commits) this.#record(commit)
     const places = this.#grace.isOver(view)
@@ -268,10 +273,6 @@ export class LeanController implements Ear {
     this.#seen = news.seen
     if (this.#unwritten.length === 0) view.indexes.news.clear()
     else this.#write()
-  }
-
-  #context(by: string): Context {
-    return { by, now: this.now, newId: this.#cloud.newId }
   }
 
   #record(commit: Commit): void {
@@ -377,7 +378,7 @@ export class LeanController implements Ear {
 
   /** Judges and records a wish of somebody; gives why it is refused. */
   wish(intent: Intent, by = 'user/admin'): Refusal | undefined {
-    return this.submit(admit(this.view, intent, this.#context(by)))
+    return this.submit(admit(this.view, intent, this.contextOf(by)))
   }
 
   /** Records what was judged already. */
@@ -391,7 +392,7 @@ export class LeanController implements Ear {
   }
 
   contextOf(by: string): Context {
-    return this.#context(by)
+    return { by, now: this.now, newId: this.#cloud.newId }
   }
 }
 

@@ -23,6 +23,8 @@ export type Member = {
   /** Whether it reaches the ensemble, runs, and has a session or asks for one. */
   readonly isThere: () => boolean
   readonly elected: (epoch: number) => unknown
+  /** The trace has been changed. */
+  readonly traced: (change: number) => unknown
 }
 
 type Session = { readonly member: Member; heardAt: Ms }
@@ -30,6 +32,8 @@ type Session = { readonly member: Member; heardAt: Ms }
 export class Ensemble {
   readonly entries: LeanEntry[] = []
   epoch = 0
+  /** Changes of the trace of who leads, as zookeeper-trace.ts keeps it. */
+  traces = 0
   /** Without a quorum nothing is answered, and no session ends. */
   hasQuorum = true
   answersAfterMs: () => Ms
@@ -70,6 +74,16 @@ export class Ensemble {
   touch(member: Member): void {
     for (const session of this.#sessions) {
       if (session.member === member) session.heardAt = this.#timeline.now
+    }
+  }
+
+  /** Who is first changes the trace; the others hear of it each in their time. */
+  trace(member: Member): void {
+    this.traces += 1
+    const change = this.traces
+    for (const { member: other } of this.#sessions) {
+      if (other === member) continue
+      this.#timeline.after(this.answersAfterMs(), () => other.isThere() && other.traced(change))
     }
   }
 

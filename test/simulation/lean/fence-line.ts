@@ -104,9 +104,11 @@ export class FenceLine {
 
 function urgentIn(view: View): string {
   let urgent = ''
+  if (view.indexes.lost.size === 0) return urgent
   for (const { name, decided } of view.all('host').values()) {
     const { recovery } = decided
-    if (recovery) urgent += `${name} ${recovery.id} ${recovery.phase};`
+    if (!recovery) continue
+    urgent += `${name} ${recovery.id} ${recovery.phase} ${recovery.contradicted?.level};`
   }
   return urgent
 }

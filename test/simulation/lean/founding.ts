@@ -31,6 +31,8 @@ export type Founded = {
   readonly reserveHosts: number
   /** Whether less important instances are stopped for others where room is short. */
   readonly mayYield: boolean
+  /** Whether hosts have heartbeats on the storage that all see. */
+  readonly storageBeats: boolean
 }
 
 const known = new Map<string, Founded>()
@@ -52,11 +54,10 @@ function found(count: number, layout: number): Founded {
   const commits: Commit[] = []
   const cloud = sampleCloud({}, commit => commits.push(commit))
   for (const host of hosts) joins(cloud, host)
-  cloud.done({
-    ...{ verb: 'create', kind: 'pool', name: 'far' },
-    spec: wishOf('pool', { path: '/far', shared: true })
-  })
-  const reserveHosts = count < 6 ? 1 : 1 + (layout % 2)
+  const storageBeats = layout % 4 !== 2
+  const far = { path: '/far', shared: true, ...(!storageBeats && { heartbeats: false }) }
+  cloud.done({ verb: 'create', kind: 'pool', name: 'far', spec: wishOf('pool', far) })
+  const reserveHosts = count < 6 || layout === 5 ? 1 : 1 + (layout % 2)
   const mayYield = mayYieldIn(layout)
   const preemption = mayYield ? ('any' as const) : ('never' as const)
   const reserve = setHealing(cloud.view, { reserveHosts, preemption }, cloud.context)
@@ -64,10 +65,13 @@ function found(count: number, layout: number): Founded {
   cloud.commit(reserve)
   for (let number = 0; number < count * 1.5; number++) create(cloud, number)
   for (const commit of decide(cloud.view, cloud.context)) if (commit) cloud.commit(commit)
-  return { hosts, commits, reserveHosts, mayYield }
+  return { hosts, commits, reserveHosts, mayYield, storageBeats }
 }
 
 const mayYieldIn = (layout: number): boolean => layout % 2 === 1
+/** Where instances may make room for others, there is little of it; in one layout hardly any. */
+const lessMibIn = (layout: number): number =>
+  layout === 5 ? 2_304 : mayYieldIn(layout) ? 1_024 : 0
 
 /** Most have a device, some both, some a watchdog alone, and in some layouts one has nothing. */
 function hostOf(at: number, layout: number): FoundedHost {
@@ -79,7 +83,7 @@ function hostOf(at: number, layout: number): FoundedHost {
     rack: `r${Math.floor(at / hostsPerRack)}`,
     means,
     watchdogMs: means === 'both' || means === 'watchdog' ? watchdogMs : undefined,
-    memoryMib: (at % 3 === 0 ? 6_144 : 4_096) - (mayYieldIn(layout) ? 1_024 : 0)
+    memoryMib: (at % 3 === 0 ? 6_144 : 4_096) - lessMibIn(layout)
   }
 }
 
@@ -105,9 +109,19 @@ function joins(cloud: SampleCloud, { name, rack, means, memoryMib }: FoundedHost
   cloud.report(name, { bootId, pools, facts: sampleFacts(name, memoryMib) })
 }
 
+/** One in nine is kept apart by host, one in nine by rack, two in eighteen together. */
+function groupsOf(number: number): object {
+  const rule = (affinity: object): object => ({ affinity: [{ hard: true, max: 1, ...affinity }] })
+  if (number % 9 === 2) return rule({ group: 'hosts', rule: 'apart', level: 'host' })
+  if (number % 9 === 7) return rule({ group: 'racks', rule: 'apart', level: 'rack' })
+  if (number % 18 !== 4) return {}
+  const group = `pair-${number < 100 ? 0 : number % 3}`
+  return { ...rule({ group, rule: 'with', level: 'host' }), highlyAvailable: true }
+}
+
 /**
  * What instances are made of: one in six is on local storage, one in seven not kept available. One
- * in five is waited for until its guest agent is there, by one in five others.
+ * in five is waited for until its guest agent is there, by one in five others; some are in groups.
  */
 export const instanceSpec = (number: number): object =>
   wishOf('instance', {
@@ -121,6 +135,7 @@ export const instanceSpec = (number: number): object =>
     ...(number % 5 === 0 && {
       readiness: { guestAgent: true, timeoutMs: 20_000, late: number % 2 ? 'wait' : 'go-on' }
     }),
+    ...groupsOf(number),
     ...(number % 5 === 4 && { after: [`i${number < 100 ? number - 4 : 5 * (number % 6)}`] })
   })
 

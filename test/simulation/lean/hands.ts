@@ -35,7 +35,7 @@ const quickMs = [2, 60] as const
 /** What libvirt says of itself. */
 export const abilities: HypervisorAbilities = {
   ...{ libvirtVersion: '9.0.0', qemu: true, lxc: false },
-  ...{ emulator: '/usr/bin/qemu', machine: 'q35', emulatorUid: 0 }
+  ...{ qemuVersion: '7.2.22', emulator: '/usr/bin/qemu', machine: 'q35', emulatorUid: 0 }
 }
 
 /** How far whatever is being sent is. */
@@ -171,13 +171,13 @@ export class Hands {
     if (this.#machine.domains.has(domain.uuid)) {
       return new Fault('conflict', `cannot create ${domain.name}: it is there`)
     }
+    this.#cloud.starts.ran(this.#machine, domain.uuid)
     this.#appear(domain, isShared)
     return {}
   }
 
   #appear(domain: Domain, isShared: boolean): void {
     this.#machine.domains.set(domain.uuid, domain)
-    this.#cloud.starts.ran(this.#machine, domain.uuid)
     this.#cloud.oracle.started(this.#machine, domain, isShared)
     this.#say(domain, 'started', 'booted')
     this.#boot(domain)
@@ -247,6 +247,7 @@ export class Hands {
     if (target.domains.has(uuid)) return failed('it is there already')
     this.#machine.domains.delete(uuid)
     this.#say(domain, 'stopped', 'migrated')
+    this.#cloud.starts.arrived(target, uuid)
     this.#cloud.agentOf(target).hands.#appear(domain, true)
     return {}
   }

@@ -5,21 +5,22 @@ import type { SourceMutant } from '../source-mutants.ts'
 export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   'read-back-skipped': {
     says: 'a device that says "done" counts as proof',
-    seed: 3,
+    seed: 6,
     file: 'bootd/core/fence-switch.ts',
     from: 'return read({ ...device, refusal, failures, toldAt: now }, call)',
     to: 'return read({ ...device, refusal, failures, toldAt: now, agreed: refusal ? 0 : 9 }, call)'
   },
   'one-reading-trusted': {
     says: 'one reading proves that a host is off',
-    seed: 3,
+    seed: 1,
+    faults: ['device flickers'],
     file: 'bootd/core/fence-switch.ts',
     from: 'export const readingsProof = 2',
     to: 'export const readingsProof = 1'
   },
   'wall-clock-trusted': {
     says: 'the wait for the end of a host is counted on the wall clock',
-    seed: 4,
+    seed: 20,
     file: 'controller/core/fencing.ts',
     from: 'const now = context.now.monotonic\n  if (expiry?.at === undefined || now < expiry.at)',
     to:
@@ -36,6 +37,8 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'order-of-another-boot-taken': {
     says: 'a host takes an order that was made for an earlier boot of it',
+    seed: 1,
+    faults: ['orders held until it has booted'],
     file: 'agent/core/acceptance.ts',
     from: 'order.boot === undefined || order.boot === boot',
     to: 'order.boot === undefined || boot.length > 0'
@@ -64,21 +67,21 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'epoch-unchecked-by-bootd': {
     says: 'a bootd does what a deposed controller wants',
-    seed: 2,
+    seed: 1,
     file: 'bootd/core/fence-wishes.ts',
     from: 'if (lowest >= seen) return undefined',
     to: 'if (lowest > 0) return undefined'
   },
   'no-margin': {
     says: 'a host is taken to have ended itself as soon as its limit is over',
-    seed: 4,
+    seed: 11,
     file: 'controller/core/timing.ts',
     from: 'surely(given.limitMs + 2 * given.watchdogMs) + marginMs',
     to: 'surely(given.limitMs)'
   },
   'unarmed-trusted': {
     says: 'a watchdog counts that was never armed',
-    seed: 27,
+    seed: 17,
     file: 'controller/core/self-fence.ts',
     from:
       "if (!selfFence?.armed || !selfFence.nowayout || selfFence.kind !== 'hardware') return " +
@@ -90,7 +93,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'no-lease-before-us': {
     says: 'a new controller takes it that hosts had no lease before it began',
-    seed: 6,
+    seed: 2,
     file: 'controller/core/leases.ts',
     from: 'Math.max(reign.since, echoedAt)',
     to: 'echoedAt'
@@ -103,15 +106,27 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'starts-after-cut-off': {
     says: 'a host that was cut off starts what its last order names as soon as it is heard',
+    seed: 1,
+    faults: ['cut off until the ensemble is slow'],
     file: 'agent/core/lease-keeping.ts',
     from: 'if (isAwaited(clear, found.order))',
     to: 'if (isAwaited(clear, found.order) && false)'
   },
   'any-proof-taken': {
     says: 'a proof of another fence counts',
+    seed: 2,
+    faults: ['lost again while no bootd tells'],
     file: 'controller/core/fencing.ts',
-    from: "state?.verdict?.verdict === 'off-confirmed' && state.verdict.fence === id",
-    to: "state?.verdict?.verdict === 'off-confirmed' && id !== ''"
+    from: "state?.verdict?.verdict === 'off-confirmed' && state.verdict.fence === fence",
+    to: "state?.verdict?.verdict === 'off-confirmed' && fence !== ''"
+  },
+  'writes-ignored': {
+    says: 'a device is believed of a host that is seen to write to the storage',
+    seed: 4,
+    faults: ['device lies, and its host writes'],
+    file: 'controller/core/fencing.ts',
+    from: 'const doubt = doubtOf(view, host, { recovery, now: context.now.monotonic })',
+    to: 'const doubt = undefined as ReturnType<typeof doubtOf>'
   },
   'silent-controller-fences': {
     says: 'a controller that did not listen takes the silence for that of hosts',
@@ -121,20 +136,22 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'hold-ignored': {
     says: 'a host starts instances that its order holds back',
-    seed: 1,
+    seed: 4,
     file: 'agent/core/diff-start.ts',
     from: 'if (!instance.hold || ',
     to: 'if (instance.id || !instance.hold || '
   },
   'running-taken-for-ready': {
     says: 'who runs counts as ready, whatever gates its wish names',
-    seed: 6,
+    seed: 1,
     file: 'controller/core/start-order.ts',
     from: "|| seen.ready === 'ready'",
     to: "|| seen.power === 'running'"
   },
   'equals-yield': {
     says: 'instances make room for others that are no more important',
+    seed: 13,
+    faults: ['power cut of several', 'power cut', 'power cut with its device', 'host cut off'],
     file: 'controller/core/preemption.ts',
     from: 'if (one.spec.priority >= to.spec.priority) return false',
     to: 'if (one.id === to.id) return false'

@@ -13,6 +13,7 @@ import type { LeanBootd } from './bootd.ts'
 import type { LeanCloud } from './cloud.ts'
 import type { LeanController } from './controller.ts'
 import type { LeanEntry } from './ensemble.ts'
+import { groupsHold } from './group-oracle.ts'
 import type { Machine } from './machine.ts'
 
 /** What a batch of a hundred seeds must have brought about. */
@@ -24,7 +25,11 @@ export const wanted = [
   ...['fences failed, then confirmed', 'evacuated instances run', 'promises tried'],
   ...['messages of deposed controllers refused', 'reigns', 'bootds changed'],
   ...['self-fence ending', 'self-fence ended', 'self-fence waiting', 'watchdogs bite'],
-  ...['verb fence-held-rack', 'host fenced while it ran', 'a wish refused: capacity']
+  ...['verb fence-held-rack', 'host fenced while it ran', 'a wish refused: capacity'],
+  ...['verb fence-contradicted', 'verb storage-silent', 'verb storage-writes'],
+  ...['verb start-waits', 'orders that hold one back', 'verb preempted', 'verb crash-loop'],
+  ...['verb move-failed', 'verb balance-begun', 'verb balanced', 'drained with its group'],
+  ...['came by a rule of a group: apart on one host', 'came by a rule of a group: with on one host']
 ] as const
 
 /** What should have happened in these counts, and did not. */
@@ -152,7 +157,8 @@ export class Oracle {
     this.#confirmed.add(id)
     const runs = [...machine.domains.values()].filter(({ uuid }) => this.#couldRunElsewhere(uuid))
     if (runs.length === 0) return
-    if (machine.hasLied) this.#cloud.count('lies believed')
+    if (machine.hasLied && proof?.verdict !== 'off-confirmed') this.#cloud.count('lies believed')
+    else if (machine.hasLied) this.#cloud.storage.oracle.believed(machine)
     else {
       const what = `${runs.length} instances run there`
       this.#cloud.problem(`${name} is proven off (${proof?.verdict}), and ${what}`)
@@ -168,6 +174,7 @@ export class Oracle {
 
   #putInstance(instance: Instance, hosts: ReadonlyMap<string, Host>): void {
     const before = this.instances.get(instance.id)?.decided
+    groupsHold(this.#cloud, instance, { hosts, instances: this.instances })
     this.instances.set(instance.id, instance)
     if (instance.decided.preempted && !before?.preempted) this.#yields(instance)
     const from = before?.host

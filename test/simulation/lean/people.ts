@@ -5,6 +5,7 @@ import { arm, disarm } from '../../../controller/core/admission/healing.ts'
 import type { LeanCloud } from './cloud.ts'
 import type { LeanController } from './controller.ts'
 import { instanceSpec } from './founding.ts'
+import { level } from './levelling.ts'
 import { oneOf } from './strikes.ts'
 
 type Deed = (cloud: LeanCloud, leader: LeanController) => void
@@ -46,6 +47,7 @@ const deeds: Readonly<Record<string, Deed>> = {
       if (now) said(cloud, now.wish({ verb: 'resume-host', id: host.id, back: cold }))
     })
   },
+  levels: (cloud, leader) => said(cloud, level(leader)),
   creates: (cloud, leader) => {
     const number = 100 + Math.floor(cloud.chance() * 10_000)
     const spec = instanceSpec(number)

@@ -5,12 +5,16 @@
  */
 import { createHash } from 'node:crypto'
 import { uuidOf } from '#shared/ids.ts'
+import type { Instance } from '#shared/model/instance.ts'
 import type { Ms } from '#shared/units.ts'
 import { promiseOf } from '../../../controller/core/reserve/promise.ts'
+import { isWanted } from '../../../controller/core/start-order.ts'
+import type { View } from '../../../controller/core/view.ts'
 import { chanceOf } from '../randomness.ts'
 import { type Counts, LeanCloud } from './cloud.ts'
 import type { Machine } from './machine.ts'
 import { tidy, want } from './people.ts'
+import { waitsForLost } from './start-oracle.ts'
 import { oneOf, release, strikes, whenAwake } from './strikes.ts'
 
 /** All is at rest so long after the last fault at most; lost hosts are made good for in this. */
@@ -128,7 +132,7 @@ function mend(cloud: LeanCloud): void {
   for (const machine of cloud.machines) {
     Object.assign(machine, well, { device: 'answers' })
     if (machine.dog) machine.dog.isBusy = false
-    release(machine)
+    release(cloud, machine)
     machine.powerOn()
     if (machine.hangs) {
       machine.hangs = false
@@ -160,6 +164,7 @@ function unrest(cloud: LeanCloud): string | undefined {
     const isArmed = decided.selfFence?.armed?.bootId === machine.bootId
     if (machine.dog && !isArmed) return `the watchdog of ${name} is not armed`
   }
+  if (leader.view.cloud?.balance?.run) return 'hosts are being levelled'
   return unmet(cloud, new Set(machines))
 }
 
@@ -167,7 +172,12 @@ function unrest(cloud: LeanCloud): string | undefined {
 function unmet(cloud: LeanCloud, machines: ReadonlySet<Machine>): string | undefined {
   const { leader } = cloud
   if (!leader) return 'nobody leads'
-  for (const { id, name, spec, decided } of leader.view.all('instance').values()) {
+  const isLost = ({ spec, decided }: Instance): boolean =>
+    decided.host !== undefined &&
+    (!spec.highlyAvailable || spec.pool !== 'far') &&
+    !machines.has(cloud.machine(decided.host))
+  for (const instance of leader.view.all('instance').values()) {
+    const { id, name, spec, decided } = instance
     const uuid = uuidOf(id)
     const on = cloud.machines.filter(({ isOn, domains }) => isOn && domains.has(uuid))
     const names = on.map(machine => machine.name).join()
@@ -178,13 +188,44 @@ function unmet(cloud: LeanCloud, machines: ReadonlySet<Machine>): string | undef
       continue
     }
     const host = decided.host === undefined ? undefined : cloud.machine(decided.host)
-    const mayWait = !spec.highlyAvailable || spec.pool !== 'far'
-    if (host && mayWait && !machines.has(host)) continue
+    if (isLost(instance)) continue
     if (host && on.length === 1 && on[0] === host && host.domains.get(uuid)?.state === 'running')
       continue
+    if (host && on.length === 0 && waitsForLost(leader.view, instance, isLost)) continue
+    if (host && on.length === 0 && hasGivenRoom(leader.view, instance)) continue
+    if (!host && on.length === 0 && isLeftByGroup(cloud, leader.view, instance)) continue
     return `${name} should run on ${host?.name ?? 'some host'}, and runs on ${names || 'none'}`
   }
   return undefined
+}
+
+/** Whether it has made room on its host for a more important one, which still has it. */
+function hasGivenRoom(view: View, { decided }: Instance): boolean {
+  const other = decided.preempted && view.get('instance', decided.preempted.for)
+  return other !== undefined && other.decided.host === decided.host && isWanted(other)
+}
+
+/**
+ * Whether those with whom it is kept together have found a place that had no room for all of them:
+ * the important one goes on, and it itself waits until there is room beside that one.
+ */
+function isLeftByGroup(cloud: LeanCloud, view: View, { id, spec, decided }: Instance): boolean {
+  const kept = (spec.affinity ?? []).filter(({ rule, hard }) => rule === 'with' && hard)
+  const all = [...view.all('instance').values()]
+  const place = all.find(
+    other =>
+      other.id !== id &&
+      other.decided.host !== undefined &&
+      other.spec.affinity?.some(({ group }) => kept.some(each => each.group === group))
+  )?.decided.host
+  const host = [...view.all('host').values()].find(({ name }) => name === place)
+  if (!host) return false
+  const { memoryMib } = cloud.founded.hosts[cloud.machine(host.name).index - 1]!
+  const promised = all.map(other => (other.decided.host === place ? other.decided.memoryMib : 0))
+  const freeMib = promised.reduce((left, mib) => left - mib, memoryMib - host.spec.reservedMib)
+  const isLeft = freeMib < decided.memoryMib
+  if (isLeft) cloud.count('left by its group for want of room')
+  return isLeft
 }
 
 /** As many hosts as room is kept for are lost at once: what can run elsewhere does so soon. */

@@ -22,8 +22,8 @@ export class StartOracle {
   readonly #cloud: LeanCloud
   /** When each instance was seen ready last, by UUID. */
   readonly #readyAt = new Map<string, Ms>()
-  /** On which machine each has begun to run last, by UUID. */
-  readonly #ranOn = new Map<string, Machine>()
+  /** Where each has begun to run last, and where it has gone to from there, by UUID. */
+  readonly #ranOn = new Map<string, Set<Machine>>()
 
   constructor(cloud: LeanCloud) {
     this.#cloud = cloud
@@ -37,14 +37,19 @@ export class StartOracle {
   /** A host begins to start it. One that ran there goes on as it did, whoever is ready. */
   begun(machine: Machine, { id, name, hold }: OrderInstance): void {
     const uuid = uuidOf(id)
-    if (hold && this.#ranOn.get(uuid) !== machine) {
+    if (hold && !this.#ranOn.get(uuid)?.has(machine)) {
       this.#cloud.problem(`${machine.name} starts ${name}, which is held back`)
     }
   }
 
-  /** It runs there. */
+  /** It has been started there. */
   ran(machine: Machine, uuid: string): void {
-    this.#ranOn.set(uuid, machine)
+    this.#ranOn.set(uuid, new Set([machine]))
+  }
+
+  /** It has arrived there as it ran; if it ends before its move has, it starts where it was. */
+  arrived(machine: Machine, uuid: string): void {
+    this.#ranOn.get(uuid)?.add(machine)
   }
 
   /** A controller lets a host start whom it does not hold back. */
@@ -91,3 +96,16 @@ export class StartOracle {
 /** What ran when it was moved goes on where it is: an order may say so before it is written. */
 const hasMoved = (view: View, instance: Instance): boolean =>
   view.history(subjectOf(instance)).findLast(({ by }) => !by.startsWith('agent/'))?.verb === 'moved'
+
+/** Whether one waits, for as long as it takes, for others that are lost with their host. */
+export const waitsForLost = (
+  view: View,
+  { spec, tenant }: Instance,
+  isLost: (instance: Instance) => boolean
+): boolean =>
+  (spec.after ?? []).some(name => {
+    const other = view.named('instance', name, tenant)
+    if (!other || other.decided.deletedAt || other.spec.desiredPower !== 'running') return false
+    if (other.spec.readiness?.late === 'go-on') return false
+    return isLost(other) || waitsForLost(view, other, isLost)
+  })

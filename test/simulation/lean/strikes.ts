@@ -56,16 +56,16 @@ const deviceIs =
     })
   }
 
-/** A device that fails is no matter until it is needed. */
+/** A device that fails is no matter until it is needed: its host is cut off then, or hangs. */
 const needsDevice =
-  (mode: DeviceMode): Strike =>
+  (mode: DeviceMode, cutOffShare = 0.5): Strike =>
   (cloud, whileMs) => {
     const machine = anyMachine(cloud)
     machine.device = mode
     cloud.timeline.after(2 * whileMs, () => {
       if (machine.device === mode) machine.device = 'answers'
     })
-    if (cloud.chance() < 0.5) islandOf(cloud, [machine], whileMs)
+    if (cloud.chance() < cutOffShare) islandOf(cloud, [machine], whileMs)
     else hang(cloud, machine, whileMs)
   }
 
@@ -96,11 +96,14 @@ function touch(leader: LeanController, { name }: Machine): void {
   }
 }
 
+/** What was held on the way to a machine comes one after the other, so far apart. Unit: ms. */
+const heldApartMs: Ms = 60
+
 /** Lets through what was held on the way to a machine. */
-export function release(machine: Machine): void {
+export function release({ timeline }: LeanCloud, machine: Machine): void {
   const { held } = machine
   machine.held = undefined
-  for (const arrive of held ?? []) arrive()
+  for (const [at, arrive] of (held ?? []).entries()) timeline.after(heldApartMs * at, arrive)
 }
 
 /** Sets something of a machine, and takes it back. */
@@ -150,6 +153,7 @@ export const strikes: Readonly<Record<string, Strike>> = {
   },
   'device dead': needsDevice('dead'),
   'device lies': needsDevice('lying'),
+  'device lies, and its host writes': needsDevice('lying', 1),
   'device stuck': needsDevice('stuck'),
   'device slow': needsDevice('slow'),
   'device flickers': needsDevice('flickers'),
@@ -210,7 +214,7 @@ export const strikes: Readonly<Record<string, Strike>> = {
     machine.held = []
     touch(leader, machine)
     timeline.after(2_000 * chance(), () => cutPower(cloud, machine, 5_000 + whileMs))
-    timeline.after(22_000 + 2 * whileMs * chance(), () => release(machine))
+    timeline.after(22_000 + 2 * whileMs * chance(), () => release(cloud, machine))
   },
   'candidate killed': cloud => {
     const controller = anyController(cloud)
@@ -266,6 +270,32 @@ export const strikes: Readonly<Record<string, Strike>> = {
       bootd.stop()
       cloud.timeline.after(2 * whileMs, () => bootd.start())
     }
+  },
+  'lost again while no bootd tells': (cloud, whileMs) => {
+    const { timeline, bootds } = cloud
+    const machine = anyMachine(cloud)
+    const isCalm = bootds.every(({ isRunning }) => isRunning)
+    if (machine.index <= bootds.length || !isCalm) return
+    if (cloud.machines.some(({ isOn }) => !isOn)) return
+    cutPower(cloud, machine, 9_000)
+    // They end between the proof and what is asked of them then.
+    const watch = (leftMs: Ms): void => {
+      const host = cloud.leader?.view.named('host', machine.name)
+      if (host?.decided.recovery?.phase === 'fenced') for (const bootd of bootds) bootd.stop()
+      else if (leftMs > 0) timeline.after(20, () => watch(leftMs - 20))
+    }
+    watch(9_000)
+    timeline.after(27_000, () => {
+      const { leader } = cloud
+      const some = [...(leader?.view.all('instance').values() ?? [])]
+      const others = some.filter(({ spec, decided }) => spec.pool === 'far' && decided.host)
+      if (!leader || others.length === 0) return
+      leader.wish({ verb: 'move', id: oneOf(others, cloud.chance).id, to: machine.name })
+    })
+    timeline.after(34_000, () => islandOf(cloud, [machine], 10_000 + whileMs))
+    timeline.after(48_000 + whileMs, () => {
+      for (const bootd of bootds) bootd.start()
+    })
   },
   'clock jumped': cloud => {
     const machine = cloud.chance() < 0.5 ? anyMachine(cloud) : anyController(cloud).machine

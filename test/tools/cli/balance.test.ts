@@ -18,7 +18,15 @@ const lines: readonly (readonly [line: string, code: number, says: RegExp])[] = 
   ['balance set --automatic on', 0, /^on: where it gains 0\.1, after 10 min of calm, at most 20/],
   ['balance set --automatic on', 0, /^unchanged: on: /],
   ['balance set --gain 0.3 --rest 1h --moves 7', 0, /^on: where it gains 0\.3, after 60 min/],
-  ['balance set --automatic off', 0, /^off: /]
+  [
+    'balance set --minute-gain 0.07',
+    0,
+    /^on: where it gains 0\.3 and each minute of a move 0\.07, after/
+  ],
+  ['balance set --automatic off', 0, /^off: /],
+  ['placement set --weight networkMeasured=50', 0, /networkMeasured/],
+  ['balance show', 0, /^left out +networkMeasured is not levelled: .* h1, h2$/m],
+  ['balance plan', 0, /^networkMeasured is not levelled: .* h1, h2$/m]
 ]
 
 test('how even hosts are is shown, planned and set', async t => {

@@ -246,6 +246,13 @@ test('KVM that was tried is believed more than a device that is there', t => {
   })
 })
 
+test('where VMs are emulated, it is said whether moves may break them', t => {
+  const hangs = { works: false, because: 'it hangs' }
+  t.regex(checkKvm(hangs, '7.2.22').fix ?? '', /may break when it moves.*here is QEMU 7\.2\.22/)
+  t.regex(checkKvm(hangs, undefined).fix ?? '', /may break when it moves/)
+  t.notRegex(checkKvm(hangs, '10.0.2').fix ?? '', /break/)
+})
+
 test('a disk is judged by its room, and one that is not there not at all', async t => {
   t.regex((await checkDisk(os.tmpdir())).found, /free at/)
   t.is((await checkDisk('/nonexistent')).state, 'skip')

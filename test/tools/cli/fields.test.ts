@@ -136,6 +136,7 @@ test('what is set by file only are fields that there are', t => {
 const readByCommand = [
   'apart',
   'with',
+  'device',
   'host-label',
   'ssh-key',
   'user-data',

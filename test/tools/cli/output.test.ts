@@ -56,6 +56,15 @@ test('a table is cut to the width of a terminal, at its widest column, and elsew
   t.false(renderTable(columns, rows).includes('…'))
 })
 
+test('a column that keeps its width stays whole where others are cut', t => {
+  const columns = [{ title: 'MAC', keeps: true }, { title: 'NAME' }, { title: 'AT', wraps: true }]
+  const mac = '52:54:00:77:00:01'
+  const rows = [[{ text: mac }, { text: 'a-rather-long-name' }, { text: 'in the first rack' }]]
+  const text = renderTable(columns, rows, { width: 40 })
+  t.true(text.split('\n').every(line => displayWidth(line) <= 40))
+  t.regex(text, new RegExp(`^${mac}  a-.*…`, 'm'))
+})
+
 test('sentences go on in the next line before anything is cut', t => {
   const columns = [{ title: 'NAME' }, { title: 'MESSAGE', wraps: true }, { title: 'STATE' }]
   const rows = [

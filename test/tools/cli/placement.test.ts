@@ -47,7 +47,7 @@ test('host set says where a host stands, whom it is for and how much it carries'
     '--vcpus-per-thread 2.5 --reserved 1GiB'
   const { code, output, errors } = await typed(all)
   t.is(code, 0, errors)
-  t.regex(output, /^host\/h1 set: online$/m)
+  t.regex(output, /^host\/h1 set: (online|late)$/m)
   const set = await hostOf(world, 'h1')
   t.like(set.labels, { rack: 'r1', disk: 'ssd' })
   t.like(set.spec, { vcpusPerThread: 2.5, reservedMib: 1_024 })

@@ -53,6 +53,25 @@ test('a candidate that does not lead has done nothing: any change goes to the ne
   t.is(second.resources.find({ kind: 'size', name: 's' }), undefined)
 })
 
+test('a candidate that sees no controller is believed only where no other one does', async t => {
+  await using cutOff = await FakeApi.start()
+  await using other = await FakeApi.start()
+  const said = (name: string, headers: Readonly<Record<string, string>>) => () => ({
+    ...{ status: 200, headers: { 'remuda-position': '3.95', ...headers } },
+    body: { items: [{ kind: 'size', name, spec: {}, status: {} }] }
+  })
+  cutOff.intercept = said('old', {})
+  other.intercept = said('new', { 'remuda-controller': 'h2 http://h2:7410' })
+  const server = `${cutOff.url},${other.url}`
+  t.is((await typeLine('size list -o name', { server })).output, 'size/new\n')
+  other.intercept = said('new', {})
+  t.is((await typeLine('size list -o name', { server })).output, 'size/old\n', 'the first')
+  other.intercept = () => 'cut'
+  t.is((await typeLine('size list -o name', { server })).output, 'size/old\n')
+  const { url } = cutOff
+  t.is((await typeLine('size list -o name', { server: url })).output, 'size/old\n')
+})
+
 test('a change that was lost under way is not said to another server, a creation is', async t => {
   await using first = await FakeApi.start()
   await using second = await FakeApi.start()

@@ -120,7 +120,7 @@ const advice = fs
   .globSync('{shared,controller,agent,bootd,tools/up}/**/*.ts', { cwd: root })
   .flatMap(file => {
     const text = fs.readFileSync(path.join(root, file), 'utf8')
-    const lines = text.matchAll(/['"`](?:[^'"`\n]*: )?remuda ([a-z]+)(?: ([a-z-]+))?/g)
+    const lines = text.matchAll(/['"`](?:[^'"`\n]*: )?remuda ([a-z][a-z-]*)(?: ([a-z-]+))?/g)
     return [...lines].map(([, first = '', second]) => ({ file, first, second }))
   })
 

@@ -131,3 +131,9 @@ test('a candidate is told who it is, where its ensemble is, and how long its ses
     t.true(line?.command.includes(word), word)
   }
 })
+
+test('a lab whose hosts have another QEMU is not alike to one with that of the machine', t => {
+  const qemu = '/opt/qemu-10'
+  t.is(planLab({ folder, hosts: 2, qemu }).qemu, qemu)
+  t.false(isAlike(planLab({ folder, hosts: 2, qemu }), planLab({ folder, hosts: 2 })))
+})

@@ -66,10 +66,10 @@ async function againstHail({ folder, print }: Place): Promise<void> {
     for (const order of orders) {
       const made = await ours('churn', [file, order, full])
       const { rate, p99Ms, newcomers, refused, stuck, stranded } = made
-      const speed = `${rateOf(rate)}, 99 in 100 below ${p99Ms.toPrecision(2)} ms by the wall`
+      const slow = `99 in 100 below ${p99Ms.toPrecision(2)} ms by the wall, the least of three`
       const state = `${newcomers} newcomers at the end, ${refused} wishes refused`
       const proof = `without a plan ${stranded}, without one by the plainest rule ${stuck}`
-      print(`  ${nodes} hosts, ${order}: ${speed}; ${state}; ${proof}`)
+      print(`  ${nodes} hosts, ${order}: ${rateOf(rate)}, ${slow}; ${state}; ${proof}`)
       if (checked || isLong()) print(`    ${await audited(`${file}.${order}`)}`)
     }
   }

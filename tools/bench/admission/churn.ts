@@ -1,6 +1,5 @@
 /** Fills a cloud to a share of what its reserve leaves, then lets demands come and go. */
 import type { Admission, Asked } from '../../../controller/core/engine/admission.ts'
-import { quantile } from '../measure.ts'
 import type { Chance } from './wishes.ts'
 
 /** What came of it. */
@@ -9,8 +8,8 @@ export type Churned = {
   readonly fillRate: number
   /** The same while as many go as come, their going counted in. */
   readonly rate: number
-  /** What 99 in 100 admissions take at most by the wall. Unit: ms. */
-  readonly p99Ms: number
+  /** What each admission took by the wall, for those that came one by one or at once. Unit: ms. */
+  readonly times: readonly number[]
   readonly newcomers: number
   readonly refused: number
 }
@@ -78,7 +77,7 @@ export function churn(
   }
   const rate = (came / threadMs(again)) * 1_000
   return {
-    ...{ fillRate, rate, refused, p99Ms: quantile(times, 0.99) },
+    ...{ fillRate, rate, refused, times },
     ...{ newcomers: present.length, present }
   }
 }

@@ -3,7 +3,8 @@
  * processor time of each. One judge scores both, move by move, and agrees with the scores that hbal
  * prints; then hbal itself scores what the engine made. `--long` also runs hbal where it takes
  * minutes to hours; without it, figures that were once measured on a quiet machine stand there,
- * marked with a star. `--only NAME` measures one file.
+ * marked with a star. `--only NAME,NAME` measures some files (`reboots` is one of the names), and
+ * with `--keep FILE` a run that was ended goes on where it was; see parts.ts.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
@@ -16,6 +17,7 @@ import { installHbal, type Run, runHbal } from './hbal.ts'
 import { moved, objectionTo, type Seated, scoreOf } from './judge.ts'
 import type { Ours } from './ours.ts'
 import { ours, short } from './ours-run.ts'
+import { openParts, type Part } from './parts.ts'
 import { rebootsBench } from './reboots.ts'
 
 /** What hbal once took, on a quiet machine: two processors, AMD EPYC 2.6 GHz. */
@@ -78,53 +80,65 @@ export async function placementBench(print: (line: string) => void): Promise<voi
   const folder = await mkdtemp(path.join(os.tmpdir(), 'remuda-placement-'))
   try {
     print(`${await installHbal()}; Node ${process.version}; seed 1`)
-    const only = process.argv[process.argv.indexOf('--only') + 1]
-    const isWanted = ({ name }: Trial) => !process.argv.includes('--only') || name === only
-    for (const trial of trials.filter(isWanted)) {
+    const only = optionOf('--only')?.split(',')
+    const { part, table } = await openParts(optionOf('--keep'), print)
+    for (const trial of trials.filter(({ name }) => only?.includes(name) ?? true)) {
       const file = path.join(folder, `${trial.name}.data`)
       await writeFile(file, generateCluster(trial.recipe))
       const cluster = readCluster(generateCluster(trial.recipe))
-      if (trial.rackOnly) await measureRack({ trial, file, cluster, print })
-      else await measure({ trial, file, cluster, print })
+      if (trial.rackOnly) await measureRack({ trial, file, cluster, part })
+      else await measure({ trial, file, cluster, part })
     }
-    if (!process.argv.includes('--only')) await rebootsBench(folder, print)
+    if (only?.includes('reboots') ?? true) await rebootsBench(folder, part)
+    for (const line of table()) print(line)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/** What is said behind an option; undefined: it is not said. */
+function optionOf(name: string): string | undefined {
+  const at = process.argv.indexOf(name)
+  return at < 0 ? undefined : process.argv[at + 1]
 }
 
 type Case = {
   readonly trial: Trial
   readonly file: string
   readonly cluster: Cluster
-  readonly print: (line: string) => void
+  readonly part: Part
 }
 
-async function measure({ trial, file, cluster, print }: Case): Promise<void> {
+async function measure({ trial, file, cluster, part }: Case): Promise<void> {
   const { name } = trial
   const isLong = process.argv.includes('--long')
-  if (!trial.isSlow || isLong) await measureBalance({ trial, file, cluster, print })
+  if (!trial.isSlow || isLong) await measureBalance({ trial, file, cluster, part })
   const node = fullestOf(cluster)
   const lost = offline(cluster, node)
-  const evacuation = await ours(file, ['evacuate', node])
-  const options = ['-O', node, '--evac-mode']
-  const other = await peer({ file, cluster: lost, options, known: trial.evacuation })
-  const emptied = { file, cluster: lost, made: evacuation, theirs: other, anyOrder: true }
-  print(`${name} evacuation: ${await compare(emptied)}`)
-  const plans = await ours(file, ['plans'])
-  const { mean = 0, most = 0 } = plans.changeMs ?? {}
-  const change = `after a change ${short(mean)} ms, 99 in 100 below ${short(most)} ms`
-  const scratch = `${short(plans.firstMs)} ms at first, ${short(plans.warmMs)} ms warm`
-  print(`${name} plans for every loss: ${plans.stranded} stranded; ${scratch}; ${change}`)
+  await part(`${name} evacuation`, async () => {
+    const made = await ours(file, ['evacuate', node])
+    const options = ['-O', node, '--evac-mode']
+    const theirs = await peer({ file, cluster: lost, options, known: trial.evacuation })
+    return compare({ file, cluster: lost, made, theirs, anyOrder: true })
+  })
+  await part(`${name} plans for every loss`, async () => {
+    const plans = await ours(file, ['plans'])
+    const { mean = 0, most = 0 } = plans.changeMs ?? {}
+    const change = `after a change ${short(mean)} ms, 99 in 100 below ${short(most)} ms`
+    const scratch = `${short(plans.firstMs)} ms at first, ${short(plans.warmMs)} ms warm`
+    return `${plans.stranded} stranded; ${scratch}; ${change}`
+  })
 }
 
-async function measureBalance({ trial, file, cluster, print }: Case): Promise<void> {
+async function measureBalance({ trial, file, cluster, part }: Case): Promise<void> {
   const { name, recipe } = trial
-  const balance = await ours(file, ['balance'])
-  const theirs = await peer({ file, cluster, options: [], known: trial.balance })
-  print(`${name} balance: ${await compare({ file, cluster, made: balance, theirs })}`)
+  await part(`${name} balance`, async () => {
+    const made = await ours(file, ['balance'])
+    const theirs = await peer({ file, cluster, options: [], known: trial.balance })
+    return compare({ file, cluster, made, theirs })
+  })
   if (recipe.template !== 'ext') return
-  print(`${name} refined: ${await refined(file, cluster, balance)}`)
+  await part(`${name} refined`, async () => refined(file, cluster, await ours(file, ['balance'])))
 }
 
 /** How near the bound it comes with half as many moves again. */
@@ -138,15 +152,16 @@ async function refined(file: string, cluster: Cluster, descent: Ours): Promise<s
 }
 
 /** The loss of the rack in which most instances have a node. */
-async function measureRack({ trial, file, cluster, print }: Case): Promise<void> {
+async function measureRack({ trial, file, cluster, part }: Case): Promise<void> {
   const racks = new Map(cluster.nodes.map(({ name, tags }) => [name, tags.join()]))
   const fullest = racks.get(fullestOf(cluster))
   const names = cluster.nodes.map(({ name }) => name).filter(name => racks.get(name) === fullest)
-  const made = await ours(file, ['evacuate', names.join()])
-  const lost = names.reduce(offline, cluster)
-  const compared = await compare({ file, cluster: lost, made, theirs: undefined, anyOrder: true })
-  const left = `${names.length} hosts, ${made.stranded} stranded`
-  print(`${trial.name} evacuation of a rack: ${left}; ${compared}`)
+  await part(`${trial.name} evacuation of a rack`, async () => {
+    const made = await ours(file, ['evacuate', names.join()])
+    const lost = names.reduce(offline, cluster)
+    const given = { file, cluster: lost, made, theirs: undefined, anyOrder: true }
+    return `${names.length} hosts, ${made.stranded} stranded; ${await compare(given)}`
+  })
 }
 
 type Peer = {

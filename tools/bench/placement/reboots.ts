@@ -11,6 +11,7 @@ import type { Batch } from '../../../controller/core/engine/reboots.ts'
 import { type Cluster, readCluster } from './ganeti-text.ts'
 import { generateCluster, type Recipe } from './generate.ts'
 import { ours, short } from './ours-run.ts'
+import type { Part } from './parts.ts'
 
 /** What hroller once made of those that take it a minute, with instances running. */
 type Trial = { readonly recipe: Recipe; readonly known?: number }
@@ -25,20 +26,22 @@ const trials: readonly Trial[] = [
 const run = promisify(execFile)
 
 /** Measures and prints. */
-export async function rebootsBench(folder: string, print: (line: string) => void): Promise<void> {
+export async function rebootsBench(folder: string, part: Part): Promise<void> {
   for (const { recipe, known } of trials) {
     const name = `${recipe.template}-${recipe.nodes}`
     const file = path.join(folder, `${name}-reboots.data`)
     await writeFile(file, withMaster(generateCluster(recipe)))
     const cluster = readCluster(generateCluster(recipe))
     for (const mode of ['live', 'offline'] as const) {
-      const made = await ours(file, ['reboots', mode])
-      const batches = made.batches!
-      judge(cluster, batches, mode === 'live')
-      const isKnown = known !== undefined && mode === 'live' && !process.argv.includes('--long')
-      const theirs = isKnown ? `${known}*` : await hrollerBatches(file, mode)
-      const times = `${short(made.firstMs)} ms at first, ${short(made.warmMs)} ms warm`
-      print(`${name} reboots, ${mode}: ${batches.length} batches; ${times}; hroller: ${theirs}`)
+      await part(`${name} reboots, ${mode}`, async () => {
+        const made = await ours(file, ['reboots', mode])
+        const batches = made.batches!
+        judge(cluster, batches, mode === 'live')
+        const isKnown = known !== undefined && mode === 'live' && !process.argv.includes('--long')
+        const theirs = isKnown ? `${known}*` : await hrollerBatches(file, mode)
+        const times = `${short(made.firstMs)} ms at first, ${short(made.warmMs)} ms warm`
+        return `${batches.length} batches; ${times}; hroller: ${theirs}`
+      })
     }
   }
 }

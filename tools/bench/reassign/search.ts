@@ -1,13 +1,11 @@
 /**
  * A search on two threads. Most of the time each anneals on its own from where the processes are
- * now, one within the capacities, one that may exceed them on its way: that one finds what cannot
- * be reached otherwise, but may end with nothing that is allowed. Then both go on from the best of
- * them, warmed up a little, and the best of all is the answer.
+ * now, in a way of its own; then both go on from the best of them, hardly warm, and the best of all
+ * is the answer.
  */
 import { once } from 'node:events'
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { usualWay, type Way } from '../../../controller/core/engine/reassign/annealing.ts'
 import type { Outcome, Round, Work } from './worker.ts'
 
 /** What to search, how long, and by which clock. */
@@ -22,13 +20,10 @@ export type Search = {
 export type Found = { readonly cost: number; readonly at: Int32Array; readonly trials: number }
 
 const threads = 2
-const within: Partial<Way> = { cheapest: 1e4, dearest: 1e4 }
 /** Time for judging and for starting and ending threads. */
 const spareSeconds = 0.3
-const stages: readonly { readonly share: number; readonly way: Partial<Way> }[] = [
-  { share: 0.8, way: {} },
-  { share: 0.2, way: { warmest: 0.03, cheapest: 2 } }
-]
+/** How the time is shared between searching and going on from the best. */
+const shares = [0.92, 0.08]
 
 /** Searches until its time is over. */
 export async function search({ work, seconds, seed, clock }: Search): Promise<Found> {
@@ -38,11 +33,11 @@ export async function search({ work, seconds, seed, clock }: Search): Promise<Fo
     const spent = clock === 'wall' ? (performance.now() - started) / 1_000 + spareSeconds : 0
     const left = Math.max(0.1, seconds - spent)
     let best: Found | undefined
-    for (const [stage, { share, way }] of stages.entries()) {
+    for (const [stage, share] of shares.entries()) {
       const rounds = workers.map((worker, thread) => {
-        const strict = thread === 0 ? within : {}
-        const own = { ...usualWay, ...way, ...strict, seed: seed * 100 + stage * threads + thread }
-        return play(worker, { at: best?.at, way: own, seconds: left * share, clock })
+        const own = seed * 100 + stage * threads + thread
+        const at = best?.at
+        return play(worker, { at, thread, seed: own, seconds: left * share, clock })
       })
       best = bestOf(await Promise.all(rounds), best)
     }

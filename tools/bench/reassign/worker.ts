@@ -3,16 +3,19 @@
  * for so many seconds of the clock or, where the machine is shared, of the thread's processor time.
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { Annealing, type Way } from '../../../controller/core/engine/reassign/annealing.ts'
+import { Annealing } from '../../../controller/core/engine/reassign/annealing.ts'
+import { scalesOf } from '../../../controller/core/engine/reassign/scales.ts'
+import { lastWay, type Way, waysFor } from '../../../controller/core/engine/reassign/ways.ts'
 import { readReassignment } from './model-text.ts'
 
 /** What a thread works on. */
 export type Work = { readonly model: string; readonly home: string }
 
-/** A round: where it starts, how it goes, and how long. */
+/** A round: where it starts (nowhere: with all at home), how it goes, and how long. */
 export type Round = {
   readonly at: Int32Array | undefined
-  readonly way: Way
+  readonly thread: number
+  readonly seed: number
   readonly seconds: number
   readonly clock: 'wall' | 'processor'
 }
@@ -23,13 +26,15 @@ export type Outcome = { readonly cost: number; readonly at: Int32Array; readonly
 const slice = 5_000
 const { model, home } = workerData as Work
 const problem = await readReassignment(model, home)
+const ways = waysFor(scalesOf(problem))
 
 parentPort!.on('message', (round: Round) => parentPort!.postMessage(play(round)))
 parentPort!.postMessage('ready')
 
-function play({ at, way, seconds, clock }: Round): Outcome {
+function play({ at, thread, seed, seconds, clock }: Round): Outcome {
   const start = secondsOf(clock)
-  const search = new Annealing(problem, way, at)
+  const own: Way = { ...ways[thread % ways.length]!, seed }
+  const search = new Annealing(problem, at === undefined ? own : { ...own, ...lastWay }, at)
   let trials = 0
   for (;;) {
     const progress = (secondsOf(clock) - start) / seconds

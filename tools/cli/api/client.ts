@@ -101,7 +101,8 @@ export class Api implements AsyncDisposable {
             const missed = faultOfAnswer(answer.status, answer.bytes, ask.doing)
             return { missed, untouched: !ask.content, hopeful: true }
           }
-          return await this.#redirected(ask, address, answer)
+          const isOutOfTouch = ask.method === 'GET' && seesNoController(answer.headers)
+          return { ...(await this.#redirected(ask, address, answer)), isOutOfTouch }
         })
     })
   }
@@ -280,6 +281,10 @@ export function credentialsOf(address: Address): Readonly<Record<string, string>
   const token = address.via === 'url' ? address.token : undefined
   return token === undefined ? {} : { authorization: `Bearer ${token}` }
 }
+
+/** Whether an answer is of a candidate that sees no controller: out of what it knew last. */
+const seesNoController = (headers: IncomingHttpHeaders): boolean =>
+  headers['remuda-position'] !== undefined && headers['remuda-controller'] === undefined
 
 /** Whether saying it twice does nothing twice. */
 const isRepeatable = ({ method, headers, content }: Ask): boolean =>

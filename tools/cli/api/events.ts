@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Kind, ResourceDocument } from '#shared/model/index.ts'
+import type { BootState } from '#shared/wire/boot.ts'
 import type { Api } from './client.ts'
 import { makeSseReader, type SseEvent } from './sse.ts'
 
@@ -38,6 +39,7 @@ export type Happening =
   | { readonly type: 'connected' }
   | { readonly type: 'change'; readonly id: string; readonly change: Change }
   | { readonly type: 'decision'; readonly id: string; readonly decision: Decision }
+  | { readonly type: 'boot'; readonly id: string; readonly boot: BootState }
   | { readonly type: 'bookmark'; readonly id: string }
   /** What was seen before may be out of date: look at everything again. */
   | { readonly type: 'reset' }
@@ -136,6 +138,8 @@ function read(event: SseEvent): Happening | undefined {
       return { type: 'change', id, change: parse(event.text) as Change }
     case 'decision':
       return { type: 'decision', id, decision: parse(event.text) as Decision }
+    case 'boot':
+      return { type: 'boot', id, boot: parse(event.text) as BootState }
     case 'bookmark':
       return { type: 'bookmark', id }
     case 'reset':

@@ -4,6 +4,9 @@
  * A server that cannot be reached, or that says that it does not lead, is passed over: nothing was
  * done there. What is lost under way may have been done: only what may be said twice is then said
  * to another server. While a new controller is elected all of them are asked again, for a time.
+ *
+ * A candidate that sees no controller answers out of what it knew last, which may be long ago: it
+ * may be cut off from all others. Its answer is taken only where no other one sees a controller.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault, isFault } from '#shared/fault.ts'
@@ -13,10 +16,18 @@ import { type Address, writeAddress } from './address.ts'
 /** An election takes so long at most; then it is told what is missing. Unit: ms. */
 export const electionMsMax = 20_000
 const backOffMs = [100, 250, 500, 1_000] as const
+/** Where none saw a controller, the first is taken at its word for so long. Unit: ms. */
+const wordMs = 5_000
 
 /** One try at one server: what came of it, or why another one should be asked. */
 export type Try<Result> =
-  | { readonly done: Result /** Who did it, if it was another one. */; readonly at?: Address }
+  | {
+      readonly done: Result
+      /** Who did it, if it was another one. */
+      readonly at?: Address
+      /** Whoever did it sees no controller, so that its answer may be old. */
+      readonly isOutOfTouch?: boolean
+    }
   /** `untouched`: certainly nothing was done. `hopeful`: it may be otherwise in a moment. */
   | { readonly missed: Fault; readonly untouched: boolean; readonly hopeful: boolean }
 
@@ -33,6 +44,7 @@ export type Trial<Result> = {
 export class Servers {
   readonly #addresses: Address[]
   #hasAnswered = false
+  #nobodyInTouchUntil = Number.NEGATIVE_INFINITY
 
   constructor(addresses: readonly Address[]) {
     this.#addresses = [...addresses]
@@ -82,10 +94,16 @@ export class Servers {
   }> {
     const missed: Missed[] = []
     let hopeful = this.#hasAnswered && this.count > 1
+    let old: { readonly result: Result; readonly of: Address } | undefined
     for (const address of [...this.#addresses]) {
       const tried = await trial.attempt(address)
       if ('done' in tried) {
-        this.prefer(tried.at ?? address)
+        const of = tried.at ?? address
+        if (tried.isOutOfTouch && performance.now() >= this.#nobodyInTouchUntil) {
+          old ??= { result: tried.done, of }
+          continue
+        }
+        this.prefer(of)
         return { done: { result: tried.done }, missed, hopeful }
       }
       if (trial.signal?.aborted) throw tried.missed
@@ -93,7 +111,10 @@ export class Servers {
       missed.push({ address, fault: tried.missed })
       hopeful ||= tried.hopeful
     }
-    return { missed, hopeful }
+    if (!old) return { missed, hopeful }
+    this.#nobodyInTouchUntil = performance.now() + wordMs
+    this.prefer(old.of)
+    return { done: { result: old.result }, missed, hopeful }
   }
 
   /** Says of each server why it could not be asked. */

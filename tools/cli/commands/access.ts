@@ -1,7 +1,7 @@
-import type { Noun } from '../command.ts'
+import type { Command, Noun, Option } from '../command.ts'
 import { fieldOption } from '../field-option.ts'
 import { dryRunOption, labelOption, yesOption } from '../options.ts'
-import { deleteCommand, listCommand, newName, showCommand } from './common.ts'
+import { deleteCommand, listCommand, nameOfOne, newName, showCommand } from './common.ts'
 
 /** Commands of named shapes. */
 export const size: Noun = {
@@ -32,6 +32,37 @@ export const size: Noun = {
   ]
 }
 
+const most = (name: string, value: string, doc: string): Option => ({
+  ...{ name, type: 'text', value },
+  doc: `${doc} "none": as many as there is room for.`
+})
+
+/** Sets what an operator may set of a tenant. */
+const tenantSet: Command = {
+  noun: 'tenant',
+  verb: 'set',
+  doc: 'Sets who a tenant is, and the most that it may have.',
+  details: [
+    'What it has already stays, also beyond a quota; then it gets no more. Memory and processors ' +
+      'are those of instances that should run.'
+  ],
+  positionals: [nameOfOne('tenant')],
+  options: [
+    most('memory', 'SIZE', 'Most memory. Unit: MiB unless given.'),
+    most('vcpus', 'COUNT', 'Most virtual processors. Unit: count.'),
+    most('disk', 'SIZE', 'Most room in volumes. Unit: MiB unless given.'),
+    most('instances', 'COUNT', 'Most instances. Unit: count.'),
+    fieldOption({ field: 'tenant.description', name: 'description', value: 'TEXT' }),
+    fieldOption({ field: 'tenant.preemption', name: 'preemption', value: 'WHO' }),
+    dryRunOption
+  ],
+  examples: [
+    { line: 'remuda tenant set acme --memory 64GiB --vcpus 32', doc: 'no more than that' },
+    { line: 'remuda tenant set acme --memory none', doc: 'as much as there is' }
+  ],
+  run: () => import('../run/tenant.ts').then(module => module.setTenant)
+}
+
 /** Commands of tenants. */
 export const tenant: Noun = {
   noun: 'tenant',
@@ -47,6 +78,10 @@ export const tenant: Noun = {
       options: [
         fieldOption({ field: 'tenant.description', name: 'description', value: 'TEXT' }),
         fieldOption({ field: 'tenant.preemption', name: 'preemption', value: 'WHO' }),
+        fieldOption({ field: 'tenant.quota.memoryMib', name: 'memory', adds: 'Its quota.' }),
+        fieldOption({ field: 'tenant.quota.vcpus', name: 'vcpus', adds: 'Its quota.' }),
+        fieldOption({ field: 'tenant.quota.diskMib', name: 'disk', adds: 'Its quota.' }),
+        fieldOption({ field: 'tenant.quota.instances', name: 'instances', adds: 'Its quota.' }),
         labelOption,
         dryRunOption
       ],
@@ -58,6 +93,7 @@ export const tenant: Noun = {
     },
     listCommand('tenant'),
     showCommand('tenant', 'acme'),
+    tenantSet,
     deleteCommand('tenant', { example: 'acme' })
   ]
 }

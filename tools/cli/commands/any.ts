@@ -132,7 +132,7 @@ const events: Command = {
       type: 'text',
       value: 'KIND',
       repeatable: true,
-      doc: 'Only this kind, with -w.'
+      doc: 'Only this kind, with -w; "boot": how machines boot.'
     },
     {
       name: 'for',
@@ -144,6 +144,7 @@ const events: Command = {
   examples: [
     { line: 'remuda events', doc: 'what happened lately' },
     { line: 'remuda events -w --kind instance', doc: 'instances, live' },
+    { line: 'remuda events -w --kind boot', doc: 'while a rack is powered on' },
     { line: 'remuda events -w -o json', doc: 'one JSON document per line' }
   ],
   run: () => import('../run/events.ts').then(module => module.showEvents)

@@ -3,6 +3,13 @@ import { watchOption } from '../options.ts'
 
 const planOptions = [
   {
+    name: 'mode',
+    type: 'text',
+    value: 'WORD',
+    words: ['level', 'pack'],
+    doc: 'level, as when left out: hosts are made even; pack: hosts are emptied.'
+  },
+  {
     name: 'moves',
     type: 'count',
     value: 'N',
@@ -15,6 +22,12 @@ const planOptions = [
     type: 'text',
     value: 'SHARE',
     doc: 'What each move must gain at least, as unevenness; left out: 0.005.'
+  },
+  {
+    name: 'minute-gain',
+    type: 'text',
+    value: 'SHARE',
+    doc: 'What every minute that a move takes must gain besides; left out: 0.002.'
   },
   {
     name: 'trials',
@@ -38,7 +51,9 @@ export const balance: Noun = {
       doc: 'Shows how uneven the hosts are, and the levelling that is under way.',
       details: [
         'Unevenness is the standard deviation, over the hosts in service, of the share of memory ' +
-          'that is promised, and the same of vcpus, added: 0 when all hosts have the same share.'
+          'that is promised, and the same of vcpus, added: 0 when all hosts have the same share. ' +
+          'Of the scores cpuMeasured and networkMeasured, where they have a weight, it is added ' +
+          'as well, by what is used.'
       ],
       options: [watchOption],
       examples: [
@@ -53,12 +68,14 @@ export const balance: Noun = {
       doc: 'Shows the moves that would level the hosts; nothing is done.',
       details: [
         'Each move is judged by all rules of placement in its turn, and all of them by the room ' +
-          'that is kept for losses. The first moves gain most.'
+          'that is kept for losses. The first moves gain most. How long one takes is reckoned by ' +
+          'its memory, the slower line of both hosts, and how it went when it was sent last.'
       ],
       options: planOptions,
       examples: [
         { line: 'remuda balance plan', doc: 'what would be moved where' },
-        { line: 'remuda balance plan --moves 5', doc: 'the five that gain most' }
+        { line: 'remuda balance plan --moves 5', doc: 'the five that gain most' },
+        { line: 'remuda balance plan --mode pack', doc: 'which hosts could be switched off' }
       ],
       run: () => import('../run/balance.ts').then(module => module.planBalance)
     },
@@ -115,6 +132,12 @@ export const balance: Noun = {
           type: 'duration',
           value: 'TIME',
           doc: 'So long all must have been calm before; at first 10m. Unit: s unless given.'
+        },
+        {
+          name: 'minute-gain',
+          type: 'text',
+          value: 'SHARE',
+          doc: 'What every minute that a move takes must gain besides; at first 0.002.'
         },
         {
           name: 'moves',

@@ -95,6 +95,8 @@ export const dutyCommands: readonly Command[] = [
         'it was at stays as it is, and the command says how to go on.',
       'With --reboot the next host waits until all candidates stand again that stood before, and ' +
         'all servers of the ensemble serve that did, as far as they are reached from here.',
+      'With --image each host boots that version over the network. If one does not, the roll ' +
+        'ends, no host is given the version any more, and that one boots what it had.',
       'Hosts that are in maintenance already are left alone.'
     ],
     positionals: [
@@ -108,6 +110,12 @@ export const dutyCommands: readonly Command[] = [
     ],
     options: [
       { name: 'reboot', type: 'flag', doc: 'Has each boot anew once nothing runs on it.' },
+      {
+        name: 'image',
+        type: 'text',
+        value: 'VERSION',
+        doc: 'Has each boot this version of the host image, which then becomes the current one.'
+      },
       { name: 'back', type: 'flag', doc: 'Brings back to each what had left it.' },
       {
         name: 'parallel-hosts',
@@ -125,7 +133,8 @@ export const dutyCommands: readonly Command[] = [
     ],
     examples: [
       { line: 'remuda host roll --reboot', doc: 'the whole cloud, one host after another' },
-      { line: 'remuda host roll h2 h3 --reboot --back', doc: 'two of them' }
+      { line: 'remuda host roll h2 h3 --reboot --back', doc: 'two of them' },
+      { line: 'remuda host roll --image 3f2a --back', doc: 'a new image, host by host' }
     ],
     run: () => import('../run/host-roll.ts').then(module => module.rollHosts)
   }

@@ -1,5 +1,6 @@
 import type { Noun } from '../command.ts'
 import { dryRunOption, yesOption } from '../options.ts'
+import { hostBootCommands } from './boot.ts'
 import { deleteCommand, listCommand, nameOfOne, showCommand } from './common.ts'
 import { fenceCommands } from './fence.ts'
 import { dutyCommands } from './host-duty.ts'
@@ -96,6 +97,7 @@ export const host: Noun = {
       run: () => import('../run/join-token.ts').then(module => module.revokeJoinToken)
     },
     ...dutyCommands,
+    ...hostBootCommands,
     deleteCommand('host', {
       example: 'h2',
       more: [

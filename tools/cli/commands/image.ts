@@ -29,6 +29,7 @@ const importCommand: Command = {
       name: 'format',
       default: 'what the content looks like; by its name for --url'
     }),
+    fieldOption({ field: 'image.architecture', name: 'architecture', value: 'WORD' }),
     fieldOption({ field: 'image.minMemoryMib', name: 'min-memory' }),
     fieldOption({ field: 'image.shared', name: 'shared' }),
     labelOption,

@@ -46,6 +46,22 @@ const up: Command = {
     { name: 'instances', type: 'text', value: 'CIDR', doc: 'Addresses of instances.' },
     { name: 'kvm', type: 'flag', doc: "Shows the machine's /dev/kvm to the hosts." },
     {
+      name: 'netboot',
+      type: 'count',
+      value: 'N',
+      doc: 'Bare machines that boot over the network from the first host. Unit: count.',
+      default: '0',
+      minimum: 0,
+      maximum: 8
+    },
+    {
+      name: 'host-images',
+      type: 'text',
+      value: 'DIR',
+      doc: 'Versions of the host image that they boot, with image.key.',
+      default: 'one that is built'
+    },
+    {
       name: 'bmc',
       type: 'text',
       value: 'TYPE',
@@ -70,6 +86,12 @@ const up: Command = {
       doc: 'Gives hosts watchdogs, which reset one not pet for so long. Unit: s unless given.',
       minimum: 4_000,
       maximum: 120_000
+    },
+    {
+      name: 'qemu',
+      type: 'text',
+      value: 'FOLDER',
+      doc: 'Gives hosts the QEMU unpacked there, as by npm run qemu.'
     }
   ],
   examples: [

@@ -1,5 +1,6 @@
 import type { Command, Noun } from '../command.ts'
 import { fieldOption } from '../field-option.ts'
+import { deviceOption } from './placing.ts'
 
 /** By what new instances are placed. */
 export const placement: Noun = {
@@ -16,7 +17,7 @@ export const placement: Noun = {
     {
       noun: 'placement',
       verb: 'set',
-      doc: 'Sets how much scores count for new instances.',
+      doc: 'Sets how much scores count for new instances, and what of memory is counted.',
       details: [
         'What moves, and what has lost its host, goes by free memory alone, as the reserve plans ' +
           'it. A negative weight turns a score round.'
@@ -27,14 +28,21 @@ export const placement: Noun = {
           type: 'pair',
           value: 'SCORE=WEIGHT',
           repeatable: true,
-          required: true,
           doc: 'How much a score counts; "default" takes the setting back.'
+        },
+        {
+          name: 'overhead',
+          type: 'text',
+          value: 'WORD',
+          words: ['counted', 'ignored'],
+          doc: 'Whether hosts keep memory for what runs an instance, beside its own.'
         }
       ],
       examples: [
         { line: 'remuda placement set --weight cpu=50', doc: 'processors count half as memory' },
         { line: 'remuda placement set --weight memory=0 --weight packing=100', doc: 'few hosts' },
-        { line: 'remuda placement set --weight cpu=default', doc: 'as by itself' }
+        { line: 'remuda placement set --weight cpu=default', doc: 'as by itself' },
+        { line: 'remuda placement set --overhead ignored', doc: 'hosts have room for emulators' }
       ],
       run: () => import('../run/placement.ts').then(module => module.setWeights)
     }
@@ -78,7 +86,11 @@ export const place: Command = {
       doc: 'Label that their hosts must have.'
     },
     fieldOption({ field: 'instance.cpuFeatures', name: 'cpu-feature', value: 'FLAG' }),
-    fieldOption({ field: 'instance.acceleration', name: 'acceleration', value: 'WORD' })
+    fieldOption({ field: 'instance.architecture', name: 'architecture', value: 'WORD' }),
+    fieldOption({ field: 'instance.acceleration', name: 'acceleration', value: 'WORD' }),
+    fieldOption({ field: 'instance.hugePages', name: 'huge-pages', value: 'SIZE' }),
+    fieldOption({ field: 'instance.numa', name: 'numa', value: 'WORD' }),
+    deviceOption
   ],
   examples: [
     { line: 'remuda place --size small --count 40 --plan', doc: 'how many go where' },

@@ -110,6 +110,16 @@ export const host = {
       required: true,
       minimum: 15000,
       maximum: 600000
+    },
+    image: {
+      doc: 'Version of a host image, by its content: 16 hexadecimal digits.',
+      type: 'text',
+      pattern: '^[0-9a-f]{16}$'
+    },
+    boot: {
+      doc: 'What it gets when it boots over the network; left out: the host image.',
+      type: 'text',
+      words: ['host', 'disk', 'nothing']
     }
   }
 } as const

@@ -19,6 +19,11 @@ export const image = {
       words: ['qcow2', 'raw', 'tar'],
       default: 'qcow2'
     },
+    architecture: {
+      doc: 'Which processors it is for; left out: x86_64, unless an instance says another.',
+      type: 'text',
+      words: ['x86_64', 'aarch64']
+    },
     source: {
       doc: 'Where the controller fetches it; without one the content is uploaded.',
       type: 'text',

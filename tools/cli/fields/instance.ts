@@ -233,10 +233,58 @@ export const instance = {
       itemsMax: 32
     },
     'cpuFeatures[]': { doc: 'Such as avx2.', type: 'text', pattern: '^[a-z0-9_]{1,32}$' },
+    architecture: {
+      doc: 'What the processors of its host must be; left out: what its image is for, or x86_64.',
+      type: 'text',
+      words: ['x86_64', 'aarch64']
+    },
     acceleration: {
       doc: 'kvm: only hosts where KVM works; any, as when left out: it may be emulated.',
       type: 'text',
       words: ['any', 'kvm']
+    },
+    hugePages: {
+      doc:
+        'Size of the pages that the memory of a VM is made of; its host must have set ' +
+        'enough of them aside. Left out: common ones.',
+      type: 'text',
+      words: ['2M', '1G']
+    },
+    numa: {
+      doc:
+        'fit: memory and processors of a VM are in one NUMA cell of its host, and it can go ' +
+        'to another host only shut down; any, as when left out: wherever there is room.',
+      type: 'text',
+      words: ['any', 'fit']
+    },
+    devices: {
+      doc:
+        'Devices of its host that a VM has for itself; with them it can go to another host ' +
+        'only shut down.',
+      type: 'list',
+      itemsMax: 8
+    },
+    'devices[].kind': {
+      doc: 'Sort of device.',
+      type: 'text',
+      words: [
+        'gpu',
+        'fibre-channel',
+        'infiniband',
+        'accelerator',
+        'nvme',
+        'crypto',
+        'virtual-function'
+      ],
+      required: true
+    },
+    'devices[].count': {
+      doc: 'How many.',
+      type: 'integer',
+      unit: 'count',
+      default: 1,
+      minimum: 1,
+      maximum: 64
     },
     coldStart: {
       doc:

@@ -15,6 +15,35 @@ export const tenant = {
         '(as when left out), or its own.',
       type: 'text',
       words: ['never', 'own']
+    },
+    quota: { doc: 'The most that it may have; what it has already stays.', type: 'object' },
+    'quota.instances': {
+      doc: 'Instances, whether or not they run.',
+      type: 'integer',
+      unit: 'count',
+      minimum: 0,
+      maximum: 10000000
+    },
+    'quota.memoryMib': {
+      doc: 'Memory of those that should run.',
+      type: 'integer',
+      unit: 'MiB',
+      minimum: 0,
+      maximum: 1099511627776
+    },
+    'quota.vcpus': {
+      doc: 'Virtual processors of those that should run.',
+      type: 'integer',
+      unit: 'count',
+      minimum: 0,
+      maximum: 10000000
+    },
+    'quota.diskMib': {
+      doc: 'Sizes of volumes.',
+      type: 'integer',
+      unit: 'MiB',
+      minimum: 0,
+      maximum: 1099511627776
     }
   }
 } as const

@@ -37,6 +37,13 @@ const columnsOfKind: { readonly [K in Kind]: readonly Column[] } = {
     name,
     phase,
     column('instances', 'status.instances'),
+    column('memory', 'status.memoryMib'),
+    column('vcpus', 'status.vcpus'),
+    column('disk', 'status.diskMib'),
+    wide('memory quota', 'spec.quota.memoryMib'),
+    wide('vcpu quota', 'spec.quota.vcpus'),
+    wide('disk quota', 'spec.quota.diskMib'),
+    wide('instance quota', 'spec.quota.instances'),
     column('description', 'spec.description'),
     age,
     id

@@ -5,12 +5,14 @@ import { cut, displayWidth, pad, wrap } from './width.ts'
 export type Cell = { readonly text: string; readonly colour?: Colour }
 /**
  * Head of a column, and the side on which its texts stand. Where there is no room, texts are cut;
- * those of a column of sentences go on in the next line instead.
+ * those of a column of sentences go on in the next line instead, and those of one that keeps its
+ * width, such as addresses, stay whole.
  */
 export type TableColumn = {
   readonly title: string
   readonly right?: boolean
   readonly wraps?: boolean
+  readonly keeps?: boolean
 }
 
 const gap = '  '
@@ -94,7 +96,8 @@ function shrink(
     }
   }
   narrow(index => columns[index]!.wraps === true, sentenceWidthMin)
-  narrow(index => columns[index]!.wraps !== true, columnWidthMin)
-  narrow(() => true, columnWidthMin)
+  const keeps = (index: number): boolean => columns[index]!.keeps === true
+  narrow(index => columns[index]!.wraps !== true && !keeps(index), columnWidthMin)
+  narrow(index => !keeps(index), columnWidthMin)
   return widths
 }

@@ -18,16 +18,21 @@ type MoveSaid = {
   readonly because?: string
 }
 
+/** What has a weight and is not levelled; an older controller does not say it. */
+type UnmeasuredSaid = readonly { readonly dimension: string; readonly because: string }[]
+
 /** What the API says of the balance. */
 type BalanceSaid = {
   readonly unevenness: number
   readonly automatic: {
     readonly gainMin: number
     readonly moveGainMin: number
+    readonly minuteGain?: number
     readonly restMs: number
     readonly movesMax: number
     readonly parallel: number
   } | null
+  readonly unmeasured?: UnmeasuredSaid
   readonly last?: { readonly at: string; readonly message: string; readonly failed: number }
   readonly run?: {
     readonly at: string
@@ -48,15 +53,23 @@ type PlanSaid = {
     readonly from: string
     readonly to: string
     readonly score: number
+    readonly seconds: number
+    readonly price: number
   }[]
   readonly refused: readonly { readonly instance: string; readonly because: string }[]
+  readonly emptied?: readonly string[]
   readonly stays: number
+  readonly unmeasured?: UnmeasuredSaid
   readonly hosts: readonly {
     readonly host: string
     readonly memoryBefore: number
     readonly memoryAfter: number
     readonly vcpusBefore: number
     readonly vcpusAfter: number
+    readonly cpuUsedBefore?: number
+    readonly cpuUsedAfter?: number
+    readonly networkUsedBefore?: number
+    readonly networkUsedAfter?: number
   }[]
 }
 
@@ -113,7 +126,8 @@ export async function setBalance(invocation: Invocation): Promise<void> {
   const { given: got, signal } = invocation
   const word = got.text('automatic')
   const wish = given({
-    gainMin: shareOf(invocation),
+    gainMin: shareOf(invocation, 'gain'),
+    minuteGain: shareOf(invocation, 'minute-gain'),
     restMs: got.number('rest'),
     movesMax: got.number('moves')
   })
@@ -139,17 +153,24 @@ async function asked(invocation: Invocation, verb: 'plan' | 'apply', body: objec
 
 const planBody = (invocation: Invocation): object =>
   given({
+    mode: invocation.given.text('mode'),
     moves: invocation.given.number('moves'),
-    gain: shareOf(invocation),
+    gain: shareOf(invocation, 'gain'),
+    minuteGain: shareOf(invocation, 'minute-gain'),
     trials: invocation.given.number('trials')
   })
 
-function shareOf({ given: { text } }: Invocation): number | undefined {
-  const said = text('gain')
+function shareOf(
+  { given: { text } }: Invocation,
+  name: 'gain' | 'minute-gain'
+): number | undefined {
+  const said = text(name)
   if (said === undefined) return undefined
   const share = Number(said)
   if (said.trim() !== '' && share >= 0 && share <= 10) return share
-  throw new UsageFault(`cannot read "${said}" as a share from 0 to 10`, { next: ['--gain 0.01'] })
+  throw new UsageFault(`cannot read "${said}" as a share from 0 to 10`, {
+    next: [`--${name} 0.01`]
+  })
 }
 
 /** Says how far it is until the last move has ended; exit code 1 when one came to nothing. */
@@ -183,34 +204,65 @@ function progressOf(moves: readonly MoveSaid[]): string {
   return `${count('done')} of ${moves.length} moves made${names === '' ? '' : `; ${names}`}`
 }
 
-function planText(invocation: Invocation, { moves, hosts, refused }: PlanSaid): string {
-  const rows = moves.map(({ instance, memoryMib, vcpus, from, to, score }) => [
+function planText(invocation: Invocation, said: PlanSaid): string {
+  const { moves, hosts, refused, unmeasured = [] } = said
+  const rows = moves.map(({ instance, memoryMib, vcpus, from, to, score, seconds, price }) => [
     { text: instance },
     { text: from },
     { text: to },
     { text: formatMib(memoryMib) },
     { text: String(vcpus) },
+    { text: `${Math.ceil(seconds)} s` },
+    { text: price.toFixed(4) },
     { text: score.toFixed(4) }
   ])
-  const heads = ['INSTANCE', 'FROM', 'TO', 'MEMORY', 'VCPUS', 'UNEVENNESS']
-  const loads = hosts.map(({ host, memoryBefore, memoryAfter, vcpusBefore, vcpusAfter }) => [
-    { text: host },
-    { text: `${percent(memoryBefore)} → ${percent(memoryAfter)}` },
-    { text: `${percent(vcpusBefore)} → ${percent(vcpusAfter)}` }
-  ])
+  const heads = ['INSTANCE', 'FROM', 'TO', 'MEMORY', 'VCPUS', 'TAKES', 'PRICE', 'UNEVENNESS']
+  const { columns, loads } = loadsOf(hosts)
   const told = refused.map(
     ({ instance, because }) => `${instance} would go, and stays: ${oneLine(because)}\n`
   )
   return [
     rows.length > 0 ? `${renderRows(invocation, heads, rows)}\n` : '',
-    renderRows(invocation, ['HOST', 'MEMORY', 'VCPUS'], loads),
+    renderRows(invocation, columns, loads),
     '\n',
-    ...told
+    ...told,
+    ...unmeasured.map(one => `${oneLine(unlevelled(one))}\n`)
   ].join('')
 }
 
-const planEnd = ({ moves, before, after, stays }: PlanSaid): string => {
-  const fixed = stays > 0 ? `; ${stays} instances cannot go while they run` : ''
+const unlevelled = ({ dimension, because }: UnmeasuredSaid[number]): string =>
+  `${dimension} is not levelled: ${because}`
+
+/** What is used is shown where it was levelled. */
+function loadsOf(hosts: PlanSaid['hosts']) {
+  const way = (before: number, after: number | undefined) => ({
+    text: `${percent(before)} → ${percent(after ?? before)}`
+  })
+  const [first] = hosts
+  const columns = [
+    ...['HOST', 'MEMORY', 'VCPUS'],
+    ...(first?.cpuUsedBefore === undefined ? [] : ['CPU USED']),
+    ...(first?.networkUsedBefore === undefined ? [] : ['NETWORK USED'])
+  ]
+  const loads = hosts.map(each => [
+    { text: each.host },
+    way(each.memoryBefore, each.memoryAfter),
+    way(each.vcpusBefore, each.vcpusAfter),
+    ...(each.cpuUsedBefore === undefined ? [] : [way(each.cpuUsedBefore, each.cpuUsedAfter)]),
+    ...(each.networkUsedBefore === undefined
+      ? []
+      : [way(each.networkUsedBefore, each.networkUsedAfter)])
+  ])
+  return { columns, loads }
+}
+
+const planEnd = ({ moves, before, after, stays, emptied = [] }: PlanSaid): string => {
+  if (emptied.length > 0) {
+    const next = `remuda host drain ${emptied[0]}, then remuda power off ${emptied[0]}`
+    return `${moves.length} moves: nothing is on ${emptied.join(', ')} then; ${next}`
+  }
+  const some = `${stays} instance${stays === 1 ? '' : 's'}`
+  const fixed = stays > 0 ? `; ${some} cannot go while running` : ''
   return moves.length === 0
     ? `no move is worth it: unevenness ${before.toFixed(4)}${fixed}`
     : `${moves.length} moves: unevenness ${before.toFixed(4)} → ${after.toFixed(4)}${fixed}`
@@ -220,10 +272,11 @@ const percent = (share: number): string => `${Math.round(share * 100)} %`
 
 function describe(invocation: Invocation, said: BalanceSaid): string {
   const { paint } = invocation
-  const { unevenness, last, run } = said
+  const { unevenness, unmeasured = [], last, run } = said
   const rows: readonly (readonly [string, string])[] = [
     ['unevenness', `${unevenness.toFixed(4)}; 0: the same share of each host is promised`],
     ['automatic', automaticOf(said)],
+    ...unmeasured.map(one => ['left out', unlevelled(one)] as const),
     ...(last ? [['last', `${writeAge(last.at, Date.now())} ago: ${last.message}`] as const] : []),
     ...(run ? [['now', `since ${run.at} by ${run.by}: ${progressOf(run.moves)}`] as const] : [])
   ]
@@ -242,10 +295,11 @@ function describe(invocation: Invocation, said: BalanceSaid): string {
 
 function automaticOf({ automatic }: BalanceSaid): string {
   if (!automatic) return 'off: hosts are levelled only when asked for (remuda balance apply)'
-  const { gainMin, restMs, movesMax, parallel } = automatic
+  const { gainMin, minuteGain, restMs, movesMax, parallel } = automatic
+  const minute = minuteGain === undefined ? '' : ` and each minute of a move ${minuteGain}`
   const rest = restMs % 60_000 === 0 ? `${restMs / 60_000} min` : `${restMs / 1_000} s`
   return (
-    `on: where it gains ${gainMin}, after ${rest} of calm, at most ${movesMax} moves, ` +
+    `on: where it gains ${gainMin}${minute}, after ${rest} of calm, at most ${movesMax} moves, ` +
     `${parallel} at once`
   )
 }

@@ -1,9 +1,9 @@
-/** The serial console of an instance, on a terminal or piped. */
+/** The serial console of an instance or of a host's machine, on a terminal or piped. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathOf, tenantQuery } from '../api/resources.ts'
 import { makeEscape } from '../escape.ts'
 import type { Invocation } from '../invocation.ts'
-import { writeReference } from '../kinds.ts'
+import { type Reference, writeReference } from '../kinds.ts'
 import type { Terminal } from '../terminal.ts'
 import { type Channel, faultOfClosing, openChannel } from '../websocket.ts'
 import { referenceTo } from './outcome.ts'
@@ -15,16 +15,27 @@ const goodbyeMsMax = 2_000
 
 /** Attaches to the console of an instance until either side leaves. */
 export async function openConsole(invocation: Invocation): Promise<void> {
+  const reference = referenceTo(invocation, 'instance', invocation.given.positional('NAME')!)
+  await attach(invocation, reference, tenantQuery('instance', reference.tenant))
+}
+
+/** Attaches to the serial line of a host's machine, through its baseboard controller. */
+export async function openMachine(invocation: Invocation): Promise<void> {
+  const { given } = invocation
+  const reference = referenceTo(invocation, 'host', given.positional('NAME')!)
+  await attach(invocation, reference, given.flag('take') ? { take: '1' } : {})
+}
+
+async function attach(
+  invocation: Invocation,
+  reference: Reference,
+  query: Readonly<Record<string, string | undefined>>
+): Promise<void> {
   const { terminal, given, signal } = invocation
-  const reference = referenceTo(invocation, 'instance', given.positional('NAME')!)
   const doing = `attach to the console of ${writeReference(reference)}`
   const api = await invocation.connect()
-  const channel = await openChannel(api, {
-    path: `${pathOf('instance', reference.name)}/console`,
-    query: tenantQuery('instance', reference.tenant),
-    doing,
-    signal
-  })
+  const path = `${pathOf(reference.kind, reference.name)}/console`
+  const channel = await openChannel(api, { path, query, doing, signal })
   const isTerminal = terminal.input.isTTY === true
   if (isTerminal) {
     invocation.note(`attached to ${writeReference(reference)}; Ctrl-] then q leaves\n`)

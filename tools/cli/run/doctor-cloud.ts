@@ -11,6 +11,7 @@ import type { Invocation } from '../invocation.ts'
 import { agentSocket, connectAgent } from './agent.ts'
 import type { Check } from './doctor.ts'
 import { endOf } from './doctor-end.ts'
+import { judgeLocks } from './doctor-locks.ts'
 import type { CloudStatus } from './status.ts'
 
 /** Time for one answer: a patient doctor is of no use. */
@@ -139,9 +140,15 @@ export async function checkHere(invocation: Invocation, cloud: Cloud): Promise<C
   const phase = String(here.status['phase'])
   if (phase === 'online') return ok(name, `${here.name} is online`)
   const ready = here.conditions.find(condition => condition.type === 'ready')
-  const fix =
-    phase === 'pending' ? `remuda host approve ${here.name}` : 'look into the log of its agent'
+  const fix = nextFor(here.name, { phase, reason: ready?.reason })
   return { name, state: 'fail', found: `${here.name} is ${phase}: ${ready?.message ?? ''}`, fix }
+}
+
+function nextFor(host: string, seen: { phase: string; reason: string | undefined }): string {
+  if (seen.phase === 'pending') return `remuda host approve ${host}`
+  return seen.reason === 'not-let-in'
+    ? 'see in the log of its agent what cloud it belongs to, and whether it shall leave that one'
+    : 'look into the log of its agent'
 }
 
 function isThisMachine(host: ResourceDocument): boolean {
@@ -164,6 +171,7 @@ export async function checkCloud(invocation: Invocation, cloud: Cloud): Promise<
   return [
     ...('fault' in hosts ? [] : judgeMigration(hosts.found)),
     'fault' in pools ? broken('pools', pools.fault) : judgePools(pools.found),
+    ...('fault' in pools || 'fault' in hosts ? [] : judgeLocks(pools.found, hosts.found)),
     'fault' in networks ? broken('networks', networks.fault) : judgeNetworks(networks.found),
     'fault' in images ? broken('images', images.fault) : judgeImages(images.found)
   ]

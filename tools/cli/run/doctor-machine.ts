@@ -7,6 +7,7 @@ import { codeOf } from '#shared/files.ts'
 import { formatMib, formatMs } from '#shared/units.ts'
 import { readTls } from '#shared/zookeeper/tls-files.ts'
 import { readConfig, serversOf } from '../../../controller/io/config.ts'
+import { mayBreakMoves, qemuMovesMin } from '../../qemu/version.ts'
 import type { Check } from './doctor.ts'
 import { endOf } from './doctor-end.ts'
 import type { Ensemble } from './doctor-ensemble.ts'
@@ -168,12 +169,18 @@ export async function checkLibvirt(root = '/'): Promise<Check> {
 
 /** Whether VMs run under KVM; known for certain only from an agent that has tried it. */
 export function checkKvm(
-  tried: { readonly works: boolean; readonly because: string } | undefined
+  tried: { readonly works: boolean; readonly because: string } | undefined,
+  qemuVersion?: string
 ): Check {
   const name = 'kvm'
+  const enable =
+    'enable virtualisation in the firmware, or nested virtualisation below this machine'
+  const own = qemuVersion ?? 'of this machine, which does not say which it is'
   const fix =
-    'enable virtualisation in the firmware, or nested virtualisation below this machine; ' +
-    'until then, before QEMU 9.0, a VM may break when it moves while it runs (docs/hosts.md)'
+    qemuVersion !== undefined && !mayBreakMoves(qemuVersion)
+      ? enable
+      : `${enable}; until then a VM may break when it moves while it runs: it takes QEMU ` +
+        `${qemuMovesMin} not to, and here is QEMU ${own} (docs/hosts.md)`
   if (tried?.works) return { name, state: 'ok', found: tried.because }
   if (tried) {
     const found = `VMs run under TCG, many times slower: ${tried.because}`

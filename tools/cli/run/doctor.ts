@@ -4,6 +4,7 @@
  * it may only be its consequence. Nothing is changed, and nothing needs to run.
  */
 import fs from 'node:fs'
+import { machineQemu } from '../../qemu/version.ts'
 import type { Invocation } from '../invocation.ts'
 import { renderRaw } from '../output/results.ts'
 import { colourOf } from '../output/values.ts'
@@ -64,7 +65,11 @@ async function makeChecks(invocation: Invocation): Promise<readonly Check[]> {
     const agent = await checkAgent(invocation, cloud)
     add(agent, await checkHere(invocation, cloud))
     const searchPath = terminal.environment['PATH'] ?? ''
-    const machine = [checkPrograms(searchPath), await checkLibvirt(), checkKvm(cloud.kvm)]
+    const machine = [
+      checkPrograms(searchPath),
+      await checkLibvirt(),
+      checkKvm(cloud.kvm, await qemuHere())
+    ]
     // A machine that was never a host need not be able to be one.
     add(...(agent.state === 'warn' ? machine.map(softened) : machine))
   }
@@ -73,6 +78,9 @@ async function makeChecks(invocation: Invocation): Promise<readonly Check[]> {
   add(checkClock({ theirs: cloud.clock, now: Date.now(), root: '/' }))
   return checks
 }
+
+/** Undefined: there is none, or it does not run. */
+const qemuHere = async (): Promise<string | undefined> => await machineQemu().catch(() => undefined)
 
 const softened = (check: Check): Check =>
   check.state === 'fail' ? { ...check, state: 'warn' } : check

@@ -1,10 +1,12 @@
+import type { BootState } from '#shared/wire/boot.ts'
 import type { Change, Decision, Happening } from '../api/events.ts'
 import { happenings } from '../api/events.ts'
 import type { Invocation } from '../invocation.ts'
 import { type Reference, readKind, writeReference } from '../kinds.ts'
 import { renderParagraph } from '../output/results.ts'
 import { colourOf } from '../output/values.ts'
-import type { Colour } from '../terminal.ts'
+import { type Colour, oneLine } from '../terminal.ts'
+import { nameOfBoot } from './boot-log.ts'
 import { writeList } from './list.ts'
 import { readSubject } from './subject.ts'
 
@@ -21,7 +23,7 @@ export async function showEvents(invocation: Invocation): Promise<void> {
 async function watchEvents(invocation: Invocation, subject: Reference | undefined): Promise<void> {
   const { given, settings, signal } = invocation
   const api = await invocation.connect()
-  const kinds = given.texts('kind').map(kind => readKind(kind).kind)
+  const kinds = given.texts('kind').map(kind => (kind === 'boot' ? kind : readKind(kind).kind))
   const query = {
     kinds: kinds.length === 0 ? undefined : kinds.join(','),
     tenant: subject || settings.tenant === '*' ? undefined : settings.tenant,
@@ -49,6 +51,9 @@ function writeRaw(happening: Happening): string | undefined {
   }
   if (type === 'decision') {
     return `${JSON.stringify({ type, position: happening.id, ...happening.decision })}\n`
+  }
+  if (type === 'boot') {
+    return `${JSON.stringify({ type, position: happening.id, ...happening.boot })}\n`
   }
   return type === 'reset' ? `${JSON.stringify({ type })}\n` : undefined
 }
@@ -80,6 +85,8 @@ function describe(
       return describeChange(invocation, happening.change, shown)
     case 'decision':
       return describeDecision(invocation, happening.decision)
+    case 'boot':
+      return describeBoot(invocation, happening.boot, shown)
     case 'connected':
     case 'bookmark':
     case 'reset':
@@ -109,6 +116,23 @@ function describeChange(
   if (!shown.take(subject, lasting)) return undefined
   const colour = typeof phase === 'string' ? colourOf(phase) : undefined
   return describeLine(invocation, { at: new Date().toISOString(), text: lasting, colour })
+}
+
+/** How far a machine has come; each percent of its image is no news. */
+function describeBoot(
+  invocation: Invocation,
+  boot: BootState,
+  shown: LastShown
+): string | undefined {
+  const { stage, version, because, stages } = boot
+  const name = nameOfBoot(boot)
+  const image = version === undefined ? '' : ` of image ${version}`
+  const why = because === undefined ? '' : `: ${oneLine(because)}`
+  const text = `boot of ${name} is in stage ${stage}${image}${why}`
+  if (!shown.take(`boot/${name}`, `${boot.boot} ${text}`)) return undefined
+  const colour = stage === 'failed' ? 'red' : stage === 'joined' ? 'green' : undefined
+  const at = stages.at(-1)?.at ?? new Date().toISOString()
+  return describeLine(invocation, { at, text, colour })
 }
 
 function describeDecision(invocation: Invocation, decision: Decision): string {

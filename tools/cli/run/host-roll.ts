@@ -14,6 +14,7 @@ import { makeProgress } from '../output/progress.ts'
 import { drainBody, untilDrained, untilInUse, untilRebooted, untilReturned } from './host-drain.ts'
 import { type DutySaid, dutyOf } from './host-duty.ts'
 import { referenceTo } from './outcome.ts'
+import { bootImage, imageWanted, type Pins, rollBack, settleImage } from './roll-image.ts'
 import { readWhole, untilWhole, type Whole } from './roll-whole.ts'
 
 /** How long what ran on a host besides is waited for, where nobody says. Unit: ms. */
@@ -23,6 +24,9 @@ const standMsMax = 5_000
 
 /** Rolls over hosts; ends at the first failure. */
 export async function rollHosts(invocation: Invocation): Promise<void> {
+  const image = await imageWanted(invocation)
+  const pins: Pins = new Map()
+  const boots: Boots = { image, pins }
   const left = [...(await hostsOf(invocation))]
   const total = left.length
   const lanes = Math.min(invocation.given.number('parallel-hosts') ?? 1, total)
@@ -37,7 +41,7 @@ export async function rollHosts(invocation: Invocation): Promise<void> {
         return
       }
       const started = performance.now()
-      const what = await rollOne(invocation, name).catch((thrown: unknown) => {
+      const what = await rollOne(invocation, name, boots).catch((thrown: unknown) => {
         if (!isFault(thrown)) throw thrown
         failures.push({ name: name!, fault: thrown })
       })
@@ -49,15 +53,27 @@ export async function rollHosts(invocation: Invocation): Promise<void> {
   }
   await Promise.all(Array.from({ length: lanes }, lane))
   const [failure] = failures
-  if (failure) throw await halted(invocation, failure, { left, done, total })
+  if (failure) {
+    const undone = await rollBack(invocation, failure.name, pins)
+    throw await halted(invocation, failure, { left, done, total, undone })
+  }
+  if (image !== undefined) await settleImage(invocation, image, pins)
   invocation.write(`${done} hosts in ${formatMs(performance.now() - begun)}\n`)
 }
+
+/** The version that hosts shall boot, and what they were pinned to before. */
+type Boots = { readonly image: string | undefined; readonly pins: Pins }
+
+/** Whether hosts boot anew. */
+const boots = ({ given }: Invocation): boolean =>
+  given.flag('reboot') || given.text('image') !== undefined
 
 /** Says what is about to be done, before anything is. */
 function planWords({ given }: Invocation, names: readonly string[]): string {
   const parts = [
     `emptied${given.flag('cold') ? ' (what cannot go while it runs is shut down for it)' : ''}`,
     ...(given.flag('reboot') ? ['booted anew'] : []),
+    ...(given.text('image') === undefined ? [] : [`booted with image ${given.text('image')}`]),
     given.flag('back') ? 'used again, with what it had' : 'used again'
   ]
   const atOnce = Math.min(given.number('parallel-hosts') ?? 1, names.length)
@@ -100,12 +116,12 @@ async function hostsOf(invocation: Invocation): Promise<readonly string[]> {
 const isOut = (host: ResourceDocument): boolean =>
   dutyOf(host)?.state === 'maintenance' || host.status['phase'] === 'pending'
 
-async function rollOne(invocation: Invocation, name: string): Promise<string> {
+async function rollOne(invocation: Invocation, name: string, to: Boots): Promise<string> {
   const { given, signal } = invocation
   const reference: Reference = referenceTo(invocation, 'host', name)
   const api = await invocation.connect()
   const before = await readResource(api, reference, signal)
-  const whole = given.flag('reboot') ? await readWhole(api) : []
+  const whole = boots(invocation) ? await readWhole(api) : []
   let since = performance.now()
   const step = (what: string): void => {
     const now = performance.now()
@@ -115,7 +131,11 @@ async function rollOne(invocation: Invocation, name: string): Promise<string> {
   await sayVerb(api, reference, 'drain', { body: drainBody(invocation), signal })
   const duty = dutyOf(await untilDrained(invocation, reference))!
   step(`is out of service: ${leftWords(duty)}`)
-  if (given.flag('reboot')) {
+  if (to.image !== undefined) {
+    const version = to.image
+    await bootImage(invocation, reference, { version, before, pins: to.pins })
+    step(`has booted image ${version}`)
+  } else if (given.flag('reboot')) {
     await sayVerb(api, reference, 'reboot', { signal })
     const after = await untilRebooted(invocation, reference, before.status['bootId'])
     step(`has booted anew: boot ${String(after.status['bootId'])}`)
@@ -124,7 +144,7 @@ async function rollOne(invocation: Invocation, name: string): Promise<string> {
   await sayVerb(api, reference, 'resume', { body: { back }, signal })
   await untilInUse(invocation, reference)
   if (back) await untilReturned(invocation, reference)
-  if (given.flag('reboot')) await again(invocation, name, whole)
+  if (boots(invocation)) await again(invocation, name, whole)
   return back ? `is in use again: ${await backWords(api, reference)}` : 'is in use again'
 }
 
@@ -157,13 +177,19 @@ function leftWords({ done, total, stillMsMax, instances }: DutySaid): string {
   return `${done} of ${total} instances have left${still}${stays.join('')}`
 }
 
-type Halt = { readonly left: readonly string[]; readonly done: number; readonly total: number }
+type Halt = {
+  readonly left: readonly string[]
+  readonly done: number
+  readonly total: number
+  /** What was taken back of it. */
+  readonly undone: readonly string[]
+}
 
 /** Says where it ended, how that host stands now, and how to go on. */
 async function halted(
   invocation: Invocation,
   { name, fault }: { readonly name: string; readonly fault: Fault },
-  { left, done, total }: Halt
+  { left, done, total, undone }: Halt
 ): Promise<Fault> {
   const stands = await standOf(invocation, name)
   const again = `remuda host roll ${[name, ...left].join(' ')}${optionsAsGiven(invocation)}`
@@ -171,7 +197,7 @@ async function halted(
   const rest = left.length === 0 ? counts : `${counts}: ${left.join(', ')}`
   return new Fault(fault.code, fault.message, {
     cause: fault.cause,
-    reasons: [...fault.reasons, `${name} ${stands}`, rest],
+    reasons: [...fault.reasons, ...undone, `${name} ${stands}`, rest],
     next: [...fault.next, `to go on: remuda host resume ${name} && ${again}`]
   })
 }
@@ -197,7 +223,8 @@ function optionsAsGiven({ given }: Invocation): string {
     bandwidth: suffixed(given.number('bandwidth'), 'MiB'),
     downtime: suffixed(given.number('downtime'), 'ms'),
     timeout: suffixed(given.number('timeout'), 'ms'),
-    'post-copy': given.text('post-copy')
+    'post-copy': given.text('post-copy'),
+    image: given.text('image')
   }
   const values = Object.entries(numbers).flatMap(([option, value]) =>
     value === undefined ? [] : [`--${option} ${value}`]

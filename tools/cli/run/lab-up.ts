@@ -21,7 +21,10 @@ export async function labUp(invocation: Invocation): Promise<number> {
     locks: given.flag('locks'),
     bmc: given.text('bmc') as LabFencing | undefined,
     management: given.text('management'),
-    watchdogMs: given.number('watchdog')
+    watchdogMs: given.number('watchdog'),
+    qemu: folderGiven(given.text('qemu')),
+    machines: given.number('netboot') ?? 0,
+    hostImages: folderGiven(given.text('host-images'))
   }
   if (process.getuid?.() !== 0) {
     throw new Fault('forbidden', 'cannot make a lab: it needs root', {
@@ -40,6 +43,9 @@ export async function labUp(invocation: Invocation): Promise<number> {
   invocation.signal.removeEventListener('abort', stop)
   return invocation.signal.aborted ? 130 : (code ?? 1)
 }
+
+const folderGiven = (text: string | undefined): string | undefined =>
+  text === undefined ? undefined : path.resolve(text)
 
 /** The checkout is above us, whether we run from its sources or from its bundles. */
 function programOf(): string {

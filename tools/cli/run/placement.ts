@@ -5,6 +5,7 @@ import type { Invocation } from '../invocation.ts'
 import { writeReference } from '../kinds.ts'
 import { renderRaw, renderRows } from '../output/results.ts'
 import { oneLine } from '../terminal.ts'
+import { devicesOf } from './placing.ts'
 import { specOf } from './spec.ts'
 import { readSubject } from './subject.ts'
 
@@ -14,6 +15,7 @@ type WeightsSaid = {
     readonly weight: number
     readonly default: number
   }[]
+  readonly overhead: string
 }
 type Rejected = readonly { readonly host: string; readonly because: string }[]
 
@@ -46,7 +48,8 @@ export async function showWeights(invocation: Invocation): Promise<void> {
 /** Sets how much scores count. */
 export async function setWeights(invocation: Invocation): Promise<void> {
   const doing = 'set the weights of placement'
-  const body = Object.fromEntries(
+  const overhead = invocation.given.text('overhead')
+  const weights = Object.fromEntries(
     Object.entries(invocation.given.pairs('weight')).map(([name, text]) => {
       if (text === 'default') return [name, null]
       const weight = Number(text)
@@ -56,8 +59,14 @@ export async function setWeights(invocation: Invocation): Promise<void> {
       })
     })
   )
+  if (overhead === undefined && Object.keys(weights).length === 0) {
+    throw new UsageFault(`cannot ${doing}: nothing is to be set`, {
+      next: ['give --weight SCORE=WEIGHT or --overhead WORD']
+    })
+  }
   const api = await invocation.connect()
   const { signal } = invocation
+  const body = { ...weights, ...(overhead !== undefined && { overhead }) }
   const answer = await api.ask({ method: 'PATCH', path, body, doing, signal })
   await writeWeights(invocation, readJson(answer, doing) as WeightsSaid)
 }
@@ -65,14 +74,16 @@ export async function setWeights(invocation: Invocation): Promise<void> {
 async function writeWeights(invocation: Invocation, said: WeightsSaid): Promise<void> {
   const raw = await renderRaw(invocation, said)
   const rows = said.weights.map(one => [one.name, String(one.weight), String(one.default)])
-  invocation.write(raw ?? renderRows(invocation, ['SCORE', 'WEIGHT', 'DEFAULT'], rows))
+  if (raw !== undefined) return invocation.write(raw)
+  invocation.write(renderRows(invocation, ['SCORE', 'WEIGHT', 'DEFAULT'], rows))
+  invocation.write(`memory beside that of instances is ${said.overhead}\n`)
 }
 
 /** Plans how some would be spread. */
 export async function planPlacement(invocation: Invocation): Promise<void> {
   const { given, signal, settings } = invocation
   const count = given.number('count') ?? 1
-  const body = { ...specOf(invocation, 'instance'), count }
+  const body = { ...specOf(invocation, 'instance'), ...devicesOf(invocation), count }
   const doing = 'plan the placement'
   const api = await invocation.connect()
   const query = settings.tenant === undefined ? {} : { tenant: settings.tenant }

@@ -1,4 +1,5 @@
 /** What an instance asks of where it is, as options say it. */
+import { deviceKinds } from '#shared/model/host-facts.ts'
 import { UsageFault } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
 
@@ -10,13 +11,28 @@ type AffinityWish = {
   readonly max?: number
 }
 
-/** The groups that were given; what was not is left out. */
+/** The groups and devices that were given; what was not is left out. */
 export function placingOf({ given }: Pick<Invocation, 'given'>): Record<string, unknown> {
   const affinity = [
     ...given.texts('apart').map(text => readAffinity('apart', text)),
     ...given.texts('with').map(text => readAffinity('with', text))
   ]
-  return affinity.length > 0 ? { affinity } : {}
+  return { ...(affinity.length > 0 && { affinity }), ...devicesOf({ given }) }
+}
+
+/** The devices that were given; left out: none were. */
+export function devicesOf({ given }: Pick<Invocation, 'given'>): Record<string, unknown> {
+  const devices = given.texts('device').map(readDevice)
+  return devices.length > 0 ? { devices } : {}
+}
+
+/** Reads `gpu`, or `gpu:2`. */
+export function readDevice(text: string): { readonly kind: string; readonly count: number } {
+  const [, kind, count = '1'] = /^([a-z-]+)(?::([1-9]\d{0,3}))?$/.exec(text) ?? []
+  if (deviceKinds.some(known => known === kind)) return { kind: kind!, count: Number(count) }
+  throw new UsageFault(`cannot read the device "${text}" of --device`, {
+    next: [`write one of ${deviceKinds.join(', ')}`, '--device gpu:2 for two of them']
+  })
 }
 
 /** Reads `web`, `web@rack`, `web@rack:2`, and each with `~` before it for a soft one. */

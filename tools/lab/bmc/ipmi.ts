@@ -18,6 +18,8 @@ export type IpmiPlace = {
   readonly password: string
   /** Program with its arguments. */
   readonly chassis: string
+  /** Where the machine's serial line is, such as tcp:127.0.0.1:4000; left out: it has none. */
+  readonly serial?: string
 }
 
 /** The cipher suite that it takes. */
@@ -29,7 +31,14 @@ sel_enable 0x20 1000 0x0a
 mc_enable 0x20
 `
 
-const lan = ({ address, port, user, password, chassis }: IpmiPlace): string => `name "machine"
+const lan = ({
+  address,
+  port,
+  user,
+  password,
+  chassis,
+  serial
+}: IpmiPlace): string => `name "machine"
 set_working_mc 0x20
   startlan 1
     addr ${address} ${port}
@@ -39,7 +48,7 @@ set_working_mc 0x20
   endlan
   chassis_control "${chassis}"
   user 2 true "${user}" "${password}" admin 10 none md2 md5 straight
-`
+${serial === undefined ? '' : `  sol "${serial}" 115200\n`}`
 
 /** Writes its files, and gives the line that starts it. */
 export async function writeIpmiFiles(place: IpmiPlace): Promise<readonly string[]> {

@@ -6,7 +6,7 @@ import { exists } from '#shared/files.ts'
 import type { FenceDevice } from '#shared/model/fence.ts'
 import { writePrivateFile } from '#shared/private-file.ts'
 import { folderOf } from '../folder.ts'
-import type { LabPlan } from '../plan.ts'
+import { bmcsOf, type LabPlan } from '../plan.ts'
 import { cipherSuite } from './ipmi.ts'
 
 /** Their ports are the usual ones. */
@@ -38,7 +38,7 @@ export async function fenceDeviceOf(
 ): Promise<FenceDevice> {
   const { socket, authority: signer } = folderOf(plan.folder)
   if (type === 'lab') return { type, socket, host }
-  const address = plan.hosts.find(({ name }) => name === host)?.bmc
+  const address = bmcsOf(plan).find(one => one.host === host)?.address
   if (address === undefined) throw new TypeError(`${host} has no baseboard controller`)
   const login = { user: bmcUser, secret: bmcSecret } as const
   if (type === 'ipmi') {

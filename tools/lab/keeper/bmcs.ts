@@ -73,9 +73,10 @@ export class Bmcs implements AsyncDisposable {
     await this.#set(host, { manner })
   }
 
-  /** Takes the power of that of a host away, or gives it back. */
+  /** Takes the power of that of a host away, or gives it back; does nothing where it has none. */
   async setPower(host: string, power: 'on' | 'off'): Promise<void> {
-    if (this.#states.get(host)?.power !== power) await this.#set(host, { power })
+    const state = this.#states.get(host)
+    if (state && state.power !== power) await this.#set(host, { power })
   }
 
   async #set(

@@ -8,6 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, exists } from '#shared/files.ts'
 
 const root = '/sys/fs/cgroup'
+/** Where the share of processors is set, on version 1 and 2 of cgroups, and that of one process. */
+const shareFiles = [
+  ['cpu.shares', 1024],
+  ['cpu.weight', 100]
+] as const
 /** A group whose processes were killed is free after at most so long. Unit: ms. */
 const emptyMsMax = 10_000
 
@@ -37,9 +42,17 @@ export class Cgroup {
     return this.#folders.map(folder => join(folder, 'cgroup.procs'))
   }
 
-  async make(): Promise<void> {
+  /**
+   * Makes the group. Where processors are short it gets as much of them as so many processes of the
+   * machine: to the kernel a group is one.
+   */
+  async make(share = 1): Promise<void> {
     for (const folder of this.#folders) {
       await mkdir(folder, { recursive: true })
+      for (const [name, one] of shareFiles) {
+        const file = join(folder, name)
+        if (share !== 1 && (await exists(file))) await writeFile(file, String(share * one))
+      }
       if (!(await exists(join(folder, 'cpuset.mems'))) || this.#hierarchies.length === 0) continue
       for (const name of ['cpuset.cpus', 'cpuset.mems']) {
         await writeFile(join(folder, name), await readFile(join(folder, '..', name)))

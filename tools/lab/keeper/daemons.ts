@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { stateDefault } from '#shared/state-folder.ts'
 import { type ServerPlan, serverPorts, zooKeeperServer } from '../../zookeeper/server.ts'
 import { folderOf, hostFolderOf } from '../folder.ts'
-import { type HostPlan, type LabPlan, membersOf } from '../plan.ts'
+import { type HostPlan, type LabPlan, machineRange, membersOf } from '../plan.ts'
 import type { DaemonName } from '../protocol.ts'
 import { certificateFolder } from './host-files.ts'
+import { hostLinks } from './links.ts'
 
 /** Ports of a host's daemons, as their own defaults are. */
 export const ports = { api: 7410, agent: 7411, door: 7412 } as const
@@ -81,7 +82,18 @@ function bootd(plan: LabPlan, host: HostPlan): readonly string[] {
     join(folderOf(plan.folder).programs, 'remuda-bootd.js'),
     `--state=${stateDefault}`,
     `--address=${host.address}`,
-    '--look-every-ms=5000'
+    '--look-every-ms=5000',
+    ...(plan.machines && host === plan.hosts[0] ? bootService(plan) : [])
+  ]
+}
+
+/** One of them gives addresses: two on one segment would give the same ones. */
+function bootService(plan: LabPlan): readonly string[] {
+  return [
+    '--boot-mode=full',
+    `--boot-interface=${hostLinks.hosts}`,
+    `--boot-range=${machineRange(plan).join('-')}`,
+    `--boot-router=${plan.subnet.router}`
   ]
 }
 

@@ -140,7 +140,7 @@ export class LabHost {
     }
     const bootId = randomUUID()
     await writeFile(bootIdFile, `${bootId}\n`)
-    await this.#cgroup.make()
+    await this.#cgroup.make(this.#lab.share)
     const watchdog = await this.#makeWatchdog()
     const console = openSync(join(log, 'console.log'), 'a')
     const child = this.#spawn(console)
@@ -226,7 +226,7 @@ export class LabHost {
     const enter = this.#cgroup.entrances.map(file => `echo $$ >'${file}'`).join('\n')
     const namespaces = ['mount', 'uts', 'ipc', 'net', 'pid', 'cgroup'].map(name => `--${name}`)
     const first = ['bash', '--norc', '-c', inside, this.plan.name, this.#folder.own, this.plan.name]
-    const rest = [this.#controllers.join(' '), this.#lab.kvm ? 'yes' : 'no']
+    const rest = [this.#controllers.join(' '), this.#lab.kvm ? 'yes' : 'no', this.#lab.qemu ?? '']
     const line = ['unshare', ...namespaces, '--fork', '--kill-child', '--', ...first, ...rest]
     return spawn('sh', ['-c', `set -e\n${enter}\nexec "$@"`, 'power', ...line], {
       cwd: '/',

@@ -16,17 +16,27 @@
  *  - libvirt moves what is mounted below /dev for each emulator, and fails where that was mounted
  *    twice.
  *  - Every host sees its own state where the machine has its own, or an empty folder.
+ *  - Another QEMU, if one is wanted, lies where the machine has its own.
  *  - The boot id that the kernel tells is the host's own as well.
  */
+import { qemuPaths } from '../../qemu/home.ts'
+
+/** The script of a host's first process, for bash; its words are those of `LabHost`. */
 export const inside = `
 set -eu
 folder=$1
 name=$2
 controllers=$3
 kvm=$4
+qemu=$5
 mount --make-rprivate /
 hostname "$name"
 mount -t proc proc /proc
+if [ "$qemu" ]; then
+  for path in ${qemuPaths.join(' ')}; do
+    mount --bind "$qemu/$path" "/$path"
+  done
+fi
 mount --bind "$folder/boot-id" /proc/sys/kernel/random/boot_id
 umount -R -l /sys
 mount -t sysfs sysfs /sys

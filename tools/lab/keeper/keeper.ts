@@ -8,6 +8,7 @@ import type { Ask, Cut, LabStatus } from '../protocol.ts'
 import { Bmcs } from './bmcs.ts'
 import { hierarchies } from './cgroups.ts'
 import { LabHost } from './host.ts'
+import { LabMachine } from './machine.ts'
 import { Switch } from './switch.ts'
 
 /** A lab with its switch and its hosts; disposing of it cuts all power. */
@@ -15,6 +16,7 @@ export class Keeper implements AsyncDisposable {
   readonly #plan: LabPlan
   readonly #switch: Switch
   readonly #hosts: ReadonlyMap<string, LabHost>
+  readonly #machines: ReadonlyMap<string, LabMachine>
   readonly #bmcs: Bmcs | undefined
   readonly #lanes = new Map<string, Promise<unknown>>()
   #cuts: readonly Cut[] = []
@@ -24,12 +26,14 @@ export class Keeper implements AsyncDisposable {
     parts: {
       readonly wires: Switch
       readonly hosts: ReadonlyMap<string, LabHost>
+      readonly machines: ReadonlyMap<string, LabMachine>
       readonly bmcs: Bmcs | undefined
     }
   ) {
     this.#plan = plan
     this.#switch = parts.wires
     this.#hosts = parts.hosts
+    this.#machines = parts.machines
     this.#bmcs = parts.bmcs
   }
 
@@ -49,8 +53,15 @@ export class Keeper implements AsyncDisposable {
       })
     )
     for (const host of hosts.values()) await host.prepare()
+    const plug = wires.plugMachine.bind(wires)
+    const machines = new Map(
+      (plan.machines ?? []).map(machine => {
+        const options = { lab: plan, switchPid: wires.pid, plug }
+        return [machine.name, new LabMachine(machine, options)]
+      })
+    )
     const bmcs = await Bmcs.open(plan, wires.pid)
-    const keeper = new Keeper(plan, { wires, hosts, bmcs })
+    const keeper = new Keeper(plan, { wires, hosts, machines, bmcs })
     return keeper
   }
 
@@ -62,6 +73,12 @@ export class Keeper implements AsyncDisposable {
         const slow = this.#switch.slownessOf(status.name)
         const bmc = this.#bmcs?.of(status.name)
         return { ...status, ...(slow && { slow }), ...(bmc && { bmc }) }
+      }),
+      ...(this.#machines.size > 0 && {
+        machines: [...this.#machines.values()].map(({ status }) => {
+          const bmc = this.#bmcs?.of(status.name)
+          return { ...status, ...(bmc && { bmc }) }
+        })
       }),
       cuts: this.#cuts
     }
@@ -100,7 +117,8 @@ export class Keeper implements AsyncDisposable {
   }
 
   async #power({ host: name, to, withBmc }: Extract<Ask, { verb: 'power' }>) {
-    const host = this.#host(name)
+    const machine = this.#machines.get(name)
+    const host = machine ?? this.#host(name)
     if (withBmc) this.#bmcsOf(name)
     return await this.#lane(name, async () => {
       if (to === 'on' || to === 'cycle') await this.#bmcs?.setPower(name, 'on')
@@ -108,7 +126,7 @@ export class Keeper implements AsyncDisposable {
       if (to === 'off' || to === 'cycle') await host.off()
       if (to === 'on' || to === 'cycle') {
         await host.on()
-        if (this.#cuts.length > 0) await this.#applyCuts()
+        if (!machine && this.#cuts.length > 0) await this.#applyCuts()
       }
       return { power: host.status.power }
     })
@@ -133,8 +151,8 @@ export class Keeper implements AsyncDisposable {
 
   /** The controllers, which are there when that of this host is. */
   #bmcsOf(name: string): Bmcs {
-    checkHosts(this.#hosts, [name])
-    if (this.#bmcs) return this.#bmcs
+    if (!this.#machines.has(name)) checkHosts(this.#hosts, [name])
+    if (this.#bmcs?.of(name)) return this.#bmcs
     throw new Fault(
       'unavailable',
       `cannot reach the baseboard controller of ${name}: it has none`,
@@ -145,6 +163,8 @@ export class Keeper implements AsyncDisposable {
   }
 
   async #pause({ verb, host: name, daemon }: Extract<Ask, { verb: 'pause' | 'resume' }>) {
+    const machine = this.#machines.get(name)
+    if (machine) return await this.#lane(name, async () => machine.pause(verb === 'pause'))
     const host = this.#host(name)
     return await this.#lane(name, async () => {
       const isPaused = verb === 'pause'
@@ -226,7 +246,9 @@ export class Keeper implements AsyncDisposable {
   /** Cuts the power of all hosts, and takes the switch away. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(
-      [...this.#hosts].map(([name, host]) => this.#lane(name, async () => await host.off()))
+      [...this.#hosts, ...this.#machines].map(([name, host]) =>
+        this.#lane(name, async () => await host.off())
+      )
     )
     await this.#bmcs?.[Symbol.asyncDispose]()
     await this.#switch[Symbol.asyncDispose]()

@@ -14,6 +14,7 @@ import { run } from '#shared/process.ts'
 import { bmcsOf, type HostPlan, type LabPlan } from '../plan.ts'
 import type { Cut, Slowness } from '../protocol.ts'
 import { hostRules, isServiceCut, switchRules } from './cuts.ts'
+import { hostLinks } from './links.ts'
 import { linksOf, SlowLines } from './slow-line.ts'
 
 const deadlineMs = 20_000
@@ -33,9 +34,6 @@ export const portsOf = (host: string): readonly [hosts: string, instances: strin
   host,
   `${host}-net`
 ]
-
-/** Interfaces as a host sees them. */
-export const hostLinks = { hosts: 'eth0', instances: 'eth1' } as const
 
 /** A switch that is there until it is disposed of. */
 export class Switch implements AsyncDisposable {
@@ -97,6 +95,21 @@ export class Switch implements AsyncDisposable {
         `route add default via ${this.#plan.subnet.router}`
       ])
     )
+  }
+
+  /** Gives a machine two taps, as its emulator finds them in this namespace. */
+  async plugMachine(name: string): Promise<void> {
+    for (const [port, bridge] of [
+      [portsOf(name)[0], bridges.hosts],
+      [portsOf(name)[1], bridges.instances]
+    ] as const) {
+      await this.run(['ip', 'link', 'delete', port], undefined, [0, 1])
+      await this.#ip([
+        `tuntap add dev ${port} mode tap`,
+        `link set dev ${port} master ${bridge}`,
+        `link set dev ${port} up`
+      ])
+    }
   }
 
   /** Lets nothing pass that these cuts forbid, and everything else. */

@@ -66,6 +66,22 @@ export class Presence {
     return isKept
   }
 
+  /**
+   * Whether spread and needs let a process move and then one from there to a third machine. Asked
+   * one after the other: refuses some pairs of which only both together would do.
+   */
+  mayChain(one: number, here: number, middle: number, other: number, to: number): boolean {
+    const mine = this.#problem.service[one]!
+    const yours = this.#problem.service[other]!
+    if (!this.mayShift(one, here, middle)) return false
+    this.#leave(mine, here)
+    this.#enter(mine, middle)
+    const isKept = this.#keepsSpread(yours, middle, to) && this.#keepsNeeds(yours, middle, to)
+    this.#leave(mine, middle)
+    this.#enter(mine, here)
+    return isKept
+  }
+
   /** By how much the most processes that any service has moved would change. */
   mostMovedAfter(service: number, change: number): number {
     const count = this.#moved[service]! + change
@@ -86,6 +102,17 @@ export class Presence {
     this.#note(one, -change)
     this.#mostMoved = before
     return first + second
+  }
+
+  /** The same for any two processes of which some may not change that. */
+  mostMovedBy(one: number, change: number, other: number, otherChange: number): number {
+    if (one === other) {
+      const both = change + otherChange
+      return both === 0 ? 0 : this.mostMovedAfter(one, both)
+    }
+    if (otherChange === 0) return change === 0 ? 0 : this.mostMovedAfter(one, change)
+    if (change === 0) return this.mostMovedAfter(other, otherChange)
+    return this.mostMovedAfterBoth(one, change, other, otherChange)
   }
 
   /** Notes that a process moved. */

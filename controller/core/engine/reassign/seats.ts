@@ -13,6 +13,7 @@
  * that rises slowly a search goes through seats that are not allowed to better ones that are, which
  * matters where machines are so full that nothing can move first.
  */
+import { Crews } from './crews.ts'
 import { Presence } from './presence.ts'
 import type { Reassignment } from './problem.ts'
 
@@ -30,6 +31,9 @@ export class Seats {
   cost = 0
   /** Units beyond capacities; 0: the seats are allowed. */
   excess = 0
+  /** By machine: everyone there, and those who came from elsewhere. */
+  readonly crews: Crews
+  readonly visitors: Crews
   readonly #problem: Reassignment
   readonly #presence: Presence
   /** By resource: what a unit beyond the capacity costs. */
@@ -51,6 +55,8 @@ export class Seats {
     const { capacity, home, machines, processes, resources, safety } = problem
     this.#problem = problem
     this.at = Int32Array.from(home)
+    this.crews = new Crews(problem)
+    this.visitors = new Crews(problem)
     this.#presence = new Presence(problem)
     this.#price = new Float64Array(resources)
     this.#room = Float64Array.from(capacity)
@@ -66,6 +72,7 @@ export class Seats {
       const [own, base] = [process * resources, home[process]! * resources]
       for (let r = 0; r < resources; r += 1) this.#take(base + r, problem.demand[own + r]!, true)
     }
+    for (let process = 0; process < processes; process += 1) this.crews.add(process, home[process]!)
     for (let machine = 0; machine < machines; machine += 1) this.#reckon(machine)
     for (let process = 0; process < processes; process += 1) this.move(process, at[process]!)
     this.setPrice(new Float64Array(resources).fill(strict))
@@ -101,6 +108,25 @@ export class Seats {
     return isOne || this.#presence.maySwap(one, here, other, there) ? cost : refused
   }
 
+  /** What it would cost that a process comes to another's machine, which goes on to a third one. */
+  chainCost(one: number, other: number, to: number, limit: number): number {
+    const { service } = this.#problem
+    const here = this.at[one]!
+    const middle = this.at[other]!
+    if (here === middle || to === middle || to === here) return refused
+    const isOne = service[one] === service[other]
+    if (!isOne && !this.#presence.mayEnter(one, middle)) return refused
+    if (!this.#presence.mayEnter(other, to)) return refused
+    const moved = this.#chainMoveCost(one, other, to) + this.#leavingCost(one, here)
+    const known = moved - this.#machineCost[middle]! - this.#balanceCost[to]!
+    const between = this.#costAfter(middle, one, other, limit - known)
+    if (known + between >= limit) return refused
+    const before = moved - this.#machineCost[middle]! + between
+    const cost = before + this.#comingCost(other, to, limit - known - between)
+    if (cost >= limit) return refused
+    return this.#presence.mayChain(one, here, middle, other, to) ? cost : refused
+  }
+
   /** Moves a process, without asking whether it may. */
   move(process: number, to: number): void {
     const { demand, home, resources, transient } = this.#problem
@@ -117,6 +143,10 @@ export class Seats {
       this.#take(to * resources + r, amount, !(returns && isKept))
     }
     this.at[process] = to
+    this.crews.delete(process, from)
+    this.crews.add(process, to)
+    if (!stays) this.visitors.delete(process, from)
+    if (!returns) this.visitors.add(process, to)
     this.#reckon(from)
     this.#reckon(to)
   }
@@ -253,6 +283,21 @@ export class Seats {
     }
     const which = first === 0 ? yours : mine
     return ways + weight.service * this.#presence.mostMovedAfter(which, first + second)
+  }
+
+  #chainMoveCost(one: number, other: number, to: number): number {
+    const { home, service, weight } = this.#problem
+    const here = this.at[one]!
+    const middle = this.at[other]!
+    const first = Number(home[one] === here) - Number(home[one] === middle)
+    const second = Number(home[other] === middle) - Number(home[other] === to)
+    return (
+      this.#wayCost(one, middle) -
+      this.#wayCost(one, here) +
+      this.#wayCost(other, to) -
+      this.#wayCost(other, middle) +
+      weight.service * this.#presence.mostMovedBy(service[one]!, first, service[other]!, second)
+    )
   }
 
   #wayCost(process: number, machine: number): number {

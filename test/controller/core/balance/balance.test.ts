@@ -169,10 +169,30 @@ test('automatic levelling is set, changed and taken back', t => {
   }
   t.is(set({}), 1)
   t.is(set({}), 0)
+  const words = () => cloud.view.history('cloud/balance').at(-1)?.because ?? ''
+  t.regex(words(), /by at most 20 moves that gain 0\.005 each and 0\.002 more for every minute/)
+  t.is(set({ minuteGain: 0.07 }), 1)
+  t.regex(words(), /and 0\.07 more for every minute that they take, 2 at once, 10 min apart$/)
   t.is(set({ gainMin: 0.3 }), 1)
   t.is(cloud.view.cloud?.balance?.automatic?.gainMin, 0.3)
   t.is(set(null), 1)
   t.is(cloud.view.cloud?.balance, undefined)
+})
+
+test('an instance that moves twice in one plan is not given up before its first move', t => {
+  const yard = new Yard(four)
+  const bound = { host: 'h3' }
+  yard.fill('h3', { 'vm-0': {}, 'vm-1': bound })
+  yard.fill('h1', { 'vm-2': { memoryMib: 1_024 } })
+  yard.fill('h3', { 'vm-3': {} })
+  for (const name of ['vm-4', 'vm-5']) yard.fill('h3', { [name]: { memoryMib: 1_024, ...bound } })
+  yard.fill('h1', { 'vm-6': { memoryMib: 1_024 } })
+  const { steps, after } = planOf(yard)
+  t.is(steps.filter(({ instance }) => instance.name === 'vm-0').length, 2)
+  begun(yard, 1)
+  yard.turns(60)
+  t.is(yard.cloud.view.cloud?.balance?.last?.failed, 0)
+  t.true(Math.abs(scoreOf(yard) - after) < 1e-9)
 })
 
 const runs = Number(process.env['REMUDA_RUNS'] ?? 60)

@@ -1,8 +1,18 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { Annealing, usualWay } from '../../../../controller/core/engine/reassign/annealing.ts'
+import { Annealing } from '../../../../controller/core/engine/reassign/annealing.ts'
+import type { Crews } from '../../../../controller/core/engine/reassign/crews.ts'
+import { Destinations } from '../../../../controller/core/engine/reassign/destinations.ts'
 import type { Reassignment } from '../../../../controller/core/engine/reassign/problem.ts'
+import { scalesOf } from '../../../../controller/core/engine/reassign/scales.ts'
 import { refused, Seats } from '../../../../controller/core/engine/reassign/seats.ts'
+import {
+  beyondWay,
+  usualWay,
+  type Way,
+  waysFor,
+  within
+} from '../../../../controller/core/engine/reassign/ways.ts'
 import { judge } from '../../../../tools/bench/reassign/judge.ts'
 import { reassignments } from './reassign-problems.ts'
 
@@ -44,6 +54,66 @@ test('a change costs what the judge says, and is refused where the judge objects
   )
 })
 
+test('a chain costs what the judge says, and is refused where the judge objects', t => {
+  let taken = 0
+  fc.assert(
+    fc.property(reassignments, steps, (problem, all) => {
+      const seats = new Seats(problem)
+      seats.setPrice(dear(problem))
+      for (const { one, other, to } of all) {
+        const [first, second] = [one % problem.processes, other % problem.processes]
+        const [middle, third] = [seats.at[second]!, to % problem.machines]
+        const cost = seats.chainCost(first, second, third, 1e8)
+        if (cost === refused) continue
+        taken += 1
+        if (cost > 0) t.is(seats.chainCost(first, second, third, cost), refused)
+        const expected = seats.cost + cost
+        seats.move(second, third)
+        seats.move(first, middle)
+        const { objections, total } = judge(problem, seats.at)
+        t.deepEqual(objections, [])
+        t.is(total, expected)
+        t.is(seats.cost, expected)
+      }
+    }),
+    { numRuns: 300 }
+  )
+  t.true(taken > 0)
+})
+
+test('who is on a machine, and who came from elsewhere, is known after every move', t => {
+  fc.assert(
+    fc.property(reassignments, steps, (problem, all) => {
+      const seats = new Seats(problem)
+      for (const { one, to } of all) seats.move(one % problem.processes, to % problem.machines)
+      for (let machine = 0; machine < problem.machines; machine += 1) {
+        const here = [...seats.at.keys()].filter(process => seats.at[process] === machine)
+        const guests = here.filter(process => problem.home[process] !== machine)
+        t.deepEqual(listed(seats.crews, machine), here)
+        t.deepEqual(listed(seats.visitors, machine), guests)
+      }
+    })
+  )
+})
+
+test('a machine that is no destination of a process could not take it if all else left', t => {
+  fc.assert(
+    fc.property(reassignments, problem => {
+      const destinations = new Destinations(problem)
+      for (let process = 0; process < problem.processes; process += 1) {
+        const listed = new Set<number>()
+        for (let k = 0; k < destinations.count(process); k += 1) {
+          listed.add(destinations.of(process, k))
+        }
+        for (let machine = 0; machine < problem.machines; machine += 1) {
+          if (machine === problem.home[process] || listed.has(machine)) continue
+          t.true(leastExcess(problem, process, machine) > 0)
+        }
+      }
+    })
+  )
+})
+
 test('sums stay right where capacities are exceeded at a price', t => {
   fc.assert(
     fc.property(reassignments, steps, (problem, all) => {
@@ -64,24 +134,38 @@ test('sums stay right where capacities are exceeded at a price', t => {
   )
 })
 
-test('a search ends with allowed seats that cost what it says, never more than before', t => {
-  fc.assert(
-    fc.property(reassignments, fc.integer({ min: 1, max: 1000 }), (problem, seed) => {
-      const search = searched(problem, seed, 300)
-      const { objections, total } = judge(problem, search.best)
-      t.deepEqual(objections, [])
-      t.is(search.bestCost, total)
-      t.true(total <= judge(problem, problem.home).total)
-    })
-  )
-})
+for (const [name, way] of Object.entries({ usualWay, beyondWay })) {
+  test(`a search ends with allowed seats that cost what it says, never more: ${name}`, t => {
+    fc.assert(
+      fc.property(reassignments, fc.integer({ min: 1, max: 1000 }), (problem, seed) => {
+        const search = searched(problem, { ...way, seed }, 300)
+        const { objections, total } = judge(problem, search.best)
+        t.deepEqual(objections, [])
+        t.is(search.bestCost, total)
+        t.true(total <= judge(problem, problem.home).total)
+      })
+    )
+  })
+}
 
 test('the same seed and steps give the same seats, in two searches at once too', t => {
   fc.assert(
     fc.property(reassignments, problem => {
-      t.deepEqual([...searched(problem, 5, 200).best], [...searched(problem, 5, 200).best])
+      const way = { ...usualWay, seed: 5 }
+      t.deepEqual([...searched(problem, way, 200).best], [...searched(problem, way, 200).best])
     }),
     { numRuns: 20 }
+  )
+})
+
+test('capacities are exceeded on the way where next to nobody can come', t => {
+  fc.assert(
+    fc.property(reassignments, problem => {
+      const scales = scalesOf(problem)
+      const ways = waysFor(scales)
+      t.is(ways.length, 2)
+      for (const { dearest } of ways) t.is(dearest < within.dearest, scales.visitors < 3)
+    })
   )
 })
 
@@ -89,11 +173,30 @@ test('a small problem is solved as by trying everything', t => {
   const small = reassignments.filter(({ machines, processes }) => machines ** processes <= 300)
   fc.assert(
     fc.property(small, problem => {
-      t.is(searched(problem, 1, 600).bestCost, cheapestOf(problem))
+      t.is(searched(problem, usualWay, 600).bestCost, cheapestOf(problem))
     }),
     { numRuns: 30, seed: 11 }
   )
 })
+
+function listed(crews: Crews, machine: number): readonly number[] {
+  const all = Array.from({ length: crews.count(machine) }, (_, k) => crews.of(machine, k))
+  return all.sort((one, other) => one - other)
+}
+
+/** Units beyond the capacities of a machine with a process, and what others hold there at least. */
+function leastExcess(problem: Reassignment, process: number, machine: number): number {
+  const { capacity, demand, home, resources, transient } = problem
+  let excess = 0
+  for (let r = 0; r < resources; r += 1) {
+    let held = demand[process * resources + r]!
+    for (const [other, at] of home.entries()) {
+      if (at === machine && transient[r] === 1) held += demand[other * resources + r]!
+    }
+    excess += Math.max(0, held - capacity[machine * resources + r]!)
+  }
+  return excess
+}
 
 const dear = ({ resources }: Reassignment): Float64Array => new Float64Array(resources).fill(1e9)
 
@@ -117,8 +220,8 @@ function changedBy(problem: Reassignment, seats: Seats, { kind, one, other, to }
   return { at, moves, cost: full, limited: full === refused ? refused : cost(full) }
 }
 
-function searched(problem: Reassignment, seed: number, slices: number): Annealing {
-  const search = new Annealing(problem, { ...usualWay, seed })
+function searched(problem: Reassignment, way: Way, slices: number): Annealing {
+  const search = new Annealing(problem, way)
   for (let slice = 0; slice < slices; slice += 1) search.run(20, slice / slices)
   return search
 }

@@ -37,6 +37,7 @@ type Row = {
 }
 
 const device = { pci: '0000:01:00.0', vendor: '10de', device: '1db6', class: 'gpu' } as const
+const gpu = { ...device, assignable: { works: true, because: 'it is set aside' } }
 const soft = (rule: 'apart' | 'with') => ({
   affinity: [{ group: 'g', rule, level: 'host', hard: false, max: 1 }]
 })
@@ -84,6 +85,43 @@ const rows: readonly Row[] = [
     says: /memoryMeasured 100/
   },
   {
+    title: 'processors that are busy are told from promised ones',
+    weights: { memory: 0, cpuMeasured: 100 },
+    before: cloud => {
+      cloud.report('h1', { number: 2, use: { look: 1, cpu: 0.25, instances: [] } })
+      cloud.report('h2', { number: 2, use: { look: 1, cpu: 0.5, instances: [] } })
+    },
+    chosen: 'h1',
+    says: /^h1 has the highest score, 75: cpuMeasured 75 \(/
+  },
+  {
+    title: 'a host that does not say how busy it is comes after one that is busy',
+    weights: { memory: 0, cpuMeasured: 100 },
+    before: cloud => cloud.report('h1', { number: 2, use: { look: 1, cpu: 0.9, instances: [] } }),
+    chosen: 'h1',
+    says: /cpuMeasured 10 \(/
+  },
+  {
+    title: 'the busier disk comes last where that counts',
+    weights: { memory: 0, diskMeasured: 100 },
+    before: cloud => {
+      cloud.report('h1', { number: 2, use: { look: 1, cpu: 0, disk: 0.1, instances: [] } })
+      cloud.report('h2', { number: 2, use: { look: 1, cpu: 0, disk: 0.7, instances: [] } })
+    },
+    chosen: 'h1',
+    says: /diskMeasured 90 \(/
+  },
+  {
+    title: 'the busier line comes last where that counts',
+    weights: { memory: 0, networkMeasured: 100 },
+    before: cloud => {
+      cloud.report('h1', { number: 2, use: { look: 1, cpu: 0, network: 0.9, instances: [] } })
+      cloud.report('h2', { number: 2, use: { look: 1, cpu: 0, network: 0.8, instances: [] } })
+    },
+    chosen: 'h2',
+    says: /networkMeasured 20 \(/
+  },
+  {
     title: 'the fuller pool comes last where disks count',
     weights: { memory: 0, disk: 100 },
     before: cloud => {
@@ -98,7 +136,7 @@ const rows: readonly Row[] = [
     title: 'a host with a scarce device is kept free for those that need it',
     weights: {},
     before: cloud =>
-      cloud.report('h1', { number: 2, facts: { ...sampleFacts('h1', 4_608), devices: [device] } }),
+      cloud.report('h1', { number: 2, facts: { ...sampleFacts('h1', 4_608), devices: [gpu] } }),
     chosen: 'h2',
     says: /has the most free memory/
   },

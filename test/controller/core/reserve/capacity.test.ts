@@ -1,6 +1,7 @@
 import test from 'ava'
 import { isRefusal } from '../../../../controller/core/refusal.ts'
 import { type Outlook, outlookOf } from '../../../../controller/core/reserve/outlook.ts'
+import { planOf } from '../../../../controller/core/reserve/plan.ts'
 import { promiseOf, strandingSentence } from '../../../../controller/core/reserve/promise.ts'
 import { reserveOf } from '../../../../controller/core/reserve/settings.ts'
 import { imagined, type WhatIf } from '../../../../controller/core/reserve/what-if.ts'
@@ -155,3 +156,37 @@ for (const [title, left, says] of [
     t.regex(strandingSentence({ lost: ['h2'], stranded, leftMib: 600, ...left }), says)
   })
 }
+
+test('of a host that is thought away, groups are counted where their members would be', t => {
+  const random = three({ reserveHosts: 0 })
+  const apart = { group: 'g', rule: 'apart', level: 'host', hard: true, max: 1 } as const
+  const member = { ...big, memoryMib: 512, affinity: [apart] }
+  for (const host of ['h0', 'h1']) random.cloud.done(random.wish({ ...member, host } as never))
+  const { view, context } = random.cloud
+  const free = [...view.all('instance').values()].map(one => {
+    const { host: _, ...spec } = one.spec
+    return { op: 'put', resource: { ...one, spec } } as const
+  })
+  random.cloud.commit({ changes: free, decisions: [] })
+  const thought = imagined(view, { ...nothing, without: ['h0'] }, context.now)
+  if (isRefusal(thought)) return t.fail(JSON.stringify(thought.refused))
+  t.deepEqual(thought.stranded, [])
+  const { ground } = thought
+  const [key = ''] = ground.rows.flatMap(row => row.evacuees.flatMap(({ groups }) => groups))
+  t.deepEqual([...(ground.groups.of(key)?.hosts ?? [])].sort(), [
+    ['h1', 1],
+    ['h2', 1]
+  ])
+  // Both that are left have one: of a further host that is lost, its member has nowhere to go.
+  const lost = ground.rows.findIndex(({ host }) => host.name === 'h2')
+  t.is(planOf(ground, [lost]).stranded.length, 1)
+  const before = view.indexes.groups.of(key)?.hosts
+  t.deepEqual(
+    [...(before ?? [])].sort(),
+    [
+      ['h0', 1],
+      ['h1', 1]
+    ],
+    'it was only a thought'
+  )
+})

@@ -57,7 +57,7 @@ function strandedBy(view: View, lost: readonly string[], now: Moment): ReadonlyS
   let candidates = candidatesOf(view, now.monotonic).filter(({ host }) => !lost.includes(host.name))
   const stranded = new Set<string>()
   const leaving = leavingFrom(view, lost)
-  const places = placesOf(view, leaving)
+  const places = placesOf(view, lost)
   for (const instance of leaving) {
     const isLost = instance.decided.host !== undefined && whyItStays(view, instance) === undefined
     const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
@@ -72,14 +72,22 @@ function strandedBy(view: View, lost: readonly string[], now: Moment): ReadonlyS
   return stranded
 }
 
-/** Where everybody is once those who leave have left. */
-function placesOf(view: View, leaving: readonly Instance[]): Map<string, readonly string[]> {
+/** Where everybody is once those who leave lost hosts have left; who has yielded is still there. */
+function placesOf(view: View, lost: readonly string[]): Map<string, readonly string[]> {
   const places = new Map<string, readonly string[]>()
-  for (const { id, decided } of view.all('instance').values()) {
-    const all = [decided.host, decided.moving?.to].filter(host => host !== undefined)
-    places.set(id, leaving.some(one => one.id === id) ? [] : all)
+  for (const instance of view.all('instance').values()) {
+    const { host, moving } = instance.decided
+    const all = [host, moving?.to].filter(one => one !== undefined)
+    places.set(instance.id, isEvacuated(view, instance, lost) ? [] : all)
   }
   return places
+}
+
+function isEvacuated(view: View, instance: Instance, lost: readonly string[]): boolean {
+  const { host, moving } = instance.decided
+  if (host === undefined) return false
+  const isOn = lost.includes(host) || (moving !== undefined && lost.includes(moving.to))
+  return isOn && whyItStays(view, instance) === undefined
 }
 
 /** Asks each member of its groups for its rules, and where it is. */
@@ -126,10 +134,9 @@ function keptAway(
 function leavingFrom(view: View, lost: readonly string[]): readonly Instance[] {
   return [...view.all('instance').values()]
     .filter(instance => {
-      const { host, moving, deletedAt, preempted } = instance.decided
+      const { host, deletedAt, preempted } = instance.decided
       if (host === undefined || preempted) return deletedAt === undefined
-      const isOn = lost.includes(host) || (moving !== undefined && lost.includes(moving.to))
-      return isOn && whyItStays(view, instance) === undefined
+      return isEvacuated(view, instance, lost)
     })
     .sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
 }

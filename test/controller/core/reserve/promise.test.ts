@@ -33,15 +33,12 @@ type Step =
 
 type RandomStep = Step & { readonly a: number; readonly b: number }
 
-const stepOf = (
-  instance: fc.Arbitrary<RandomInstance>,
-  more: readonly Step['does'][] = []
-): fc.Arbitrary<RandomStep> =>
+const stepOf = (instance: fc.Arbitrary<RandomInstance>): fc.Arbitrary<RandomStep> =>
   fc
     .tuple(
       fc.constantFrom(
         ...['create', 'create', 'create', 'create', 'power', 'resize', 'move'],
-        ...['delete', 'close', 'fail', 'free', 'widen', 'crash', ...more]
+        ...['delete', 'close', 'fail', 'free', 'widen', 'crash', 'yield']
       ),
       instance,
       number,
@@ -49,7 +46,7 @@ const stepOf = (
     )
     .map(([does, random, a, b]) => ({ does, random, a, b }) as RandomStep)
 
-const [step, choosyStep] = [stepOf(randomInstance, ['yield']), stepOf(choosyInstance)]
+const [step, choosyStep] = [stepOf(randomInstance), stepOf(choosyInstance)]
 
 for (const [title, most, wishes, numRuns, steps] of [
   ['of any losses in a small cloud', 5, healing, 100, step],

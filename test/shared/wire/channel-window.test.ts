@@ -7,7 +7,7 @@ import {
   offer,
   openWindow,
   waitingBytesMax
-} from '../../agent/core/channel-window.ts'
+} from '#shared/wire/channel-window.ts'
 
 const bytes = (length: number, value = 1) => new Uint8Array(length).fill(value)
 

@@ -1,0 +1,123 @@
+/**
+ * What a machine is given now: what the plan says, unless the version cannot be had, or has failed
+ * so often in a row that the one before it is given.
+ */
+import {
+  type BootMachine,
+  type BootPlan,
+  type BootProfile,
+  bootFailuresMax
+} from '#shared/wire/boot.ts'
+
+/** How a version is here: whole and rightly signed, on its way, or not to be used. */
+export type VersionState =
+  | { readonly state: 'whole'; readonly manifestSha256: string }
+  | { readonly state: 'coming' }
+  | { readonly state: 'broken'; readonly because: string }
+
+/** Says how a version is here. */
+export type Versions = (version: string) => VersionState
+
+/** What a machine is given. */
+export type BootChoice = {
+  readonly profile: BootProfile
+  readonly name?: string
+  readonly wish: string
+  readonly kernelOptions?: string
+} & (
+  | {
+      readonly gives: 'image'
+      readonly version: string
+      readonly manifestSha256: string
+      readonly isFallback: boolean
+      /** Why it is not what was wished. */
+      readonly because?: string
+    }
+  | { readonly gives: 'disk' }
+  | { readonly gives: 'nothing'; readonly because: string }
+)
+
+/** Chooses for one machine; `machine` is left out where nobody knows it. */
+export function choose(given: {
+  readonly plan: BootPlan | undefined
+  readonly machine: BootMachine | undefined
+  /** How often in a row it did not join, and with which wish. */
+  readonly past: { readonly wish?: string | undefined; readonly failures: number } | undefined
+  readonly versions: Versions
+}): BootChoice {
+  const { plan, machine, past, versions } = given
+  if (!plan) return nothing('no controller has said yet what machines get', { wish: 'none' })
+  if (!machine) {
+    const { profile, version, kernelOptions } = plan.unknown
+    const wish = `unknown ${version ?? 'none'}`
+    const about = { wish, ...(kernelOptions !== undefined && { kernelOptions }) }
+    if (profile === 'nothing') return nothing('nobody knows it: it waits to be told of', about)
+    if (profile === 'disk') return { gives: 'disk', profile, ...about }
+    return ofImage(profile, version, about, versions)
+  }
+  const { name, wish, profile, kernelOptions } = machine
+  const about = { name, wish, ...(kernelOptions !== undefined && { kernelOptions }) }
+  if (profile === 'nothing') return nothing('nothing is wished of it', about)
+  if (profile === 'disk') return { gives: 'disk', profile, ...about }
+  const failures = past?.wish === wish ? past.failures : 0
+  const fallback = fallbackOf(machine, failures, versions)
+  return fallback
+    ? { ...imageFrom(profile, about), isFallback: true, ...fallback }
+    : ofImage(profile, machine.version, about, versions)
+}
+
+type About = Pick<BootChoice, 'name' | 'wish' | 'kernelOptions'>
+
+const nothing = (because: string, about: About): BootChoice => ({
+  ...{ gives: 'nothing', profile: 'nothing', because },
+  ...about
+})
+
+const imageFrom = (profile: BootProfile, about: About) => ({
+  ...about,
+  ...({ gives: 'image', profile } as const)
+})
+
+function ofImage(
+  profile: BootProfile,
+  version: string | undefined,
+  about: About,
+  versions: Versions
+): BootChoice {
+  if (version === undefined) return nothing('no version of the image is set', about)
+  const found = versions(version)
+  switch (found.state) {
+    case 'whole': {
+      const { manifestSha256 } = found
+      return { ...imageFrom(profile, about), version, manifestSha256, isFallback: false }
+    }
+    case 'coming':
+      return nothing(`image version ${version} is not here yet`, about)
+    case 'broken':
+      return nothing(`image version ${version} cannot be given: ${found.because}`, about)
+    default:
+      return found satisfies never
+  }
+}
+
+/** The version before, where the wished one has failed too often or is broken. */
+function fallbackOf(
+  { version, fallback }: BootMachine,
+  failures: number,
+  versions: Versions
+):
+  | { readonly version: string; readonly manifestSha256: string; readonly because: string }
+  | undefined {
+  if (version === undefined || fallback === undefined) return undefined
+  const before = versions(fallback)
+  if (before.state !== 'whole') return undefined
+  const wished = versions(version)
+  const because =
+    failures >= bootFailuresMax
+      ? `it did not join with image version ${version}, ${failures} times in a row`
+      : wished.state === 'broken'
+        ? `image version ${version} cannot be given: ${wished.because}`
+        : undefined
+  if (because === undefined) return undefined
+  return { version: fallback, manifestSha256: before.manifestSha256, because }
+}

@@ -1,0 +1,39 @@
+/** What the system on a booted machine is told of how to join. */
+import { type JoinTokenContent, writeJoinToken } from '#shared/wire/join-token.ts'
+import { machineOf, type PlanIndex } from './boot-plan.ts'
+import type { MachineBoot } from './boot-progress.ts'
+
+/** Shown at the door by who has no secret: it opens nothing, so the host waits for approval. */
+export const noSecret = 'it-waits-to-be-approved'
+
+/** Says who the machine is, and with which token its agent asks to be let in. */
+export function joinAnswer(
+  index: PlanIndex | undefined,
+  boot: MachineBoot
+): Readonly<Record<string, unknown>> {
+  const { uuid, profile, version, name } = boot
+  const secret = profile === 'host' ? secretOf(index, boot) : undefined
+  const door = index?.plan.door
+  const content: JoinTokenContent | undefined =
+    door && secret !== undefined ? { ...door, secret } : undefined
+  return {
+    ...(name !== undefined && { name }),
+    ...(uuid !== undefined && { uuid }),
+    ...{ profile, version },
+    ...(content && { token: writeJoinToken(content) }),
+    sshKeys: index?.plan.sshKeys ?? []
+  }
+}
+
+/** The secret that is good for this machine as the plan is now. */
+function secretOf(index: PlanIndex | undefined, boot: MachineBoot): string | undefined {
+  if (!index) return undefined
+  const { uuid, serial, macs } = boot
+  const asker = {
+    ...(uuid !== undefined && { uuid }),
+    ...(serial !== undefined && { serial }),
+    ...(macs[0] !== undefined && { mac: macs[0] })
+  }
+  const machine = machineOf(index, asker)
+  return (machine ? machine.secret : index.plan.unknown.secret) ?? noSecret
+}

@@ -1,0 +1,251 @@
+/**
+ * Who boots here, how far each has come, and what each may have. A token is of one machine and one
+ * address. When the system on a machine asks with another address than its firmware, it is believed
+ * if the kernel knows the machine's MAC behind that address: where it cannot be the machine, the
+ * token is stolen, and refused.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '#shared/clock.ts'
+import type { Log } from '#shared/log.ts'
+import { type BootMachine, type BootState, bootMachinesMax } from '#shared/wire/boot.ts'
+import { type BootChoice, choose, type Versions } from '../../core/boot-choice.ts'
+import { type Asker, machineOf, type PlanIndex } from '../../core/boot-plan.ts'
+import {
+  addressed,
+  isLate,
+  isOpen,
+  type MachineBoot,
+  type Moment,
+  type Progress,
+  progressed,
+  ranOut,
+  shownElsewhere,
+  spoken,
+  told
+} from '../../core/boot-progress.ts'
+import type { Addressed } from '../../core/dnsmasq-log.ts'
+import { type LogOwner, LogOwners, type Seen } from './log-owners.ts'
+
+/** Machines that no plan names; of more, the one that has not changed for longest is forgotten. */
+export const strangersMax = 2_000
+
+/** What boots are kept with. */
+export type BootsOptions = {
+  readonly clock: Clock
+  readonly log: Log
+  /** The plan as it is now. */
+  readonly index: () => PlanIndex | undefined
+  readonly versions: Versions
+  /** The MAC that the kernel knows for an address. */
+  readonly macOf: (address: string) => Promise<string | undefined>
+  readonly onChanged: () => void
+}
+
+/** What a token is worth. */
+export type Shown =
+  | { readonly key: string; readonly boot: MachineBoot }
+  | { readonly refused: string }
+
+/** Remembers the last boot of each machine. */
+export class Boots {
+  readonly #options: BootsOptions
+  /** Those that changed last stand last. */
+  readonly #boots = new Map<string, MachineBoot>()
+  readonly #byMac = new Map<string, string>()
+  readonly #byToken = new Map<string, string>()
+  readonly #owners = new LogOwners()
+
+  constructor(options: BootsOptions, kept: readonly MachineBoot[] = []) {
+    this.#options = options
+    const known = kept.slice(0, bootMachinesMax)
+    for (const boot of known) this.#put(keyOf(boot), boot)
+    for (const boot of known.toSorted((a, b) => begunAt(a) - begunAt(b))) {
+      this.#follow(keyOf(boot), boot, { isHeard: true })
+    }
+  }
+
+  /** A machine's firmware has got an address. */
+  saw(seen: Addressed): void {
+    const key = this.#byMac.get(seen.mac) ?? seen.mac
+    const before = this.#boots.get(key)
+    const after = addressed(before, seen, { boot: newBoot(), at: this.#now() })
+    this.#change(key, before, after, { isHeard: true, mac: seen.mac })
+  }
+
+  /** A machine asks what to boot; gives the choice and the token that goes with it. */
+  ask(
+    asker: Asker,
+    address: string
+  ): { readonly choice: BootChoice; readonly token: string; readonly machine?: BootMachine } {
+    const index = this.#options.index()
+    const key = this.#keyOf(asker)
+    const before = this.#boots.get(key) ?? this.#byFirmware(asker)
+    const machine = index && machineOf(index, asker)
+    const choice = choose({
+      ...{ plan: index?.plan, machine, versions: this.#options.versions },
+      past: before
+    })
+    const token = randomBytes(32).toString('base64url')
+    const joinWithinMs = (index?.plan.joinWithinS ?? 600) * 1_000
+    const asked = { asker, address, choice, token, boot: newBoot(), joinWithinMs }
+    const after = told(before, asked, this.#now())
+    if (asker.mac !== undefined && this.#byMac.get(asker.mac) !== key) this.#drop(asker.mac)
+    this.#change(key, this.#boots.get(key), after, { isHeard: true })
+    return { choice, token, ...(machine && { machine }) }
+  }
+
+  /** Judges a token that is shown from an address. */
+  async show(token: string, address: string): Promise<Shown> {
+    const key = this.#byToken.get(token)
+    const boot = key === undefined ? undefined : this.#boots.get(key)
+    if (key === undefined || boot?.token !== token) return { refused: 'no boot has this token' }
+    if (boot.address === address) return { key, boot }
+    const mac = await this.#options.macOf(address)
+    // It may have changed while the kernel was asked.
+    const now = this.#boots.get(key)
+    if (now?.token !== token) return { refused: 'no boot has this token' }
+    if (mac !== undefined && now.macs.includes(mac)) {
+      this.#change(key, now, { ...now, address }, { isHeard: true, mac })
+      return { key, boot: this.#boots.get(key) ?? now }
+    }
+    const after = shownElsewhere(now, { from: address, mac }, this.#now())
+    if (after !== now) {
+      this.#options.log.warn('boot token shown by another machine', {
+        ...{ name: now.name, uuid: now.uuid, its: now.address, from: address, mac }
+      })
+      this.#change(key, now, after)
+    }
+    return { refused: 'the token is of another machine' }
+  }
+
+  /** Whose log comes from an address, behind which the kernel knows this MAC. */
+  whose(address: string, mac?: string): LogOwner | undefined {
+    const known = this.#owners.at(address)
+    if (known || mac === undefined) return known
+    const machine = this.#options.index()?.byMac.get(mac)
+    for (const key of [machine?.uuid, this.#byMac.get(mac)]) {
+      if (key === undefined || !this.#owners.with(key, mac)) continue
+      const boot = this.#boots.get(key)
+      // Now there is more to it than words that the machine has begun anew there.
+      if (boot?.address === address) this.#follow(key, boot, { isHeard: true, mac })
+      return this.#owners.with(key, mac)
+    }
+    return undefined
+  }
+
+  /** Whether the plan knows a host, or has known it; without a plan nobody is a stranger. */
+  isPlanned(uuid: string): boolean {
+    const index = this.#options.index()
+    return !index || index.byUuid.has(uuid) || this.#boots.get(uuid)?.name !== undefined
+  }
+
+  /** Whether the boot may still fetch and join. */
+  isOpen(boot: MachineBoot): boolean {
+    return isOpen(boot, this.#options.clock.monotonic())
+  }
+
+  /** Whether a token is of a boot that may fetch, from this address. */
+  progress(key: string, progress: Progress): void {
+    const before = this.#boots.get(key)
+    if (before) this.#change(key, before, progressed(before, progress, this.#now()))
+  }
+
+  /** Ends boots that should have come to their end. */
+  expire(): void {
+    const now = this.#now()
+    const withinS = this.#options.index()?.plan.joinWithinS ?? 600
+    for (const [key, boot] of [...this.#boots]) {
+      if (isLate(boot, now.monotonic)) this.#change(key, boot, ranOut(boot, withinS, now))
+    }
+  }
+
+  /** All boots, those that changed last first. */
+  states(): readonly BootState[] {
+    const now = this.#options.clock.monotonic()
+    return [...this.#boots.values()].reverse().map(boot => spoken(boot, now))
+  }
+
+  /** What is to be remembered when we start again. */
+  all(): readonly MachineBoot[] {
+    return [...this.#boots.values()]
+  }
+
+  #now(): Moment {
+    const { clock } = this.#options
+    return { wall: clock.wall(), monotonic: clock.monotonic() }
+  }
+
+  #keyOf({ uuid, serial, mac }: Asker): string {
+    return uuid ?? serial ?? mac ?? 'unnamed'
+  }
+
+  /** What was seen of its firmware before it said who it is. */
+  #byFirmware({ mac }: Asker): MachineBoot | undefined {
+    const boot = mac === undefined ? undefined : this.#boots.get(mac)
+    return boot?.stage === 'dhcp' ? boot : undefined
+  }
+
+  #change(
+    key: string,
+    before: MachineBoot | undefined,
+    after: MachineBoot,
+    seen: Omit<Seen, 'planned'> = { isHeard: false }
+  ): void {
+    if (before === after) return
+    if (before) this.#unlink(key)
+    this.#put(key, after)
+    this.#follow(key, after, seen)
+    this.#bound()
+    if (before?.stage !== after.stage || before.boot !== after.boot) {
+      const { name, uuid, stage, version, because, address } = after
+      const fields = { name, uuid, address, from: before?.stage, to: stage, version, because }
+      if (stage === 'failed') this.#options.log.warn('boot has failed', fields)
+      else this.#options.log.info('boot goes on', fields)
+    }
+    this.#options.onChanged()
+  }
+
+  #put(key: string, boot: MachineBoot): void {
+    this.#boots.set(key, boot)
+    for (const mac of boot.macs) this.#byMac.set(mac, key)
+    if (boot.token !== undefined) this.#byToken.set(boot.token, key)
+  }
+
+  #follow(key: string, boot: MachineBoot, seen: Omit<Seen, 'planned'>): void {
+    const index = this.#options.index()
+    const machine = boot.uuid === undefined ? undefined : index?.byUuid.get(boot.uuid)
+    this.#owners.follow(key, boot, { ...seen, planned: machine?.macs ?? [] })
+  }
+
+  #drop(key: string): void {
+    this.#unlink(key)
+    this.#owners.drop(key)
+  }
+
+  #unlink(key: string): void {
+    const boot = this.#boots.get(key)
+    if (!boot) return
+    this.#boots.delete(key)
+    for (const mac of boot.macs) if (this.#byMac.get(mac) === key) this.#byMac.delete(mac)
+    if (boot.token !== undefined) this.#byToken.delete(boot.token)
+  }
+
+  #bound(): void {
+    const strangers = [...this.#boots].length > strangersMax ? this.#strangers() : []
+    const over = Math.max(strangers.length - strangersMax, this.#boots.size - bootMachinesMax)
+    for (const key of [...strangers, ...this.#boots.keys()].slice(0, Math.max(0, over))) {
+      this.#drop(key)
+    }
+  }
+
+  #strangers(): readonly string[] {
+    return [...this.#boots].filter(([, boot]) => boot.name === undefined).map(([key]) => key)
+  }
+}
+
+const keyOf = ({ uuid, serial, macs, boot }: MachineBoot): string =>
+  uuid ?? serial ?? macs[0] ?? boot
+
+const newBoot = (): string => randomBytes(8).toString('hex')
+
+const begunAt = ({ stages }: MachineBoot): number => stages[0]?.wall ?? 0

@@ -1,0 +1,383 @@
+/**
+ * What machines fetch while they boot: scripts, firmware, images, and how to join; and where they
+ * say how far they are. Plain HTTP, since firmware speaks no more; what must not be forged is
+ * signed, and what is secret is given only to the address that was told to boot.
+ *
+ * Anyone on the boot network may connect: heads, bodies, connections, waits and transfers are all
+ * bounded, and a connection that stands still is closed.
+ */
+import { randomInt } from 'node:crypto'
+import { lstat } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import type { Clock } from '#shared/clock.ts'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
+import type { Log } from '#shared/log.ts'
+import { manifestName, signatureName } from '#shared/model/host-image.ts'
+import type { PlanIndex } from '../../core/boot-plan.ts'
+import {
+  type BootRequest,
+  progressBytesMax,
+  readProgress,
+  readRequest
+} from '../../core/boot-request.ts'
+import { rangeOf } from '../../core/byte-range.ts'
+import { askingGrubScript, grubScript } from '../../core/grub-script.ts'
+import { askingScript, ipxeScript } from '../../core/ipxe-script.ts'
+import { joinAnswer } from '../../core/join-answer.ts'
+import type { Boots } from './boots.ts'
+import type { ImageStore, StoredFile } from './images.ts'
+import { sendFile } from './send-file.ts'
+import { Transfers } from './transfers.ts'
+
+/** What is allowed. */
+export const httpBounds = {
+  connectionsMax: 4_096,
+  connectionsOfOneMax: 64,
+  headBytesMax: 8_192,
+  headersMax: 64,
+  /**
+   * From the beginning of a connection until a head, and until its body, is here. When a rack
+   * boots from a machine that has much else to do, what is here may be read late. Unit: ms.
+   */
+  headMsMax: 30_000,
+  requestMsMax: 45_000,
+  /** A connection on which nothing moves is closed. Unit: ms. */
+  stillMsMax: 60_000,
+  /** One that asks nothing more. Unit: ms. */
+  idleMsMax: 15_000,
+  /** How long a request for a file waits for its turn. Unit: ms. */
+  waitMsMax: 45_000,
+  waitingMax: 8_192
+} as const
+
+/** What is allowed, as it may be said otherwise in tests. */
+export type HttpBounds = { readonly [Name in keyof typeof httpBounds]: number }
+
+/** A machine that cannot boot yet waits before it asks again, at least and most. Unit: s. */
+const waitS = [4, 9] as const
+
+/** What it works with. */
+export type BootHttpOptions = {
+  readonly address: string
+  readonly port: number
+  readonly boots: Boots
+  readonly images: Pick<ImageStore, 'file'>
+  /** The plan as it is now. */
+  readonly index: () => PlanIndex | undefined
+  /** Where the files for firmware are. */
+  readonly firmware: string
+  readonly transfersMax: number
+  readonly clientBytesPerS: number
+  readonly bounds?: Partial<HttpBounds>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Answers machines that boot, until it is disposed of. */
+export class BootHttp implements AsyncDisposable {
+  readonly #options: BootHttpOptions
+  readonly #bounds: HttpBounds
+  readonly #server: Server
+  readonly #transfers: Transfers
+  readonly #connections = new Map<string, number>()
+  readonly #serving = new Set<Promise<void>>()
+  #url = ''
+
+  private constructor(options: BootHttpOptions) {
+    this.#options = options
+    const bounds = { ...httpBounds, ...options.bounds }
+    this.#bounds = bounds
+    this.#transfers = new Transfers({
+      runningMax: options.transfersMax,
+      runningOfOneMax: 4,
+      waitingMax: bounds.waitingMax,
+      waitingOfOneMax: 32,
+      waitMsMax: bounds.waitMsMax
+    })
+    this.#server = createServer({
+      maxHeaderSize: bounds.headBytesMax,
+      headersTimeout: bounds.headMsMax,
+      requestTimeout: bounds.requestMsMax,
+      keepAliveTimeout: bounds.idleMsMax,
+      connectionsCheckingInterval: Math.min(2_000, bounds.headMsMax),
+      requireHostHeader: false
+    })
+    this.#server.maxConnections = bounds.connectionsMax
+    this.#server.maxHeadersCount = bounds.headersMax
+    this.#server.maxRequestsPerSocket = 1_000
+    this.#server.timeout = bounds.stillMsMax
+    this.#server.on('connection', socket => this.#admit(socket))
+    this.#server.on('clientError', (_, socket) => socket.destroy())
+    this.#server.on('request', (request, response) => this.#take(request, response))
+    for (const event of ['upgrade', 'connect'] as const) {
+      this.#server.on(event, (_, socket) => socket.destroy())
+    }
+  }
+
+  /** Listens. Fault `network`: it cannot there. */
+  static async open(options: BootHttpOptions): Promise<BootHttp> {
+    const http = new BootHttp(options)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    http.#server.once('error', reject)
+    http.#server.listen({ host: options.address, port: options.port, backlog: 1_024 }, resolve)
+    try {
+      await promise
+    } catch (cause) {
+      const where = `${options.address}:${options.port}`
+      throw new Fault('network', `cannot serve boots at ${where}`, { cause })
+    }
+    http.#server.on('error', thrown => options.log.warn('boots', { because: sentence(thrown) }))
+    const bound = http.#server.address()
+    const port = typeof bound === 'object' && bound !== null ? bound.port : options.port
+    http.#url = `http://${options.address}:${port}`
+    return http
+  }
+
+  /** Port that it has. */
+  get port(): number {
+    return Number(new URL(this.#url).port || 80)
+  }
+
+  /** Where it is found, with no slash at the end. */
+  get url(): string {
+    return this.#url
+  }
+
+  #admit(socket: Socket): void {
+    const address = socket.remoteAddress ?? ''
+    const count = (this.#connections.get(address) ?? 0) + 1
+    if (count > this.#bounds.connectionsOfOneMax) {
+      socket.destroy()
+      return
+    }
+    this.#connections.set(address, count)
+    socket.once('close', () => {
+      const rest = (this.#connections.get(address) ?? 1) - 1
+      if (rest === 0) this.#connections.delete(address)
+      else this.#connections.set(address, rest)
+    })
+  }
+
+  #take(request: IncomingMessage, response: ServerResponse): void {
+    const over = new AbortController()
+    response.once('close', () => over.abort())
+    const serving = this.#answer(request, response, over.signal)
+      .catch(thrown => this.#fail(response, thrown))
+      .finally(() => this.#serving.delete(serving))
+    this.#serving.add(serving)
+  }
+
+  #fail(response: ServerResponse, thrown: unknown): void {
+    if (!isFault(thrown)) this.#options.log.warn('boot request', { because: sentence(thrown) })
+    if (response.headersSent || response.destroyed) {
+      response.destroy()
+      return
+    }
+    if (isFault(thrown, 'capacity') || isFault(thrown, 'deadline')) {
+      response.setHeader('retry-after', String(randomInt(waitS[0], waitS[1])))
+      say(response, 503, 'too many fetch at once: come again')
+      return
+    }
+    say(response, 500, 'it could not be done')
+  }
+
+  async #answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    signal: AbortSignal
+  ): Promise<void> {
+    const asked = readRequest(request.method ?? '', request.url ?? '')
+    if ('status' in asked) {
+      // What is sent with a request that is refused is not read.
+      response.setHeader('connection', 'close')
+      say(response, asked.status, asked.because)
+      return
+    }
+    const address = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+    switch (asked.asks) {
+      case 'script':
+        return this.#script(response, asked, address)
+      case 'first-grub-script':
+        return say(response, 200, askingGrubScript(this.#url, waitS[0]))
+      case 'firmware':
+        return this.#firmware(request, response, asked.file, { address, signal })
+      case 'image':
+        return this.#image(request, response, asked, { address, signal })
+      case 'progress':
+        return this.#progress(request, response, asked.token, address)
+      case 'join':
+        return this.#join(response, asked.token, address)
+      default:
+        return asked satisfies never
+    }
+  }
+
+  #script(
+    response: ServerResponse,
+    { asker, of }: Extract<BootRequest, { asks: 'script' }>,
+    address: string
+  ): void {
+    const pause = randomInt(waitS[0], waitS[1] + 1)
+    const { uuid, serial, mac, architecture } = asker
+    if (uuid === undefined && serial === undefined && mac === undefined) {
+      say(response, 200, of === 'ipxe' ? askingScript(this.#url, pause) : 'echo who are you\n')
+      return
+    }
+    const { choice, token } = this.#options.boots.ask(asker, address)
+    const wish = {
+      ...{ url: this.#url, choice, token, waitS: pause },
+      ...(mac !== undefined && { mac }),
+      ...(architecture !== undefined && { architecture })
+    }
+    say(response, 200, of === 'ipxe' ? ipxeScript(wish) : grubScript(wish))
+  }
+
+  async #firmware(
+    request: IncomingMessage,
+    response: ServerResponse,
+    name: string,
+    from: { readonly address: string; readonly signal: AbortSignal }
+  ): Promise<void> {
+    const path = join(this.#options.firmware, name)
+    const stat = await lstat(path).catch(() => undefined)
+    if (!stat?.isFile()) return say(response, 404, 'there is no such file')
+    const sha256 = `${stat.ino}-${stat.size}-${Math.trunc(stat.mtimeMs)}`
+    await this.#send(request, response, { path, bytes: stat.size, sha256 }, from)
+  }
+
+  async #image(
+    request: IncomingMessage,
+    response: ServerResponse,
+    asked: Extract<BootRequest, { asks: 'image' }>,
+    from: { readonly address: string; readonly signal: AbortSignal }
+  ): Promise<void> {
+    const { version, file, token } = asked
+    const { boots, images } = this.#options
+    const isPublic = file === manifestName || file === signatureName
+    let key: string | undefined
+    if (!isPublic && !this.#isPeer(token)) {
+      const shown = token === undefined ? undefined : await boots.show(token, from.address)
+      if (!shown || 'refused' in shown || !boots.isOpen(shown.boot)) {
+        return say(response, 403, shown && 'refused' in shown ? shown.refused : 'no boot is open')
+      }
+      if (shown.boot.version !== version) return say(response, 403, 'another version is meant')
+      key = shown.key
+    }
+    const stored = images.file(version, file)
+    if (!stored) return say(response, 404, 'that version is not here')
+    await this.#send(request, response, stored, from)
+    if (key !== undefined && file === 'vmlinuz' && request.method === 'GET') {
+      boots.progress(key, { stage: 'kernel' })
+    }
+  }
+
+  /** Whether the token is the one that bootds show each other. */
+  #isPeer(token: string | undefined): boolean {
+    const own = this.#options.index()?.plan.peerToken
+    return own !== undefined && token === own
+  }
+
+  async #send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    file: StoredFile,
+    { address, signal }: { readonly address: string; readonly signal: AbortSignal }
+  ): Promise<void> {
+    const { headers, method } = request
+    const etag = `"${file.sha256}"`
+    const verdict = rangeOf(
+      {
+        range: headers.range,
+        ifRange: [headers['if-range']].flat()[0],
+        ifNoneMatch: headers['if-none-match']
+      },
+      file.bytes,
+      etag
+    )
+    response.setHeader('accept-ranges', 'bytes')
+    response.setHeader('etag', etag)
+    response.setHeader('content-type', 'application/octet-stream')
+    if (verdict.status === 304) return void response.writeHead(304).end()
+    if (verdict.status === 416) {
+      response.setHeader('content-range', `bytes */${file.bytes}`)
+      return say(response, 416, 'it is shorter than that')
+    }
+    const [first, last] =
+      verdict.status === 206 ? [verdict.first, verdict.last] : [0, file.bytes - 1]
+    response.setHeader('content-length', last - first + 1)
+    if (verdict.status === 206) {
+      response.setHeader('content-range', `bytes ${first}-${last}/${file.bytes}`)
+    }
+    if (method === 'HEAD') return void response.writeHead(verdict.status).end()
+    const giveBack = await this.#transfers.take(address, signal)
+    try {
+      response.writeHead(verdict.status)
+      const { clock, clientBytesPerS: bytesPerS } = this.#options
+      await sendFile(response, { path: file.path, first, last, bytesPerS, clock, signal })
+      response.end()
+    } finally {
+      giveBack()
+    }
+  }
+
+  async #progress(
+    request: IncomingMessage,
+    response: ServerResponse,
+    token: string,
+    address: string
+  ): Promise<void> {
+    const { boots } = this.#options
+    // All of it is read before anything is said: else the answer may be lost with the connection.
+    const form = await readBody(request)
+    const shown = await boots.show(token, address)
+    if ('refused' in shown) return say(response, 403, shown.refused)
+    const progress = form === undefined ? undefined : readProgress(form)
+    if (!progress) {
+      response.setHeader('connection', 'close')
+      return say(response, 400, 'that is no progress of a boot')
+    }
+    boots.progress(shown.key, progress)
+    response.writeHead(204).end()
+  }
+
+  async #join(response: ServerResponse, token: string, address: string): Promise<void> {
+    const { boots, index } = this.#options
+    const shown = await boots.show(token, address)
+    if ('refused' in shown || !boots.isOpen(shown.boot)) {
+      return say(response, 403, 'refused' in shown ? shown.refused : 'this boot is over')
+    }
+    const answer = joinAnswer(index(), shown.boot)
+    response.setHeader('cache-control', 'no-store')
+    response.setHeader('content-type', 'application/json')
+    response.end(`${JSON.stringify(answer)}\n`)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
+    this.#server.closeAllConnections()
+    await closed
+    await Promise.all(this.#serving)
+  }
+}
+
+/** Answers with a short text. */
+function say(response: ServerResponse, status: number, text: string): void {
+  response.statusCode = status
+  response.setHeader('content-type', 'text/plain; charset=utf-8')
+  response.setHeader('cache-control', 'no-store')
+  response.end(text.endsWith('\n') ? text : `${text}\n`)
+}
+
+/** Reads a short body; undefined: it is too long. Of a far longer one the rest is not read. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request) {
+    bytes += (chunk as Buffer).length
+    if (bytes > 32 * progressBytesMax) return undefined
+    if (bytes <= progressBytesMax) chunks.push(chunk as Buffer)
+  }
+  return bytes > progressBytesMax ? undefined : Buffer.concat(chunks).toString('utf8')
+}

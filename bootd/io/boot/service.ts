@@ -1,0 +1,354 @@
+/**
+ * Serves machines that boot over the network, by the plan that was told last; see docs/netboot.md.
+ *
+ * What it needs may not be there yet when it starts, such as its interface, or may go away. So it
+ * comes up in a loop: until all is as it must be it says why not, and tries again. Nothing of that
+ * ends bootd, which fences hosts as well.
+ */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '#shared/clock.ts'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
+import type { Log } from '#shared/log.ts'
+import type { Ms } from '#shared/units.ts'
+import type { BootPlan, BootReport } from '#shared/wire/boot.ts'
+import { indexPlan, type PlanIndex } from '../../core/boot-plan.ts'
+import type { MachineBoot } from '../../core/boot-progress.ts'
+import { boundedBoots } from '../../core/boot-report.ts'
+import type { BootNetwork, BootWords } from '../../core/boot-settings.ts'
+import { dnsmasqConf } from '../../core/dnsmasq-conf.ts'
+import type { LogFileBounds } from '../../core/host-log-files.ts'
+import { Boots } from './boots.ts'
+import { macOfNeighbour, neighbours, probeDhcp } from './dhcp-probe.ts'
+import { Dnsmasq, readyFileOf } from './dnsmasq.ts'
+import { gatherFirmware } from './firmware.ts'
+import { HostLogs } from './host-logs.ts'
+import { BootHttp } from './http.ts'
+import { keepVersions } from './image-fetch.ts'
+import { ImageStore } from './images.ts'
+import { LogReceiver } from './log-receiver.ts'
+import { readyNetwork } from './network.ts'
+import { readBoots, readPlan, writeBoots, writePlan } from './plan-file.ts'
+
+/** Between two tries to come up, and two looks at what should have happened by now. Unit: ms. */
+const [retryMs, tickMs]: readonly [Ms, Ms] = [5_000, 1_000]
+/** How often it is looked for other DHCP servers. Unit: ms. */
+const probeEveryMs: Ms = 60_000
+
+/** What it works with. */
+export type BootServiceOptions = {
+  readonly words: BootWords
+  /** Folder of all state, and bootd's own in it. */
+  readonly state: string
+  readonly own: string
+  readonly clock: Clock
+  readonly log: Log
+  /** Told whenever `report` says something else; it must not call back at once. */
+  readonly onChanged: () => void
+}
+
+/** What may be wrong. */
+type Part =
+  | 'network'
+  | 'probe'
+  | 'dnsmasq'
+  | 'firmware'
+  | 'images'
+  | 'logs'
+  | 'log-disk'
+  | 'log-loss'
+type Foreign = BootReport['foreign'][number]
+
+/** Serves boots until it is disposed of. */
+export class BootService implements AsyncDisposable {
+  readonly #options: BootServiceOptions
+  readonly #closing = new AbortController()
+  readonly #images: ImageStore
+  readonly #boots: Boots
+  /** What hosts have said in their logs. */
+  readonly logs: HostLogs
+  #receiver: LogReceiver | undefined
+  readonly #problems = new Map<Part, string>()
+  #loops: readonly Promise<void>[] = []
+  #index: PlanIndex | undefined
+  /** The plan as text, to see that another one says the same. */
+  #print: string | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+  #foreign: readonly Foreign[] = []
+  #url: string | undefined
+  #isBootsFileOld = false
+
+  private constructor(
+    options: BootServiceOptions,
+    given: {
+      readonly images: ImageStore
+      readonly logs: HostLogs
+      readonly plan: BootPlan | undefined
+      readonly kept: readonly MachineBoot[]
+    }
+  ) {
+    const { clock, log } = options
+    const { images, logs, plan, kept } = given
+    const onChanged = (): void => {
+      this.#isBootsFileOld = true
+      options.onChanged()
+    }
+    this.#options = options
+    this.#images = images
+    this.logs = logs
+    if (plan) this.#follow(plan)
+    const own = { index: () => this.#index, versions: (version: string) => images.state(version) }
+    this.#boots = new Boots({ ...own, clock, log, onChanged, macOf: macOfNeighbour }, kept)
+  }
+
+  /** Begins to serve, by the plan that was kept. */
+  static async open(options: BootServiceOptions): Promise<BootService> {
+    const { own, clock, log, onChanged } = options
+    const plan = await readPlan(planFileOf(own), log)
+    const folder = join(own, 'images')
+    const images = await ImageStore.open({ folder, clock, log, onChanged })
+    const kept = await readBoots(bootsFileOf(own), { clock, log })
+    const logBounds = logBoundsOf(options.words)
+    let service: BootService | undefined
+    const isPlanned = (host: string) => !service || service.#boots.isPlanned(host)
+    const logFolder = join(own, 'logs')
+    const logs = await HostLogs.open({
+      ...{ folder: logFolder, bounds: logBounds, isPlanned, clock, log }
+    })
+    service = new BootService(options, { images, logs, plan, kept })
+    if (plan) log.info('goes by the boot plan that was kept', { epoch: plan.epoch })
+    if (options.words.bootMode !== 'off') {
+      service.#loops = [service.#serve(), service.#tick(), service.#fetch()]
+    }
+    return service
+  }
+
+  /** What hosts boot from now on. Faults: `stale`: of a lower epoch than one seen; `storage`. */
+  async want(plan: BootPlan): Promise<void> {
+    const turn = this.#turn.then(async () => {
+      const seen = this.#index?.plan.epoch ?? 0
+      if (plan.epoch < seen) {
+        throw new Fault('stale', `cannot take a boot plan of epoch ${plan.epoch}: ${seen} was seen`)
+      }
+      const print = JSON.stringify(plan)
+      if (print === this.#print) return
+      await writePlan(planFileOf(this.#options.own), plan)
+      this.#follow(plan)
+      this.#print = print
+      const { epoch, machines, images } = plan
+      const counts = { machines: machines.length, images: images.length }
+      this.#options.log.info('takes a boot plan', { epoch, ...counts })
+    })
+    this.#turn = turn.catch(() => {})
+    await turn
+  }
+
+  /** How the service stands, and each machine that has booted here. */
+  report(): BootReport {
+    const problem = [...this.#problems.values()].join('; ').slice(0, 512)
+    return {
+      type: 'boot-report',
+      mode: this.#options.words.bootMode,
+      ...(this.#url !== undefined && { url: this.#url }),
+      ...(problem !== '' && { problem }),
+      foreign: this.#foreign,
+      images: this.#images.reports(),
+      boots: boundedBoots(this.#boots.states())
+    }
+  }
+
+  #follow(plan: BootPlan): void {
+    this.#index = indexPlan(plan)
+    this.#images.requireKey(plan.imageKey)
+    this.#options.onChanged()
+  }
+
+  async #serve(): Promise<void> {
+    const { clock } = this.#options
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      try {
+        await this.#serveOnce()
+      } catch (thrown) {
+        if (!isFault(thrown)) this.#options.log.error('boots', { because: sentence(thrown) })
+        this.#problem('network', sentence(thrown))
+      }
+      await clock.sleep(retryMs, signal).catch(() => undefined)
+    }
+  }
+
+  /** Serves until it is over; Fault: it cannot begin. */
+  async #serveOnce(): Promise<void> {
+    const { words, state, own, clock, log } = this.#options
+    const network = await readyNetwork(words, log)
+    if (network.mode === 'full') await this.#refuseBeside(network)
+    if (this.#closing.signal.aborted) return
+    const folder = join(state, 'run', 'boot')
+    await mkdir(folder, { recursive: true, mode: 0o755 })
+    const firmware = join(folder, 'tftp')
+    await using http = await BootHttp.open({
+      ...{ address: network.own.address, port: words.bootPort, boots: this.#boots },
+      ...{ images: this.#images, index: () => this.#index, firmware, clock, log },
+      transfersMax: words.bootTransfersMax,
+      clientBytesPerS: words.bootClientMibPerS * 1024 * 1024
+    })
+    await using _logs = await this.#takeLogs(network, http.port)
+    const missing = await gatherFirmware({
+      ...{ folder: firmware, own: join(own, 'firmware'), loader: network.loader, url: http.url }
+    })
+    this.#problem('firmware', missing)
+    const paths = {
+      leaseFile: join(own, 'leases'),
+      tftpFolder: firmware,
+      readyFile: readyFileOf(folder)
+    }
+    await using _ = await Dnsmasq.start(
+      {
+        ...{ folder, clock, log },
+        onAddressed: seen => this.#boots.saw(seen),
+        onProblem: problem => this.#problem('dnsmasq', problem)
+      },
+      dnsmasqConf(network, paths, http.url)
+    )
+    this.#problem('network', undefined)
+    this.#url = http.url
+    log.info('serves boots', { url: http.url, mode: network.mode, interface: network.interface })
+    this.#options.onChanged()
+    try {
+      await this.#watch(network)
+    } finally {
+      this.#url = undefined
+    }
+  }
+
+  /** Logs are taken at the port of HTTP; machines boot also where they cannot be. */
+  async #takeLogs(network: BootNetwork, port: number): Promise<LogReceiver | undefined> {
+    const { clock, log } = this.#options
+    const { address } = network.own
+    const whose = (from: string, mac?: string) => this.#boots.whose(from, mac)
+    try {
+      const receiver = await LogReceiver.open({
+        ...{ address, port, whose, neighbours, logs: this.logs, clock, log }
+      })
+      this.#problem('logs', undefined)
+      this.#receiver = receiver
+      return receiver
+    } catch (thrown) {
+      if (!isFault(thrown)) throw thrown
+      this.#problem('logs', sentence(thrown))
+      this.#receiver = undefined
+      return undefined
+    }
+  }
+
+  /** In mode full there may be no other server. */
+  async #refuseBeside(network: BootNetwork): Promise<void> {
+    try {
+      await this.#probe(network, 1)
+      this.#problem('probe', undefined)
+    } catch (thrown) {
+      if (!isFault(thrown, 'network')) throw thrown
+      // A client of this machine may hold the port; hosts shall boot all the same.
+      this.#problem('probe', sentence(thrown))
+    }
+    const [first] = this.#foreign
+    if (first === undefined) return
+    throw new Fault('conflict', 'cannot give out addresses: another DHCP server does', {
+      cause: new Error(`it is at ${first.address}; use mode proxy beside it, or switch it off`)
+    })
+  }
+
+  /** Looks for strangers now and then, for as long as we serve. */
+  async #watch(network: BootNetwork): Promise<void> {
+    const { clock, log } = this.#options
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      await clock.sleep(probeEveryMs, signal).catch(() => undefined)
+      if (signal.aborted || network.mode !== 'full') continue
+      try {
+        await this.#probe(network)
+      } catch (thrown) {
+        if (!isFault(thrown)) throw thrown
+        log.warn('other DHCP servers are not looked for', { because: sentence(thrown) })
+      }
+    }
+  }
+
+  async #probe(network: BootNetwork, enough?: number): Promise<void> {
+    const { clock, log } = this.#options
+    const { signal } = this.#closing
+    const servers = await probeDhcp({
+      ...{ own: network.own.address, clock, signal },
+      ...(enough !== undefined && { enough })
+    })
+    if (signal.aborted) return
+    const before = new Map(this.#foreign.map(one => [one.address, one]))
+    const after: Foreign[] = []
+    for (const address of servers) {
+      const mac = await macOfNeighbour(address)
+      const since = before.get(address)?.since ?? new Date(clock.wall()).toISOString()
+      after.push({ address, since, ...(mac !== undefined && { mac }) })
+      if (!before.has(address)) log.warn('another DHCP server answers', { address, mac })
+    }
+    const isChanged = JSON.stringify(after) !== JSON.stringify(this.#foreign)
+    this.#foreign = after
+    if (isChanged) this.#options.onChanged()
+  }
+
+  #problem(of: Part, problem: string | undefined): void {
+    if (this.#problems.get(of) === problem) return
+    if (problem === undefined) this.#problems.delete(of)
+    else {
+      this.#problems.set(of, problem)
+      this.#options.log.warn('boots are not served as they should be', { because: problem })
+    }
+    this.#options.onChanged()
+  }
+
+  async #tick(): Promise<void> {
+    const { clock } = this.#options
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      await clock.sleep(tickMs, signal).catch(() => undefined)
+      this.#boots.expire()
+      this.#problem('log-disk', this.logs.problem)
+      this.#problem('log-loss', this.#receiver?.problem)
+      await this.#keepBoots()
+    }
+  }
+
+  /** Writes down what has changed of boots. */
+  async #keepBoots(): Promise<void> {
+    if (!this.#isBootsFileOld) return
+    this.#isBootsFileOld = false
+    const { own, clock, log } = this.#options
+    await writeBoots(bootsFileOf(own), this.#boots.all(), { clock, log })
+  }
+
+  async #fetch(): Promise<void> {
+    const { clock, log, words } = this.#options
+    const given = { images: this.#images, plan: () => this.#index?.plan, clock, log }
+    const onProblem = (problem: string | undefined): void => this.#problem('images', problem)
+    const options = { ...given, freeMibMin: words.bootFreeMibMin, onProblem }
+    await keepVersions(options, this.#closing.signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort()
+    await Promise.all(this.#loops)
+    await this.#turn
+    await this.#images[Symbol.asyncDispose]()
+    await this.logs[Symbol.asyncDispose]()
+  }
+}
+
+/** Of each host the last few boots, of each boot the last few MiB. */
+const logBoundsOf = ({ bootLogMibMax }: BootWords): LogFileBounds => ({
+  fileBytesMax: 2 * 1024 * 1024,
+  bootsMax: 4,
+  strangersMax: 16,
+  bytesMax: bootLogMibMax * 1024 * 1024
+})
+
+const planFileOf = (own: string): string => join(own, 'boot-plan.json')
+const bootsFileOf = (own: string): string => join(own, 'boots.json')

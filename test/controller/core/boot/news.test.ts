@@ -1,0 +1,99 @@
+import test from 'ava'
+import { bootNews } from '../../../../controller/core/boot/news.ts'
+import { bootPlanOf } from '../../../../controller/core/boot/plan.ts'
+import { bootOf, promotedCloud } from './boot-world.ts'
+
+type Cloud = ReturnType<typeof promotedCloud>
+
+/** What is told now, and recorded. */
+function told(cloud: Cloud): readonly string[] {
+  const commits = [...bootNews(cloud.view, cloud.context)]
+  for (const commit of commits) cloud.commit(commit)
+  return commits.flatMap(({ decisions }) =>
+    decisions.map(({ verb, subjects, because }) => `${verb} ${subjects.join()}: ${because}`)
+  )
+}
+
+test('a boot that has joined is told once, with its time line', t => {
+  const cloud = promotedCloud()
+  cloud.hear({ boots: [bootOf('joined')] })
+  const line =
+    'booted host/h1: boot of image 1111111111111111 has joined: script 0.0 s, joined 4.5 s'
+  t.deepEqual(told(cloud), [line])
+  cloud.hear({ boots: [bootOf('joined')] })
+  t.deepEqual(told(cloud), [])
+})
+
+test('a boot that fails is an alarm, each time, and so is the version before', t => {
+  const cloud = promotedCloud()
+  const because = 'root.squashfs has SHA-256 aa and not bb'
+  cloud.hear({ boots: [bootOf('failed', { because, failures: 1 })] })
+  t.deepEqual(told(cloud), [
+    `boot-failed host/h1: boot of image 1111111111111111 failed: ${because} (failure 1 in a row)`
+  ])
+  t.is(cloud.view.named('event', 'boot-failed-host-h1')?.spec.severity, 'alarm')
+  t.deepEqual(told(cloud), [])
+  const stages = [{ stage: 'script' as const, at: '2026-01-01T00:01:00.000Z' }]
+  cloud.hear({ boots: [bootOf('script', { boot: 'b-2', isFallback: true, failures: 3, stages })] })
+  t.regex(
+    told(cloud)[0]!,
+    /^boot-fallback host\/h1: gets image 1{16} instead of the wished one: it did not join/
+  )
+})
+
+test('a machine that stays in a stage for too long is an alarm, with how long', t => {
+  const cloud = promotedCloud()
+  const at = new Date(cloud.context.now.wall - 400_000).toISOString()
+  cloud.hear({ boots: [bootOf('image', { percent: 12, stages: [{ stage: 'image', at }] })] })
+  t.deepEqual(told(cloud), [
+    'boot-stuck host/h1: boot of image 1111111111111111 is in stage image for 7 min'
+  ])
+  t.deepEqual(told(cloud), [])
+})
+
+test('a boot token that another machine has shown is an alarm with both addresses, once', t => {
+  const cloud = promotedCloud()
+  const at = new Date(cloud.context.now.wall - 300_000).toISOString()
+  const stolen = { from: '10.0.0.66', mac: '52:54:00:00:00:66', own: '10.0.0.7', at }
+  cloud.hear({ boots: [bootOf('joined', { stolen })] })
+  const [alarm] = told(cloud)
+  t.is(
+    alarm,
+    'boot-token-stolen host/h1: its boot token was shown from 10.0.0.66 (52:54:00:00:00:66) and ' +
+      'refused, while it was given to 10.0.0.7: somebody reads on the boot network'
+  )
+  t.is(cloud.view.named('event', 'boot-token-stolen-host-h1')?.spec.severity, 'alarm')
+  t.deepEqual(told(cloud), [])
+  // Whoever shows it again and again is told of only now and then.
+  const again = new Date(cloud.context.now.wall - 1_000).toISOString()
+  cloud.hear({ boots: [bootOf('joined', { stolen: { ...stolen, at: again } })] })
+  t.deepEqual(told(cloud), [])
+})
+
+test('of a machine that nobody knows it is told what it can be found by', t => {
+  const cloud = promotedCloud()
+  const { name: _, ...stranger } = bootOf('failed', { uuid: 'uuid-x', serial: 'CZ1', failures: 1 })
+  cloud.hear({ boots: [stranger] })
+  t.regex(told(cloud)[0]!, /^boot-failed cluster\/boot: serial CZ1, 52:54:00:00:00:01: boot of/)
+})
+
+test('another DHCP server on the segment, and a service that cannot serve, are alarms', t => {
+  const cloud = promotedCloud()
+  const since = '2026-01-01T00:00:00.000Z'
+  cloud.hear({ foreign: [{ address: '10.0.0.99', since }] })
+  t.regex(told(cloud)[0]!, /^foreign-dhcp cluster\/boot: another DHCP server .* of c1: 10.0.0.99;/)
+  t.deepEqual(told(cloud), [])
+  cloud.hear({ mode: 'off', problem: 'eth1 does not exist', problemSince: since })
+  t.regex(told(cloud)[0]!, /^boot-service cluster\/boot: bootd of c1 cannot serve boots: eth1/)
+})
+
+test('what was wished for once is used up by the boot that got it', t => {
+  const cloud = promotedCloud()
+  cloud.done({ verb: 'boot-once', id: cloud.host('h1').id, profile: 'rescue' })
+  const { wish } = bootPlanOf(cloud.view, 1)!.machines[0]!
+  cloud.hear({ boots: [bootOf('script', { wish: 'image x' })] })
+  t.deepEqual(told(cloud), [])
+  cloud.hear({ boots: [bootOf('rescue', { wish })] })
+  t.deepEqual(told(cloud), ['booted-once host/h1: booted rescue once, as wished by user/admin'])
+  t.is(cloud.host('h1').decided.bootOnce, undefined)
+})

@@ -1,0 +1,176 @@
+/**
+ * Firmware beside BIOS and UEFI PXE: UEFI that fetches over HTTP by itself gets as far as the check
+ * of its image, where it is like all others; and one that lets nothing run but what is signed does
+ * not run iPXE. Real bootd, dnsmasq and image, emulated machines.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFile, cp, open, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import test, { type ExecutionContext } from 'ava'
+import type { BootPlan } from '../../shared/wire/boot.ts'
+import { readyHostImage } from '../../tools/host-image/ready.ts'
+import { range, Segment } from '../lab/netboot/segment.ts'
+import { patienceMs, tell } from './scene.ts'
+
+const full = ['--boot-mode', 'full', '--boot-range', range]
+const ovmf = '/usr/share/OVMF'
+const kernelOptions = 'console=ttyS0'
+
+const uuid = '6ba7b812-9dad-41d1-80b4-00c04fd430c8'
+
+/** How a machine comes to its first file, and what its firmware runs. */
+type Firmware = {
+  readonly code: string
+  readonly variables: string
+  /** Words for the emulator. */
+  readonly machine: readonly string[]
+}
+
+/** Without PXE it goes to HTTP at once, instead of after its time-outs. */
+const httpOnly = ['4', '6'].flatMap(version => [
+  ...['-fw_cfg', `name=opt/org.tianocore/IPv${version}PXESupport,string=n`]
+])
+
+const plain: Firmware = {
+  ...{ code: `${ovmf}/OVMF_CODE_4M.fd`, variables: `${ovmf}/OVMF_VARS_4M.fd` },
+  machine: ['-machine', 'q35,sata=off']
+}
+/** Its variables hold the keys of Microsoft, as those of machines that are sold do. */
+const secure: Firmware = {
+  ...{ code: `${ovmf}/OVMF_CODE_4M.secboot.fd`, variables: `${ovmf}/OVMF_VARS_4M.ms.fd` },
+  machine: [
+    ...['-machine', 'q35,sata=off,smm=on', '-global', 'ICH9-LPC.disable_s3=1'],
+    ...['-global', 'driver=cfi.pflash01,property=secure,value=on']
+  ]
+}
+
+test.serial('UEFI that fetches by HTTP boots the host image', async t => {
+  await using scene = await Scene.open(t, [])
+  await scene.start({ ...plain, machine: [...plain.machine, ...httpOnly] })
+  const verified = await scene.untilVerified()
+  t.like(verified, { firmware: 'http' })
+  t.true(hasScript(verified))
+})
+
+test.serial('Secure Boot: iPXE, which nobody has signed, is not run', async t => {
+  await using scene = await Scene.open(t, [])
+  await scene.start({ ...secure, machine: [...secure.machine, ...httpOnly] })
+  await scene.untilSaid(/Access Denied|Security Violation|failed to (load|start)/i)
+  // The script is the first thing that iPXE asks for.
+  t.deepEqual((await scene.segment.boots()).filter(hasScript), [])
+  t.notRegex(await scene.console(), /iPXE/)
+})
+
+/** Whether a boot got to its script. */
+const hasScript = ({ stages }: Readonly<Record<string, unknown>>): boolean =>
+  (stages as readonly { readonly stage: string }[]).some(({ stage }) => stage === 'script')
+
+/** A segment with the real image, and one machine on it. */
+class Scene implements AsyncDisposable {
+  readonly segment: Segment
+  #emulator: ChildProcess | undefined
+
+  private constructor(segment: Segment) {
+    this.segment = segment
+  }
+
+  /** Has bootd serve the image to machines that nobody knows. */
+  static async open(t: ExecutionContext, flags: readonly string[]): Promise<Scene> {
+    t.timeout(2 * patienceMs)
+    const image = await readyHostImage({ progress: tell })
+    const segment = await Segment.make()
+    const { version } = image.manifest
+    const { state, plan } = segment
+    await cp(image.folder, join(state, 'bootd/images', version), { recursive: true })
+    const own: BootPlan = {
+      ...plan,
+      machines: [],
+      imageKey: image.publicKey.trim().split('\n').at(-1)!,
+      unknown: { profile: 'host', version, kernelOptions },
+      images: [{ version, from: [] }]
+    }
+    await writeFile(join(state, 'bootd/boot-plan.json'), JSON.stringify(own), { mode: 0o600 })
+    segment.start(...full, ...flags)
+    await segment.logged(/dnsmasq of network boot runs/)
+    await segment.logged(new RegExp(`image version is whole.*${version}`))
+    return new Scene(segment)
+  }
+
+  /** Gives a machine its power. */
+  async start({ code, variables, machine }: Firmware): Promise<void> {
+    const { folder, host } = this.segment
+    const lines = ['link set dev tap0 master br0', 'link set dev tap0 up']
+    await host.run('ip', ['tuntap', 'add', 'dev', 'tap0', 'mode', 'tap'])
+    await host.run('ip', ['-batch', '-'], lines.join('\n'))
+    const own = join(folder, 'variables.fd')
+    await copyFile(variables, own)
+    const drive = (unit: number, file: string): readonly string[] => [
+      ...['-drive', `if=pflash,unit=${unit},format=raw,file=${file}`]
+    ]
+    const words = [
+      ...['--pdeathsig', 'KILL', 'nsenter', `--net=/run/netns/${host.name}`, '--'],
+      ...['qemu-system-x86_64', '-accel', 'tcg', '-cpu', 'qemu64,svm=off', '-m', '1536'],
+      ...['-uuid', uuid],
+      ...machine,
+      ...[...drive(0, `${code},readonly=on`), ...drive(1, own)],
+      ...['-netdev', 'tap,id=net,ifname=tap0,script=no,downscript=no'],
+      // No iPXE of the emulator's own: the firmware's is tried.
+      ...['-device', 'virtio-net-pci,netdev=net,mac=52:54:00:77:00:09,bootindex=1,romfile='],
+      ...['-device', 'virtio-rng-pci', '-nodefaults', '-vga', 'std', '-display', 'none'],
+      ...['-serial', `file:${this.#log}`, '-no-reboot']
+    ]
+    const log = await open(join(folder, 'emulator.log'), 'a')
+    this.#emulator = spawn('setpriv', words, { stdio: ['ignore', log.fd, log.fd] })
+    await once(this.#emulator, 'spawn')
+    await log.close()
+  }
+
+  /** What the machine has written to its serial port. */
+  async console(): Promise<string> {
+    return await readFile(this.#log, 'latin1').catch(() => '')
+  }
+
+  /** Waits until its first stage says that the image is what was signed. */
+  async untilVerified(): Promise<Readonly<Record<string, unknown>>> {
+    return await this.#until('its image is verified', async () =>
+      (await this.segment.boots()).find(({ stage }) => stage === 'verified' || stage === 'system')
+    )
+  }
+
+  /** Waits until it has written something. */
+  async untilSaid(pattern: RegExp): Promise<void> {
+    await this.#until(`it says ${pattern}`, async () => pattern.test(await this.console()))
+  }
+
+  get #log(): string {
+    return join(this.segment.folder, 'console.log')
+  }
+
+  async #until<Value>(
+    what: string,
+    look: () => Promise<Value | undefined | false>
+  ): Promise<Value> {
+    const end = performance.now() + patienceMs
+    for (;;) {
+      const value = await look()
+      if (value !== undefined && value !== false) return value
+      if (performance.now() > end || this.#emulator?.exitCode != null) {
+        const said = (await this.console()).slice(-2_000)
+        throw new Error(`not within ${patienceMs} ms: ${what}\n${said}\n${this.segment.log}`)
+      }
+      await sleep(200)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const emulator = this.#emulator
+    if (emulator && emulator.exitCode === null && emulator.signalCode === null) {
+      const ended = once(emulator, 'exit')
+      emulator.kill('SIGKILL')
+      await ended
+    }
+    await this.segment[Symbol.asyncDispose]()
+  }
+}

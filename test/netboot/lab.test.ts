@@ -1,0 +1,291 @@
+/**
+ * The whole of it: two machines of a lab boot over the network, one with a BIOS and one by UEFI,
+ * become hosts, run containers, are fenced by their baseboard controllers, are reset by their
+ * watchdogs, roll to another version and back, and refuse what is broken. All of it is emulated, so
+ * it takes half an hour: `npm run netboot`.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import anyTest, { type TestFn } from 'ava'
+import { createResource, listResources } from '../../tools/cli/api/resources.ts'
+import { type ReadyHostImage, readyHostImage } from '../../tools/host-image/ready.ts'
+import { giveVersion } from '../../tools/lab/netboot.ts'
+import { openLab } from '../../tools/lab/open.ts'
+import { makeSay } from '../../tools/up/say.ts'
+import { Monitor } from './monitor.ts'
+import { patienceMs, type Recorded, Scene, tell, until } from './scene.ts'
+import { readSharedLog, writerScript } from './shared-log.ts'
+import { shortVersion, strangeVersion, type Version, versionOf } from './versions.ts'
+
+const test = anyTest.serial as TestFn
+
+/** Records that show that somebody writes, and goes on to. */
+const recordsMin = 10
+
+let image: ReadyHostImage
+let scene: Scene
+let folder: string
+const printed: string[] = []
+/** Names of the machines as hosts. */
+const hosts = { n1: '', n2: '' }
+
+test.before('two machines get their power, boot, knock and are let in', async t => {
+  t.timeout(2 * patienceMs)
+  folder = await mkdtemp(join(tmpdir(), 'remuda-netboot-'))
+  image = await readyHostImage({ progress: tell })
+  const lab = await openLab({
+    ...{ folder: join(folder, 'lab'), hosts: 1, solo: true, machines: 2 },
+    ...{ isBound: true, outside: false },
+    ...{ subnet: '10.104.0.0/24', instances: '10.105.0.0/16', management: '10.106.0.0/24' },
+    say: makeSay({ write: print })
+  })
+  scene = new Scene(lab)
+  hosts.n1 = await scene.hostOf('n1')
+  hosts.n2 = await scene.hostOf('n2')
+})
+
+test.after.always('the lab is taken away', async t => {
+  t.timeout(patienceMs)
+  await scene?.lab[Symbol.asyncDispose]()
+  if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+})
+
+test('the time line of each boot is printed, from DHCP to joined', async t => {
+  for (const [machine, firmware] of [
+    ['n1', 'bios'],
+    ['n2', 'uefi']
+  ] as const) {
+    const line = new RegExp(
+      String.raw`${machine} \(${firmware}\): (dhcp \S+ s, )?script \S+ s, kernel .*initramfs .*` +
+        'image .*verified .*system .*agent .*joined '
+    )
+    t.regex(printed.join(''), line)
+    const verbs = (await scene.history('hosts', hosts[machine])).map(({ verb }) => verb)
+    t.true(verbs.includes('approved'), verbs.join())
+    t.true(verbs.includes('booted'), verbs.join())
+  }
+})
+
+test('a container runs in a machine, and writes to a pool that all hosts see', async t => {
+  t.timeout(patienceMs)
+  await onlyOn(hosts.n1)
+  await scene.untilRuns(hosts.n1, 'lxc')
+  const spec = { type: 'container', image: 'tiny-container', memoryMib: 64, pool: 'shared' }
+  const reference = { kind: 'instance' as const, name: 'c1' }
+  await createResource(scene.lab.api, reference, { spec: { ...spec, userData: writerScript } })
+  await untilWrites(hosts.n1)
+  await onlyOn()
+  t.deepEqual((await readSharedLog(scene.lab)).violations, [])
+})
+
+test('one that stands still is fenced by its controller while its container writes', async t => {
+  t.timeout(patienceMs)
+  const before = await scene.bootIds()
+  const at = Date.now()
+  await scene.lab.pause('n1')
+  await until('its container is started elsewhere', async () => {
+    const { status } = await scene.read('instance', 'c1')
+    return status['host'] !== hosts.n1 && status['phase'] === 'running'
+  })
+  const after = await untilWrites((await scene.read('instance', 'c1')).status['host'] as string)
+  t.deepEqual(after.violations, [])
+  await scene.untilBack('n1', before['n1'])
+  const told = await since('hosts', hosts.n1, at)
+  for (const { at: when, verb, because } of told) {
+    tell(`  ${((Date.parse(when) - at) / 1_000).toFixed(1)} s ${verb}: ${because}`)
+  }
+  const fenced = told.find(({ verb }) => verb === 'fenced')
+  t.regex(fenced?.because ?? '', /off/)
+  t.is((await scene.bootIds())['n2'], before['n2'])
+  t.deepEqual((await readSharedLog(scene.lab)).violations, [])
+})
+
+/** What befalls a machine that has no device but its watchdog, and what its emulator tells then. */
+const strikes = [
+  {
+    what: 'whose agent stands still',
+    line: 'kill -STOP $(systemctl show -P MainPID remuda-agent)',
+    event: 'WATCHDOG'
+  },
+  {
+    what: 'whose kernel hangs',
+    line: 'echo 0 >/proc/sys/kernel/panic; echo c >/proc/sysrq-trigger',
+    event: 'WATCHDOG'
+  },
+  { what: 'whose kernel panics', line: 'echo c >/proc/sysrq-trigger', event: 'RESET' }
+] as const
+
+for (const { what, line, event } of strikes) {
+  test(`a machine ${what} is reset, boots over the network and is a host again`, async t => {
+    t.timeout(patienceMs)
+    const host = hosts.n1
+    await scene.set(host, { selfFence: { limitMs: 60_000 } })
+    await until('the cloud relies on its watchdog', async () => {
+      const { status } = await scene.read('host', host)
+      const said = status['selfFence'] as Readonly<Record<string, unknown>> | undefined
+      return said?.['relied'] === true && said['armed'] === true
+    })
+    const before = await scene.bootIds()
+    const { fence } = (await scene.read('host', host)).spec
+    // A device would be quicker than the watchdog.
+    await scene.set(host, { fence: null })
+    await using monitor = await Monitor.open(scene.lab, 'n1')
+    const at = Date.now()
+    await scene.strike('n1', line)
+    const befallen = await until('it is reset', async () => monitor.first(event))
+    tell(`  ${((befallen.at - at) / 1_000).toFixed(1)} s after it was struck: ${event}`)
+    t.is(monitor.first('WATCHDOG') !== undefined, event === 'WATCHDOG')
+    await scene.untilBack('n1', before['n1'])
+    await scene.set(host, { fence, selfFence: null })
+    t.is((await scene.bootIds())['n2'], before['n2'])
+    t.deepEqual((await readSharedLog(scene.lab)).violations, [])
+  })
+}
+
+for (const [what, make, why] of [
+  ['that nobody trusted has signed', strangeVersion, /another key/],
+  ['whose root is cut short', shortVersion, /bytes/]
+] as const) {
+  test(`a version ${what} is given to no machine`, async t => {
+    t.timeout(patienceMs)
+    const before = await scene.bootIds()
+    const { version } = await given(await make(image, folder), why)
+    const said = await roll(version)
+    t.not(said.code, 0)
+    t.regex(said.stderr, why)
+    t.deepEqual(await scene.bootIds(), before)
+    t.is((await settings())['current'], image.manifest.version)
+  })
+}
+
+for (const [manner, why, joinWithinS] of [
+  ['panicking', /has begun anew|began anew/, 900],
+  ['agentless', /did not join within/, 420]
+] as const) {
+  test(`a roll to an ${manner} version ends at one machine, which boots as before`, async t => {
+    t.timeout(2 * patienceMs)
+    const before = await scene.bootIds()
+    const { version } = await given(await versionOf(image, manner, folder))
+    await set({ joinWithinS })
+    const said = await roll(version)
+    await set({ joinWithinS: 900 })
+    t.not(said.code, 0)
+    t.regex(said.stderr, why)
+    t.regex(said.stderr, /is back with the image that it had/)
+    const resumed = await scene.remuda(`host resume ${hosts.n1} --wait`)
+    t.is(resumed.code, 0, resumed.stderr)
+    const boot = await scene.untilBack('n1', before['n1'])
+    t.is(boot.version, image.manifest.version)
+    t.is((await scene.bootIds())['n2'], before['n2'])
+    t.is((await settings())['current'], image.manifest.version)
+  })
+}
+
+test('a machine whose version fails three times gets the one before by itself', async t => {
+  t.timeout(2 * patienceMs)
+  const before = await scene.bootIds()
+  const { version } = await given(await versionOf(image, 'panicking', folder))
+  await scene.set(hosts.n2, { image: version })
+  // A host in service is not booted anew.
+  for (const line of [`host drain ${hosts.n2} --cold --wait`, `host reboot ${hosts.n2}`]) {
+    const said = await scene.remuda(line)
+    t.is(said.code, 0, said.stderr)
+  }
+  const boot = await scene.untilBack('n2', before['n2'])
+  t.like(boot, { isFallback: true, version: image.manifest.version, failures: 3 })
+  const { items } = await listResources(scene.lab.api, 'event', {})
+  const said = items.map(({ status, spec }) => JSON.stringify({ ...spec, ...status }))
+  t.true(
+    said.some(text => text.includes('boot-fallback') && text.includes(version)),
+    said.join('\n')
+  )
+  await scene.set(hosts.n2, { image: null })
+  const resumed = await scene.remuda(`host resume ${hosts.n2} --wait`)
+  t.is(resumed.code, 0, resumed.stderr)
+  t.is((await scene.bootIds())['n1'], before['n1'])
+})
+
+test('both machines roll to another version one after the other, and back', async t => {
+  t.timeout(2 * patienceMs)
+  const marked = await given(await versionOf(image, 'marked', folder))
+  const there = await roll(marked.version)
+  t.is(there.code, 0, there.stderr)
+  for (const machine of ['n1', 'n2']) {
+    t.is((await scene.joined(machine)).version, marked.version)
+    t.is(await scene.inside(machine, 'cat /etc/remuda-marker'), 'another version')
+  }
+  t.like(await settings(), { current: marked.version, previous: image.manifest.version })
+  const back = await roll(image.manifest.version)
+  t.is(back.code, 0, back.stderr)
+  for (const machine of ['n1', 'n2']) {
+    t.is((await scene.joined(machine)).version, image.manifest.version)
+    t.is(await scene.inside(machine, 'ls /etc/remuda-marker || echo none'), 'none')
+  }
+  t.like(await settings(), { current: image.manifest.version })
+  await untilWrites()
+  t.deepEqual((await readSharedLog(scene.lab)).violations, [])
+})
+
+function print(text: string): void {
+  printed.push(text)
+  if (text.trim() !== '') tell(text.trimEnd())
+}
+
+/** Lets new instances go to one host alone; without any, to all. */
+async function onlyOn(host?: string): Promise<void> {
+  for (const name of ['h1', hosts.n1, hosts.n2]) {
+    await scene.set(name, { schedulable: host === undefined || name === host })
+  }
+}
+
+/** Waits until its container writes on and on, on a host if one is named. */
+async function untilWrites(host?: string) {
+  const from = (await readSharedLog(scene.lab)).records
+  return await until(`the container writes${host === undefined ? '' : ` on ${host}`}`, async () => {
+    const verdict = await readSharedLog(scene.lab)
+    const isThere = host === undefined || verdict.lives.at(-1)?.host === host
+    return isThere && verdict.records >= from + recordsMin ? verdict : undefined
+  })
+}
+
+/** Puts a version into the store of bootd, and waits until it is seen there, whole or not. */
+async function given(made: Version, problem?: RegExp): Promise<Version> {
+  await giveVersion(scene.lab, made.folder)
+  await until(`bootd has looked at ${made.version}`, async () => {
+    const doing = 'list host images'
+    const answer = await scene.lab.api.ask({ method: 'GET', path: '/v1/host-images', doing })
+    const { items } = JSON.parse(answer.bytes.toString()) as {
+      readonly items: readonly {
+        readonly version: string
+        readonly bootds: readonly string[]
+        readonly problems: readonly string[]
+      }[]
+    }
+    const found = items.find(({ version }) => version === made.version)
+    if (!found) return false
+    return problem ? problem.test(found.problems.join()) : found.bootds.length > 0
+  })
+  return made
+}
+
+const roll = (version: string) =>
+  scene.remuda(`host roll ${hosts.n1} ${hosts.n2} --image ${version} --cold --timeout 20m`)
+
+async function settings(): Promise<Readonly<Record<string, unknown>>> {
+  const doing = 'show how machines boot'
+  const answer = await scene.lab.api.ask({ method: 'GET', path: '/v1/boot', doing })
+  return JSON.parse(answer.bytes.toString()) as Readonly<Record<string, unknown>>
+}
+
+async function set(body: object): Promise<void> {
+  await scene.lab.api.ask({ method: 'PATCH', path: '/v1/boot', body, doing: 'set how hosts boot' })
+}
+
+async function since(
+  kind: 'hosts' | 'instances',
+  name: string,
+  at: number
+): Promise<readonly Recorded[]> {
+  return (await scene.history(kind, name)).filter(one => Date.parse(one.at) >= at)
+}
