@@ -14,13 +14,15 @@
  *  - /proc/self/cgroup must be read as a whole before the first change: it grows with each, and who
  *    reads it line by line misses the last ones.
  *  - /run/lock must exist, or no console of a virtual machine can be opened.
+ *  - libvirtd 9.0 now and then crashes when a client leaves while it is answering it. It is started
+ *    again then, as systemd does it on a host; one that a test ends stays ended.
  *  - The emulator runs as root here, so libvirt's idea of /dev/kvm and the emulator's agree: where
  *    they do not, the emulator is examined anew, for five seconds, whenever a domain starts.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -54,7 +56,7 @@ for names in $controllers; do
 done
 cd /
 unshare --mount --uts --ipc --net --pid --cgroup --fork --kill-child \
-  bash --norc -c "$3" inside "$directory" "$controllers" || code=$?
+  bash --norc -c "$3" inside "$directory" "$controllers" "$4" || code=$?
 for names in $controllers; do
   cd "${cgroupRoot}/$names"
   echo $$ >cgroup.procs
@@ -84,7 +86,17 @@ if [ "$2" ]; then
 fi
 ip link set lo up
 while read -r order; do
-  case $order in start) libvirtd </dev/null & ;; esac
+  case $order in start) sh -c "$3" keep "$directory/ended" & ;; esac
+done
+`
+
+/** Runs libvirtd again when it crashes, unless the file says that it was ended on purpose. */
+const keep = `
+while :; do
+  libvirtd </dev/null
+  code=$?
+  if [ $code -lt 128 ] || [ -e "$1" ]; then exit; fi
+  echo "libvirtd ended with $code: started again" >&2
 done
 `
 
@@ -123,15 +135,18 @@ class PrivateLibvirtd implements AsyncDisposable {
   /** A directory of the test's own, at the same path inside and outside; removed at the end. */
   readonly directory: string
   readonly socketPath: string
+  /** Is there while nobody wants it to run. */
+  readonly #endedFile: string
   readonly #log: number
   readonly #shell: ChildProcess
 
   constructor(directory: string) {
     this.directory = directory
     this.socketPath = join(directory, 'run/libvirt/libvirt-sock')
+    this.#endedFile = join(directory, 'ended')
     this.#log = openSync(join(directory, 'libvirtd.log'), 'a+')
     const group = `remuda-test-${directory.slice(-6)}`
-    const args = ['--norc', '-c', outside, 'outside', directory, group, inside]
+    const args = ['--norc', '-c', outside, 'outside', directory, group, inside, keep]
     this.#shell = spawn('bash', args, {
       stdio: ['pipe', this.#log, this.#log],
       env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }
@@ -141,6 +156,7 @@ class PrivateLibvirtd implements AsyncDisposable {
 
   /** Starts libvirtd where none runs, and waits until it answers. */
   async start(): Promise<void> {
+    await rm(this.#endedFile, { force: true })
     this.#shell.stdin!.write('start\n')
     await this.#until('start', () => answers(this.socketPath))
   }
@@ -149,6 +165,7 @@ class PrivateLibvirtd implements AsyncDisposable {
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     const pid = await this.#pid()
     if (pid === undefined) return
+    await writeFile(this.#endedFile, '')
     process.kill(pid, signal)
     await this.#until('stop', async () => (await this.#pid()) === undefined)
   }

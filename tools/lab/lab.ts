@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Fault } from '#shared/fault.ts'
 import type { ResourceDocument } from '#shared/model/index.ts'
 import { Api } from '../cli/api/client.ts'
+import { canRun } from '../cli/api/host-abilities.ts'
 import { listResources } from '../cli/api/resources.ts'
 import { askKeeper, statusOf } from './client.ts'
 import { adminSocketOf, hostFolderOf } from './folder.ts'
@@ -179,10 +180,14 @@ export class Lab implements AsyncDisposable {
     return code === 0 ? stdout : undefined
   }
 
-  /** Phase of each host as the cloud says it, by name. */
+  /** Phase of each host as the cloud says it, by name; one whose libvirt is silent says so. */
   async hostPhases(): Promise<ReadonlyMap<string, string>> {
     const { items } = await listResources(this.api, 'host')
-    return new Map(items.map((host: ResourceDocument) => [host.name, String(host.status['phase'])]))
+    const phaseOf = (host: ResourceDocument): string => {
+      const phase = String(host.status['phase'])
+      return phase === 'online' && !canRun(host) ? 'without libvirt' : phase
+    }
+    return new Map(items.map(host => [host.name, phaseOf(host)]))
   }
 
   /** Takes the lab away, however it was opened. */

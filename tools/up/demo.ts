@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault, isFault } from '#shared/fault.ts'
 import type { Condition, ResourceDocument } from '#shared/model/index.ts'
 import type { Api } from '../cli/api/client.ts'
+import { canRun } from '../cli/api/host-abilities.ts'
 import { createResource, pathOf, readResource } from '../cli/api/resources.ts'
 import { buildImages } from '../image/main.ts'
 import type { Layout } from './layout.ts'
@@ -16,13 +17,13 @@ export const demoInstance = 'hello'
 const instanceMsMax = 180_000
 const hostMsMax = 60_000
 
-/** Waits until a host is heard. */
+/** Waits until a host is heard, and has said what it can run. */
 export async function untilHost(api: Api, tell: Tell): Promise<ResourceDocument> {
   const until = performance.now() + hostMsMax
   for (;;) {
     const answer = await api.ask({ method: 'GET', path: '/v1/hosts', doing: 'list hosts' })
     const { items } = JSON.parse(answer.bytes.toString()) as { items: ResourceDocument[] }
-    const online = items.find(({ status }) => status['phase'] === 'online')
+    const online = items.find(canRun)
     if (online) return online
     const seen = items.map(wordsOf).join(', ')
     tell(seen || 'no host has knocked yet')
@@ -36,7 +37,9 @@ export async function untilHost(api: Api, tell: Tell): Promise<ResourceDocument>
   }
 }
 
-function wordsOf({ name, status, conditions }: ResourceDocument): string {
+function wordsOf(host: ResourceDocument): string {
+  const { name, status, conditions } = host
+  if (status['phase'] === 'online') return `${name} is online: its libvirt has not answered yet`
   const ready = conditions.find(({ type }) => type === 'ready')
   return `${name} is ${String(status['phase'])}${ready ? `: ${ready.message}` : ''}`
 }

@@ -25,13 +25,26 @@ export type Layout = {
 
 /**
  * Under an init that reaps at once: libvirt waits for each qemu that has ended to be gone from the
- * list of processes, and what is process 1 in a container may take seconds for that.
+ * list of processes, and what is process 1 in a container may take seconds for that. And kept, as
+ * systemd does it: libvirtd 9.0 now and then crashes when a client leaves while it is answering it.
  */
-const reaped = (spec: DaemonSpec): DaemonSpec => ({
+const keptByInit = (spec: DaemonSpec): DaemonSpec => ({
   ...spec,
   command: '/usr/bin/tini',
-  args: ['-s', '--', spec.command, ...spec.args]
+  args: ['-s', '--', '/bin/sh', '-c', keep, 'keep', spec.command, ...spec.args]
 })
+
+/** Starts a program again when a signal ended it that we did not send. */
+const keep = `
+trap 'trap "" TERM; kill "$child"; wait "$child"; exit' TERM
+while :; do
+  "$@" & child=$!
+  wait "$child"; code=$?
+  if [ $code -lt 128 ]; then exit $code; fi
+  echo "$1 ended with $code: started again" >&2
+  sleep 1
+done
+`
 
 /** Says where things are for a state folder. */
 export function layoutOf(state: string): Layout {
@@ -66,7 +79,7 @@ export function layoutOf(state: string): Layout {
     images: join(state, 'demo-images'),
     controller: ours('controller', 'the controller'),
     agent: ours('agent', 'the agent'),
-    libvirtd: reaped(libvirtd),
+    libvirtd: keptByInit(libvirtd),
     libvirtdAlone: { ...libvirtd, recordFile: join(run, 'libvirtd-alone.process') },
     virtlogd: libvirts('virtlogd', '/run/libvirt/virtlogd-sock')
   }

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ResourceDocument } from '#shared/model/index.ts'
 import { Api } from '../../../tools/cli/api/client.ts'
+import { canRun } from '../../../tools/cli/api/host-abilities.ts'
 import { ensureImages } from '../../../tools/up/demo.ts'
 import { layoutOf } from '../../../tools/up/layout.ts'
 import { type PrivateLibvirtd, startLibvirtd } from '../libvirtd.ts'
@@ -113,11 +114,11 @@ export class Cloud implements AsyncDisposable {
     })
   }
 
-  /** Waits until the host is online, and gives it. */
+  /** Waits until the host can run instances, and gives it. */
   async untilHost(): Promise<ResourceDocument> {
-    return await eventually('the host is online', async () => {
+    return await eventually('the host can run instances', async () => {
       const { items } = (await this.get('/v1/hosts')) as { items: ResourceDocument[] }
-      return items.find(({ status }) => status['phase'] === 'online')
+      return items.find(canRun)
     })
   }
 

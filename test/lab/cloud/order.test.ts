@@ -9,12 +9,6 @@ let cloud: Cloud
 
 test.before(async () => {
   cloud = await Cloud.start()
-  // A host may be heard before its libvirt has said what it can run.
-  await eventually('the host runs both kinds', async () => {
-    const { status } = await cloud.untilHost()
-    const { drivers } = status['facts'] as { readonly drivers: readonly string[] }
-    return (drivers.includes('lxc') && drivers.includes('qemu')) || undefined
-  })
 })
 
 test.afterEach.always(async t => {

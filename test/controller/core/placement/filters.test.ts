@@ -97,6 +97,11 @@ const rows: readonly Row[] = [
     because: "a vm needs libvirt's qemu driver, it has lxc"
   },
   {
+    filter: 'filterDriver',
+    is: { drivers: [] },
+    because: 'its libvirt has not said yet what it can run'
+  },
+  {
     filter: 'filterAcceleration',
     wish: { acceleration: 'kvm' },
     is: { facts: { ...facts, kvm: { works: false, because: 'no /dev/kvm' } } },
