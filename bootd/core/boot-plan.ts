@@ -14,6 +14,10 @@ export type Asker = {
   readonly platform?: string
 }
 
+/** Whether it has said who it is. */
+export const isNamed = ({ uuid, serial, mac }: Asker): boolean =>
+  uuid !== undefined || serial !== undefined || mac !== undefined
+
 /** A plan whose machines can be found. */
 export type PlanIndex = {
   readonly plan: BootPlan

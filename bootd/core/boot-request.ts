@@ -10,8 +10,9 @@ import type { Progress } from './boot-progress.ts'
 
 /** What is asked. */
 export type BootRequest =
-  | { readonly asks: 'script'; readonly of: 'ipxe' | 'grub'; readonly asker: Asker }
-  | { readonly asks: 'first-grub-script' }
+  | { readonly asks: 'script'; readonly asker: Asker }
+  /** `runs`: version of the first stage that asks. */
+  | { readonly asks: 'words'; readonly asker: Asker; readonly runs: string | undefined }
   | { readonly asks: 'firmware'; readonly file: string }
   | {
       readonly asks: 'image'
@@ -48,18 +49,18 @@ export function readRequest(method: string, path: string): BootRequest | Refused
   const isRead = method === 'GET' || method === 'HEAD'
   const fits = request.asks === 'progress' ? method === 'POST' : isRead
   // What has an effect is not done by asking for its length.
-  const isSafe =
-    method !== 'HEAD' || ['image', 'firmware', 'first-grub-script'].includes(request.asks)
+  const isSafe = method !== 'HEAD' || ['image', 'firmware'].includes(request.asks)
   return fits && isSafe
     ? request
     : { status: 405, because: `${method.slice(0, 16)} is not for that` }
 }
 
 function requestOf(place: string, parts: ReadonlyMap<string, string>): BootRequest | undefined {
-  if (place === '/boot.ipxe') return { asks: 'script', of: 'ipxe', asker: askerOf(parts) }
-  if (place === '/grub.cfg') return { asks: 'script', of: 'grub', asker: askerOf(parts) }
-  if (place === '/firmware/grub/grub.cfg' || place === '/grub/grub.cfg') {
-    return { asks: 'first-grub-script' }
+  if (place === '/boot.ipxe') return { asks: 'script', asker: askerOf(parts) }
+  if (place === '/boot.words') {
+    const runs = parts.get('version') ?? ''
+    const isVersion = /^[0-9a-f]{16}$/.test(runs)
+    return { asks: 'words', asker: askerOf(parts), runs: isVersion ? runs : undefined }
   }
   const firmware = /^\/firmware\/([a-z0-9][a-z0-9._-]{0,63})$/.exec(place)?.[1]
   if (firmware !== undefined) return { asks: 'firmware', file: firmware }
@@ -111,10 +112,10 @@ function askerOf(parts: ReadonlyMap<string, string>): Asker {
   }
 }
 
-/** How iPXE and GRUB call architectures; a BIOS of a machine of 64 bits says i386. */
+/** How iPXE and kernels call architectures; a BIOS of a machine of 64 bits says i386. */
 const architectures: ReadonlyMap<string, string> = new Map([
   ...(['i386', 'x86_64'] as const).map(name => [name, 'x86_64'] as const),
-  ['arm64', 'aarch64']
+  ...(['arm64', 'aarch64'] as const).map(name => [name, 'aarch64'] as const)
 ])
 
 const stages: ReadonlySet<string> = new Set(bootStages)

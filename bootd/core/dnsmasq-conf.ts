@@ -117,14 +117,18 @@ function fullLines(network: BootNetwork, url: string): readonly string[] {
     ...(['bios', 'efi32', 'efi64', 'arm64'] as const).map(
       tag => `dhcp-boot=tag:!${ipxeTag},tag:${tag},${files[tag]}`
     ),
-    ...([['http64', files.efi64] as const, ['httparm64', files.arm64] as const] as const).flatMap(
-      ([tag, file]) => [
-        `dhcp-option-force=tag:!${ipxeTag},tag:${tag},60,HTTPClient`,
-        `dhcp-boot=tag:!${ipxeTag},tag:${tag},${url}/firmware/${file}`
-      ]
-    )
+    ...(network.loader === 'signed' ? [] : httpLines(files, url))
   ]
 }
+
+/** For firmware that fetches by HTTP; the signed GRUB speaks none, so there it must take PXE. */
+const httpLines = (files: ReturnType<typeof firstFiles>, url: string): readonly string[] =>
+  ([['http64', files.efi64] as const, ['httparm64', files.arm64] as const] as const).flatMap(
+    ([tag, file]) => [
+      `dhcp-option-force=tag:!${ipxeTag},tag:${tag},60,HTTPClient`,
+      `dhcp-boot=tag:!${ipxeTag},tag:${tag},${url}/firmware/${file}`
+    ]
+  )
 
 /** Beside another server, which gives the addresses. Firmware that fetches by HTTP gets nothing:
  * dnsmasq 2.90 does not answer it as a proxy. */

@@ -4,9 +4,10 @@
 export type KernelWords = {
   /** Where bootd is, with no slash at the end. */
   readonly url: string
-  readonly token: string
+  /** Left out, as the manifest is: the first stage asks bootd for both. */
+  readonly token?: string
   readonly version: string
-  readonly manifestSha256: string
+  readonly manifestSha256?: string
   readonly mac?: string
   readonly architecture?: string
   readonly isRescue: boolean
@@ -20,9 +21,9 @@ export function kernelWords(words: KernelWords): readonly string[] {
   const serial = architecture === 'aarch64' ? 'ttyAMA0' : 'ttyS0'
   return [
     `remuda.url=${url}`,
-    `remuda.boot=${token}`,
+    token === undefined ? 'remuda.ask=yes' : `remuda.boot=${token}`,
     `remuda.version=${version}`,
-    `remuda.manifest=${manifestSha256}`,
+    ...(manifestSha256 === undefined ? [] : [`remuda.manifest=${manifestSha256}`]),
     ...(mac === undefined ? [] : [`BOOTIF=01-${mac.replaceAll(':', '-')}`]),
     'console=tty0',
     `console=${serial},115200`,

@@ -16,7 +16,8 @@ import { patienceMs, tell } from './scene.ts'
 
 const full = ['--boot-mode', 'full', '--boot-range', range]
 const ovmf = '/usr/share/OVMF'
-const kernelOptions = 'console=ttyS0'
+// All that the kernel says, which also says whether Secure Boot is on.
+const kernelOptions = 'console=ttyS0 loglevel=7'
 
 const uuid = '6ba7b812-9dad-41d1-80b4-00c04fd430c8'
 
@@ -61,6 +62,13 @@ test.serial('Secure Boot: iPXE, which nobody has signed, is not run', async t =>
   // The script is the first thing that iPXE asks for.
   t.deepEqual((await scene.segment.boots()).filter(hasScript), [])
   t.notRegex(await scene.console(), /iPXE/)
+})
+
+test.serial("Secure Boot: Debian's shim, GRUB and kernel boot the host image", async t => {
+  await using scene = await Scene.open(t, ['--boot-loader', 'signed'])
+  await scene.start(secure)
+  t.like(await scene.untilVerified(), { firmware: 'uefi', architecture: 'x86_64' })
+  t.regex(await scene.console(), /secureboot: Secure boot enabled/)
 })
 
 /** Whether a boot got to its script. */

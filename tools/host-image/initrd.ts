@@ -39,6 +39,7 @@ export async function makeInitrd(options: InitrdOptions): Promise<Buffer> {
     file('init', await readFile(join(inside, 'init')), 0o755),
     file('etc/remuda/fetch', await readFile(join(inside, 'fetch'))),
     file('etc/remuda/netconsole', await readFile(join(inside, 'netconsole'))),
+    file('etc/remuda/ask', await readFile(join(inside, 'ask'))),
     file('etc/remuda/lease', await readFile(join(inside, 'lease')), 0o755),
     file('etc/remuda/image.pub', publicKey),
     ...(await treeOf(modules))

@@ -46,6 +46,14 @@ export type Shown =
   | { readonly key: string; readonly boot: MachineBoot }
   | { readonly refused: string }
 
+/** What a machine would be given if it asked now. */
+export type BootOffer = {
+  /** Its UUID and MACs; none: whoever nobody knows. */
+  readonly names: readonly string[]
+  readonly choice: BootChoice
+  readonly architecture?: string | undefined
+}
+
 /** Remembers the last boot of each machine. */
 export class Boots {
   readonly #options: BootsOptions
@@ -148,6 +156,27 @@ export class Boots {
   progress(key: string, progress: Progress): void {
     const before = this.#boots.get(key)
     if (before) this.#change(key, before, progressed(before, progress, this.#now()))
+  }
+
+  /** The machine that was given this token has its kernel. */
+  fetchedKernel(token: string): void {
+    const key = this.#byToken.get(token)
+    if (key !== undefined) this.progress(key, { stage: 'kernel' })
+  }
+
+  /** What each machine of the plan would be given now, and one that nobody knows. */
+  offers(): readonly BootOffer[] {
+    const index = this.#options.index()
+    const given = { plan: index?.plan, versions: this.#options.versions }
+    const offers = (index?.plan.machines ?? []).map(machine => {
+      const { uuid, serial, macs } = machine
+      const past = this.#boots.get(uuid ?? serial ?? macs[0] ?? '')
+      const names = new Set([...(uuid === undefined ? [] : [uuid]), ...macs, ...(past?.macs ?? [])])
+      const choice = choose({ ...given, machine, past })
+      return { names: [...names], choice, architecture: past?.architecture }
+    })
+    const past = undefined
+    return [...offers, { names: [], choice: choose({ ...given, machine: undefined, past }) }]
   }
 
   /** Ends boots that should have come to their end. */

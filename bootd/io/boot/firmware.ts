@@ -3,11 +3,10 @@
  * out over TFTP and bootd over HTTP. Nothing in it is secret. What an operator has put into the
  * folder `firmware` comes in as well, over Debian's: for arm64 there is no iPXE in Debian 12.
  */
-import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, exists } from '#shared/files.ts'
 import { firmwareFiles } from '../../core/dnsmasq-conf.ts'
-import { askingGrubScript } from '../../core/grub-script.ts'
 
 const [ipxe, shim, grub] = ['/usr/lib/ipxe', '/usr/lib/shim', '/usr/lib/grub']
 
@@ -39,35 +38,22 @@ export async function gatherFirmware(wish: {
   /** What the operator has put there counts more. */
   readonly own: string
   readonly loader: keyof typeof needed
-  readonly url: string
 }): Promise<string | undefined> {
-  const { folder, own, loader, url } = wish
+  const { folder, own, loader } = wish
   await rm(folder, { recursive: true, force: true })
-  await mkdir(join(folder, 'grub'), { recursive: true })
+  await mkdir(folder, { recursive: true })
   const files = new Map(sources)
   for (const name of await ownFiles(own)) files.set(name, join(own, name))
   for (const [name, from] of files) await place(from, join(folder, name))
-  await writeFile(join(folder, 'grub', 'grub.cfg'), askingGrubScript(url, 5))
   // Read by dnsmasq, which gives its rights up.
-  for (const path of [folder, join(folder, 'grub')]) await chmod(path, 0o755)
-  await chmod(join(folder, 'grub', 'grub.cfg'), 0o644)
+  await chmod(folder, 0o755)
   const missing: string[] = []
   for (const name of needed[loader].files) {
     if (!(await exists(join(folder, name)))) missing.push(name)
   }
-  if (missing.length > 0) {
-    return `${missing.join(', ')} cannot be handed out: apt-get install ${needed[loader].packages}`
-  }
-  if (loader === 'ipxe' || (await speaksHttp(join(folder, firmwareFiles.grub)))) return undefined
-  return `${firmwareFiles.grub} speaks no HTTP, so machines get no further: ${own} has no other`
+  if (missing.length === 0) return undefined
+  return `${missing.join(', ')} cannot be handed out: apt-get install ${needed[loader].packages}`
 }
-
-/**
- * Whether a GRUB has its module http in it. Debian 12 has signed none that has, and where Secure
- * Boot is on GRUB takes no module from elsewhere.
- */
-const speaksHttp = async (grub: string): Promise<boolean> =>
-  (await readFile(grub)).includes('HTTP/1.')
 
 async function place(from: string, to: string): Promise<void> {
   try {

@@ -15,7 +15,7 @@ import type { Clock } from '#shared/clock.ts'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import { manifestName, signatureName } from '#shared/model/host-image.ts'
-import type { PlanIndex } from '../../core/boot-plan.ts'
+import { isNamed, type PlanIndex } from '../../core/boot-plan.ts'
 import {
   type BootRequest,
   progressBytesMax,
@@ -23,9 +23,9 @@ import {
   readRequest
 } from '../../core/boot-request.ts'
 import { rangeOf } from '../../core/byte-range.ts'
-import { askingGrubScript, grubScript } from '../../core/grub-script.ts'
 import { askingScript, ipxeScript } from '../../core/ipxe-script.ts'
 import { joinAnswer } from '../../core/join-answer.ts'
+import { stageAnswer } from '../../core/stage-answer.ts'
 import type { Boots } from './boots.ts'
 import type { ImageStore, StoredFile } from './images.ts'
 import { sendFile } from './send-file.ts'
@@ -199,8 +199,8 @@ export class BootHttp implements AsyncDisposable {
     switch (asked.asks) {
       case 'script':
         return this.#script(response, asked, address)
-      case 'first-grub-script':
-        return say(response, 200, askingGrubScript(this.#url, waitS[0]))
+      case 'words':
+        return this.#words(response, asked, address)
       case 'firmware':
         return this.#firmware(request, response, asked.file, { address, signal })
       case 'image':
@@ -216,13 +216,13 @@ export class BootHttp implements AsyncDisposable {
 
   #script(
     response: ServerResponse,
-    { asker, of }: Extract<BootRequest, { asks: 'script' }>,
+    { asker }: Extract<BootRequest, { asks: 'script' }>,
     address: string
   ): void {
     const pause = randomInt(waitS[0], waitS[1] + 1)
-    const { uuid, serial, mac, architecture } = asker
-    if (uuid === undefined && serial === undefined && mac === undefined) {
-      say(response, 200, of === 'ipxe' ? askingScript(this.#url, pause) : 'echo who are you\n')
+    const { mac, architecture } = asker
+    if (!isNamed(asker)) {
+      say(response, 200, askingScript(this.#url, pause))
       return
     }
     const { choice, token } = this.#options.boots.ask(asker, address)
@@ -231,7 +231,24 @@ export class BootHttp implements AsyncDisposable {
       ...(mac !== undefined && { mac }),
       ...(architecture !== undefined && { architecture })
     }
-    say(response, 200, of === 'ipxe' ? ipxeScript(wish) : grubScript(wish))
+    say(response, 200, ipxeScript(wish))
+  }
+
+  /** A kernel that was started without having asked; it runs already. */
+  #words(
+    response: ServerResponse,
+    { asker, runs }: Extract<BootRequest, { asks: 'words' }>,
+    address: string
+  ): void {
+    if (!isNamed(asker)) {
+      say(response, 400, 'say uuid, serial or mac')
+      return
+    }
+    const { boots } = this.#options
+    const { choice, token } = boots.ask(asker, address)
+    const answer = stageAnswer({ url: this.#url, choice, token, runs })
+    say(response, 200, answer)
+    if (answer.startsWith('boot ')) boots.fetchedKernel(token)
   }
 
   async #firmware(

@@ -22,6 +22,7 @@ import { Boots } from './boots.ts'
 import { macOfNeighbour, neighbours, probeDhcp } from './dhcp-probe.ts'
 import { Dnsmasq, readyFileOf } from './dnsmasq.ts'
 import { gatherFirmware } from './firmware.ts'
+import { GrubFiles } from './grub-files.ts'
 import { HostLogs } from './host-logs.ts'
 import { BootHttp } from './http.ts'
 import { keepVersions } from './image-fetch.ts'
@@ -53,6 +54,7 @@ type Part =
   | 'probe'
   | 'dnsmasq'
   | 'firmware'
+  | 'grub'
   | 'images'
   | 'logs'
   | 'log-disk'
@@ -77,6 +79,9 @@ export class BootService implements AsyncDisposable {
   #foreign: readonly Foreign[] = []
   #url: string | undefined
   #isBootsFileOld = false
+  #grub: GrubFiles | undefined
+  #isGrubOld = false
+  #grubTurn: Promise<void> = Promise.resolve()
 
   private constructor(
     options: BootServiceOptions,
@@ -91,6 +96,7 @@ export class BootService implements AsyncDisposable {
     const { images, logs, plan, kept } = given
     const onChanged = (): void => {
       this.#isBootsFileOld = true
+      this.#isGrubOld = true
       options.onChanged()
     }
     this.#options = options
@@ -105,11 +111,15 @@ export class BootService implements AsyncDisposable {
   static async open(options: BootServiceOptions): Promise<BootService> {
     const { own, clock, log, onChanged } = options
     const plan = await readPlan(planFileOf(own), log)
+    let service: BootService | undefined
     const folder = join(own, 'images')
-    const images = await ImageStore.open({ folder, clock, log, onChanged })
+    const onImages = (): void => {
+      if (service) service.#isGrubOld = true
+      onChanged()
+    }
+    const images = await ImageStore.open({ folder, clock, log, onChanged: onImages })
     const kept = await readBoots(bootsFileOf(own), { clock, log })
     const logBounds = logBoundsOf(options.words)
-    let service: BootService | undefined
     const isPlanned = (host: string) => !service || service.#boots.isPlanned(host)
     const logFolder = join(own, 'logs')
     const logs = await HostLogs.open({
@@ -159,6 +169,7 @@ export class BootService implements AsyncDisposable {
 
   #follow(plan: BootPlan): void {
     this.#index = indexPlan(plan)
+    this.#isGrubOld = true
     this.#images.requireKey(plan.imageKey)
     this.#options.onChanged()
   }
@@ -194,9 +205,12 @@ export class BootService implements AsyncDisposable {
     })
     await using _logs = await this.#takeLogs(network, http.port)
     const missing = await gatherFirmware({
-      ...{ folder: firmware, own: join(own, 'firmware'), loader: network.loader, url: http.url }
+      ...{ folder: firmware, own: join(own, 'firmware'), loader: network.loader }
     })
     this.#problem('firmware', missing)
+    const given = { url: http.url, images: this.#images }
+    this.#grub = network.loader === 'signed' ? await GrubFiles.open(firmware, given) : undefined
+    await this.#keepGrub()
     const paths = {
       leaseFile: join(own, 'leases'),
       tftpFolder: firmware,
@@ -314,6 +328,7 @@ export class BootService implements AsyncDisposable {
       this.#problem('log-disk', this.logs.problem)
       this.#problem('log-loss', this.#receiver?.problem)
       await this.#keepBoots()
+      if (this.#isGrubOld) await this.#keepGrub()
     }
   }
 
@@ -323,6 +338,21 @@ export class BootService implements AsyncDisposable {
     this.#isBootsFileOld = false
     const { own, clock, log } = this.#options
     await writeBoots(bootsFileOf(own), this.#boots.all(), { clock, log })
+  }
+
+  /** Has GRUB read what machines would be given now. */
+  async #keepGrub(): Promise<void> {
+    this.#grubTurn = this.#grubTurn.then(async () => {
+      this.#isGrubOld = false
+      try {
+        await this.#grub?.bring(this.#boots.offers())
+        this.#problem('grub', undefined)
+      } catch (thrown) {
+        this.#isGrubOld = true
+        this.#problem('grub', `the files of GRUB cannot be written: ${sentence(thrown)}`)
+      }
+    })
+    await this.#grubTurn
   }
 
   async #fetch(): Promise<void> {

@@ -15,7 +15,7 @@ type Pick = ReturnType<typeof random>
 
 const methods = ['GET', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'CONNECT', 'FOO', '']
 const paths = [
-  ...['/boot.ipxe', '/grub.cfg', '/firmware/undionly.kpxe', '/firmware/../boot-plan.json'],
+  ...['/boot.ipxe', '/boot.words', '/firmware/undionly.kpxe', '/firmware/../boot-plan.json'],
   ...['/images/0123456789abcdef/vmlinuz', '/images/0123456789abcdef/manifest.json'],
   ...['/images/../../boot-plan.json', '/images/%2e%2e/%2e%2e/boots.json', '//', '*', ''],
   ...[`/v1/boots/${'A'.repeat(43)}/progress`, `/v1/boots/${'A'.repeat(43)}/join`],
