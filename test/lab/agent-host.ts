@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { realClock } from '#shared/clock.ts'
-import { type Log, makeLog } from '#shared/log.ts'
+import { type Log, makeLog, silentLog } from '#shared/log.ts'
 import { run } from '#shared/process.ts'
 import type { Order, OrderImage, Report } from '#shared/wire/order.ts'
 import type { Hypervisor } from '../../agent/core/ports.ts'
@@ -18,7 +18,7 @@ import { ConsoleHub } from '../../agent/io/console/hub.ts'
 import { KeptOrder } from '../../agent/io/kept-order.ts'
 import { makeLibvirt } from '../../agent/io/libvirt/hypervisor.ts'
 import { AgentLoop } from '../../agent/io/loop.ts'
-import { FlatNetworks } from '../../agent/io/network/flat.ts'
+import { FlatNetworks, removeAll } from '../../agent/io/network/flat.ts'
 import { findRemains } from '../../agent/io/remains.ts'
 import { DirectoryStorage } from '../../agent/io/storage/directory.ts'
 import { FakeHardware } from '../world/fake-hardware.ts'
@@ -192,6 +192,8 @@ export class AgentHost implements AsyncDisposable {
     await this.hypervisor[Symbol.asyncDispose]()
     this.#server.close()
     this.#server.closeAllConnections()
+    // Its name servers are no processes of libvirtd's namespaces: they would go on for ever.
+    await removeAll({ state: this.state, log: silentLog, netns: this.#netns })
     await run('ip', ['netns', 'del', this.#netns], { deadlineMs: 5_000 })
     await this.libvirtd[Symbol.asyncDispose]()
     await rm(this.libvirtd.directory, { recursive: true, force: true })
