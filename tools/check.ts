@@ -48,6 +48,11 @@ const steps: readonly Step[] = [
     name: 'lab',
     says: 'tests with real libvirt, qemu and networks, one after another',
     run: () => tests(isLab, ['--serial', '--concurrency', '1'], 40 * minuteMs)
+  },
+  {
+    name: 'netboot',
+    says: 'two machines boot a host image over the network',
+    run: () => tests(isFirstBoot, ['--serial', '--concurrency', '1'], 40 * minuteMs, isBootLine)
   }
 ]
 
@@ -100,14 +105,20 @@ async function checkGenerated(): Promise<Outcome> {
 }
 
 const isLab = (file: string): boolean => file.startsWith('test/lab/')
-/** Whole machines that boot take many minutes: they have a command of their own. */
+/** Whole machines that boot: one file of them is no matter of many minutes. */
+const isFirstBoot = (file: string): boolean => file === 'test/netboot/first-boot.test.ts'
+/** The others have a command of their own. */
 const isNetboot = (file: string): boolean => file.startsWith('test/netboot/')
+/** When each stage of a boot began, and what it took: to be seen also where all is well. */
+const isBootLine = (line: string): boolean =>
+  /^netboot .* (✓ .* s\)|\((bios|uefi)\):|took)/.test(line)
 const isUnit = (file: string): boolean => !isLab(file) && !isNetboot(file)
 
 async function tests(
   wants: (file: string) => boolean,
   args: readonly string[],
-  deadlineMs: number
+  deadlineMs: number,
+  isShown: (printed: string) => boolean = () => false
 ): Promise<Outcome> {
   const files = (await Array.fromAsync(glob('test/**/*.test.ts'))).filter(wants).sort()
   if (files.length === 0) return nothing
@@ -123,6 +134,7 @@ async function tests(
       if (kind !== 'passed' && kind !== 'said') print(line)
     },
     stderr: line => {
+      if (isShown(line)) print(line)
       said.push(line)
       if (said.length > printedLinesMax) said.shift()
     }

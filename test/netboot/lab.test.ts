@@ -4,91 +4,61 @@
  * watchdogs, roll to another version and back, and refuse what is broken. All of it is emulated, so
  * it takes half an hour: `npm run netboot`.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import anyTest, { type TestFn } from 'ava'
-import { createResource, listResources } from '../../tools/cli/api/resources.ts'
+import { listResources } from '../../tools/cli/api/resources.ts'
 import { type ReadyHostImage, readyHostImage } from '../../tools/host-image/ready.ts'
 import { giveVersion } from '../../tools/lab/netboot.ts'
-import { openLab } from '../../tools/lab/open.ts'
-import { makeSay } from '../../tools/up/say.ts'
 import { Monitor } from './monitor.ts'
-import { patienceMs, type Recorded, Scene, tell, until } from './scene.ts'
-import { readSharedLog, writerScript } from './shared-log.ts'
+import { patienceMs, type Recorded, type Said, type Scene, tell, until } from './scene.ts'
+import { readSharedLog } from './shared-log.ts'
+import { TwoMachines } from './two-machines.ts'
 import { shortVersion, strangeVersion, type Version, versionOf } from './versions.ts'
 
 const test = anyTest.serial as TestFn
 
-/** Records that show that somebody writes, and goes on to. */
-const recordsMin = 10
-
 let image: ReadyHostImage
+let machines: TwoMachines
 let scene: Scene
-let folder: string
-const printed: string[] = []
 /** Names of the machines as hosts. */
-const hosts = { n1: '', n2: '' }
+let hosts: TwoMachines['hosts']
 
 test.before('two machines get their power, boot, knock and are let in', async t => {
   t.timeout(2 * patienceMs)
-  folder = await mkdtemp(join(tmpdir(), 'remuda-netboot-'))
   image = await readyHostImage({ progress: tell })
-  const lab = await openLab({
-    ...{ folder: join(folder, 'lab'), hosts: 1, solo: true, machines: 2 },
-    ...{ isBound: true, outside: false },
-    ...{ subnet: '10.104.0.0/24', instances: '10.105.0.0/16', management: '10.106.0.0/24' },
-    say: makeSay({ write: print })
-  })
-  scene = new Scene(lab)
-  hosts.n1 = await scene.hostOf('n1')
-  hosts.n2 = await scene.hostOf('n2')
+  machines = await TwoMachines.open(104)
+  scene = machines.scene
+  hosts = machines.hosts
 })
 
 test.after.always('the lab is taken away', async t => {
   t.timeout(patienceMs)
-  await scene?.lab[Symbol.asyncDispose]()
-  if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+  await machines?.[Symbol.asyncDispose]()
 })
 
 test('the time line of each boot is printed, from DHCP to joined', async t => {
-  for (const [machine, firmware] of [
-    ['n1', 'bios'],
-    ['n2', 'uefi']
-  ] as const) {
-    const line = new RegExp(
-      String.raw`${machine} \(${firmware}\): (dhcp \S+ s, )?script \S+ s, kernel .*initramfs .*` +
-        'image .*verified .*system .*agent .*joined '
-    )
-    t.regex(printed.join(''), line)
-    const verbs = (await scene.history('hosts', hosts[machine])).map(({ verb }) => verb)
-    t.true(verbs.includes('approved'), verbs.join())
-    t.true(verbs.includes('booted'), verbs.join())
+  for (const machine of ['n1', 'n2'] as const) {
+    t.deepEqual(await machines.wrongWith(machine), [])
   }
 })
 
 test('a container runs in a machine, and writes to a pool that all hosts see', async t => {
   t.timeout(patienceMs)
-  await onlyOn(hosts.n1)
-  await scene.untilRuns(hosts.n1, 'lxc')
-  const spec = { type: 'container', image: 'tiny-container', memoryMib: 64, pool: 'shared' }
-  const reference = { kind: 'instance' as const, name: 'c1' }
-  await createResource(scene.lab.api, reference, { spec: { ...spec, userData: writerScript } })
-  await untilWrites(hosts.n1)
-  await onlyOn()
+  await machines.runWriter(hosts.n1)
   t.deepEqual((await readSharedLog(scene.lab)).violations, [])
 })
 
 test('one that stands still is fenced by its controller while its container writes', async t => {
   t.timeout(patienceMs)
-  const before = await scene.bootIds()
+  const before = await machines.untilOnline()
   const at = Date.now()
   await scene.lab.pause('n1')
   await until('its container is started elsewhere', async () => {
     const { status } = await scene.read('instance', 'c1')
     return status['host'] !== hosts.n1 && status['phase'] === 'running'
   })
-  const after = await untilWrites((await scene.read('instance', 'c1')).status['host'] as string)
+  const after = await machines.untilWrites(
+    (await scene.read('instance', 'c1')).status['host'] as string
+  )
   t.deepEqual(after.violations, [])
   await scene.untilBack('n1', before['n1'])
   const told = await since('hosts', hosts.n1, at)
@@ -106,17 +76,24 @@ const strikes = [
   {
     what: 'whose agent stands still',
     line: 'kill -STOP $(systemctl show -P MainPID remuda-agent)',
-    event: 'WATCHDOG'
+    event: 'WATCHDOG',
+    lastWords: undefined
   },
   {
     what: 'whose kernel hangs',
     line: 'echo 0 >/proc/sys/kernel/panic; echo c >/proc/sysrq-trigger',
-    event: 'WATCHDOG'
+    event: 'WATCHDOG',
+    lastWords: /kernel: .*Kernel panic/
   },
-  { what: 'whose kernel panics', line: 'echo c >/proc/sysrq-trigger', event: 'RESET' }
+  {
+    what: 'whose kernel panics',
+    line: 'echo c >/proc/sysrq-trigger',
+    event: 'RESET',
+    lastWords: /kernel: .*Kernel panic/
+  }
 ] as const
 
-for (const { what, line, event } of strikes) {
+for (const { what, line, event, lastWords } of strikes) {
   test(`a machine ${what} is reset, boots over the network and is a host again`, async t => {
     t.timeout(patienceMs)
     const host = hosts.n1
@@ -126,7 +103,7 @@ for (const { what, line, event } of strikes) {
       const said = status['selfFence'] as Readonly<Record<string, unknown>> | undefined
       return said?.['relied'] === true && said['armed'] === true
     })
-    const before = await scene.bootIds()
+    const before = await machines.untilOnline()
     const { fence } = (await scene.read('host', host)).spec
     // A device would be quicker than the watchdog.
     await scene.set(host, { fence: null })
@@ -137,6 +114,10 @@ for (const { what, line, event } of strikes) {
     tell(`  ${((befallen.at - at) / 1_000).toFixed(1)} s after it was struck: ${event}`)
     t.is(monitor.first('WATCHDOG') !== undefined, event === 'WATCHDOG')
     await scene.untilBack('n1', before['n1'])
+    if (lastWords !== undefined) {
+      const said = await scene.remuda(`host logs ${host} --boot previous --lines 200`)
+      t.regex(said.stdout, lastWords)
+    }
     await scene.set(host, { fence, selfFence: null })
     t.is((await scene.bootIds())['n2'], before['n2'])
     t.deepEqual((await readSharedLog(scene.lab)).violations, [])
@@ -149,8 +130,8 @@ for (const [what, make, why] of [
 ] as const) {
   test(`a version ${what} is given to no machine`, async t => {
     t.timeout(patienceMs)
-    const before = await scene.bootIds()
-    const { version } = await given(await make(image, folder), why)
+    const before = await machines.untilOnline()
+    const { version } = await given(await make(image, machines.folder), why)
     const said = await roll(version)
     t.not(said.code, 0)
     t.regex(said.stderr, why)
@@ -165,8 +146,8 @@ for (const [manner, why, joinWithinS] of [
 ] as const) {
   test(`a roll to an ${manner} version ends at one machine, which boots as before`, async t => {
     t.timeout(2 * patienceMs)
-    const before = await scene.bootIds()
-    const { version } = await given(await versionOf(image, manner, folder))
+    const before = await machines.untilOnline()
+    const { version } = await given(await versionOf(image, manner, machines.folder))
     await set({ joinWithinS })
     const said = await roll(version)
     await set({ joinWithinS: 900 })
@@ -184,8 +165,8 @@ for (const [manner, why, joinWithinS] of [
 
 test('a machine whose version fails three times gets the one before by itself', async t => {
   t.timeout(2 * patienceMs)
-  const before = await scene.bootIds()
-  const { version } = await given(await versionOf(image, 'panicking', folder))
+  const before = await machines.untilOnline()
+  const { version } = await given(await versionOf(image, 'panicking', machines.folder))
   await scene.set(hosts.n2, { image: version })
   // A host in service is not booted anew.
   for (const line of [`host drain ${hosts.n2} --cold --wait`, `host reboot ${hosts.n2}`]) {
@@ -208,7 +189,7 @@ test('a machine whose version fails three times gets the one before by itself', 
 
 test('both machines roll to another version one after the other, and back', async t => {
   t.timeout(2 * patienceMs)
-  const marked = await given(await versionOf(image, 'marked', folder))
+  const marked = await given(await versionOf(image, 'marked', machines.folder))
   const there = await roll(marked.version)
   t.is(there.code, 0, there.stderr)
   for (const machine of ['n1', 'n2']) {
@@ -223,31 +204,9 @@ test('both machines roll to another version one after the other, and back', asyn
     t.is(await scene.inside(machine, 'ls /etc/remuda-marker || echo none'), 'none')
   }
   t.like(await settings(), { current: image.manifest.version })
-  await untilWrites()
+  await machines.untilWrites()
   t.deepEqual((await readSharedLog(scene.lab)).violations, [])
 })
-
-function print(text: string): void {
-  printed.push(text)
-  if (text.trim() !== '') tell(text.trimEnd())
-}
-
-/** Lets new instances go to one host alone; without any, to all. */
-async function onlyOn(host?: string): Promise<void> {
-  for (const name of ['h1', hosts.n1, hosts.n2]) {
-    await scene.set(name, { schedulable: host === undefined || name === host })
-  }
-}
-
-/** Waits until its container writes on and on, on a host if one is named. */
-async function untilWrites(host?: string) {
-  const from = (await readSharedLog(scene.lab)).records
-  return await until(`the container writes${host === undefined ? '' : ` on ${host}`}`, async () => {
-    const verdict = await readSharedLog(scene.lab)
-    const isThere = host === undefined || verdict.lives.at(-1)?.host === host
-    return isThere && verdict.records >= from + recordsMin ? verdict : undefined
-  })
-}
 
 /** Puts a version into the store of bootd, and waits until it is seen there, whole or not. */
 async function given(made: Version, problem?: RegExp): Promise<Version> {
@@ -269,8 +228,11 @@ async function given(made: Version, problem?: RegExp): Promise<Version> {
   return made
 }
 
-const roll = (version: string) =>
-  scene.remuda(`host roll ${hosts.n1} ${hosts.n2} --image ${version} --cold --timeout 20m`)
+async function roll(version: string): Promise<Said> {
+  await machines.untilOnline()
+  const line = `host roll ${hosts.n1} ${hosts.n2} --image ${version} --cold --timeout 20m`
+  return await scene.remuda(line)
+}
 
 async function settings(): Promise<Readonly<Record<string, unknown>>> {
   const doing = 'show how machines boot'

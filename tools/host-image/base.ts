@@ -34,10 +34,16 @@ export const epochS = 1_767_225_600
 const installMsMax = 3_600_000
 /** So many roots are kept; the oldest goes. */
 const basesMax = 3
-/** Files of packages that are not even unpacked. */
-const excluded = ['doc', 'man', 'info', 'locale', 'lintian', 'bug'].map(
-  folder => `path-exclude=/usr/share/${folder}/*`
-)
+/**
+ * Files of packages that are not even unpacked. What is unpacked need not be on the disk before the
+ * next package is: where the power fails meanwhile, all of it is made anew.
+ */
+const dpkgOptions = [
+  ...['doc', 'man', 'info', 'locale', 'lintian', 'bug'].map(
+    folder => `path-exclude=/usr/share/${folder}/*`
+  ),
+  'force-unsafe-io'
+]
 
 /** Gives the root of today's packages. Faults: `command`, `unavailable`, `deadline`, `aborted`. */
 export async function makeBase(options: BaseOptions): Promise<Base> {
@@ -45,7 +51,7 @@ export async function makeBase(options: BaseOptions): Promise<Base> {
   const names = Object.keys(rootPackages)
   const packages = await archive.resolve(['?essential', ...names])
   const key = createHash('sha256')
-    .update(JSON.stringify([release, architecture, epochS, excluded, names, packages]))
+    .update(JSON.stringify([release, architecture, epochS, dpkgOptions, names, packages]))
     .digest('hex')
     .slice(0, 16)
   const tar = join(cache, `base-${release}-${architecture}-${key}.tar`)
@@ -68,7 +74,7 @@ export async function makeBase(options: BaseOptions): Promise<Base> {
         ...['--quiet', '--mode=root', '--variant=essential', '--format=tar'],
         `--architectures=${architecture}`,
         ...settings,
-        ...excluded.map(each => `--dpkgopt=${each}`),
+        ...dpkgOptions.map(each => `--dpkgopt=${each}`),
         `--include=${names.join(',')}`,
         // Its lists are what it was asked for a moment ago.
         ...['--skip=update', `--setup-hook=${copyLists(archive.lists)}`],

@@ -132,8 +132,11 @@ async function makeFiles(
   const level = options.level ?? levels[profile]
   const common = { release, architecture: 'amd64', cache, progress, signal }
   const archive = await Archive.open({ ...common, refresh: fresh })
-  const base = await makeBase({ ...common, archive, fresh })
-  const kernel = await unpackKernel(archive, work, options)
+  // The kernel is there long before all that it is to run.
+  const [base, kernel] = await together(
+    makeBase({ ...common, archive, fresh }),
+    unpackKernel(archive, work, options)
+  )
   const root = join(work, 'root')
   await mkdir(root, { mode: 0o755 })
   const modules = await rootModules(kernel, profile)
@@ -149,6 +152,15 @@ async function makeFiles(
   await writeFile(join(draft, 'initrd'), initrd)
   await copyFile(join(kernel.root, `boot/vmlinuz-${kernel.release}`), join(draft, 'vmlinuz'))
   return kernel
+}
+
+/** Waits for both, also where one fails: what the other does must not go on after us. */
+async function together<One, Other>(
+  one: Promise<One>,
+  other: Promise<Other>
+): Promise<readonly [One, Other]> {
+  await Promise.allSettled([one, other])
+  return [await one, await other]
 }
 
 async function unpackKernel(

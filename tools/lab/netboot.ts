@@ -27,10 +27,47 @@ const joinMsMax = 900_000
 const imageMsMax = 120_000
 const lookMs = 500
 
+/** A version that machines boot, and the file of the key that has signed it. */
+type Image = { readonly folder: string; readonly key: string }
+
+/**
+ * A host image that is made while the lab comes up: most of the time a build waits for one
+ * processor or for the network. Disposing of it ends a build that is not done.
+ */
+export class ComingImage implements AsyncDisposable {
+  readonly #abort = new AbortController()
+  readonly #made: Promise<Image>
+  #tell: Tell = () => {}
+
+  private constructor(store: string | undefined) {
+    this.#made = imageFor(store, { tell: line => this.#tell(line), signal: this.#abort.signal })
+    // Whoever waits for it is told why there is none.
+    this.#made.catch(() => {})
+  }
+
+  /** Begins to build a version, or takes one from the store that was named. */
+  static begin(store: string | undefined): ComingImage {
+    return new ComingImage(store)
+  }
+
+  /** Gives it once it is there, and tells how far it is from now on. */
+  async wait(tell: Tell): Promise<Image> {
+    this.#tell = tell
+    return await this.#made
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#abort.abort()
+    await this.#made.catch(() => {})
+  }
+}
+
 /** Has all machines boot, lets them in, and gives the cloud what cuts their power. */
-export async function bootMachines(lab: Lab, say: Say): Promise<void> {
+export async function bootMachines(lab: Lab, image: ComingImage, say: Say): Promise<void> {
   const { machines = [] } = lab.plan
-  const version = await say.step('host image', async tell => await giveImage(lab, tell))
+  const version = await say.step('host image', async tell => {
+    return await giveImage(lab, await image.wait(tell), tell)
+  })
   await say.step('boot service', async () => await promote(lab, version))
   await say.step('machines', async tell => {
     for (const machine of machines) await powerOn(lab, machine)
@@ -41,9 +78,8 @@ export async function bootMachines(lab: Lab, say: Say): Promise<void> {
 }
 
 /** The version that machines boot, in the store of the first host's bootd. */
-async function giveImage(lab: Lab, tell: Tell): Promise<string> {
+async function giveImage(lab: Lab, { folder, key }: Image, tell: Tell): Promise<string> {
   const { plan } = lab
-  const { folder, key } = await imageFor(plan.hostImages, tell)
   const version = basename(folder)
   await giveVersion(lab, folder)
   await lab.api.ask({
@@ -94,10 +130,10 @@ export async function runInside(lab: Lab, machine: string, line: string): Promis
 /** A version in the store that was named, or one that is built once for all labs. */
 async function imageFor(
   store: string | undefined,
-  tell: Tell
-): Promise<{ readonly folder: string; readonly key: string }> {
+  { tell, signal }: { readonly tell: Tell; readonly signal: AbortSignal }
+): Promise<Image> {
   if (store === undefined) {
-    const { folder, keys } = await readyHostImage({ progress: tell })
+    const { folder, keys } = await readyHostImage({ progress: tell, signal })
     return { folder, key: publicKeyText(keys) }
   }
   const versions = (await readdir(store)).filter(name => /^[0-9a-f]{16}$/.test(name))

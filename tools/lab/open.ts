@@ -27,7 +27,7 @@ import { fakeTimeLibrary } from './keeper/daemons.ts'
 import { uefi } from './keeper/machine.ts'
 import { boundVariable, keeperDaemon, keeperProgram } from './keeper-process.ts'
 import { Lab } from './lab.ts'
-import { bootMachines } from './netboot.ts'
+import { bootMachines, ComingImage } from './netboot.ts'
 import { bmcsOf, isAlike, type LabPlan, type LabWish, membersOf, planLab } from './plan.ts'
 import { buildPrograms } from './programs.ts'
 import { readPlan, sweep } from './sweep.ts'
@@ -61,6 +61,7 @@ export async function openLab(options: OpenOptions): Promise<Lab> {
     waiting: holder => say.line(`  … waits until ${holder}, is done`)
   })
   const isThere = await findSame(plan)
+  await using image = plan.machines && ComingImage.begin(plan.hostImages)
   if (!isThere)
     await say.step('clear away what is left', async tell => {
       tell((await sweep(folder)) ? 'of an earlier lab' : 'nothing')
@@ -77,7 +78,7 @@ export async function openLab(options: OpenOptions): Promise<Lab> {
     await say.step('controller', () => admitHosts(lab))
     await say.step('hosts', async tell => await untilOnline(lab, tell))
     if (options.isFurnished ?? true) await furnish(lab, say, { isFenced: true, ...options })
-    if (plan.machines) await bootMachines(lab, say)
+    if (image) await bootMachines(lab, image, say)
     return lab
   } catch (thrown) {
     if (child) await lab[Symbol.asyncDispose]()

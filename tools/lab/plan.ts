@@ -53,7 +53,7 @@ export type LabWish = {
   readonly machines?: number
   /** Folder of host images that these boot, with `image.key`; one is built when left out. */
   readonly hostImages?: string | undefined
-  /** Each host gets the processors' time of so many processes where that is short; 1 by default. */
+  /** Each host and machine gets the time of so many processes where processors are short: 1. */
   readonly share?: number | undefined
   /** Folder of an unpacked QEMU that hosts have in the place of the machine's own. */
   readonly qemu?: string | undefined

@@ -30,7 +30,7 @@ const segment = [1, 2, 3].flatMap(index => [
 ])
 
 test('bonds, VLANs, thin volumes, iSCSI and DRBD work in a machine', async t => {
-  t.timeout(2 * bootMsMax)
+  t.timeout(3 * bootMsMax)
   const { folder, manifest } = await readyHostImage({ progress: tell })
   const { version } = manifest
   const own = await mkdtemp(join(tmpdir(), 'remuda-devices-'))

@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { copyFile, mkdir } from 'node:fs/promises'
+import { setPriority } from 'node:os'
 import { join } from 'node:path'
 import { folderOf, hostFolderOf } from '../folder.ts'
 import type { LabPlan, MachinePlan } from '../plan.ts'
@@ -27,6 +28,13 @@ export const sharedTag = 'shared'
 /** Where the emulator of a machine speaks QMP. */
 export const monitorOf = (folder: string, machine: string): string =>
   join(hostFolderOf(folder, machine).own, 'monitor.sock')
+
+/**
+ * The niceness at which a process gets the time of so many where processors are short: to the
+ * kernel each step is worth a quarter more (`sched_prio_to_weight`).
+ */
+export const nicenessOf = (share: number): number =>
+  Math.max(-20, 0 - Math.round(Math.log(share) / Math.log(1.25)))
 
 /** A machine with its switch. One call at a time, which the keeper sees to. */
 export class LabMachine {
@@ -88,6 +96,9 @@ export class LabMachine {
     const child = spawn('setpriv', line, { cwd: '/', stdio: ['ignore', log, log] })
     closeSync(log)
     await once(child, 'spawn')
+    const { share = 1 } = this.#lab
+    // Before it has threads: these get what it has now.
+    if (share !== 1) setPriority(child.pid!, nicenessOf(share))
     this.#emulator = child
     this.#isPaused = false
   }
