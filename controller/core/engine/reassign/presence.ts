@@ -48,37 +48,39 @@ export class Presence {
   /** Whether spread and needs let a process move. */
   mayShift(process: number, from: number, to: number): boolean {
     const service = this.#problem.service[process]!
-    return this.#keepsSpread(service, from, to) && this.#keepsNeeds(service, from, to)
+    if (!this.#keepsSpread(service, from, to)) return false
+    const { neighbourhood } = this.#problem
+    const [left, entered] = [neighbourhood[from]!, neighbourhood[to]!]
+    if (left === entered) return true
+    this.#count(service, left, entered)
+    const isKept = this.#hasNeeds(service, left, entered)
+    this.#count(service, entered, left)
+    return isKept
   }
 
   /** Whether spread and needs let processes of two services change places. */
   maySwap(one: number, here: number, other: number, there: number): boolean {
-    const { neighbourhood, service } = this.#problem
-    const mine = service[one]!
-    const yours = service[other]!
-    if (!this.#keepsSpread(mine, here, there) || !this.#keepsSpread(yours, there, here))
-      return false
-    if (neighbourhood[here] === neighbourhood[there]) return true
-    if (!this.#keepsNeeds(mine, here, there)) return false
-    this.#count(mine, here, there)
-    const isKept = this.#keepsNeeds(yours, there, here)
-    this.#count(mine, there, here)
-    return isKept
+    return this.mayChain(one, here, there, other, here)
   }
 
   /**
-   * Whether spread and needs let a process move and then one from there to a third machine. Asked
-   * one after the other: refuses some pairs of which only both together would do.
+   * Whether spread and needs let a process move and one from there to a third machine, both at
+   * once: what one of them takes away the other may bring.
    */
   mayChain(one: number, here: number, middle: number, other: number, to: number): boolean {
-    const mine = this.#problem.service[one]!
-    const yours = this.#problem.service[other]!
-    if (!this.mayShift(one, here, middle)) return false
-    this.#leave(mine, here)
-    this.#enter(mine, middle)
-    const isKept = this.#keepsSpread(yours, middle, to) && this.#keepsNeeds(yours, middle, to)
-    this.#leave(mine, middle)
-    this.#enter(mine, here)
+    const { neighbourhood, service } = this.#problem
+    const mine = service[one]!
+    const yours = service[other]!
+    if (mine === yours) return this.mayShift(one, here, to)
+    if (!this.#keepsSpread(mine, here, middle)) return false
+    if (!this.#keepsSpread(yours, middle, to)) return false
+    const [start, between, end] = [neighbourhood[here]!, neighbourhood[middle]!, neighbourhood[to]!]
+    if (start === between && between === end) return true
+    this.#count(mine, start, between)
+    this.#count(yours, between, end)
+    const isKept = this.#hasNeeds(mine, start, between) && this.#hasNeeds(yours, between, end)
+    this.#count(yours, end, between)
+    this.#count(mine, between, start)
     return isKept
   }
 
@@ -133,28 +135,27 @@ export class Presence {
     return this.#spread[service]! > spreadMin[service]!
   }
 
-  #keepsNeeds(service: number, from: number, to: number): boolean {
-    const { neighbourhood, needs } = this.#problem
-    const [left, entered] = [neighbourhood[from]!, neighbourhood[to]!]
+  /** Whether needs are met once a process has come to a neighbourhood from another one. */
+  #hasNeeds(service: number, left: number, entered: number): boolean {
     if (left === entered) return true
     const wide = this.#neighbourhoods
-    if (this.#inNeighbourhood[service * wide + entered] === 0) {
-      for (const needed of needs[service]!) {
-        if (needed !== service && this.#inNeighbourhood[needed * wide + entered] === 0) return false
+    if (this.#inNeighbourhood[service * wide + entered] === 1) {
+      for (const needed of this.#problem.needs[service]!) {
+        if (this.#inNeighbourhood[needed * wide + entered] === 0) return false
       }
     }
-    if (this.#inNeighbourhood[service * wide + left] !== 1) return true
+    if (this.#inNeighbourhood[service * wide + left] !== 0) return true
     for (const user of this.#neededBy[service]!) {
-      if (user !== service && this.#inNeighbourhood[user * wide + left] !== 0) return false
+      if (this.#inNeighbourhood[user * wide + left] !== 0) return false
     }
     return true
   }
 
-  #count(service: number, from: number, to: number): void {
-    const { neighbourhood } = this.#problem
+  /** Counts a process in another neighbourhood. */
+  #count(service: number, left: number, entered: number): void {
     const base = service * this.#neighbourhoods
-    this.#inNeighbourhood[base + neighbourhood[from]!]! -= 1
-    this.#inNeighbourhood[base + neighbourhood[to]!]! += 1
+    this.#inNeighbourhood[base + left]! -= 1
+    this.#inNeighbourhood[base + entered]! += 1
   }
 
   #enter(service: number, machine: number): void {

@@ -63,17 +63,22 @@ test('a chain costs what the judge says, and is refused where the judge objects'
       for (const { one, other, to } of all) {
         const [first, second] = [one % problem.processes, other % problem.processes]
         const [middle, third] = [seats.at[second]!, to % problem.machines]
+        if (new Set([seats.at[first]!, middle, third]).size < 3) continue
+        const at = Int32Array.from(seats.at)
+        at[first] = middle
+        at[second] = third
+        const { objections, total } = judge(problem, at)
         const cost = seats.chainCost(first, second, third, 1e8)
-        if (cost === refused) continue
+        if (objections.length > 0) {
+          t.is(cost, refused)
+          continue
+        }
         taken += 1
+        t.is(seats.cost + cost, total)
         if (cost > 0) t.is(seats.chainCost(first, second, third, cost), refused)
-        const expected = seats.cost + cost
         seats.move(second, third)
         seats.move(first, middle)
-        const { objections, total } = judge(problem, seats.at)
-        t.deepEqual(objections, [])
-        t.is(total, expected)
-        t.is(seats.cost, expected)
+        t.is(seats.cost, total)
       }
     }),
     { numRuns: 300 }
