@@ -29,6 +29,12 @@ export const usualWay: Way = {
   ...within
 }
 
+/**
+ * A way where moved processes hold nothing at home: there is no room for visitors to be filled too
+ * soon, and warmer than this everything only changes places.
+ */
+export const freeWay: Way = { ...usualWay, warmest: 0.35, coldest: 0.004 }
+
 /** A way that exceeds capacities until it is cold. */
 export const beyondWay: Way = {
   ...usualWay,
@@ -40,6 +46,7 @@ const fewVisitors = 3
 
 /** Ways to search a problem, each for a thread of its own. */
 export function waysFor({ visitors }: Scales): readonly Way[] {
+  if (visitors === Number.POSITIVE_INFINITY) return [freeWay, freeWay]
   if (visitors >= fewVisitors) return [usualWay, { ...usualWay, homing: 2 }]
   return [beyondWay, { ...beyondWay, cheapest: 0.35 }]
 }

@@ -8,6 +8,7 @@ import { scalesOf } from '../../../../controller/core/engine/reassign/scales.ts'
 import { refused, Seats } from '../../../../controller/core/engine/reassign/seats.ts'
 import {
   beyondWay,
+  freeWay,
   usualWay,
   type Way,
   waysFor,
@@ -139,7 +140,7 @@ test('sums stay right where capacities are exceeded at a price', t => {
   )
 })
 
-for (const [name, way] of Object.entries({ usualWay, beyondWay })) {
+for (const [name, way] of Object.entries({ usualWay, freeWay, beyondWay })) {
   test(`a search ends with allowed seats that cost what it says, never more: ${name}`, t => {
     fc.assert(
       fc.property(reassignments, fc.integer({ min: 1, max: 1000 }), (problem, seed) => {
@@ -170,6 +171,18 @@ test('capacities are exceeded on the way where next to nobody can come', t => {
       const ways = waysFor(scales)
       t.is(ways.length, 2)
       for (const { dearest } of ways) t.is(dearest < within.dearest, scales.visitors < 3)
+    })
+  )
+})
+
+test('where moved processes hold nothing at home, searches begin less warm', t => {
+  fc.assert(
+    fc.property(reassignments, problem => {
+      const free = { ...problem, transient: problem.transient.map(() => 0) }
+      for (const way of waysFor(scalesOf(free))) t.is(way, freeWay)
+      const held = { ...problem, transient: problem.transient.map(() => 1) }
+      const isUsed = problem.demand.some(each => each > 0)
+      if (isUsed) for (const way of waysFor(scalesOf(held))) t.not(way, freeWay)
     })
   )
 })
