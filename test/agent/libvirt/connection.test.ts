@@ -300,10 +300,10 @@ test('a server that lets us in but says nothing is given up at the deadline', as
 
 test('a stream that opens after we gave it up is broken off', async t => {
   const broken = Promise.withResolvers<Packet>()
-  const late: (() => void)[] = []
+  const asked = Promise.withResolvers<() => void>()
   const answers: Answers = {
     domainOpenConsole: (_args, peer, { procedure, serial }) => {
-      late.push(() => peer.send({ procedure, serial }))
+      asked.resolve(() => peer.send({ procedure, serial }))
       return silence
     }
   }
@@ -311,6 +311,7 @@ test('a stream that opens after we gave it up is broken off', async t => {
   const args = { dom, devName: undefined, flags: 0 }
   const opening = setting.connection.stream('domainOpenConsole', args, { deadlineMs: 20 })
   t.is((await faultOf(t, opening)).code, 'deadline')
-  for (const send of late) send()
+  const answerLate = await asked.promise
+  answerLate()
   t.like(await broken.promise, { type: packetType.stream, status: packetStatus.error })
 })
