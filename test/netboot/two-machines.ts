@@ -20,7 +20,7 @@ const ticksPerS = 100
  * A machine that is emulated beside other work is starved by it, until its agent is not heard for
  * so long that it is fenced, as it must be: that is no finding. So it gets the time of so many.
  */
-const share = 5
+export const share = 5
 
 /** Machines of the lab; the first has a BIOS, the second UEFI. */
 export type MachineName = 'n1' | 'n2'

@@ -4,7 +4,10 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { setPriority } from 'node:os'
 import { join } from 'node:path'
+import { nicenessOf } from '../../../tools/lab/keeper/machine.ts'
+import { share } from '../two-machines.ts'
 import { bootToken } from './image-server.ts'
 
 const consoleCharsMax = 400_000
@@ -66,6 +69,7 @@ export class BootedMachine implements AsyncDisposable {
       ...(given.devices ?? [])
     ]
     const emulator = spawn('qemu-system-x86_64', words, { stdio: ['pipe', 'pipe', 'inherit'] })
+    if (emulator.pid !== undefined) setPriority(emulator.pid, nicenessOf(share))
     return new BootedMachine(emulator)
   }
 

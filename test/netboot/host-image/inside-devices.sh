@@ -67,7 +67,9 @@ iscsiadm -m node -T "$target" -p "$portal" --logout >/dev/null
 
 # A disk that two hold: both ends are here, each with a disk of its own.
 # What it asks before it copies would be answered by a configuration, of which there is none.
-modprobe drbd usermode_helper=/bin/true
+# The driver may be there already, so that modprobe would not set it.
+modprobe drbd
+printf %s /bin/true >/sys/module/drbd/parameters/usermode_helper
 for each in 0 1; do
   disk=$(sized drbd$each.img 16M)
   yes | drbdmeta --force $each v08 "$disk" internal create-md >/dev/null 2>&1
@@ -75,14 +77,20 @@ for each in 0 1; do
   drbdsetup-84 new-minor r$each $each 0
   drbdsetup-84 attach $each "$disk" "$disk" internal
 done
-drbdsetup-84 connect r0 ipv4:127.0.0.1:7790 ipv4:127.0.0.1:7791 --protocol=C
-drbdsetup-84 connect r1 ipv4:127.0.0.1:7791 ipv4:127.0.0.1:7790 --protocol=C
+# An emulated machine that shares its processors answers late at times. In tenths of a second.
+patience='--ping-timeout=100 --timeout=90'
+drbdsetup-84 connect r0 ipv4:127.0.0.1:7790 ipv4:127.0.0.1:7791 --protocol=C $patience
+drbdsetup-84 connect r1 ipv4:127.0.0.1:7791 ipv4:127.0.0.1:7790 --protocol=C $patience
 drbdsetup-84 primary 0 --force
 echo 'written over DRBD' | dd of=/dev/drbd0 bs=512 conv=sync,fsync 2>/dev/null
 tries=0
 until [ "$(drbdsetup-84 dstate 1)" = UpToDate/UpToDate ]; do
   tries=$((tries + 1))
-  [ $tries -lt 120 ] || { echo "the second disk is $(drbdsetup-84 dstate 1)" && exit 1; }
+  [ $tries -lt 120 ] || {
+    echo "the second disk is $(drbdsetup-84 dstate 1), the ends are $(drbdsetup-84 cstate 0) and $(drbdsetup-84 cstate 1)"
+    dmesg | grep drbd | tail -n 40
+    exit 1
+  }
   sleep 1
 done
 drbdsetup-84 secondary 0
