@@ -24,7 +24,7 @@
 import type { Host, HostRecovery } from '#shared/model/host.ts'
 import { formatMs } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
-import { type Context, decision, isoOf } from './admission/context.ts'
+import { type Context, isoOf } from './admission/context.ts'
 import type { Change, Commit } from './commit.ts'
 import {
   contradictedAgain,
@@ -39,9 +39,9 @@ import {
 import { stayedOn, waitingWordsOf } from './evacuation.ts'
 import { type FenceTurn, fenceTurnOf, isLasting, isTurnContradicted } from './fence-turn.ts'
 import { type HostWords, hostChange } from './host-change.ts'
-import { expiryOf, isSameSelfFence, selfFenceOf } from './self-fence.ts'
+import { reliedOn } from './host-said.ts'
+import { expiryOf } from './self-fence.ts'
 import { doubtOf, isQuiet, quietWords, witnessHolds, writesSince } from './storage-witness.ts'
-import { subjectOf } from './subject.ts'
 import { type Missing, missingOnce, suspicionOf } from './suspicion.ts'
 import type { View } from './view.ts'
 
@@ -56,9 +56,7 @@ export function* fencings(view: View, context: Context): Iterable<Commit> {
     const { recovery } = host.decided
     const commit = recovery
       ? nextOfRecovery(view, { host, recovery }, context)
-      : (beginning(view, host, { context, missing }) ??
-        booted(view, host, context) ??
-        reliance(view, host, context))
+      : (beginning(view, host, { context, missing }) ?? reliedOn(view, host, context))
     if (commit) yield commit
   }
 }
@@ -89,41 +87,6 @@ export function recoveryOf(host: Host, because: string, context: Context): HostR
     since: isoOf(context),
     because,
     ...(bootId !== undefined && { bootId })
-  }
-}
-
-/** Remembers each boot, since what was believed of an earlier one is void, and where peers look. */
-function booted(view: View, host: Host, context: Context): Commit | undefined {
-  const { report } = view.heard(host.name)
-  if (!report) return undefined
-  const { bootId: before, probeEndpoint: at } = host.decided
-  const { bootId, probeEndpoint = at } = report
-  if (bootId === before && probeEndpoint === at) return undefined
-  const decided = { ...host.decided, bootId, ...(probeEndpoint && { probeEndpoint }) }
-  const after: Host = { ...host, decided }
-  if (before === undefined || before === bootId)
-    return { changes: [{ op: 'put', resource: after }], decisions: [] }
-  const message = `booted anew: boot ${bootId}, was ${before}`
-  return hostChange(view, after, context, { verb: 'host-booted', message, severity: 'notice' })
-}
-
-/** Records what the next controller, too, may rely on, before anything is built on it. */
-function reliance(view: View, host: Host, context: Context): Commit | undefined {
-  const selfFence = selfFenceOf(view, host)
-  if (isSameSelfFence(host.decided.selfFence, selfFence)) return undefined
-  const { selfFence: known, ...decided } = host.decided
-  const after: Host = { ...host, decided: { ...decided, ...(selfFence && { selfFence }) } }
-  const wasArmed = known?.armed !== undefined
-  if (wasArmed === (selfFence?.armed !== undefined)) {
-    return { changes: [{ op: 'put', resource: after }], decisions: [] }
-  }
-  const message = wasArmed
-    ? 'nothing can be relied on any more of its self-fence'
-    : `fences itself ${formatMs(selfFence!.limitMs)} after its last lease: its watchdog ` +
-      `${selfFence!.armed!.identity} (${formatMs(selfFence!.armed!.timeoutMs)}) is armed`
-  return {
-    changes: [{ op: 'put', resource: after }],
-    decisions: [decision(context, 'self-fence', message, subjectOf(host))]
   }
 }
 

@@ -39,8 +39,8 @@ const cloudWide: ReadonlySet<Kind> = new Set(['network', 'subnet', 'pool'])
  */
 export class Indexes {
   readonly #names = new Map<string, string>()
-  /** Ids of hosts by their names alone, which are asked for at every turn. */
-  readonly #hosts = new Map<string, string>()
+  /** Hosts by their names alone, by which they are asked for at every turn. */
+  readonly #hosts = new Map<string, Host>()
   /** By relation and key: one id as it is, several as a set; most keys have one. */
   readonly #related = new Map<Relation, Map<string, string | Set<string>>>()
   readonly #promised = new Map<string, Promised>()
@@ -87,10 +87,14 @@ export class Indexes {
   readonly news = new Set<string>()
 
   idOf(kind: Kind, name: string, tenant?: string): string | undefined {
-    if (kind === 'host' && tenant === undefined) return this.#hosts.get(name)
+    if (kind === 'host' && tenant === undefined) return this.#hosts.get(name)?.id
     return this.#names.get(
       subjectOf(tenant === undefined ? { kind, name } : { kind, name, tenant })
     )
+  }
+
+  hostNamed(name: string): Host | undefined {
+    return this.#hosts.get(name)
   }
 
   has(subject: string): boolean {
@@ -167,7 +171,7 @@ export class Indexes {
 
   enter(resource: Resource, before: Resource | undefined): void {
     this.#names.set(subjectOf(resource), resource.id)
-    if (resource.kind === 'host') this.#hosts.set(resource.name, resource.id)
+    if (resource.kind === 'host') this.#hosts.set(resource.name, resource)
     eachRelation(resource, (relation, key) => this.#add(relation, key, resource.id))
     this.crowds.enter(resource)
     if (resource.decided && 'deletedAt' in resource.decided && resource.decided.deletedAt) {
@@ -242,7 +246,7 @@ export class Indexes {
     if (this.#names.get(subject) === resource.id) this.#names.delete(subject)
     this.#changed(resource)
     if (resource.kind !== 'host') return
-    if (this.#hosts.get(resource.name) === resource.id) this.#hosts.delete(resource.name)
+    if (this.#hosts.get(resource.name)?.id === resource.id) this.#hosts.delete(resource.name)
     this.#hostGeneration.delete(resource.name)
     this.#promised.delete(resource.name)
     this.touched.delete(resource.name)

@@ -90,6 +90,17 @@ export type Missing = {
 /** What most hosts are, at most moments. */
 const unsuspected: Suspicion = { verdict: 'none' }
 
+/** What was found last of a host, which holds as long as nothing is folded and no time passes. */
+type Found = {
+  readonly view: View
+  readonly changes: number
+  readonly patience: Patience
+  readonly now: Ms
+  readonly suspicion: Suspicion
+}
+
+const judgements = new WeakMap<Host, Found>()
+
 /** Judges one host; whoever judges many counts the missing once, by `missingOnce`. */
 export function suspicionOf(
   view: View,
@@ -97,12 +108,31 @@ export function suspicionOf(
   now: Ms,
   missing: () => Missing = () => missingHosts(view, now)
 ): Suspicion {
-  const { approval, duty, recovery, deletedAt, fenceTest } = host.decided
-  if (approval !== 'approved' || deletedAt !== undefined || recovery) return unsuspected
-  if (duty?.state === 'maintenance' || fenceTest) return unsuspected
-  const silence = silenceOfHost(view, host, { now, forMs: view.patience.suspectMs })
+  const silence = silenceToJudge(view, host, now)
   if (silence === undefined) return unsuspected
-  const { sinceMs, isNew } = silence
+  const { changes, patience } = view
+  const known = judgements.get(host)
+  const isSame = known?.changes === changes && known.now === now
+  if (isSame && known.view === view && known.patience === patience) return known.suspicion
+  const suspicion = judged(view, host, { ...silence, now, missing })
+  judgements.set(host, { view, changes, patience, now, suspicion })
+  return suspicion
+}
+
+/** The silence of a host that may be suspected for it; undefined: there is none, or it may not. */
+function silenceToJudge(view: View, host: Host, now: Ms): Silence | undefined {
+  const { approval, duty, recovery, deletedAt, fenceTest } = host.decided
+  if (approval !== 'approved' || deletedAt !== undefined || recovery) return undefined
+  if (duty?.state === 'maintenance' || fenceTest) return undefined
+  return silenceOfHost(view, host, { now, forMs: view.patience.suspectMs })
+}
+
+function judged(
+  view: View,
+  host: Host,
+  given: Silence & { readonly now: Ms; readonly missing: () => Missing }
+): Suspicion {
+  const { sinceMs, isNew, now, missing } = given
   const since = isNew
     ? `not heard by this controller in ${formatMs(sinceMs)}`
     : `not heard for ${formatMs(sinceMs)}`
@@ -132,12 +162,14 @@ export function suspicionOf(
 const isEmpty = (view: View, { name }: Host): boolean =>
   view.indexes.of('host-instances', name).size === 0
 
+type Silence = { readonly sinceMs: Ms; readonly isNew: boolean }
+
 /** How long a host is silent, of the time in which we have listened; undefined: it is not. */
 function silenceOfHost(
   view: View,
   host: Host,
   { now, forMs }: { readonly now: Ms; readonly forMs: Ms }
-): { readonly sinceMs: Ms; readonly isNew: boolean } | undefined {
+): Silence | undefined {
   const { heardAt } = view.heard(host.name)
   const isNew = heardAt === undefined
   // Nobody has ever heard of a boot of it, and nothing is placed there: it was let in just now.

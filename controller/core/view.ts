@@ -15,7 +15,6 @@ import assert from 'node:assert/strict'
 import type { Host } from '#shared/model/host.ts'
 import { type Kind, kindNames, type Resource, type ResourceOf } from '#shared/model/index.ts'
 import type { Ms } from '#shared/units.ts'
-import type { BootReport } from '#shared/wire/boot.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import type { Report } from '#shared/wire/order.ts'
 import { Boots } from './boot/boots.ts'
@@ -29,10 +28,11 @@ import type {
   StoredSecret,
   StoredToken
 } from './commit.ts'
+import type { Fact, Moment, Undo } from './fact.ts'
 import { type Ended, Histories, type Recorded } from './histories.ts'
 import { type HostHeard, heardAnew, reportedAnew, unheard } from './host-heard.ts'
 import { Indexes } from './indexes.ts'
-import { type HostBeat, Leases } from './leases.ts'
+import { Leases } from './leases.ts'
 import { MeasuredUses } from './measured-use.ts'
 import type { Position } from './ports.ts'
 import { Records } from './records.ts'
@@ -41,53 +41,8 @@ import { subjectOf } from './subject.ts'
 import { inattentiveMs, type Patience, patience } from './suspicion-times.ts'
 import { Witnesses } from './witnesses.ts'
 
+export type { Fact, Moment, Undo } from './fact.ts'
 export type { HostHeard } from './host-heard.ts'
-
-/** What can be folded: commits change what should be, all others what is known of hosts. */
-export type Fact =
-  | { readonly type: 'commit'; readonly position: Position; readonly commit: Commit }
-  | { readonly type: 'report'; readonly host: string; readonly report: Report; readonly at: Moment }
-  | {
-      readonly type: 'heartbeat'
-      readonly host: string
-      readonly loopLagMs: number
-      readonly beat?: HostBeat | undefined
-      /** The boot of who says it; left out: not named. */
-      readonly bootId?: string | undefined
-      readonly at: Moment
-    }
-  /** The heartbeat of a host that was heard then is echoed to it: that gives it a lease. */
-  | { readonly type: 'echo'; readonly host: string; readonly heardAt: Ms }
-  | {
-      readonly type: 'link'
-      readonly host: string
-      readonly connected: boolean
-      readonly because: string
-    }
-  | {
-      readonly type: 'boots'
-      readonly bootd: string
-      readonly report: BootReport
-      readonly at: Moment
-    }
-  | { readonly type: 'fences'; readonly states: readonly FenceState[]; readonly at: Moment }
-  /**
-   * `alone`: nothing keeps another controller of the same journal from going on beside this.
-   * `leasedUntil`: no lease of the one before counts from later than this moment.
-   */
-  | {
-      readonly type: 'turn'
-      readonly at: Moment
-      readonly epoch?: number
-      readonly alone?: boolean
-      readonly leasedUntil?: Ms
-    }
-
-/** One moment on both clocks. */
-export type Moment = { readonly monotonic: Ms; readonly wall: Ms }
-
-/** What an undo needs: the commit's inverse and where the view stood. */
-export type Undo = { readonly changes: readonly Change[]; readonly commit: Commit }
 
 /**
  * Changed by `fold` and `unfold`, and at the start by `load`; a lookup costs the same however much
@@ -95,6 +50,8 @@ export type Undo = { readonly changes: readonly Change[]; readonly commit: Commi
  */
 export class View {
   #position: Position = 0
+  /** How often anything was taken in: as long as that is the same, so is all that is known. */
+  changes = 0
   readonly #resources = new Map<Kind, Map<string, Resource>>(
     kindNames.map(kind => [kind, new Map()])
   )
@@ -142,6 +99,9 @@ export class View {
 
   /** Finds a resource by its name in a tenant; cloud-wide kinds have none. */
   named<K extends Kind>(kind: K, name: string, tenant?: string): ResourceOf[K] | undefined {
+    if (kind === 'host' && tenant === undefined) {
+      return this.indexes.hostNamed(name) as ResourceOf[K] | undefined
+    }
     const id = this.indexes.idOf(kind, name, tenant)
     return id === undefined ? undefined : this.get(kind, id)
   }
@@ -191,6 +151,7 @@ export class View {
 
   /** Takes a fact in. For a commit it gives what undoes it. */
   fold(fact: Fact): Undo | undefined {
+    this.changes += 1
     switch (fact.type) {
       case 'commit':
         return this.#foldCommit(fact.position, fact.commit)
@@ -239,6 +200,7 @@ export class View {
    */
   unfold(undos: readonly Undo[]): void {
     const last = this.#position
+    this.changes += 1
     this.#position -= undos.length
     assert(this.#position >= 0)
     this.indexes.at(this.#position)
@@ -375,6 +337,7 @@ export class View {
 
   /** Takes one stored value back in, at start; gives what is kept of it. */
   load(key: string, value: unknown): unknown {
+    this.changes += 1
     const slash = key.indexOf('/')
     const [group, rest] = [key.slice(0, slash), key.slice(slash + 1)]
     if (group === 'history') this.#histories.load(rest, value as Recorded[])

@@ -1,4 +1,4 @@
-import { Fault } from '#shared/fault.ts'
+import { Fault, isFault } from '#shared/fault.ts'
 import type { Verdict } from '../core/admission/context.ts'
 
 /** Makes the Fault of a refusal. */
@@ -7,3 +7,9 @@ export const faultOf = ({ refused }: Extract<Verdict, { refused: unknown }>): Fa
     new Fault(refused.code, refused.message, { reasons: refused.reasons, next: refused.next }),
     { errors: refused.errors ?? [] }
   )
+
+/** A failure that is expected; any other one is thrown on. */
+export const faultThrown = (thrown: unknown): Fault => {
+  if (isFault(thrown)) return thrown
+  throw thrown
+}

@@ -27,7 +27,7 @@ import type { Announcer } from './announcer.ts'
 import { breathing } from './breath.ts'
 import { Grace } from './grace.ts'
 import type { Ledger } from './ledger.ts'
-import { faultOf } from './refusal-fault.ts'
+import { faultOf, faultThrown } from './refusal-fault.ts'
 import { SentOrders } from './sent-orders.ts'
 import { slicesOf } from './slices.ts'
 
@@ -224,10 +224,12 @@ export class Reign {
     const record = (commit: Commit): void => {
       writes.push(ledger.commit(commit).then(() => undefined, faultThrown))
     }
-    const news = watchHosts(this.view, this.#hostsSeen, this.#context('controller'))
+    // Of one moment: what is judged of it once holds for all of them.
+    const context = this.#context('controller')
+    const news = watchHosts(this.view, this.#hostsSeen, context)
     for (const commit of news.commits) record(commit)
     const places = this.#grace.isOver(this.view)
-    for (const commit of decide(this.view, this.#context('controller'), { places })) {
+    for (const commit of decide(this.view, context, { places })) {
       if (commit) record(commit)
       const pause = breathe()
       if (pause) await pause
@@ -391,10 +393,4 @@ export class Reign {
     const [id] = this.view.indexes.of('host-uuid', uuid)
     return id === undefined ? undefined : this.view.get('host', id)
   }
-}
-
-/** A failure that is expected; any other one is thrown on. */
-const faultThrown = (thrown: unknown): Fault => {
-  if (isFault(thrown)) return thrown
-  throw thrown
 }
