@@ -15,7 +15,7 @@ export type Scales = {
   readonly crowd: number
   /** How many average processes a machine could take besides its own, where that is least. */
   readonly visitors: number
-  /** By process: how much of the room for visitors it takes, in average processes. */
+  /** By process: what the room for visitors that it would hold counts, 1 for an average one. */
   readonly room: Float64Array
   /** All processes, the one that costs most where machines are full first. */
   readonly bySize: Int32Array
@@ -24,19 +24,31 @@ export type Scales = {
 const fewOnMachine = 10
 /** A process that takes very much room has hardly anywhere to go: more of a bonus is of no use. */
 const roomMost = 4
+/** From this crowd on that is not so. */
+const dense = 10
 
 /** Reckons the scales of a problem. */
 export function scalesOf(problem: Reassignment): Scales {
   const units = averages(problem)
   const load = units.reduce((all, each, r) => all + each * problem.loadWeight[r]!, 0)
+  const crowd = Math.max(1, problem.processes / problem.machines / fewOnMachine)
   return {
     units,
     fullLoad: Math.max(1, load),
-    crowd: Math.max(1, problem.processes / problem.machines / fewOnMachine),
+    crowd,
     visitors: visitorsOf(problem, units),
-    room: summed(problem, roomWeights(problem, units)).map(each => Math.min(roomMost, each)),
+    room: summed(problem, roomWeights(problem, units)).map(each => weighed(each, crowd)),
     bySize: bySize(problem)
   }
+}
+
+/**
+ * Among many on a machine heats are so low that what has filled the machine of a large process
+ * never lets it return. So the room that it would hold counts more than in proportion there:
+ * small ones fill first what large ones could.
+ */
+function weighed(room: number, crowd: number): number {
+  return crowd < dense ? Math.min(roomMost, room) : Math.max(room, room * room)
 }
 
 function averages({ demand, processes, resources }: Reassignment): Float64Array {

@@ -187,6 +187,20 @@ test('where moved processes hold nothing at home, searches begin less warm', t =
   )
 })
 
+test('the room that large processes hold counts by its square where many sit on a machine', t => {
+  const roomsOf = (processes: number) => {
+    const demand = Float64Array.from({ length: processes }, (_, k) => (k === 0 ? 6 : 1))
+    const [one] = fc.sample(reassignments, { numRuns: 1, seed: 3 })
+    const sizes = { machines: 1, resources: 1, processes, transient: Uint8Array.of(1) }
+    const all = { ...sizes, demand, loadWeight: Float64Array.of(1), balances: [] }
+    const { room, units } = scalesOf({ ...one!, ...all, capacity: Float64Array.of(1e4) })
+    return { large: room[0]!, share: 6 / units[0]! }
+  }
+  t.is(roomsOf(99).large, 4)
+  const { large, share } = roomsOf(100)
+  t.true(Math.abs(large - share * share) < 1e-9)
+})
+
 test('a small problem is solved as by trying everything', t => {
   const small = reassignments.filter(({ machines, processes }) => machines ** processes <= 300)
   fc.assert(
