@@ -108,14 +108,18 @@ export function told(
     readonly boot: string
     readonly token: string
     readonly joinWithinMs: Ms
+    /** It is its first stage that asks, which may do so again, and has its kernel already. */
+    readonly isRunning?: boolean
   },
   at: Moment
 ): MachineBoot {
-  const { asker, address, choice, joinWithinMs } = asked
+  const { asker, address, choice, joinWithinMs, isRunning = false } = asked
   const { uuid, serial, mac, architecture } = asker
-  const isSame = before !== undefined && goesOn(before)
+  const isSame =
+    before !== undefined && (goesOn(before) || (isRunning && before.stage === 'kernel'))
   const stage = choice.gives === 'nothing' ? 'waiting' : 'script'
-  const failures = before?.wish === choice.wish ? failuresAfter(before) : 0
+  const counted = isSame ? before.failures : failuresAfter(before)
+  const failures = before?.wish === choice.wish ? counted : 0
   const firmware = before?.firmware ?? firmwareOf(asker)
   const stages = isSame ? before.stages : []
   // Who asks again and again does not get more time by that.
@@ -245,7 +249,8 @@ export function spoken(boot: MachineBoot, now: Ms): BootState {
 }
 
 /** A machine that only waited, or had just got its address, has not begun anew. */
-const goesOn = ({ stage }: MachineBoot): boolean =>
+/** Whether it has not got further than to ask, and may ask again. */
+export const goesOn = ({ stage }: MachineBoot): boolean =>
   stage === 'dhcp' || stage === 'waiting' || stage === 'script'
 
 /** Failures so far when a machine begins anew: one more if it had come as far as its kernel. */

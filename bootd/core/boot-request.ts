@@ -7,12 +7,12 @@ import { hostImageFiles, manifestName, signatureName } from '#shared/model/host-
 import { bootStages } from '#shared/wire/boot.ts'
 import { type Asker, ownMac, ownSerial, ownUuid } from './boot-plan.ts'
 import type { Progress } from './boot-progress.ts'
+import type { RunningStage } from './stage-answer.ts'
 
 /** What is asked. */
 export type BootRequest =
   | { readonly asks: 'script'; readonly asker: Asker }
-  /** `runs`: version of the first stage that asks. */
-  | { readonly asks: 'words'; readonly asker: Asker; readonly runs: string | undefined }
+  | { readonly asks: 'words'; readonly asker: Asker; readonly runs: RunningStage }
   | { readonly asks: 'firmware'; readonly file: string }
   | {
       readonly asks: 'image'
@@ -58,9 +58,8 @@ export function readRequest(method: string, path: string): BootRequest | Refused
 function requestOf(place: string, parts: ReadonlyMap<string, string>): BootRequest | undefined {
   if (place === '/boot.ipxe') return { asks: 'script', asker: askerOf(parts) }
   if (place === '/boot.words') {
-    const runs = parts.get('version') ?? ''
-    const isVersion = /^[0-9a-f]{16}$/.test(runs)
-    return { asks: 'words', asker: askerOf(parts), runs: isVersion ? runs : undefined }
+    const [version, profile = 'host'] = [parts.get('version'), parts.get('profile')]
+    return { asks: 'words', asker: askerOf(parts), runs: { version, profile } }
   }
   const firmware = /^\/firmware\/([a-z0-9][a-z0-9._-]{0,63})$/.exec(place)?.[1]
   if (firmware !== undefined) return { asks: 'firmware', file: firmware }

@@ -63,10 +63,14 @@ export function bootNetwork(words: BootWords, own: PlacedAddress): BootNetwork |
     ...{ mode, interface: name, own, dns, leaseS, loader: bootLoader },
     ...(bootRouter !== '' && { router: bootRouter })
   }
+  if (mode === 'proxy' && bootLoader === 'signed') return signedNeedsFull
   if (mode === 'proxy') return common
   const range = rangeOf(bootRange, own)
   return typeof range === 'string' ? range : { ...common, range }
 }
+
+const signedNeedsFull =
+  'bootLoader signed needs bootMode full: GRUB asks who has given the address for its files'
 
 /** The network of an address, as its first address and its mask. */
 export function networkOf({ address, prefix }: PlacedAddress): {

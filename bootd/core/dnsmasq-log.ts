@@ -5,7 +5,10 @@
  *     dnsmasq-dhcp[77]: 825427233 tags: efi64, br0
  *     dnsmasq-dhcp[77]: 825427233 DHCPACK(br0) 10.77.0.132 9a:87:32:28:1f:8c
  *
- * Words of clients stand behind words of dnsmasq, so that none can forge a line of its own.
+ * Words of clients stand behind words of dnsmasq, so that none can forge a line of its own. What
+ * was sent over TFTP is a line by itself, and only of files that there are:
+ *
+ *     dnsmasq-tftp[77]: sent /var/lib/remuda/run/boot/tftp/snponly.efi to 10.77.0.132
  */
 import { firmwareTags, ipxeTag } from './dnsmasq-conf.ts'
 
@@ -19,6 +22,11 @@ export type Addressed = {
   readonly isIpxe: boolean
 }
 
+/** A file that was sent over TFTP, by its whole path. */
+export type Sent = { readonly path: string; readonly address: string }
+
+const sentLine = /^dnsmasq-tftp\[\d+\]: sent (\/.+) to (\d+\.\d+\.\d+\.\d+)$/
+
 /** Transactions whose answer has not come yet. */
 export type OpenTransactions = ReadonlyMap<string, readonly string[]>
 
@@ -31,7 +39,9 @@ const line = /^dnsmasq-dhcp\[\d+\]: (\d{1,10}) (?:tags: (.*)|DHCPACK\(\S+\) (\S+
 export function readDnsmasqLine(
   open: OpenTransactions,
   text: string
-): { readonly open: OpenTransactions; readonly addressed?: Addressed } {
+): { readonly open: OpenTransactions; readonly addressed?: Addressed; readonly sent?: Sent } {
+  const [, path, to] = sentLine.exec(text) ?? []
+  if (path !== undefined && to !== undefined) return { open, sent: { path, address: to } }
   const match = line.exec(text)
   if (!match) return { open }
   const [, transaction = '', tags, address = '', mac = ''] = match

@@ -9,23 +9,36 @@
 import type { BootChoice } from './boot-choice.ts'
 import { kernelWords } from './kernel-line.ts'
 
-/** The line for a machine that runs the first stage of a version. */
+/** What runs where it is asked: what the boot loader has started. */
+export type RunningStage = {
+  /** Undefined: it does not say. */
+  readonly version: string | undefined
+  /** The system goes by the kernel's own command line, which nobody can change any more. */
+  readonly profile: string
+}
+
+/** Why what runs is not what shall run; undefined: it is, or nothing shall run yet. */
+export function whyAnew(choice: BootChoice, runs: RunningStage): string | undefined {
+  if (choice.gives === 'nothing') return undefined
+  if (choice.gives === 'disk') return 'it starts from its own disk'
+  if (choice.version !== runs.version) return `it gets image version ${choice.version}`
+  return choice.profile === runs.profile ? undefined : `it gets profile ${choice.profile}`
+}
+
+/** The line for a machine that runs what it shall run, or waits. */
 export function stageAnswer(asked: {
   readonly url: string
   readonly choice: BootChoice
   readonly token: string
-  /** Version of the first stage that asks; undefined: it does not say. */
-  readonly runs: string | undefined
 }): string {
-  const { url, choice, token, runs } = asked
+  const { url, choice, token } = asked
   switch (choice.gives) {
     case 'nothing':
       return `wait ${plain(choice.because)}`
     case 'disk':
-      return 'anew it starts from its own disk'
+      return anewLine('it starts from its own disk')
     case 'image': {
       const { version, manifestSha256, profile } = choice
-      if (runs !== version) return `anew it gets image version ${version}`
       const isRescue = profile === 'rescue'
       return `boot ${kernelWords({ url, token, version, manifestSha256, isRescue }).join(' ')}`
     }
@@ -33,5 +46,8 @@ export function stageAnswer(asked: {
       return choice satisfies never
   }
 }
+
+/** The line for a machine that is to start anew. */
+export const anewLine = (because: string): string => `anew ${plain(because)}`
 
 const plain = (sentence: string): string => sentence.replaceAll(/[^\x20-\x7e]/g, ' ')

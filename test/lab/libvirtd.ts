@@ -22,7 +22,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -85,8 +85,8 @@ if [ "$2" ]; then
   done
 fi
 ip link set lo up
-while read -r order; do
-  case $order in start) sh -c "$3" keep "$directory/ended" & ;; esac
+while read -r order ended; do
+  case $order in start) sh -c "$3" keep "$ended" & ;; esac
 done
 `
 
@@ -135,15 +135,13 @@ class PrivateLibvirtd implements AsyncDisposable {
   /** A directory of the test's own, at the same path inside and outside; removed at the end. */
   readonly directory: string
   readonly socketPath: string
-  /** Is there while nobody wants it to run. */
-  readonly #endedFile: string
   readonly #log: number
   readonly #shell: ChildProcess
+  #starts = 0
 
   constructor(directory: string) {
     this.directory = directory
     this.socketPath = join(directory, 'run/libvirt/libvirt-sock')
-    this.#endedFile = join(directory, 'ended')
     this.#log = openSync(join(directory, 'libvirtd.log'), 'a+')
     const group = `remuda-test-${directory.slice(-6)}`
     const args = ['--norc', '-c', outside, 'outside', directory, group, inside, keep]
@@ -154,10 +152,15 @@ class PrivateLibvirtd implements AsyncDisposable {
     this.#shell.stdin!.on('error', () => {}) // it has ended: whoever waits for it says so
   }
 
+  /** Is there once nobody wants the one to run that was started last. */
+  get #endedFile(): string {
+    return join(this.directory, `ended-${this.#starts}`)
+  }
+
   /** Starts libvirtd where none runs, and waits until it answers. */
   async start(): Promise<void> {
-    await rm(this.#endedFile, { force: true })
-    this.#shell.stdin!.write('start\n')
+    this.#starts += 1
+    this.#shell.stdin!.write(`start ${this.#endedFile}\n`)
     await this.#until('start', () => answers(this.socketPath))
   }
 

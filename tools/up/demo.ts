@@ -28,7 +28,7 @@ export async function untilHost(api: Api, tell: Tell): Promise<ResourceDocument>
     const seen = items.map(wordsOf).join(', ')
     tell(seen || 'no host has knocked yet')
     if (performance.now() > until) {
-      throw new Fault('deadline', `no host came online within ${hostMsMax} ms`, {
+      throw new Fault('deadline', `no host can run instances after ${hostMsMax} ms`, {
         reasons: [seen || 'none has knocked'],
         next: ['see agent.log among the logs', 'remuda doctor']
       })

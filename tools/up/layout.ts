@@ -34,13 +34,13 @@ const keptByInit = (spec: DaemonSpec): DaemonSpec => ({
   args: ['-s', '--', '/bin/sh', '-c', keep, 'keep', spec.command, ...spec.args]
 })
 
-/** Starts a program again when a signal ended it that we did not send. */
+/** Starts a program again when a signal ended it that we did not send, while its init is there. */
 const keep = `
 trap 'trap "" TERM; kill "$child"; wait "$child"; exit' TERM
 while :; do
   "$@" & child=$!
   wait "$child"; code=$?
-  if [ $code -lt 128 ]; then exit $code; fi
+  if [ $code -lt 128 ] || ! kill -0 $PPID 2>/dev/null; then exit $code; fi
   echo "$1 ended with $code: started again" >&2
   sleep 1
 done

@@ -9,9 +9,17 @@ import type { Clock } from '#shared/clock.ts'
 import type { Log } from '#shared/log.ts'
 import { type BootMachine, type BootState, bootMachinesMax } from '#shared/wire/boot.ts'
 import { type BootChoice, choose, type Versions } from '../../core/boot-choice.ts'
-import { type Asker, machineOf, type PlanIndex } from '../../core/boot-plan.ts'
+import {
+  type Asker,
+  isNamed,
+  machineOf,
+  ownMac,
+  ownUuid,
+  type PlanIndex
+} from '../../core/boot-plan.ts'
 import {
   addressed,
+  goesOn,
   isLate,
   isOpen,
   type MachineBoot,
@@ -48,11 +56,14 @@ export type Shown =
 
 /** What a machine would be given if it asked now. */
 export type BootOffer = {
-  /** Its UUID and MACs; none: whoever nobody knows. */
+  /** Its UUID and MACs; of two offers with the same name the first counts. */
   readonly names: readonly string[]
   readonly choice: BootChoice
-  readonly architecture?: string | undefined
+  readonly architecture: string | undefined
 }
+
+/** What machines would be given, and one that has none of these names. */
+export type BootOffers = { readonly offers: readonly BootOffer[]; readonly unknown: BootChoice }
 
 /** Remembers the last boot of each machine. */
 export class Boots {
@@ -62,6 +73,9 @@ export class Boots {
   readonly #byMac = new Map<string, string>()
   readonly #byToken = new Map<string, string>()
   readonly #owners = new LogOwners()
+  /** How often in a row each was told to start anew. */
+  readonly #anew = new Map<string, number>()
+  #offerChanges = 0
 
   constructor(options: BootsOptions, kept: readonly MachineBoot[] = []) {
     this.#options = options
@@ -83,22 +97,24 @@ export class Boots {
   /** A machine asks what to boot; gives the choice and the token that goes with it. */
   ask(
     asker: Asker,
-    address: string
+    address: string,
+    { isRunning = false }: { readonly isRunning?: boolean } = {}
   ): { readonly choice: BootChoice; readonly token: string; readonly machine?: BootMachine } {
     const index = this.#options.index()
     const key = this.#keyOf(asker)
     const before = this.#boots.get(key) ?? this.#byFirmware(asker)
     const machine = index && machineOf(index, asker)
-    const choice = choose({
-      ...{ plan: index?.plan, machine, versions: this.#options.versions },
-      past: before
-    })
+    const choice = this.#choose(machine, before)
     const token = randomBytes(32).toString('base64url')
     const joinWithinMs = (index?.plan.joinWithinS ?? 600) * 1_000
-    const asked = { asker, address, choice, token, boot: newBoot(), joinWithinMs }
+    const asked = { asker, address, choice, token, boot: newBoot(), joinWithinMs, isRunning }
     const after = told(before, asked, this.#now())
     if (asker.mac !== undefined && this.#byMac.get(asker.mac) !== key) this.#drop(asker.mac)
     this.#change(key, this.#boots.get(key), after, { isHeard: true })
+    if (isRunning && choice.gives === 'image') {
+      this.#anew.delete(key)
+      this.progress(key, { stage: 'kernel' })
+    }
     return { choice, token, ...(machine && { machine }) }
   }
 
@@ -158,25 +174,58 @@ export class Boots {
     if (before) this.#change(key, before, progressed(before, progress, this.#now()))
   }
 
-  /** The machine that was given this token has its kernel. */
-  fetchedKernel(token: string): void {
-    const key = this.#byToken.get(token)
-    if (key !== undefined) this.progress(key, { stage: 'kernel' })
+  /**
+   * What a machine would be given if it asked, by the names under which its boot loader finds it:
+   * the plan's names count more than those under which somebody has asked.
+   */
+  offers(): BootOffers {
+    const index = this.#options.index()
+    const offers: BootOffer[] = []
+    for (const machine of index?.plan.machines ?? []) {
+      const past = this.#pastOf(machine)
+      const uuid = ownUuid(machine.uuid)
+      const names = [...(uuid === undefined ? [] : [uuid]), ...machine.macs]
+      offers.push({ names, choice: this.#choose(machine, past), architecture: past?.architecture })
+    }
+    for (const boot of [...this.#boots.values()].reverse()) {
+      const { uuid, macs, architecture } = boot
+      const choice = this.#choose(this.#machineOf(boot), boot)
+      offers.push({ names: uuid === undefined ? macs : [uuid], choice, architecture })
+    }
+    return { offers, unknown: this.#choose(undefined, undefined) }
   }
 
-  /** What each machine of the plan would be given now, and one that nobody knows. */
-  offers(): readonly BootOffer[] {
+  /** Counts what may change what somebody is offered, beside the plan and the versions. */
+  get offerChanges(): number {
+    return this.#offerChanges
+  }
+
+  /** What a machine would be given; nothing is remembered of that. */
+  choiceFor(asker: Asker): BootChoice {
     const index = this.#options.index()
-    const given = { plan: index?.plan, versions: this.#options.versions }
-    const offers = (index?.plan.machines ?? []).map(machine => {
-      const { uuid, serial, macs } = machine
-      const past = this.#boots.get(uuid ?? serial ?? macs[0] ?? '')
-      const names = new Set([...(uuid === undefined ? [] : [uuid]), ...macs, ...(past?.macs ?? [])])
-      const choice = choose({ ...given, machine, past })
-      return { names: [...names], choice, architecture: past?.architecture }
-    })
-    const past = undefined
-    return [...offers, { names: [], choice: choose({ ...given, machine: undefined, past }) }]
+    const past = this.#boots.get(this.#keyOf(asker)) ?? this.#byFirmware(asker)
+    return this.#choose(index && machineOf(index, asker), past)
+  }
+
+  /** Its boot loader has started what is not meant; twice in a row is no accident. */
+  startsAnew(asker: Asker, because: string): void {
+    const key = this.#keyOf(asker)
+    const times = (this.#anew.get(key) ?? 0) + 1
+    if (this.#anew.size > strangersMax) this.#anew.clear()
+    this.#anew.set(key, times)
+    const boot = this.#boots.get(key) ?? this.#byFirmware(asker)
+    if (times < 2 || boot === undefined) return
+    const why = `its boot loader has started something else ${times} times: ${because}`
+    this.progress(keyOf(boot), { stage: 'failed', because: why })
+  }
+
+  /** GRUB has read a script by this name; where it starts nothing of ours, nobody else asks. */
+  tookScript(name: string, address: string): void {
+    const boot = [...this.#boots.values()].find(one => one.address === address && goesOn(one))
+    const mac = boot?.macs.at(-1)
+    const named = ownUuid(name) !== undefined ? { uuid: name } : { mac: ownMac(name) ?? mac }
+    const asker = askerOf({ mac, ...named })
+    if (isNamed(asker) && this.choiceFor(asker).gives !== 'image') this.ask(asker, address)
   }
 
   /** Ends boots that should have come to their end. */
@@ -197,6 +246,24 @@ export class Boots {
   /** What is to be remembered when we start again. */
   all(): readonly MachineBoot[] {
     return [...this.#boots.values()]
+  }
+
+  #choose(machine: BootMachine | undefined, past: MachineBoot | undefined): BootChoice {
+    const { index, versions } = this.#options
+    return choose({ plan: index()?.plan, machine, past, versions })
+  }
+
+  #machineOf({ uuid, serial, macs }: MachineBoot): BootMachine | undefined {
+    const index = this.#options.index()
+    return index && machineOf(index, askerOf({ uuid, serial, mac: macs.at(-1) }))
+  }
+
+  /** The last boot of a machine of the plan, by whatever it has called itself. */
+  #pastOf(machine: BootMachine): MachineBoot | undefined {
+    const { uuid, serial, macs } = machine
+    const keys = [uuid, serial, ...macs.map(mac => this.#byMac.get(mac))]
+    const boots = keys.map(key => (key === undefined ? undefined : this.#boots.get(key)))
+    return boots.find(boot => boot !== undefined && this.#machineOf(boot) === machine)
   }
 
   #now(): Moment {
@@ -221,6 +288,7 @@ export class Boots {
     seen: Omit<Seen, 'planned'> = { isHeard: false }
   ): void {
     if (before === after) return
+    if (offerPrint(before) !== offerPrint(after)) this.#offerChanges += 1
     if (before) this.#unlink(key)
     this.#put(key, after)
     this.#follow(key, after, seen)
@@ -247,6 +315,7 @@ export class Boots {
   }
 
   #drop(key: string): void {
+    this.#offerChanges += 1
     this.#unlink(key)
     this.#owners.drop(key)
   }
@@ -271,6 +340,23 @@ export class Boots {
     return [...this.#boots].filter(([, boot]) => boot.name === undefined).map(([key]) => key)
   }
 }
+
+/** What of a boot counts for what it is offered, and by which names it is found. */
+const offerPrint = (boot: MachineBoot | undefined): string =>
+  JSON.stringify(
+    boot && [boot.uuid, boot.serial, boot.macs, boot.architecture, boot.wish, boot.failures]
+  )
+
+/** Who somebody is, without what is not known. */
+const askerOf = (names: {
+  readonly uuid?: string | undefined
+  readonly serial?: string | undefined
+  readonly mac?: string | undefined
+}): Asker => ({
+  ...(names.uuid !== undefined && { uuid: names.uuid }),
+  ...(names.serial !== undefined && { serial: names.serial }),
+  ...(names.mac !== undefined && { mac: names.mac })
+})
 
 const keyOf = ({ uuid, serial, macs, boot }: MachineBoot): string =>
   uuid ?? serial ?? macs[0] ?? boot

@@ -12,7 +12,12 @@ import { exists } from '#shared/files.ts'
 import type { Log } from '#shared/log.ts'
 import { startWatched, type Watched } from '#shared/process.ts'
 import type { Ms } from '#shared/units.ts'
-import { type Addressed, type OpenTransactions, readDnsmasqLine } from '../../core/dnsmasq-log.ts'
+import {
+  type Addressed,
+  type OpenTransactions,
+  readDnsmasqLine,
+  type Sent
+} from '../../core/dnsmasq-log.ts'
 
 /** Pauses before it is started again: the first, and the longest. Unit: ms. */
 const [pauseMsMin, pauseMsMax]: readonly [Ms, Ms] = [500, 30_000]
@@ -28,6 +33,8 @@ export type DnsmasqOptions = {
   readonly log: Log
   /** Told when a machine's firmware has got an address. */
   readonly onAddressed: (addressed: Addressed) => void
+  /** Told when a file was sent over TFTP. */
+  readonly onSent: (sent: Sent) => void
   /** Told why it does not run, and when it does. */
   readonly onProblem: (problem: string | undefined) => void
 }
@@ -75,7 +82,7 @@ export class Dnsmasq implements AsyncDisposable {
   }
 
   async #runOnce(): Promise<string> {
-    const { folder, log, onProblem, onAddressed } = this.#options
+    const { folder, log, onProblem, onAddressed, onSent } = this.#options
     await rm(readyFileOf(folder), { force: true })
     const spec = specOf(folder)
     let open: OpenTransactions = new Map()
@@ -83,6 +90,7 @@ export class Dnsmasq implements AsyncDisposable {
       const read = readDnsmasqLine(open, line)
       open = read.open
       if (read.addressed) onAddressed(read.addressed)
+      if (read.sent) onSent(read.sent)
     })
     this.#running = child
     try {

@@ -6,6 +6,7 @@
  */
 import { chmod, copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ownMac, ownUuid } from '../../core/boot-plan.ts'
 import {
   firstGrubScript,
   grubFolder,
@@ -13,13 +14,18 @@ import {
   grubScript,
   unknownGrubFile
 } from '../../core/grub-script.ts'
-import type { BootOffer } from './boots.ts'
+import type { BootOffer, BootOffers } from './boots.ts'
 import type { ImageStore } from './images.ts'
 
 /** Between two readings of its script by a machine that waits. Unit: s. */
 const waitS = 5
 /** What a boot loader fetches of a version. */
 const imageFiles = ['vmlinuz', 'initrd'] as const
+const filesAtOnce = 16
+
+/** The name of a script, from its path as dnsmasq says it; undefined: it is none of these. */
+export const grubScriptName = (path: string): string | undefined =>
+  /\/grub\/machines\/([0-9a-z:-]+)\.cfg$/.exec(path)?.[1]
 
 /** Keeps these files in the folder of TFTP, which nobody else fills. */
 export class GrubFiles {
@@ -27,8 +33,10 @@ export class GrubFiles {
   readonly #url: string
   readonly #images: Pick<ImageStore, 'file'>
   /** What was written, by its path below the folder. */
-  #scripts: ReadonlyMap<string, string> = new Map()
+  readonly #scripts = new Map<string, string>()
+  /** Versions that have a folder, and those of them whose files are all there. */
   readonly #versions = new Set<string>()
+  readonly #whole = new Set<string>()
 
   private constructor(folder: string, url: string, images: Pick<ImageStore, 'file'>) {
     this.#folder = folder
@@ -49,36 +57,48 @@ export class GrubFiles {
     return new GrubFiles(folder, given.url, given.images)
   }
 
-  /** Makes the files say what machines would be given now. */
-  async bring(offers: readonly BootOffer[]): Promise<void> {
+  /** Makes the files say what machines would be given now; strangers' last of all. */
+  async bring({ offers, unknown }: BootOffers): Promise<void> {
     const scripts = new Map<string, string>()
     const versions = new Set<string>()
-    for (const { names, choice, architecture } of offers) {
+    const put = (files: readonly string[], offer: Omit<BootOffer, 'names'>): void => {
+      const { choice, architecture } = offer
       const arch = architecture === undefined ? {} : { architecture }
       const script = grubScript({ url: this.#url, choice, ...arch })
-      const files = names.length === 0 ? [unknownGrubFile] : names.map(fileOf)
-      // Of two machines that claim the same name the first counts, as where they ask.
       for (const file of files) if (!scripts.has(file)) scripts.set(file, script)
       if (choice.gives === 'image') versions.add(choice.version)
     }
+    for (const offer of offers) put(offer.names.flatMap(filesOf), offer)
+    put([unknownGrubFile], { choice: unknown, architecture: undefined })
     for (const version of versions) await this.#place(version)
-    for (const [file, script] of scripts) {
-      if (this.#scripts.get(file) !== script) await publish(join(this.#folder, file), script)
+    const changed = [...scripts].filter(([file, script]) => this.#scripts.get(file) !== script)
+    for (let at = 0; at < changed.length; at += filesAtOnce) {
+      const some = changed.slice(at, at + filesAtOnce)
+      await Promise.all(some.map(([file, script]) => this.#publish(file, script)))
     }
-    for (const file of this.#scripts.keys()) {
-      if (!scripts.has(file)) await rm(join(this.#folder, file), { force: true })
+    for (const file of [...this.#scripts.keys()]) {
+      if (scripts.has(file)) continue
+      await rm(join(this.#folder, file), { force: true })
+      this.#scripts.delete(file)
     }
-    this.#scripts = scripts
     for (const version of [...this.#versions]) {
       if (versions.has(version)) continue
       await rm(join(this.#folder, grubImageFolder(version)), { recursive: true, force: true })
       this.#versions.delete(version)
+      this.#whole.delete(version)
     }
   }
 
+  async #publish(file: string, script: string): Promise<void> {
+    this.#scripts.set(file, '')
+    await publish(join(this.#folder, file), script)
+    this.#scripts.set(file, script)
+  }
+
   async #place(version: string): Promise<void> {
-    if (this.#versions.has(version)) return
+    if (this.#whole.has(version)) return
     const folder = join(this.#folder, grubImageFolder(version))
+    this.#versions.add(version)
     await makeFolder(folder)
     for (const name of imageFiles) {
       const stored = this.#images.file(version, name)
@@ -88,11 +108,16 @@ export class GrubFiles {
       await chmod(part, 0o644)
       await rename(part, to)
     }
-    this.#versions.add(version)
+    this.#whole.add(version)
   }
 }
 
-const fileOf = (name: string): string => `${grubFolder}/${name}.cfg`
+/**
+ * The script of this name. Hosts say their UUIDs themselves: what is neither one nor a MAC would be
+ * a path of their choice.
+ */
+const filesOf = (name: string): readonly string[] =>
+  ownUuid(name) === name || ownMac(name) === name ? [`${grubFolder}/${name}.cfg`] : []
 
 /** A folder that dnsmasq can read, which gives its rights up. */
 async function makeFolder(path: string): Promise<void> {

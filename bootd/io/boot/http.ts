@@ -25,10 +25,10 @@ import {
 import { rangeOf } from '../../core/byte-range.ts'
 import { askingScript, ipxeScript } from '../../core/ipxe-script.ts'
 import { joinAnswer } from '../../core/join-answer.ts'
-import { stageAnswer } from '../../core/stage-answer.ts'
 import type { Boots } from './boots.ts'
 import type { ImageStore, StoredFile } from './images.ts'
 import { sendFile } from './send-file.ts'
+import { stageWords } from './stage-words.ts'
 import { Transfers } from './transfers.ts'
 
 /** What is allowed. */
@@ -196,11 +196,12 @@ export class BootHttp implements AsyncDisposable {
       return
     }
     const address = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+    const { boots } = this.#options
     switch (asked.asks) {
       case 'script':
         return this.#script(response, asked, address)
       case 'words':
-        return this.#words(response, asked, address)
+        return answerWords(response, stageWords(asked, { boots, url: this.#url, address }))
       case 'firmware':
         return this.#firmware(request, response, asked.file, { address, signal })
       case 'image':
@@ -232,23 +233,6 @@ export class BootHttp implements AsyncDisposable {
       ...(architecture !== undefined && { architecture })
     }
     say(response, 200, ipxeScript(wish))
-  }
-
-  /** A kernel that was started without having asked; it runs already. */
-  #words(
-    response: ServerResponse,
-    { asker, runs }: Extract<BootRequest, { asks: 'words' }>,
-    address: string
-  ): void {
-    if (!isNamed(asker)) {
-      say(response, 400, 'say uuid, serial or mac')
-      return
-    }
-    const { boots } = this.#options
-    const { choice, token } = boots.ask(asker, address)
-    const answer = stageAnswer({ url: this.#url, choice, token, runs })
-    say(response, 200, answer)
-    if (answer.startsWith('boot ')) boots.fetchedKernel(token)
   }
 
   async #firmware(
@@ -378,6 +362,9 @@ export class BootHttp implements AsyncDisposable {
     await Promise.all(this.#serving)
   }
 }
+
+const answerWords = (response: ServerResponse, words: string | undefined): void =>
+  say(response, words === undefined ? 400 : 200, words ?? 'say uuid, serial or mac')
 
 /** Answers with a short text. */
 function say(response: ServerResponse, status: number, text: string): void {

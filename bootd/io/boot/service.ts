@@ -17,12 +17,14 @@ import type { MachineBoot } from '../../core/boot-progress.ts'
 import { boundedBoots } from '../../core/boot-report.ts'
 import type { BootNetwork, BootWords } from '../../core/boot-settings.ts'
 import { dnsmasqConf } from '../../core/dnsmasq-conf.ts'
+import type { Sent } from '../../core/dnsmasq-log.ts'
 import type { LogFileBounds } from '../../core/host-log-files.ts'
 import { Boots } from './boots.ts'
 import { macOfNeighbour, neighbours, probeDhcp } from './dhcp-probe.ts'
 import { Dnsmasq, readyFileOf } from './dnsmasq.ts'
 import { gatherFirmware } from './firmware.ts'
-import { GrubFiles } from './grub-files.ts'
+import { GrubFiles, grubScriptName } from './grub-files.ts'
+import { GrubKeeper } from './grub-keeper.ts'
 import { HostLogs } from './host-logs.ts'
 import { BootHttp } from './http.ts'
 import { keepVersions } from './image-fetch.ts'
@@ -67,6 +69,7 @@ export class BootService implements AsyncDisposable {
   readonly #closing = new AbortController()
   readonly #images: ImageStore
   readonly #boots: Boots
+  readonly #grub: GrubKeeper
   /** What hosts have said in their logs. */
   readonly logs: HostLogs
   #receiver: LogReceiver | undefined
@@ -79,9 +82,6 @@ export class BootService implements AsyncDisposable {
   #foreign: readonly Foreign[] = []
   #url: string | undefined
   #isBootsFileOld = false
-  #grub: GrubFiles | undefined
-  #isGrubOld = false
-  #grubTurn: Promise<void> = Promise.resolve()
 
   private constructor(
     options: BootServiceOptions,
@@ -96,7 +96,6 @@ export class BootService implements AsyncDisposable {
     const { images, logs, plan, kept } = given
     const onChanged = (): void => {
       this.#isBootsFileOld = true
-      this.#isGrubOld = true
       options.onChanged()
     }
     this.#options = options
@@ -105,6 +104,8 @@ export class BootService implements AsyncDisposable {
     if (plan) this.#follow(plan)
     const own = { index: () => this.#index, versions: (version: string) => images.state(version) }
     this.#boots = new Boots({ ...own, clock, log, onChanged, macOf: macOfNeighbour }, kept)
+    const onProblem = (problem: string | undefined): void => this.#problem('grub', problem)
+    this.#grub = new GrubKeeper({ boots: this.#boots, clock, onProblem })
   }
 
   /** Begins to serve, by the plan that was kept. */
@@ -114,7 +115,7 @@ export class BootService implements AsyncDisposable {
     let service: BootService | undefined
     const folder = join(own, 'images')
     const onImages = (): void => {
-      if (service) service.#isGrubOld = true
+      if (service) service.#grub.look()
       onChanged()
     }
     const images = await ImageStore.open({ folder, clock, log, onChanged: onImages })
@@ -128,7 +129,9 @@ export class BootService implements AsyncDisposable {
     service = new BootService(options, { images, logs, plan, kept })
     if (plan) log.info('goes by the boot plan that was kept', { epoch: plan.epoch })
     if (options.words.bootMode !== 'off') {
-      service.#loops = [service.#serve(), service.#tick(), service.#fetch()]
+      const { signal } = service.#closing
+      const grub = service.#grub.keep(signal)
+      service.#loops = [service.#serve(), service.#tick(), service.#fetch(), grub]
     }
     return service
   }
@@ -144,6 +147,7 @@ export class BootService implements AsyncDisposable {
       if (print === this.#print) return
       await writePlan(planFileOf(this.#options.own), plan)
       this.#follow(plan)
+      this.#grub.look()
       this.#print = print
       const { epoch, machines, images } = plan
       const counts = { machines: machines.length, images: images.length }
@@ -169,7 +173,6 @@ export class BootService implements AsyncDisposable {
 
   #follow(plan: BootPlan): void {
     this.#index = indexPlan(plan)
-    this.#isGrubOld = true
     this.#images.requireKey(plan.imageKey)
     this.#options.onChanged()
   }
@@ -204,13 +207,13 @@ export class BootService implements AsyncDisposable {
       clientBytesPerS: words.bootClientMibPerS * 1024 * 1024
     })
     await using _logs = await this.#takeLogs(network, http.port)
+    await this.#grub.use(undefined)
     const missing = await gatherFirmware({
       ...{ folder: firmware, own: join(own, 'firmware'), loader: network.loader }
     })
     this.#problem('firmware', missing)
     const given = { url: http.url, images: this.#images }
-    this.#grub = network.loader === 'signed' ? await GrubFiles.open(firmware, given) : undefined
-    await this.#keepGrub()
+    if (network.loader === 'signed') await this.#grub.use(await GrubFiles.open(firmware, given))
     const paths = {
       leaseFile: join(own, 'leases'),
       tftpFolder: firmware,
@@ -220,6 +223,7 @@ export class BootService implements AsyncDisposable {
       {
         ...{ folder, clock, log },
         onAddressed: seen => this.#boots.saw(seen),
+        onSent: sent => this.#sent(sent),
         onProblem: problem => this.#problem('dnsmasq', problem)
       },
       dnsmasqConf(network, paths, http.url)
@@ -328,7 +332,6 @@ export class BootService implements AsyncDisposable {
       this.#problem('log-disk', this.logs.problem)
       this.#problem('log-loss', this.#receiver?.problem)
       await this.#keepBoots()
-      if (this.#isGrubOld) await this.#keepGrub()
     }
   }
 
@@ -340,19 +343,10 @@ export class BootService implements AsyncDisposable {
     await writeBoots(bootsFileOf(own), this.#boots.all(), { clock, log })
   }
 
-  /** Has GRUB read what machines would be given now. */
-  async #keepGrub(): Promise<void> {
-    this.#grubTurn = this.#grubTurn.then(async () => {
-      this.#isGrubOld = false
-      try {
-        await this.#grub?.bring(this.#boots.offers())
-        this.#problem('grub', undefined)
-      } catch (thrown) {
-        this.#isGrubOld = true
-        this.#problem('grub', `the files of GRUB cannot be written: ${sentence(thrown)}`)
-      }
-    })
-    await this.#grubTurn
+  /** What GRUB reads is all that it says of a machine for which it starts nothing of ours. */
+  #sent({ path, address }: Sent): void {
+    const name = grubScriptName(path)
+    if (name !== undefined) this.#boots.tookScript(name, address)
   }
 
   async #fetch(): Promise<void> {

@@ -76,11 +76,74 @@ test('a machine that has failed too often finds the version before', async t => 
   t.regex(await read(`grub/machines/${machine.uuid}.cfg`), new RegExp(`images/${version}/vmlinuz`))
 })
 
-test('a machine is found by a MAC with which it has booted', async t => {
-  const { server, bring, scripts } = await scene(t)
-  server.boots.ask({ uuid: machine.uuid!, mac: '52:54:00:77:00:aa' }, '127.0.0.1')
+test('a machine finds what it was told, by whatever name it asks', async t => {
+  const { server, bring, read, scripts } = await scene(t)
+  const [known] = server.plan.machines
+  const { version } = server.image
+  const { uuid: _, ...bySerial } = { ...known!, macs: [], serial: 'S7', profile: 'disk' as const }
+  server.plan = { ...server.plan, machines: [bySerial], unknown: { profile: 'host', version } }
   await bring()
-  t.true((await scripts()).includes('52:54:00:77:00:aa.cfg'))
+  // Nobody's script is that of a machine that only its serial number tells.
+  t.deepEqual(await scripts(), ['unknown.cfg'])
+  t.regex(await read('grub/machines/unknown.cfg'), /vmlinuz/)
+  const own = '52:54:00:77:00:aa'
+  server.boots.ask({ serial: 'S7', mac: own }, '127.0.0.1')
+  const board = '9d3f9c52-4c5d-4f57-8d3a-0c2a0d7f1b11'
+  server.boots.ask({ uuid: board, serial: 'S7', mac: own }, '127.0.0.1')
+  await bring()
+  t.regex(await read(`grub/machines/${own}.cfg`), /^exit$/m)
+  t.regex(await read(`grub/machines/${board}.cfg`), /^exit$/m)
+})
+
+test('a MAC of the plan is that machine, whoever else has shown it', async t => {
+  const { server, bring, read } = await scene(t)
+  const [known] = server.plan.machines
+  const other = { ...known!, name: 'host-2', uuid: '9d3f9c52-4c5d-4f57-8d3a-0c2a0d7f1b11' }
+  const disk = { ...known!, macs: [], profile: 'disk' as const }
+  server.plan = { ...server.plan, machines: [disk, other] }
+  server.boots.ask({ uuid: known!.uuid!, mac: other.macs[0]! }, '127.0.0.1')
+  await bring()
+  t.regex(await read(`grub/machines/${other.macs[0]}.cfg`), /host-2 starts/)
+  t.regex(await read(`grub/machines/${known!.uuid}.cfg`), /^exit$/m)
+})
+
+for (const uuid of ['../../../outside', 'unknown', '', 'A'.repeat(36), '..']) {
+  test(`a host that calls itself "${uuid}" has no script of that name`, async t => {
+    const { server, folder, bring, scripts } = await scene(t)
+    const [known] = server.plan.machines
+    const evil = { ...known!, uuid, macs: ['../../x', 'zz'], profile: 'disk' as const }
+    server.plan = { ...server.plan, machines: [evil], unknown: { profile: 'nothing' } }
+    await bring()
+    t.deepEqual(await scripts(), ['unknown.cfg'])
+    t.deepEqual((await readdir(folder)).sort(), ['grub', 'images'])
+    t.deepEqual((await readdir(join(folder, 'grub'))).sort(), ['grub.cfg', 'machines'])
+  })
+}
+
+test('who reads a script that starts nothing of ours has asked, and is told of', async t => {
+  const { server } = await scene(t)
+  const [known] = server.plan.machines
+  server.plan = { ...server.plan, machines: [{ ...known!, profile: 'disk', wish: 'once disk' }] }
+  const [mac] = known!.macs
+  const address = '10.77.0.9'
+  server.boots.saw({ mac: mac!, address, isIpxe: false, firmware: 'uefi' })
+  server.boots.tookScript(known!.uuid!, address)
+  t.like(server.boots.states()[0], { stage: 'script', profile: 'disk', wish: 'once disk' })
+  server.plan = { ...server.plan, machines: [], unknown: { profile: 'nothing' } }
+  server.boots.saw({ mac: '52:54:00:77:00:0f', address: '10.77.0.10', isIpxe: false })
+  server.boots.tookScript('unknown', '10.77.0.10')
+  t.like(server.boots.states()[0], { stage: 'waiting' })
+  t.is(server.boots.states().length, 2)
+})
+
+test('a first stage that asks again has not crashed', async t => {
+  const { server } = await scene(t)
+  const { version } = server.image
+  const asking = `/boot.words?uuid=${machine.uuid}&version=${version}`
+  for (let times = 0; times < 5; times += 1) {
+    t.regex((await server.ask(asking)).text, /^boot /)
+    t.like(server.boots.states()[0], { stage: 'kernel', failures: 0 })
+  }
 })
 
 test('the first stage is told what to go on with, or to start anew', async t => {
@@ -101,7 +164,14 @@ test('the first stage is told what to go on with, or to start anew', async t => 
     (await server.ask(`${asking}&version=00112233445566ff`)).text,
     `anew it gets image version ${version}\n`
   )
-  t.like(server.boots.states()[0], { stage: 'script', failures: 1 })
+  const rescue = `${asking}&version=${version}&profile=rescue`
+  t.is((await server.ask(rescue)).text, 'anew it gets profile host\n')
+  // Nothing of that counts as given, or as a crash, but the second time in a row is no accident.
+  t.like(server.boots.states()[0], { stage: 'failed', failures: 1 })
+  t.regex(
+    server.boots.states()[0]?.because ?? '',
+    /^its boot loader has started something else 2 times/
+  )
   const [known] = server.plan.machines
   server.plan = { ...server.plan, machines: [{ ...known!, profile: 'nothing' }] }
   t.is((await server.ask(asking)).text, 'wait nothing is wished of it\n')

@@ -24,7 +24,15 @@ async function ask(t: ExecutionContext, server: BootServer, version: string): Pr
     'ask_bootd; echo goes on'
   ]
   const variables = {
-    ...{ url: server.http.url, version, uuid: machine.uuid!, mac: '', interface: 'lo', notes },
+    ...{
+      url: server.http.url,
+      version,
+      profile: 'host',
+      uuid: machine.uuid!,
+      mac: '',
+      interface: 'lo',
+      notes
+    },
     ...{ rounds: '0', PATH: '/usr/bin:/bin' }
   }
   const shell = spawn('/bin/busybox', ['sh', '-c', program.join('\n')], { env: variables })
