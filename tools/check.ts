@@ -52,7 +52,7 @@ const steps: readonly Step[] = [
   {
     name: 'netboot',
     says: 'two machines boot a host image over the network',
-    run: () => tests(isFirstBoot, ['--serial', '--concurrency', '1'], 40 * minuteMs, isBootLine)
+    run: () => tests(isFirstBoot, ['--serial', '--concurrency', '1'], 55 * minuteMs, isBootLine)
   }
 ]
 
@@ -121,7 +121,7 @@ async function tests(
   isShown: (printed: string) => boolean = () => false
 ): Promise<Outcome> {
   const files = (await Array.fromAsync(glob('test/**/*.test.ts'))).filter(wants).sort()
-  if (files.length === 0) return nothing
+  if (files.length === 0) return failed // Files that have gone elsewhere are no success.
   const report: string[] = []
   const said: string[] = []
   const [command, ...before] = binOf('ava', 'ava')

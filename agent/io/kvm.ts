@@ -67,7 +67,11 @@ async function obstacleTo(options: KvmOptions, emulator: string): Promise<string
   return `no ${device}: ${because}`
 }
 
+const trial = 'interrupts in protected and long mode'
+
 type Key = {
+  /** What the guest has to do: the verdict on one that did less is worth nothing. */
+  readonly trial: typeof trial
   readonly bootId: string
   readonly qemu: string
   readonly accelerator: string
@@ -80,14 +84,17 @@ async function trialKey(options: KvmOptions, emulator: string): Promise<Key> {
     run(emulator, ['--version'], { deadlineMs: 10_000, signal })
   ])
   const qemu = version.stdout.split('\n')[0] ?? ''
-  return { bootId, qemu, accelerator: options.accelerator ?? 'kvm' }
+  return { trial, bootId, qemu, accelerator: options.accelerator ?? 'kvm' }
 }
 
 async function recall(file: string, key: Key): Promise<KvmVerdict | undefined> {
   try {
     const kept = JSON.parse(await fs.readFile(file, 'utf8')) as Partial<Key & KvmVerdict> | null
     const same =
-      kept?.bootId === key.bootId && kept.qemu === key.qemu && kept.accelerator === key.accelerator
+      kept?.trial === trial &&
+      kept.bootId === key.bootId &&
+      kept.qemu === key.qemu &&
+      kept.accelerator === key.accelerator
     if (!same || typeof kept.works !== 'boolean' || typeof kept.because !== 'string')
       return undefined
     return { works: kept.works, because: kept.because }

@@ -139,8 +139,8 @@ export function told(
     ...('because' in choice && choice.because !== undefined && { because: choice.because }),
     ...(before?.stolen && { stolen: before.stolen }),
     ...(choice.gives === 'image' && { token: asked.token, until }),
-    ...(isSame && before.stage === stage
-      ? { stage, stages, stageAt: before.stageAt }
+    ...(isSame && (before.stage === stage || (before.stage === 'kernel' && stage === 'script'))
+      ? { stage: before.stage, stages, stageAt: before.stageAt }
       : { stage, stages: withStage(stages, stage, at), stageAt: at })
   }
 }
@@ -248,9 +248,8 @@ export function spoken(boot: MachineBoot, now: Ms): BootState {
   }
 }
 
-/** A machine that only waited, or had just got its address, has not begun anew. */
 /** Whether it has not got further than to ask, and may ask again. */
-export const goesOn = ({ stage }: MachineBoot): boolean =>
+const goesOn = ({ stage }: MachineBoot): boolean =>
   stage === 'dhcp' || stage === 'waiting' || stage === 'script'
 
 /** Failures so far when a machine begins anew: one more if it had come as far as its kernel. */

@@ -13,7 +13,7 @@ const test = anyTest.serial as TestFn
 let machines: TwoMachines
 
 test.before('two machines get their power, boot, knock and are let in', async t => {
-  t.timeout(2 * patienceMs)
+  t.timeout(1.25 * patienceMs)
   machines = await TwoMachines.open(113)
 })
 

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DiskVerdict } from '../../tools/chaos/disk-log.ts'
 import { createResource } from '../../tools/cli/api/resources.ts'
+import type { Lab } from '../../tools/lab/lab.ts'
 import { openLab } from '../../tools/lab/open.ts'
 import { makeSay } from '../../tools/up/say.ts'
 import { Scene, tell, until } from './scene.ts'
@@ -50,8 +51,9 @@ export class TwoMachines implements AsyncDisposable {
       printed.push(text)
       if (text.trim() !== '') tell(text.trimEnd())
     }
+    let lab: Lab | undefined
     try {
-      const lab = await openLab({
+      lab = await openLab({
         ...{ folder: join(folder, 'lab'), hosts: 1, solo: true, machines: 2 },
         ...{ isBound: true, outside: false, share, subnet: `10.${first}.0.0/24` },
         ...{ instances: `10.${first + 1}.0.0/16`, management: `10.${first + 2}.0.0/24` },
@@ -61,6 +63,7 @@ export class TwoMachines implements AsyncDisposable {
       const hosts = { n1: await scene.hostOf('n1'), n2: await scene.hostOf('n2') }
       return new TwoMachines({ scene, folder, hosts, said: printed.join('') })
     } catch (thrown) {
+      await lab?.[Symbol.asyncDispose]()
       await rm(folder, { recursive: true, force: true })
       throw thrown
     }

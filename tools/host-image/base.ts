@@ -3,7 +3,8 @@
  * tar. It takes minutes, so it is kept between builds, by the versions of the packages in it.
  */
 import { createHash } from 'node:crypto'
-import { readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exists } from '#shared/files.ts'
 import { run } from '../image/run.ts'
@@ -62,15 +63,21 @@ export async function makeBase(options: BaseOptions): Promise<Base> {
   }
   progress(`installing ${packages.length} packages into a root, which takes minutes`)
   const draft = `${tar}.${process.pid}.tar`
+  const work = await mkdtemp(join(tmpdir(), 'remuda-root-'))
   try {
+    // Who fetches packages has no rights, and must get there.
+    await chmod(work, 0o755)
     const settings = [
       ...['APT::Install-Recommends "false"', 'Acquire::Languages "none"'],
       // Lists are as old as the archive's last change; that apt has checked their signature stands.
       'Acquire::Check-Valid-Until "false"'
     ].map(setting => `--aptopt=${setting}`)
+    // What it mounts and starts goes with it, also when it is ended in the middle.
+    const alone = ['--mount', '--propagation', 'private', '--mount-proc', '--pid', '--fork']
     await run(
-      'mmdebstrap',
+      'unshare',
       [
+        ...[...alone, '--kill-child', 'mmdebstrap'],
         ...['--quiet', '--mode=root', '--variant=essential', '--format=tar'],
         `--architectures=${architecture}`,
         ...settings,
@@ -80,11 +87,12 @@ export async function makeBase(options: BaseOptions): Promise<Base> {
         ...['--skip=update', `--setup-hook=${copyLists(archive.lists)}`],
         ...[release, draft, ...sourceLines(release, 'main')]
       ],
-      { env: { SOURCE_DATE_EPOCH: String(epochS) }, deadlineMs: installMsMax, signal }
+      { env: { SOURCE_DATE_EPOCH: String(epochS), TMPDIR: work }, deadlineMs: installMsMax, signal }
     )
     await rename(draft, tar)
   } finally {
     await rm(draft, { force: true })
+    await rm(work, { recursive: true, force: true, maxRetries: 10 })
   }
   await removeOldest(cache)
   return { tar, packages }

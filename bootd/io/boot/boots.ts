@@ -19,7 +19,6 @@ import {
 } from '../../core/boot-plan.ts'
 import {
   addressed,
-  goesOn,
   isLate,
   isOpen,
   type MachineBoot,
@@ -70,9 +69,13 @@ export class Boots {
   readonly #options: BootsOptions
   /** Those that changed last stand last. */
   readonly #boots = new Map<string, MachineBoot>()
+  /** Those of them that no plan names, in the same order. */
+  readonly #strangers = new Set<string>()
   readonly #byMac = new Map<string, string>()
   readonly #byToken = new Map<string, string>()
   readonly #owners = new LogOwners()
+  /** Whose firmware has got each address last. */
+  readonly #macAt = new Map<string, string>()
   /** How often in a row each was told to start anew. */
   readonly #anew = new Map<string, number>()
   #offerChanges = 0
@@ -88,6 +91,9 @@ export class Boots {
 
   /** A machine's firmware has got an address. */
   saw(seen: Addressed): void {
+    this.#macAt.delete(seen.address)
+    this.#macAt.set(seen.address, seen.mac)
+    dropOldest(this.#macAt, bootMachinesMax)
     const key = this.#byMac.get(seen.mac) ?? seen.mac
     const before = this.#boots.get(key)
     const after = addressed(before, seen, { boot: newBoot(), at: this.#now() })
@@ -211,8 +217,9 @@ export class Boots {
   startsAnew(asker: Asker, because: string): void {
     const key = this.#keyOf(asker)
     const times = (this.#anew.get(key) ?? 0) + 1
-    if (this.#anew.size > strangersMax) this.#anew.clear()
+    this.#anew.delete(key)
     this.#anew.set(key, times)
+    dropOldest(this.#anew, bootMachinesMax)
     const boot = this.#boots.get(key) ?? this.#byFirmware(asker)
     if (times < 2 || boot === undefined) return
     const why = `its boot loader has started something else ${times} times: ${because}`
@@ -221,11 +228,14 @@ export class Boots {
 
   /** GRUB has read a script by this name; where it starts nothing of ours, nobody else asks. */
   tookScript(name: string, address: string): void {
-    const boot = [...this.#boots.values()].find(one => one.address === address && goesOn(one))
-    const mac = boot?.macs.at(-1)
+    const mac = this.#macAt.get(address)
     const named = ownUuid(name) !== undefined ? { uuid: name } : { mac: ownMac(name) ?? mac }
     const asker = askerOf({ mac, ...named })
-    if (isNamed(asker) && this.choiceFor(asker).gives !== 'image') this.ask(asker, address)
+    if (!isNamed(asker)) return
+    const { gives, wish } = this.choiceFor(asker)
+    const known = this.#boots.get(this.#keyOf(asker))
+    const isTold = known?.address === address && known.wish === wish && known.stage === 'waiting'
+    if (gives !== 'image' && !isTold) this.ask(asker, address)
   }
 
   /** Ends boots that should have come to their end. */
@@ -304,6 +314,7 @@ export class Boots {
 
   #put(key: string, boot: MachineBoot): void {
     this.#boots.set(key, boot)
+    if (boot.name === undefined) this.#strangers.add(key)
     for (const mac of boot.macs) this.#byMac.set(mac, key)
     if (boot.token !== undefined) this.#byToken.set(boot.token, key)
   }
@@ -316,6 +327,7 @@ export class Boots {
 
   #drop(key: string): void {
     this.#offerChanges += 1
+    this.#anew.delete(key)
     this.#unlink(key)
     this.#owners.drop(key)
   }
@@ -324,20 +336,17 @@ export class Boots {
     const boot = this.#boots.get(key)
     if (!boot) return
     this.#boots.delete(key)
+    this.#strangers.delete(key)
     for (const mac of boot.macs) if (this.#byMac.get(mac) === key) this.#byMac.delete(mac)
     if (boot.token !== undefined) this.#byToken.delete(boot.token)
   }
 
   #bound(): void {
-    const strangers = [...this.#boots].length > strangersMax ? this.#strangers() : []
+    const strangers = this.#strangers.size > strangersMax ? [...this.#strangers] : []
     const over = Math.max(strangers.length - strangersMax, this.#boots.size - bootMachinesMax)
     for (const key of [...strangers, ...this.#boots.keys()].slice(0, Math.max(0, over))) {
       this.#drop(key)
     }
-  }
-
-  #strangers(): readonly string[] {
-    return [...this.#boots].filter(([, boot]) => boot.name === undefined).map(([key]) => key)
   }
 }
 
@@ -346,6 +355,14 @@ const offerPrint = (boot: MachineBoot | undefined): string =>
   JSON.stringify(
     boot && [boot.uuid, boot.serial, boot.macs, boot.architecture, boot.wish, boot.failures]
   )
+
+/** Of a map with more entries than that, those that were set first go. */
+function dropOldest(map: Map<string, unknown>, sizeMax: number): void {
+  for (const key of map.keys()) {
+    if (map.size <= sizeMax) return
+    map.delete(key)
+  }
+}
 
 /** Who somebody is, without what is not known. */
 const askerOf = (names: {

@@ -10,7 +10,10 @@ test('the boot sector is 512 bytes, points at its words and ends with the mark',
   const sector = guestSector()
   t.is(sector.length, 512)
   t.deepEqual([...sector.subarray(510)], [0x55, 0xaa])
-  const words = new DataView(sector.buffer).getUint16(7, true) - 0x7c00
+  // In long mode, after its interrupt: mov esi, words.
+  const load = sector.findIndex((byte, at) => byte === 0xcd && sector[at + 1] === 0x31) + 2
+  t.is(sector[load], 0xbe)
+  const words = new DataView(sector.buffer).getUint32(load + 1, true) - 0x7c00
   const text = Buffer.from(sector.subarray(words, sector.indexOf(0, words)))
   t.is(text.toString(), guestWords)
 })

@@ -136,6 +136,39 @@ test('who reads a script that starts nothing of ours has asked, and is told of',
   t.is(server.boots.states().length, 2)
 })
 
+test('who gets the address of another one is not taken for that one', async t => {
+  const { server } = await scene(t)
+  const [known] = server.plan.machines
+  const disk = { profile: 'disk' as const, wish: 'once disk' }
+  const first = { ...known!, ...disk, name: 'host-1' }
+  const uuid = '9d3f9c52-4c5d-4f57-8d3a-0c2a0d7f1b11'
+  const own = '52:54:00:77:00:bb'
+  const second = { ...known!, ...disk, name: 'host-2', uuid, macs: [], serial: 'S2' }
+  server.plan = { ...server.plan, machines: [first, second] }
+  const address = '10.77.0.9'
+  server.boots.saw({ mac: first.macs[0]!, address, isIpxe: false, firmware: 'uefi' })
+  server.boots.tookScript(first.uuid!, address)
+  server.boots.saw({ mac: own, address, isIpxe: false, firmware: 'uefi' })
+  server.boots.tookScript(uuid, address)
+  t.like(server.boots.states()[0], { name: 'host-2', macs: [own], stage: 'script' })
+  t.like(server.boots.states()[1], { name: 'host-1', macs: first.macs, stage: 'script' })
+  t.is(server.boots.states().length, 2)
+})
+
+test('of many machines that start something else each is told of', async t => {
+  const { server } = await scene(t)
+  const uuidOf = (n: number) => `9d3f9c52-4c5d-4f57-8d3a-${String(n).padStart(12, '0')}`
+  const machines = Array.from({ length: 2_500 }, (_, n) => ({
+    ...{ name: `h${n}`, uuid: uuidOf(n), macs: [], profile: 'host' as const, wish: 'w' }
+  }))
+  server.plan = { ...server.plan, machines }
+  for (const { uuid } of machines) server.boots.ask({ uuid }, '127.0.0.1')
+  for (const _ of [1, 2]) {
+    for (const { uuid } of machines) server.boots.startsAnew({ uuid }, 'it gets another version')
+  }
+  t.true(server.boots.states().every(({ stage }) => stage === 'failed'))
+})
+
 test('a first stage that asks again has not crashed', async t => {
   const { server } = await scene(t)
   const { version } = server.image

@@ -4,9 +4,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { setPriority } from 'node:os'
 import { join } from 'node:path'
-import { nicenessOf } from '../../../tools/lab/keeper/machine.ts'
+import { prefer } from '../../../tools/lab/keeper/machine.ts'
 import { share } from '../two-machines.ts'
 import { bootToken } from './image-server.ts'
 
@@ -69,7 +68,7 @@ export class BootedMachine implements AsyncDisposable {
       ...(given.devices ?? [])
     ]
     const emulator = spawn('qemu-system-x86_64', words, { stdio: ['pipe', 'pipe', 'inherit'] })
-    if (emulator.pid !== undefined) setPriority(emulator.pid, nicenessOf(share))
+    if (emulator.pid !== undefined) prefer(emulator.pid, share)
     return new BootedMachine(emulator)
   }
 

@@ -9,6 +9,7 @@ import { closeSync, openSync } from 'node:fs'
 import { copyFile, mkdir } from 'node:fs/promises'
 import { setPriority } from 'node:os'
 import { join } from 'node:path'
+import { codeOf } from '#shared/files.ts'
 import { folderOf, hostFolderOf } from '../folder.ts'
 import type { LabPlan, MachinePlan } from '../plan.ts'
 import type { MachineStatus } from '../protocol.ts'
@@ -35,6 +36,15 @@ export const monitorOf = (folder: string, machine: string): string =>
  */
 export const nicenessOf = (share: number): number =>
   Math.max(-20, 0 - Math.round(Math.log(share) / Math.log(1.25)))
+
+/** Gives a process that much of the processors, where we may; it runs on as it was, where not. */
+export function prefer(pid: number, share: number): void {
+  try {
+    setPriority(pid, nicenessOf(share))
+  } catch (thrown) {
+    if (codeOf(thrown) !== 'ERR_SYSTEM_ERROR') throw thrown
+  }
+}
 
 /** A machine with its switch. One call at a time, which the keeper sees to. */
 export class LabMachine {
@@ -96,11 +106,11 @@ export class LabMachine {
     const child = spawn('setpriv', line, { cwd: '/', stdio: ['ignore', log, log] })
     closeSync(log)
     await once(child, 'spawn')
-    const { share = 1 } = this.#lab
-    // Before it has threads: these get what it has now.
-    if (share !== 1) setPriority(child.pid!, nicenessOf(share))
     this.#emulator = child
     this.#isPaused = false
+    const { share = 1 } = this.#lab
+    // Before it has threads: these get what it has now.
+    if (share !== 1) prefer(child.pid!, share)
   }
 
   /** Cuts the power; resolves once nothing of it is left. */
