@@ -42,7 +42,7 @@ const steps: readonly Step[] = [
   {
     name: 'unit',
     says: 'tests that need nothing but this machine',
-    run: () => tests(isUnit, ['--concurrency', '2'], 15 * minuteMs)
+    run: () => tests(isUnit, ['--concurrency', '2'], 25 * minuteMs)
   },
   {
     name: 'lab',
