@@ -89,7 +89,6 @@ const strikes = [
     what: 'whose kernel panics',
     line: 'echo c >/proc/sysrq-trigger',
     event: 'RESET',
-    // Where it is starved its watchdog may bite as well, while the kernel counts to five.
     lastWords: /kernel: .*Kernel panic[\s\S]*kernel: .*Rebooting in \d+ seconds/
   }
 ] as const
@@ -114,6 +113,8 @@ for (const { what, line, event, lastWords } of strikes) {
     const befallen = await until('it is reset', async () => monitor.first(event))
     tell(`  ${((befallen.at - at) / 1_000).toFixed(1)} s after it was struck: ${event}`)
     await scene.untilBack('n1', before['n1'])
+    // A kernel that boots anew by itself is not to owe that to the watchdog.
+    t.is(monitor.first('WATCHDOG') !== undefined, event === 'WATCHDOG')
     if (lastWords !== undefined) {
       const said = await scene.remuda(`host logs ${host} --boot previous --lines 200`)
       t.regex(said.stdout, lastWords)

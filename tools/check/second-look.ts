@@ -16,7 +16,7 @@ export const secondFilesMax = 3
 const unsteady = /^test\/(lab|bootd|tools|controller\/(api|mesh|io))\//
 const guarding = [
   ...[/fence/, /migration/, /post-copy/, /locks/, /storage/, /watchdog/, /healing/, /chaos/],
-  ...[/lab\/faults/, /kills/, /journal/, /candidates/, /zookeeper/, /security/]
+  ...[/faults/, /kills/, /journal/, /candidates/, /zookeeper/, /security/]
 ]
 
 const mayRepeat = (file: string, text: string): boolean =>

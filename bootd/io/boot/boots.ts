@@ -117,10 +117,8 @@ export class Boots {
     const after = told(before, asked, this.#now())
     if (asker.mac !== undefined && this.#byMac.get(asker.mac) !== key) this.#drop(asker.mac)
     this.#change(key, this.#boots.get(key), after, { isHeard: true })
-    if (isRunning && choice.gives === 'image') {
-      this.#anew.delete(key)
-      this.progress(key, { stage: 'kernel' })
-    }
+    this.#anew.delete(key)
+    if (isRunning && choice.gives === 'image') this.progress(key, { stage: 'kernel' })
     return { choice, token, ...(machine && { machine }) }
   }
 
