@@ -58,7 +58,7 @@ export class Relay implements AsyncDisposable {
       outer.resume()
     }
   }
-  /** Cuts the connection when the next answer comes back that is not one to a ping. */
+  /** Cuts the connection when the answer to the next request comes back. */
   loseReply(): void {
     this.#toLose++
   }
@@ -88,7 +88,7 @@ export class Relay implements AsyncDisposable {
   }
 
   #back(pair: Pair, bytes: Buffer): void {
-    if (this.#toLose > 0 && !isPing(bytes)) {
+    if (this.#toLose > 0 && answersRequest(bytes)) {
       this.#toLose--
       this.#part(pair)
       return
@@ -113,7 +113,13 @@ export class Relay implements AsyncDisposable {
   }
 }
 
-/** Each answer begins with its length and the number of what it answers; pings have this one. */
-const pingNumber = -2
-const isPing = (bytes: Buffer): boolean =>
-  bytes.length === 4 + bytes.readInt32BE(0) && bytes.readInt32BE(4) === pingNumber
+/**
+ * Each answer begins with its length and the number of what it answers. Only requests count from 1:
+ * the numbers of pings, of the secret that is said at the beginning, and of changes are negative.
+ */
+function answersRequest(bytes: Buffer): boolean {
+  for (let at = 0; at + 8 <= bytes.length; at += 4 + bytes.readInt32BE(at)) {
+    if (bytes.readInt32BE(at + 4) > 0) return true
+  }
+  return false
+}

@@ -7,9 +7,8 @@
  *
  * The keeper may be late itself: before it bites, it reads whatever was written in time.
  */
-import { constants, openSync } from 'node:fs'
+import { closeSync, constants, type FSWatcher, openSync, readSync, watch } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { run } from '#shared/process.ts'
 import type { Ms } from '#shared/units.ts'
@@ -24,7 +23,9 @@ export class LabWatchdog implements Disposable {
   readonly #timeoutMs: Ms
   readonly #bite: () => void
   readonly #state: string
-  readonly #device: Socket
+  readonly #device: number
+  readonly #writes: FSWatcher
+  readonly #written = Buffer.alloc(4_096)
   #timer: NodeJS.Timeout | undefined
   #petAt: Ms | undefined
   #isOver = false
@@ -39,10 +40,10 @@ export class LabWatchdog implements Disposable {
     this.#bite = given.bite
     this.#state = given.state
     // Open for both, there is always a writer: it has no end when the host closes it.
-    const fd = openSync(given.device, constants.O_RDWR | constants.O_NONBLOCK)
-    this.#device = new Socket({ fd, readable: true, writable: false })
-    this.#device.on('data', () => this.#pet())
-    this.#device.on('error', () => {})
+    this.#device = openSync(given.device, constants.O_RDWR | constants.O_NONBLOCK)
+    // Not read as a socket: a thread whose files are closed at its end would close it twice then.
+    this.#writes = watch(given.device, () => this.#read())
+    this.#writes.on('error', () => {})
   }
 
   /** Makes one anew that nobody has started yet. It calls back once, when it bites. */
@@ -72,19 +73,28 @@ export class LabWatchdog implements Disposable {
     return this.#petAt !== undefined
   }
 
-  #pet(): void {
+  /** Reads what was written, all of it; where nothing was, that is told as a fault. */
+  #read(): void {
     if (this.#isOver) return
+    try {
+      while (readSync(this.#device, this.#written) > 0) this.#pet()
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'EAGAIN') throw thrown
+    }
+  }
+
+  #pet(): void {
     if (!this.isActive) void writeFile(this.#state, 'active\n').catch(() => {})
     this.#petAt = performance.now()
     this.#timer ??= this.#wait(this.#timeoutMs)
   }
 
   #wait(ms: Ms): NodeJS.Timeout {
-    // What stands in the FIFO is read between a timer and what is set to follow at once.
-    return setTimeout(() => setImmediate(() => this.#judge()), ms)
+    return setTimeout(() => this.#judge(), ms)
   }
 
   #judge(): void {
+    this.#read()
     if (this.#isOver) return
     const leftMs = this.#petAt! + this.#timeoutMs - performance.now()
     if (leftMs > 0) {
@@ -97,8 +107,10 @@ export class LabWatchdog implements Disposable {
 
   /** The power is gone: it counts no more. */
   [Symbol.dispose](): void {
+    if (this.#isOver) return
     this.#isOver = true
     clearTimeout(this.#timer)
-    this.#device.destroy()
+    this.#writes.close()
+    closeSync(this.#device)
   }
 }
