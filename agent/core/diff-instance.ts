@@ -15,7 +15,7 @@ import { hardwareOf, type OwnDomain } from './metadata.ts'
 import { isAlive, isCrossing, isHeld } from './own-domains.ts'
 import { lateAtOf } from './readiness.ts'
 import { failureOf, type Matter, wishFor } from './situation.ts'
-import type { Step } from './steps.ts'
+import { keyOf, type Step } from './steps.ts'
 import { indexKey, type Surroundings } from './surroundings.ts'
 import { counted } from './words.ts'
 
@@ -109,9 +109,14 @@ function living(instance: OrderInstance, own: OwnDomain, about: Surroundings): I
     const because = `it is paused (${reason}) and wished to run`
     const again =
       (situation.memory.instances.get(instance.id)?.resumedAt ?? -Infinity) + resumeAgainMs
-    if (situation.now.monotonic >= again) {
-      return wished({ type: 'resume', instance, domain: key, because }, 'paused', because)
+    const resume = { type: 'resume', instance, domain: key, because } as const
+    if (situation.memory.retries.get(keyOf(resume))?.code === 'conflict') {
+      // As a crash: how often it is started anew, and where, goes by the same rules.
+      const because = `it is paused (${reason}) and can never go on: its processor has failed`
+      const step = { type: 'destroy', instance, domain: key, crashed: true, because } as const
+      return wished(step, 'stopping', because)
     }
+    if (situation.now.monotonic >= again) return wished(resume, 'paused', because)
     const message = `was resumed and has paused again (${reason})`
     return {
       ...base,

@@ -81,6 +81,7 @@ export interface Hypervisor extends AsyncDisposable {
   /** Asks it to shut down (ACPI, or signal to a container's init); returns before it has. */
   shutdown(domain: DomainKey): Promise<void>
   suspend(domain: DomainKey): Promise<void>
+  /** Fault `conflict`: it can never go on from where it stands, only be started anew. */
   resume(domain: DomainKey): Promise<void>
   /**
    * Sends a running VM to another host's libvirt, and returns once it runs there and no longer

@@ -35,7 +35,7 @@ import { EventQueue, lookAgain } from './event-queue.ts'
 import { Link, type Session } from './link.ts'
 import { readArrival, readTransfer, sendDomain } from './migration.ts'
 import type { RemoteDomain } from './procedures.ts'
-import { lockBehind } from './refusal.ts'
+import { isBeyondResuming, lockBehind } from './refusal.ts'
 import { listDomains, readStats } from './survey.ts'
 import { parseUuid } from './uuid.ts'
 
@@ -140,9 +140,17 @@ class Libvirt implements Hypervisor {
   }
 
   async resume(key: DomainKey): Promise<void> {
-    await this.#onDomain(key, 'resume', (connection, dom, what) =>
-      connection.call('domainResume', { dom }, { what })
-    )
+    await this.#onDomain(key, 'resume', async (connection, dom, what) => {
+      try {
+        await connection.call('domainResume', { dom }, { what })
+      } catch (thrown) {
+        if (!isBeyondResuming(thrown)) throw thrown
+        throw new Fault('conflict', `cannot ${what}: it can only be started anew`, {
+          cause: thrown,
+          reasons: [sentence(thrown)]
+        })
+      }
+    })
   }
 
   async migrate(key: DomainKey, way: MigrationWay): Promise<void> {

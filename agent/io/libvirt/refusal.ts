@@ -40,3 +40,12 @@ export const isStillSent = (thrown: unknown): boolean =>
   thrown instanceof Error &&
   refusalCode(thrown) === errorCode.operationInvalid &&
   /migration is still running/.test(thrown.message)
+
+/**
+ * Whether a domain can never go on from where it stands, whatever libvirt is asked: the processor
+ * that KVM gave it has stopped with an internal error. That has no code of its own either.
+ */
+export const isBeyondResuming = (thrown: unknown): boolean =>
+  thrown instanceof Error &&
+  refusalCode(thrown) !== undefined &&
+  /Resetting the Virtual Machine is required/.test(thrown.message)

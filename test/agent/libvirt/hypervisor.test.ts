@@ -185,6 +185,25 @@ test('to close does not wait for a libvirtd that hangs, and tells who waits', as
   t.true((await events.next()).done)
 })
 
+test('who can never go on is told from who is refused for now', async t => {
+  const words = "internal error: unable to execute QEMU command 'cont': "
+  let refusal = new Refusal(1, `${words}Resetting the Virtual Machine is required`)
+  const answers: Answers = {
+    ...machines(1),
+    domainLookupByUuid: () => ({ dom: dom(1) }),
+    domainResume: () => {
+      throw refusal
+    }
+  }
+  await using server = await startSmallServer({ answers })
+  await using hypervisor = connect(server.path)
+  const key = { driver: 'qemu', uuid: formatUuid(dom(1).uuid) } as const
+  const because = 'can only be started anew'
+  await t.throwsAsync(hypervisor.resume(key), { code: 'conflict', message: new RegExp(because) })
+  refusal = new Refusal(1, `${words}Device is busy`)
+  await t.throwsAsync(hypervisor.resume(key), { code: 'hypervisor' })
+})
+
 for (const uuid of ['', 'x', '00000000000040008000000000000001', '../../../etc/passwd']) {
   test(`"${uuid}" is no UUID of a domain`, async t => {
     await using server = await startSmallServer()

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { Fault } from '#shared/fault.ts'
-import { lockBehind, RefusalError } from '../../../agent/io/libvirt/refusal.ts'
+import { isBeyondResuming, lockBehind, RefusalError } from '../../../agent/io/libvirt/refusal.ts'
 
 const refused = (code: number, message: string): Fault =>
   new Fault('hypervisor', `cannot start a qemu domain: libvirt refuses: ${message}`, {
@@ -33,3 +33,10 @@ for (const [who, fault, said] of cases) {
     t.is(lockBehind(fault), said)
   })
 }
+
+test('a domain whose processor has failed is known by the words of its emulator alone', t => {
+  const words = "unable to execute QEMU command 'cont': Resetting the Virtual Machine is required"
+  t.true(isBeyondResuming(refused(1, `internal error: ${words}`)))
+  t.false(isBeyondResuming(refused(55, 'domain is not paused')))
+  t.false(isBeyondResuming(new Error(words)), 'nobody but libvirt says so')
+})
