@@ -249,7 +249,7 @@ export function spoken(boot: MachineBoot, now: Ms): BootState {
 }
 
 /** Whether it has not got further than to ask, and may ask again. */
-const goesOn = ({ stage }: MachineBoot): boolean =>
+export const goesOn = ({ stage }: MachineBoot): boolean =>
   stage === 'dhcp' || stage === 'waiting' || stage === 'script'
 
 /** Failures so far when a machine begins anew: one more if it had come as far as its kernel. */

@@ -19,6 +19,7 @@ import {
 } from '../../core/boot-plan.ts'
 import {
   addressed,
+  goesOn,
   isLate,
   isOpen,
   type MachineBoot,
@@ -236,6 +237,19 @@ export class Boots {
     if (gives !== 'image' && !isTold) this.ask(asker, address)
   }
 
+  /** GRUB has fetched a kernel and all that goes with it: from here on, to begin anew is a crash. */
+  tookKernel(version: string, address: string): void {
+    const mac = this.#macAt.get(address)
+    const boot = mac === undefined ? undefined : this.#boots.get(this.#byMac.get(mac) ?? mac)
+    if (boot === undefined || !goesOn(boot) || boot.address !== address) return
+    const uuid = boot.uuid ?? this.#machineOf(boot)?.uuid
+    const asker = askerOf({ mac, uuid, serial: boot.serial })
+    const choice = this.choiceFor(asker)
+    if (choice.gives !== 'image' || choice.version !== version) return
+    this.ask(asker, address)
+    this.progress(this.#keyOf(asker), { stage: 'kernel' })
+  }
+
   /** Ends boots that should have come to their end. */
   expire(): void {
     const now = this.#now()
@@ -283,10 +297,10 @@ export class Boots {
     return uuid ?? serial ?? mac ?? 'unnamed'
   }
 
-  /** What was seen of its firmware before it said who it is. */
+  /** What was seen of its firmware, and of GRUB, before it said who it is. */
   #byFirmware({ mac }: Asker): MachineBoot | undefined {
     const boot = mac === undefined ? undefined : this.#boots.get(mac)
-    return boot?.stage === 'dhcp' ? boot : undefined
+    return boot?.stage === 'dhcp' || boot?.stage === 'kernel' ? boot : undefined
   }
 
   #change(

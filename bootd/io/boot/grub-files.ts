@@ -27,6 +27,10 @@ const filesAtOnce = 16
 export const grubScriptName = (path: string): string | undefined =>
   /\/grub\/machines\/([0-9a-z:-]+)\.cfg$/.exec(path)?.[1]
 
+/** The version whose last file that GRUB fetches this is, from its path; undefined: it is none. */
+export const grubVersionOf = (path: string): string | undefined =>
+  /\/images\/([0-9a-f]+)\/initrd$/.exec(path)?.[1]
+
 /** Keeps these files in the folder of TFTP, which nobody else fills. */
 export class GrubFiles {
   readonly #folder: string

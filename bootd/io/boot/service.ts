@@ -23,7 +23,7 @@ import { Boots } from './boots.ts'
 import { macOfNeighbour, neighbours, probeDhcp } from './dhcp-probe.ts'
 import { Dnsmasq, readyFileOf } from './dnsmasq.ts'
 import { gatherFirmware } from './firmware.ts'
-import { GrubFiles, grubScriptName } from './grub-files.ts'
+import { GrubFiles, grubScriptName, grubVersionOf } from './grub-files.ts'
 import { GrubKeeper } from './grub-keeper.ts'
 import { HostLogs } from './host-logs.ts'
 import { BootHttp } from './http.ts'
@@ -343,10 +343,12 @@ export class BootService implements AsyncDisposable {
     await writeBoots(bootsFileOf(own), this.#boots.all(), { clock, log })
   }
 
-  /** What GRUB reads is all that it says of a machine for which it starts nothing of ours. */
+  /** What GRUB reads is all that it says of a machine until a system of ours runs there. */
   #sent({ path, address }: Sent): void {
     const name = grubScriptName(path)
     if (name !== undefined) this.#boots.tookScript(name, address)
+    const version = grubVersionOf(path)
+    if (version !== undefined) this.#boots.tookKernel(version, address)
   }
 
   async #fetch(): Promise<void> {

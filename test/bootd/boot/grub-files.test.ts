@@ -155,6 +155,53 @@ test('who gets the address of another one is not taken for that one', async t =>
   t.is(server.boots.states().length, 2)
 })
 
+for (const known of [true, false]) {
+  const whose = known ? 'a machine of the plan' : 'a machine that the plan knows by its MAC alone'
+  test(`GRUB having fetched its kernel, a new beginning of ${whose} is a crash`, async t => {
+    const { server } = await scene(t)
+    const [planned] = server.plan.machines
+    const { uuid, ...unnamed } = planned!
+    if (!known) server.plan = { ...server.plan, machines: [unnamed] }
+    const { version } = server.image
+    const address = '127.0.0.1'
+    const switchedOn = { mac: planned!.macs[0]!, address, isIpxe: false, firmware: 'uefi' }
+    const { boots } = server
+    for (let crashes = 0; crashes < 3; crashes += 1) {
+      boots.saw(switchedOn)
+      t.like(boots.states()[0], { stage: 'dhcp', failures: crashes })
+      boots.tookKernel('00112233445566ff', address)
+      t.like(boots.states()[0], { stage: 'dhcp' }, 'that one it shall not have')
+      boots.tookKernel(version, address)
+      boots.tookKernel(version, address)
+      t.like(boots.states()[0], { stage: 'kernel', version, failures: crashes, name: 'host-1' })
+    }
+    boots.saw(switchedOn)
+    boots.tookKernel(version, address)
+    const asking = `/boot.words?uuid=${uuid}&mac=${switchedOn.mac}&version=${version}`
+    t.regex((await server.ask(asking)).text, /^boot /)
+    const states = boots.states()
+    t.like(states[0], { uuid, stage: 'kernel', failures: 3 })
+    const stages = states[0]?.stages.map(({ stage }) => stage)
+    t.deepEqual(stages, ['dhcp', 'script', 'kernel'], 'it is the same boot')
+    t.is(states.length, 1)
+  })
+}
+
+test('who fetches a kernel over TFTP and does not boot has not begun anew', async t => {
+  const { server } = await scene(t)
+  const { boots, image } = server
+  const [mac] = machine.macs
+  boots.tookKernel(image.version, '127.0.0.1')
+  t.deepEqual(boots.states(), [])
+  boots.saw({ mac: mac!, address: '127.0.0.1', isIpxe: false, firmware: 'uefi' })
+  const { token } = boots.ask({ uuid: machine.uuid!, mac: mac! }, '127.0.0.1')
+  const shown = await boots.show(token, '127.0.0.1')
+  if ('refused' in shown) return t.fail(shown.refused)
+  boots.progress(shown.key, { stage: 'joined' })
+  boots.tookKernel(image.version, '127.0.0.1')
+  t.like(boots.states()[0], { stage: 'joined', failures: 0 })
+})
+
 test('of many machines that start something else each is told of', async t => {
   const { server } = await scene(t)
   const uuidOf = (n: number) => `9d3f9c52-4c5d-4f57-8d3a-${String(n).padStart(12, '0')}`
