@@ -237,7 +237,7 @@ export class Boots {
     if (gives !== 'image' && !isTold) this.ask(asker, address)
   }
 
-  /** GRUB has fetched a kernel and all that goes with it: from here on, to begin anew is a crash. */
+  /** GRUB has fetched a kernel and all that goes with it: to begin anew from here is a crash. */
   tookKernel(version: string, address: string): void {
     const mac = this.#macAt.get(address)
     const boot = mac === undefined ? undefined : this.#boots.get(this.#byMac.get(mac) ?? mac)
