@@ -31,6 +31,7 @@
  * After the self-fence of a host its heartbeats rightly go on: there they contradict nothing.
  */
 import type { Host, HostRecovery } from '#shared/model/host.ts'
+import type { Pool } from '#shared/model/pool.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import { fenceTurnOf, isLasting, isTurnContradicted } from './fence-turn.ts'
 import { phaseOf } from './liveness.ts'
@@ -54,15 +55,19 @@ export const quietMs: Ms = 10_000
 /** Who has seen a host write, and where. */
 export type LifeSign = { readonly pools: string; readonly by: string }
 
-/** Words of hosts that are heard, about the boot of a host that is meant. */
+/** Words of hosts that are heard, about a host in whichever boot. */
+const allWordsOf = (view: View, { decided }: Host, now: Ms): readonly StorageWord[] =>
+  view.witnesses.storage.of(decided.uuid).filter(({ by }) => {
+    const other = view.named('host', by)
+    return other !== undefined && phaseOf(other, view.heard(by), now) === 'online'
+  })
+
+/** Those of them about the boot that is meant. */
 function wordsOf(view: View, host: Host, now: Ms): readonly StorageWord[] {
-  const { uuid, recovery, bootId } = host.decided
+  const { recovery, bootId } = host.decided
   const boot = recovery ? recovery.bootId : bootId
   if (boot === undefined) return []
-  return view.witnesses.storage.of(uuid).filter(({ by, bootId: of }) => {
-    const other = view.named('host', by)
-    return of === boot && other && phaseOf(other, view.heard(by), now) === 'online'
-  })
+  return allWordsOf(view, host, now).filter(({ bootId: of }) => of === boot)
 }
 
 const isFresh = ({ lookedAt }: StorageWord, now: Ms): boolean => now - lookedAt <= freshMs
@@ -138,15 +143,30 @@ export function doubtOf(
 
 /** Whether a host has not written for so long that what was contradicted counts after all. */
 export function isQuiet(view: View, host: Host, now: Ms): boolean {
-  const words = wordsOf(view, host, now).filter(word => isFresh(word, now))
+  const words = endWords(view, host, now)
   return words.length > 0 && words.every(word => word.stillMs >= quietMs)
 }
+
+/**
+ * What tells that the boot that is meant writes no more. Where nobody speaks of that boot, another
+ * one has written over what it left: then that tells it, if there is a word on each shared pool.
+ */
+function endWords(view: View, host: Host, now: Ms): readonly StorageWord[] {
+  const own = wordsOf(view, host, now)
+  const words = own.length > 0 ? own : allWordsOf(view, host, now)
+  const fresh = words.filter(word => isFresh(word, now))
+  const isWhole = beatenPools(view).every(({ name }) => fresh.some(({ pool }) => pool === name))
+  return own.length > 0 || isWhole ? fresh : []
+}
+
+/** Shared pools in which hosts write heartbeats. */
+const beatenPools = (view: View): readonly Pool[] =>
+  [...view.all('pool').values()].filter(({ spec }) => spec.shared && spec.heartbeats !== false)
 
 /** Whether a controller listens so newly that who may have seen a host write is still to report. */
 function isWordDue(view: View, host: Host, now: Ms): boolean {
   if (now >= view.listeningSince + settleMsMax) return false
-  const pools = [...view.all('pool').values()]
-  if (!pools.some(({ spec }) => spec.shared && spec.heartbeats !== false)) return false
+  if (beatenPools(view).length === 0) return false
   return [...view.all('host').values()].some(
     ({ id, name, decided }) =>
       id !== host.id &&
@@ -161,7 +181,7 @@ export const witnessHolds = (view: View): boolean => view.cloud?.healing?.storag
 
 /** How long a host has not written, by those who look; to follow the word of its device. */
 export function quietWords(view: View, host: Host, now: Ms): string {
-  const words = wordsOf(view, host, now).filter(word => isFresh(word, now))
+  const words = endWords(view, host, now)
   if (words.length === 0) return ''
   const still = formatMs(Math.min(...words.map(word => word.stillMs)))
   const { pools, by } = signIn(words)

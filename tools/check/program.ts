@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import path from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 
@@ -16,9 +17,12 @@ const graceMs = 10_000
 /** How long output may go on after the end, from something that it started and left behind. */
 const drainMs = 2_000
 
+/** Where what Node has compiled is kept: hundreds of files of tests read the same modules. */
+const compiled = path.join(import.meta.dirname, '../../node_modules/.cache/compiled')
+
 /** Plain text whatever terminal this is: no colours, no cursor movements. */
 const { FORCE_COLOR: _, ...inherited } = process.env
-const environment = { ...inherited, NO_COLOR: '1', TERM: 'dumb' }
+const environment = { NODE_COMPILE_CACHE: compiled, ...inherited, NO_COLOR: '1', TERM: 'dumb' }
 
 /**
  * Runs a JavaScript or native program line by line and gives its exit code; undefined when it was

@@ -107,6 +107,26 @@ test('a device is not believed while the host is seen to write, and people are t
   t.regex(rack.cloud.host('h1').decided.recovery?.proof?.because ?? '', /has not written to pool/)
 })
 
+test('where a later boot has written over what a lying device left, its silence tells', t => {
+  const rack = cutOff()
+  rack.decide()
+  rack.said('h1', 'off-confirmed')
+  rack.pass(2_000, others, moving)
+  t.deepEqual(rack.decide(), ['fence-contradicted'])
+  const next = (stillMs: number, pool = 'far') => {
+    const words = { host: 'uuid-h1', bootId: 'next', number: 3, ageMs: 100, stillMs }
+    return { storage: [{ pool, seen: [words] }] }
+  }
+  // It lives in another boot, or nobody has looked where it wrote.
+  for (const witness of [next(9_000), next(60_000, 'farther')]) {
+    rack.pass(5_000, others, witness)
+    t.deepEqual(rack.decide(), [])
+  }
+  rack.pass(1_000, others, next(10_000))
+  t.deepEqual(rack.decide(), ['fenced', 'evacuated', 'evacuated', 'placed'])
+  t.regex(rack.cloud.host('h1').decided.recovery?.proof?.because ?? '', /has not written to pool/)
+})
+
 function refused(t: ExecutionContext, { cloud }: Rack, why: RegExp): void {
   const verdict = cloud.judged({ verb: 'confirm-off', id: cloud.host('h1').id })
   t.true(isRefusal(verdict))
