@@ -18,6 +18,17 @@ export type Asker = {
 export const isNamed = ({ uuid, serial, mac }: Asker): boolean =>
   uuid !== undefined || serial !== undefined || mac !== undefined
 
+/** Who somebody is, without what is not known. */
+export const askerOf = (names: {
+  readonly uuid?: string | undefined
+  readonly serial?: string | undefined
+  readonly mac?: string | undefined
+}): Asker => ({
+  ...(names.uuid !== undefined && { uuid: names.uuid }),
+  ...(names.serial !== undefined && { serial: names.serial }),
+  ...(names.mac !== undefined && { mac: names.mac })
+})
+
 /** A plan whose machines can be found. */
 export type PlanIndex = {
   readonly plan: BootPlan

@@ -47,6 +47,8 @@ export type MachineBoot = {
   readonly stageAt: Moment
   /** Whether this boot has been counted as failed. */
   readonly hasFailed: boolean
+  /** TCP port at which it serves its image to others; it does so until it boots anew. */
+  readonly serves?: number
   /** Who has shown its token last from where this machine is not; kept over later boots. */
   readonly stolen?: NonNullable<BootState['stolen']>
 }
@@ -150,12 +152,18 @@ export type Progress = {
   readonly stage: BootStage
   readonly percent?: number
   readonly because?: string
+  /** It serves its image to others, at this TCP port. */
+  readonly serves?: number
+  /** Address of another host that has sent it something else than the image. */
+  readonly badPeer?: string
 }
 
 /** It has come further, or says that it cannot; what lies behind it changes nothing. */
 export function progressed(before: MachineBoot, progress: Progress, at: Moment): MachineBoot {
-  const { stage, percent, because } = progress
-  if (before.stage === 'joined') return before
+  const { stage, percent, because, serves } = progress
+  if (before.stage === 'joined') {
+    return serves === undefined || serves === before.serves ? before : { ...before, serves }
+  }
   // One that joins late has joined all the same.
   if (stage !== 'joined' && rank(stage) < rank(before.stage)) return before
   if (stage === 'failed') {
@@ -173,7 +181,8 @@ export function progressed(before: MachineBoot, progress: Progress, at: Moment):
     ...rest,
     ...{ stage, stages: withStage(before.stages, stage, at), stageAt: at },
     ...(percent !== undefined && { percent }),
-    ...(said !== undefined && { because: said })
+    ...(said !== undefined && { because: said }),
+    ...(stage === 'joined' && serves !== undefined && { serves })
   }
   if (stage === 'joined' && !before.isFallback) return { ...next, failures: 0 }
   return next

@@ -3,6 +3,7 @@
  * form and a length, and whatever else there is is refused or ignored.
  */
 
+import { parseIpv4 } from '#shared/cidr.ts'
 import { hostImageFiles, manifestName, signatureName } from '#shared/model/host-image.ts'
 import { bootStages } from '#shared/wire/boot.ts'
 import { type Asker, ownMac, ownSerial, ownUuid } from './boot-plan.ts'
@@ -22,6 +23,7 @@ export type BootRequest =
     }
   | { readonly asks: 'progress'; readonly token: string }
   | { readonly asks: 'join'; readonly token: string }
+  | { readonly asks: 'peers'; readonly token: string }
 
 /** A request that cannot be answered: with which status of HTTP, and why. */
 export type Refused = { readonly status: 400 | 404 | 405 | 414; readonly because: string }
@@ -69,10 +71,16 @@ function requestOf(place: string, parts: ReadonlyMap<string, string>): BootReque
     const isToken = token !== undefined && tokenPattern.test(token)
     return { asks: 'image', version, file, token: isToken ? token : undefined }
   }
-  const boot = /^\/v1\/boots\/([A-Za-z0-9_-]{16,128})\/(progress|join)$/.exec(place)
+  const boot = /^\/v1\/boots\/([A-Za-z0-9_-]{16,128})\/(progress|join|peers)$/.exec(place)
   const [, token, asks] = boot ?? []
   if (token === undefined) return undefined
-  return asks === 'join' ? { asks, token } : { asks: 'progress', token }
+  switch (asks) {
+    case 'join':
+    case 'peers':
+      return { asks, token }
+    default:
+      return { asks: 'progress', token }
+  }
 }
 
 /** Reads the parts of a question or form; of a name the first counts, what is no text does not. */
@@ -128,10 +136,14 @@ export function readProgress(form: string): Progress | undefined {
   if (!stages.has(stage) || unsaid.has(stage)) return undefined
   const percent = parts.get('percent')
   const because = parts.get('because')
+  const serves = Number(/^[1-9]\d{0,4}$/.exec(parts.get('serves') ?? '')?.[0] ?? 0)
+  const badPeer = parts.get('badPeer')
   return {
     stage: stage as Progress['stage'],
     ...(percent !== undefined && /^(\d{1,2}|100)$/.test(percent) && { percent: Number(percent) }),
-    ...(because !== undefined && because !== '' && { because: sayable(because) })
+    ...(because !== undefined && because !== '' && { because: sayable(because) }),
+    ...(serves > 0 && serves <= 65_535 && { serves }),
+    ...(badPeer !== undefined && parseIpv4(badPeer) !== undefined && { badPeer })
   }
 }
 

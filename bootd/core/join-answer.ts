@@ -1,7 +1,9 @@
 /** What the system on a booted machine is told of how to join. */
+import { peerKeyOf } from '#shared/wire/boot-secret.ts'
 import { type JoinTokenContent, writeJoinToken } from '#shared/wire/join-token.ts'
 import { machineOf, type PlanIndex } from './boot-plan.ts'
 import type { MachineBoot } from './boot-progress.ts'
+import { peerPort } from './peers.ts'
 
 /** Shown at the door by who has no secret: it opens nothing, so the host waits for approval. */
 export const noSecret = 'it-waits-to-be-approved'
@@ -13,7 +15,7 @@ export function joinAnswer(
 ): Readonly<Record<string, unknown>> {
   const { uuid, profile, version, name } = boot
   const secret = profile === 'host' ? secretOf(index, boot) : undefined
-  const door = index?.plan.door
+  const { door, peers } = index?.plan ?? {}
   const content: JoinTokenContent | undefined =
     door && secret !== undefined ? { ...door, secret } : undefined
   return {
@@ -21,9 +23,15 @@ export function joinAnswer(
     ...(uuid !== undefined && { uuid }),
     ...{ profile, version },
     ...(content && { token: writeJoinToken(content) }),
+    ...(peers && profile === 'host' && { peer: peerOf(peers.key, boot) }),
     sshKeys: index?.plan.sshKeys ?? []
   }
 }
+
+/** By what it serves its image to others once it has joined. */
+const peerOf = (peersKey: string, { boot }: MachineBoot) => ({
+  ...{ key: peerKeyOf(peersKey, boot), port: peerPort }
+})
 
 /** The secret that is good for this machine as the plan is now. */
 function secretOf(index: PlanIndex | undefined, boot: MachineBoot): string | undefined {

@@ -46,7 +46,9 @@ export const BootMachine = Strict({
   /** What its agent shows at the door: a secret that is good for this host only. */
   secret: Type.Optional(Text(128)),
   /** More of the kernel's command line, such as console=ttyS1,115200. */
-  kernelOptions: Type.Optional(Text(512))
+  kernelOptions: Type.Optional(Text(512)),
+  /** Where it stands: who serves its image to others does so first to those beside it. */
+  rack: Type.Optional(Text(128))
 })
 export type BootMachine = DeepReadonly<Type.Static<typeof BootMachine>>
 
@@ -79,6 +81,13 @@ export const BootPlan = Strict({
   ),
   /** What bootds show each other when one fetches a version from another. */
   peerToken: Type.Optional(Text(128)),
+  /** Left out: hosts do not serve their image to each other. */
+  peers: Type.Optional(
+    Strict({
+      /** Of it the key of each host is made that serves. */
+      key: Text(128)
+    })
+  ),
   /** Public key by which images must be signed, base64 as signify writes it; left out: any. */
   imageKey: Type.Optional(Text(128)),
   /** Keys with which operators may log in to booted hosts. */
@@ -128,6 +137,8 @@ export const BootState = Strict({
   stages: Type.Array(Strict({ stage: Type.Enum([...bootStages]), at: Text(40) }), { maxItems: 24 }),
   /** How often in a row it did not join with this wish. */
   failures: Count(),
+  /** TCP port at which it serves its image to others that boot. */
+  serves: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
   /** Who has shown its boot token last from where this machine is not, and was refused. */
   stolen: Type.Optional(
     Strict({

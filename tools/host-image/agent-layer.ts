@@ -14,7 +14,10 @@ import { run } from '../image/run.ts'
 export const agentFolder = 'opt/remuda'
 
 /** The programs of a host; the threads and children of them come along. */
-const programs = { 'remuda-agent': 'agent/main.ts', remuda: 'tools/remuda.ts' } as const
+const programs = {
+  ...{ 'remuda-agent': 'agent/main.ts', remuda: 'tools/remuda.ts' },
+  'remuda-peer': 'bootd/peer.ts'
+} as const
 
 /** Packages that a bundle leaves outside, and what they load; JavaScript, but for one addon. */
 const outside = ['zeromq', 'cmake-ts'] as const

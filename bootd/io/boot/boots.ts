@@ -11,6 +11,7 @@ import { type BootMachine, type BootState, bootMachinesMax } from '#shared/wire/
 import { type BootChoice, choose, type Versions } from '../../core/boot-choice.ts'
 import {
   type Asker,
+  askerOf,
   isNamed,
   machineOf,
   ownMac,
@@ -176,7 +177,20 @@ export class Boots {
   /** Whether a token is of a boot that may fetch, from this address. */
   progress(key: string, progress: Progress): void {
     const before = this.#boots.get(key)
-    if (before) this.#change(key, before, progressed(before, progress, this.#now()))
+    if (!before) return
+    if (progress.badPeer !== undefined) this.#distrust(progress.badPeer, before)
+    this.#change(key, before, progressed(before, progress, this.#now()))
+  }
+
+  /** Who does not serve what was signed is named to nobody until it has booted anew. */
+  #distrust(address: string, by: MachineBoot): void {
+    const isIt = (boot: MachineBoot) => boot.address === address && boot.serves !== undefined
+    const [key, boot] = [...this.#boots].find(([, one]) => isIt(one)) ?? []
+    if (key === undefined || boot === undefined) return
+    const fields = { host: boot.name, address, to: by.name ?? by.address }
+    this.#options.log.warn('host has served another image than was signed', fields)
+    const { serves: _, ...rest } = boot
+    this.#change(key, boot, rest)
   }
 
   /**
@@ -375,17 +389,6 @@ function dropOldest(map: Map<string, unknown>, sizeMax: number): void {
     map.delete(key)
   }
 }
-
-/** Who somebody is, without what is not known. */
-const askerOf = (names: {
-  readonly uuid?: string | undefined
-  readonly serial?: string | undefined
-  readonly mac?: string | undefined
-}): Asker => ({
-  ...(names.uuid !== undefined && { uuid: names.uuid }),
-  ...(names.serial !== undefined && { serial: names.serial }),
-  ...(names.mac !== undefined && { mac: names.mac })
-})
 
 const keyOf = ({ uuid, serial, macs, boot }: MachineBoot): string =>
   uuid ?? serial ?? macs[0] ?? boot

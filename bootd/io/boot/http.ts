@@ -22,12 +22,12 @@ import {
   readProgress,
   readRequest
 } from '../../core/boot-request.ts'
-import { rangeOf } from '../../core/byte-range.ts'
 import { askingScript, ipxeScript } from '../../core/ipxe-script.ts'
 import { joinAnswer } from '../../core/join-answer.ts'
+import { peersFor } from '../../core/peers.ts'
+import { answerFile, say } from './answer-file.ts'
 import type { Boots } from './boots.ts'
 import type { ImageStore, StoredFile } from './images.ts'
-import { sendFile } from './send-file.ts'
 import { stageWords } from './stage-words.ts'
 import { Transfers } from './transfers.ts'
 
@@ -209,7 +209,8 @@ export class BootHttp implements AsyncDisposable {
       case 'progress':
         return this.#progress(request, response, asked.token, address)
       case 'join':
-        return this.#join(response, asked.token, address)
+      case 'peers':
+        return this.#give(response, asked, address)
       default:
         return asked satisfies never
     }
@@ -286,41 +287,9 @@ export class BootHttp implements AsyncDisposable {
     file: StoredFile,
     { address, signal }: { readonly address: string; readonly signal: AbortSignal }
   ): Promise<void> {
-    const { headers, method } = request
-    const etag = `"${file.sha256}"`
-    const verdict = rangeOf(
-      {
-        range: headers.range,
-        ifRange: [headers['if-range']].flat()[0],
-        ifNoneMatch: headers['if-none-match']
-      },
-      file.bytes,
-      etag
-    )
-    response.setHeader('accept-ranges', 'bytes')
-    response.setHeader('etag', etag)
-    response.setHeader('content-type', 'application/octet-stream')
-    if (verdict.status === 304) return void response.writeHead(304).end()
-    if (verdict.status === 416) {
-      response.setHeader('content-range', `bytes */${file.bytes}`)
-      return say(response, 416, 'it is shorter than that')
-    }
-    const [first, last] =
-      verdict.status === 206 ? [verdict.first, verdict.last] : [0, file.bytes - 1]
-    response.setHeader('content-length', last - first + 1)
-    if (verdict.status === 206) {
-      response.setHeader('content-range', `bytes ${first}-${last}/${file.bytes}`)
-    }
-    if (method === 'HEAD') return void response.writeHead(verdict.status).end()
-    const giveBack = await this.#transfers.take(address, signal)
-    try {
-      response.writeHead(verdict.status)
-      const { clock, clientBytesPerS: bytesPerS } = this.#options
-      await sendFile(response, { path: file.path, first, last, bytesPerS, clock, signal })
-      response.end()
-    } finally {
-      giveBack()
-    }
+    const { clock, clientBytesPerS: bytesPerS } = this.#options
+    const take = () => this.#transfers.take(address, signal)
+    await answerFile(request, response, file, { take, bytesPerS, clock, signal })
   }
 
   async #progress(
@@ -343,11 +312,21 @@ export class BootHttp implements AsyncDisposable {
     response.writeHead(204).end()
   }
 
-  async #join(response: ServerResponse, token: string, address: string): Promise<void> {
-    const { boots, index } = this.#options
+  /** What an open boot gets beside files: how to join, or who else serves its image. */
+  async #give(
+    response: ServerResponse,
+    { asks, token }: Extract<BootRequest, { asks: 'join' | 'peers' }>,
+    address: string
+  ): Promise<void> {
+    const { boots, index, clock } = this.#options
     const shown = await boots.show(token, address)
     if ('refused' in shown || !boots.isOpen(shown.boot)) {
       return say(response, 403, 'refused' in shown ? shown.refused : 'this boot is over')
+    }
+    if (asks === 'peers') {
+      const known = { index: index(), boots: boots.all(), nowS: clock.wall() / 1_000 }
+      const peers = peersFor(shown.boot, { ...known, random: Math.random })
+      return say(response, 200, peers.join('\n'))
     }
     const answer = joinAnswer(index(), shown.boot)
     response.setHeader('cache-control', 'no-store')
@@ -365,14 +344,6 @@ export class BootHttp implements AsyncDisposable {
 
 const answerWords = (response: ServerResponse, words: string | undefined): void =>
   say(response, words === undefined ? 400 : 200, words ?? 'say uuid, serial or mac')
-
-/** Answers with a short text. */
-function say(response: ServerResponse, status: number, text: string): void {
-  response.statusCode = status
-  response.setHeader('content-type', 'text/plain; charset=utf-8')
-  response.setHeader('cache-control', 'no-store')
-  response.end(text.endsWith('\n') ? text : `${text}\n`)
-}
 
 /** Reads a short body; undefined: it is too long. Of a far longer one the rest is not read. */
 async function readBody(request: IncomingMessage): Promise<string | undefined> {

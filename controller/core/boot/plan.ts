@@ -10,6 +10,7 @@ import type { BootDoor, BootMachine, BootPlan } from '#shared/wire/boot.ts'
 import {
   bootSecretOf,
   expectedSecretOf,
+  peersKeyOf,
   peerTokenOf,
   strangerSecretOf
 } from '#shared/wire/boot-secret.ts'
@@ -41,6 +42,7 @@ export function bootPlanOf(view: View, epoch: number): BootPlan | undefined {
     unknown: unknownOf(boot),
     images: wantedOf(view, boot).map(version => ({ version, from: sourcesOf(view, version) })),
     peerToken: peerTokenOf(boot.key),
+    ...(boot.peers && { peers: { key: peersKeyOf(boot.key) } }),
     ...(boot.imageKey !== undefined && { imageKey: boot.imageKey }),
     sshKeys: boot.sshKeys ?? [],
     joinWithinS: boot.joinWithinS ?? joinWithinSElse
@@ -71,6 +73,7 @@ function machineOf(view: View, host: Host, boot: BootSettings): BootMachine {
   const version = versionFor(host, boot)
   const others = [boot.current, boot.previous].filter(one => one !== undefined && one !== version)
   const isOnce = bootOnce !== undefined
+  const rack = boot.peers && host.labels['rack']
   return {
     name: host.name,
     uuid,
@@ -84,6 +87,7 @@ function machineOf(view: View, host: Host, boot: BootSettings): BootMachine {
     ...(isOnce && { profile: bootOnce.profile }),
     ...(others[0] !== undefined && { fallback: others[0] }),
     ...optionsOf(boot),
+    ...(rack !== undefined && { rack: rack.slice(0, 128) }),
     wish: isOnce ? onceWish(bootOnce) : versionWish(version),
     ...(approval === 'approved' && { secret: bootSecretOf(boot.key, uuid, publicKey) })
   }

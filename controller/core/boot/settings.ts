@@ -26,6 +26,8 @@ export type BootSettings = {
   readonly kernelOptions?: string
   /** A machine that has not joined after so long has failed to boot. Unit: s. */
   readonly joinWithinS?: number
+  /** Hosts serve their image to others that boot; left out: bootds alone do. */
+  readonly peers?: true
 }
 
 /** A machine that is to become a host, known by its UUID, its serial number or a MAC. */

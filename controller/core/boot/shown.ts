@@ -9,7 +9,7 @@ import { joinWithinSElse } from './settings.ts'
 /** How machines boot, and how the bootds stand that serve them. */
 export function bootShown(view: View) {
   const { key: _, ...boot } = view.cloud?.boot ?? { key: '' }
-  const { policy, expected = [], sshKeys = [], unknown, joinWithinS, ...rest } = boot
+  const { policy, expected = [], sshKeys = [], unknown, joinWithinS, peers, ...rest } = boot
   const token = policy && view.joinTokens().get(policy.token)
   return {
     ...rest,
@@ -24,6 +24,7 @@ export function bootShown(view: View) {
     expected: expected.map(one => ({ ...one, macs: [...one.macs] })),
     sshKeys: [...sshKeys],
     joinWithinS: joinWithinS ?? joinWithinSElse,
+    peers: peers ?? false,
     bootds: [...view.boots.bootds].map(([name, { report }]) => {
       const { mode, url, problem, foreign } = report
       return {

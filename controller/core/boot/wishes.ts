@@ -31,6 +31,7 @@ export type BootWish = {
   readonly sshKeys?: readonly string[] | null
   readonly kernelOptions?: string | null
   readonly joinWithinS?: number | null
+  readonly peers?: true | null
   /** Whom to let in without asking, or null: nobody. */
   readonly policy?: {
     readonly uses: number
@@ -232,6 +233,9 @@ function wordsOf(before: BootSettings, after: BootSettings): string {
   }
   if (before.joinWithinS !== after.joinWithinS) {
     said.push(`a boot may take ${after.joinWithinS ?? 'as long as by itself'} s`)
+  }
+  if (before.peers !== after.peers) {
+    said.push(after.peers ? 'hosts serve their image to each other' : 'bootds alone serve images')
   }
   if (before.kernelOptions !== after.kernelOptions) {
     said.push(`kernels are told besides: ${after.kernelOptions ?? 'nothing'}`)

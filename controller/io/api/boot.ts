@@ -84,6 +84,7 @@ export const BootReply = Strict({
   sshKeys: Names('Keys with which operators log in to hosts.'),
   kernelOptions: Type.Optional(KernelOptions),
   joinWithinS: JoinWithin,
+  peers: Type.Boolean({ description: 'Whether hosts serve their image to others that boot.' }),
   expected: Type.Array(Expected, { description: 'Machines that are expected.' }),
   bootds: Type.Array(
     Strict({
@@ -129,6 +130,9 @@ const BootBody = Strict({
   ),
   kernelOptions: orNull(KernelOptions),
   joinWithinS: orNull(JoinWithin),
+  peers: orNull(
+    Type.Literal(true, { description: 'Hosts serve their image to others; null: bootds alone.' })
+  ),
   policy: orNull(
     Strict({
       uses: Type.Integer({

@@ -42,6 +42,8 @@ test('settings are changed one by one, taken away by null, and never show the bo
     t.like(said(taken), { imageKey: undefined, joinWithinS: 600, sshKeys: ['ssh-ed25519 AAAA me'] })
     const { key } = world.running.service.reign.view.cloud!.boot!
     t.false(taken.text.includes(key))
+    t.is(said(await patch(world, { peers: true }))['peers'], true)
+    t.is(said(await patch(world, { peers: null }))['peers'], false)
     const again = await patch(world, { sshKeys: ['ssh-ed25519 AAAA me'] })
     t.is(again.headers['remuda-changed'], 'false')
   }))
@@ -61,6 +63,7 @@ const wrong: readonly (readonly [what: string, body: object])[] = [
   ['a time that is too short to boot in', { joinWithinS: 5 }],
   ['a range that is none', { policy: { uses: 1, expiresMs: 5_000, subnets: ['10.0.0.0/99'] } }],
   ['a word that nobody knows', { unknown: 'everything' }],
+  ['peers that are neither there nor not', { peers: false }],
   ['a setting that nobody knows', { dhcp: true }]
 ]
 for (const [what, body] of wrong) {

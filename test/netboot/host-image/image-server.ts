@@ -36,6 +36,10 @@ export class ImageServer implements AsyncDisposable {
   readonly ranges: string[] = []
   faults: ImageServerFaults = {}
   given: Readonly<Record<string, unknown>> | undefined
+  /** Addresses of the root at others, as bootd names them. */
+  peers: readonly string[] = []
+  /** How often the root was asked for. */
+  roots = 0
   readonly #folder: string
   readonly #server: Server
 
@@ -86,9 +90,14 @@ export class ImageServer implements AsyncDisposable {
         .end(JSON.stringify(this.given))
       return
     }
+    if (pathname === `/v1/boots/${bootToken}/peers`) {
+      response.writeHead(200, { 'content-type': 'text/plain' }).end(`${this.peers.join('\n')}\n`)
+      return
+    }
     const [, name] = /^\/images\/[0-9a-f]{16}\/([a-z.]+)$/.exec(pathname) ?? []
     if (name === undefined) return void response.writeHead(404).end()
     if (name === 'root.squashfs') {
+      this.roots += 1
       if (searchParams.get('token') !== bootToken) return void response.writeHead(403).end()
       const { refusals } = this.faults
       if (refusals && refusals.times-- > 0) return void response.writeHead(refusals.status).end()

@@ -61,7 +61,11 @@ test('how machines boot is shown and set', async t => {
     ['boot set --image-key any', 0, /^signed by +any key: remuda boot set --image-key FILE$/m],
     ['boot set --kernel-options console=ttyS1,115200', 0, /^kernel +console=ttyS1,115200$/m],
     ['boot set --join-within 20m', 0, /^boots in +1200 s at most$/m],
-    ['boot set --join-within 5s', 2, /join-within/]
+    ['boot set --join-within 5s', 2, /join-within/],
+    ['boot show', 0, /^peers +bootds alone serve images$/m],
+    ['boot set --peers on', 0, /^peers +hosts serve their image to each other$/m],
+    ['boot set --peers off', 0, /^peers +bootds alone serve images$/m],
+    ['boot set --peers maybe', 2, /peers/]
   ])
 })
 

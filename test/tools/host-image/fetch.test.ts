@@ -69,7 +69,8 @@ async function open(t: ExecutionContext, faults: ImageServerFaults = {}): Promis
     'rm',
     'tail',
     'head',
-    'od'
+    'od',
+    'timeout'
   ]) {
     await symlink('/bin/busybox', join(folder, 'bin', applet))
   }
@@ -177,4 +178,127 @@ run('a manifest of another version, or another than was named, is refused', asyn
   const version = '0123456789abcdef'
   t.regex(await fetch({ version }), /failed: the manifest is that of version .*, not of 0123456789/)
   t.regex(await fetch({ manifest: 'f'.repeat(64) }), /failed: .* is not the one that was named/)
+})
+
+/** Another host that has the same version, and bootd that names it. */
+async function besides(
+  t: ExecutionContext,
+  faults: ImageServerFaults = {}
+): Promise<Scene & { readonly peer: ImageServer; readonly namePeers: () => void }> {
+  const scene = await open(t)
+  const peer = await ImageServer.open(join(scene.folder, 'store'))
+  t.teardown(() => peer[Symbol.asyncDispose]())
+  peer.faults = faults
+  const path = `/images/${scene.version}/root.squashfs?token=${bootToken}`
+  const address = `http://127.0.0.1:${peer.port}${path}`
+  scene.server.peers = [address]
+  const namePeers = (): void => {
+    scene.server.peers = [address, address]
+  }
+  return { ...scene, peer, namePeers }
+}
+
+run('what another host sends is taken, and bootd is not asked for the root', async t => {
+  const { fetch, folder, server, peer } = await besides(t)
+  const said = await fetch()
+  t.regex(said, /fetching from 127\.0\.0\.1\n/)
+  t.regex(said, /whole\n$/, said)
+  t.notRegex(said, /badPeer/)
+  t.deepEqual([server.roots, peer.roots], [0, 1])
+  t.true((await readFile(join(folder, 'work/root.squashfs'))).equals(root))
+})
+
+run('another host that sends something else is told of, and all is fetched from bootd', async t => {
+  const { fetch, folder, server, peer } = await besides(t, {
+    replaced: { 'root.squashfs': changed }
+  })
+  const said = await fetch()
+  t.regex(said, /progress image badPeer=127\.0\.0\.1&because=127\.0\.0\.1\+has\+sent\+another/)
+  t.regex(said, /with what 127\.0\.0\.1 has sent the root of \S+ has SHA-256 [0-9a-f]{64}, not/)
+  t.regex(said, /whole\n$/, said)
+  t.deepEqual([server.roots, peer.roots, server.ranges.length], [1, 1, 0])
+  t.true((await readFile(join(folder, 'work/root.squashfs'))).equals(root))
+})
+
+run('another host takes away none of the tries of bootd', async t => {
+  const { fetch, server, peer } = await besides(t, { replaced: { 'root.squashfs': changed } })
+  server.faults = { replaced: { 'root.squashfs': changed } }
+  const said = await fetch()
+  t.regex(said, /failed: the root of [0-9a-f]{16} has SHA-256 [0-9a-f]{64}, not [0-9a-f]{64}\n$/)
+  t.deepEqual([server.roots, peer.roots], [2, 1])
+})
+
+run('where another host ends, bootd goes on', async t => {
+  const { fetch, folder, server, peer, namePeers } = await besides(t, {
+    replaced: { 'root.squashfs': root },
+    hangUps: { afterBytes: 1_000_000, times: 9 }
+  })
+  namePeers()
+  const said = await fetch()
+  t.regex(said, /whole\n$/, said)
+  t.is(peer.roots, 1, 'no third one has a part in it')
+  t.is(server.roots, 1)
+  t.true(Number(server.ranges[0]) > 0 && Number(server.ranges[0]) <= 1_000_000)
+  t.true((await readFile(join(folder, 'work/root.squashfs'))).equals(root))
+})
+
+run('one that is busy is not waited for: the next is asked, then bootd', async t => {
+  const { fetch, server, peer, namePeers } = await besides(t, {
+    refusals: { status: 503, times: 2 }
+  })
+  namePeers()
+  const said = await fetch()
+  t.is(said.match(/127\.0\.0\.1 has sent 0 bytes: .*503/g)?.length, 2, said)
+  t.regex(said, /whole\n$/, said)
+  t.deepEqual([server.roots, peer.roots], [1, 2])
+})
+
+run('of one that sends too much nothing is kept', async t => {
+  const { fetch, folder, server } = await besides(t, {
+    replaced: { 'root.squashfs': Buffer.concat([root, root]) }
+  })
+  const said = await fetch()
+  t.regex(said, /whole\n$/, said)
+  t.notRegex(said, /badPeer/)
+  t.deepEqual([server.roots, server.ranges.length], [1, 0])
+  t.true((await readFile(join(folder, 'work/root.squashfs'))).equals(root))
+})
+
+run('one that is not there is passed over, and so is what is no address', async t => {
+  const { fetch, server, version } = await besides(t)
+  const path = `/images/${version}/root.squashfs?token=${bootToken}`
+  server.peers = ['wait', `http://127.0.0.1:1${path}`, `file:///etc/passwd${path}`]
+  const said = await fetch()
+  t.is(said.match(/fetching from/g)?.length, 1, said)
+  t.regex(said, /127\.0\.0\.1 has sent 0 bytes: can't connect/)
+  t.regex(said, /whole\n$/, said)
+  t.is(server.roots, 1)
+})
+
+/** Watches a transfer that never ends by itself and writes so, with quick fifths of a second. */
+async function watch(
+  t: ExecutionContext,
+  { writes, stillMax }: { readonly writes: string; readonly stillMax: number }
+): Promise<string> {
+  const { folder } = await open(t)
+  const file = join(folder, 'work/root.squashfs')
+  const program = [
+    `. ${script}`,
+    'sleep() { busybox sleep 0.01; }',
+    `bytes=1000 file=${file}`,
+    `(${writes}) &`,
+    `watch_transfer $! "$file" ${stillMax} 100`,
+    'echo "over with $?, $passed, $still"'
+  ].join('\n')
+  const env = { PATH: `${join(folder, 'bin')}:/bin` }
+  return await text(spawn('/bin/busybox', ['ash', '-c', program], { env }).stdout)
+}
+
+run('a transfer from another host ends that stands still, is slow, or brings too much', async t => {
+  const still = { writes: 'exec busybox sleep 3600', stillMax: 25 }
+  t.regex(await watch(t, still), /^over with 143, 2\d, 2\d\n$/)
+  const writes = 'while :; do echo >>"$file"; busybox sleep 0.02; done'
+  t.regex(await watch(t, { writes, stillMax: 1_000 }), /^over with 143, 10\d, \d+\n$/)
+  const flood = 'busybox head -c 5000 /dev/zero >"$file"; exec busybox sleep 3600'
+  t.regex(await watch(t, { writes: flood, stillMax: 1_000 }), /^over with 143, \d, \d\n$/)
 })

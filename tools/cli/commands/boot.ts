@@ -78,6 +78,13 @@ export const boot: Noun = {
           doc: 'A machine that has not joined after so long has failed. Unit: s unless given.',
           minimum: 30_000,
           maximum: 7_200_000
+        },
+        {
+          name: 'peers',
+          type: 'text',
+          value: 'WORD',
+          words: ['on', 'off'],
+          doc: 'Whether hosts serve their image to others that boot, beside bootd.'
         }
       ],
       examples: [

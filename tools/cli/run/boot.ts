@@ -25,6 +25,7 @@ export type BootSaid = {
   readonly sshKeys: readonly string[]
   readonly kernelOptions?: string
   readonly joinWithinS: number
+  readonly peers: boolean
   readonly expected: readonly {
     readonly name: string
     readonly uuid?: string
@@ -72,7 +73,8 @@ function describe(invocation: Invocation, said: BootSaid): string {
     ['signed by', said.imageKey ?? 'any key: remuda boot set --image-key FILE'],
     ['log in', `${said.sshKeys.length} keys`],
     ...(said.kernelOptions ? [['kernel', said.kernelOptions] as const] : []),
-    ['boots in', `${said.joinWithinS} s at most`]
+    ['boots in', `${said.joinWithinS} s at most`],
+    ['peers', said.peers ? 'hosts serve their image to each other' : 'bootds alone serve images']
   ]
   const head = rows.map(([name, text]) => `${paint('dim', name.padEnd(10))}${oneLine(text)}\n`)
   const machines = expected.map(one => [
@@ -119,10 +121,12 @@ export async function setBoot(invocation: Invocation): Promise<void> {
   const within = given.number('join-within')
   const subnets = given.texts('from')
   const options = given.text('kernel-options')
+  const peers = given.text('peers')
   const body = {
     ...(unknown !== undefined && { unknown: unknown === 'wait' ? null : unknown }),
     ...(within !== undefined && { joinWithinS: Math.round(within / 1_000) }),
     ...(options !== undefined && { kernelOptions: options === 'none' ? null : options }),
+    ...(peers !== undefined && { peers: peers === 'on' ? true : null }),
     ...(await keysGiven(invocation)),
     ...(letIn !== undefined && {
       policy:

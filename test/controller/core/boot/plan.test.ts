@@ -100,3 +100,20 @@ test('without a version machines wait, and unknown ones get nothing where that i
   wish(context => setBoot(view, { wish: { unknown: 'nothing' }, key }, context))
   t.deepEqual(bootPlanOf(view, 1)!.unknown, { profile: 'nothing' })
 })
+
+test('hosts serve their image to each other only where that is set, told apart by racks', t => {
+  const { view, wish, host, commit } = promotedCloud()
+  const labels = { ...host('h1').labels, rack: 'r7' }
+  commit({ changes: [{ op: 'put', resource: { ...host('h1'), labels } }], decisions: [] })
+  t.is(bootPlanOf(view, 1)!.peers, undefined)
+  t.is(bootPlanOf(view, 1)!.machines[0]!.rack, undefined)
+  const said = wish(context => setBoot(view, { wish: { peers: true }, key }, context))
+  t.is(said.decisions[0]?.because, 'hosts serve their image to each other')
+  const plan = bootPlanOf(view, 1)!
+  t.is(plan.machines[0]!.rack, 'r7')
+  t.is(plan.peers?.key.length, 43)
+  t.false([key, plan.peerToken].includes(plan.peers?.key))
+  const off = wish(context => setBoot(view, { wish: { peers: null }, key }, context))
+  t.is(off.decisions[0]?.because, 'bootds alone serve images')
+  t.is(bootPlanOf(view, 1)!.peers, undefined)
+})
