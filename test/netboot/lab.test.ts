@@ -5,6 +5,7 @@
  * it takes half an hour: `npm run netboot`.
  */
 import anyTest, { type TestFn } from 'ava'
+import type { BootState } from '#shared/wire/boot.ts'
 import { listResources } from '../../tools/cli/api/resources.ts'
 import { type ReadyHostImage, readyHostImage } from '../../tools/host-image/ready.ts'
 import { giveVersion } from '../../tools/lab/netboot.ts'
@@ -188,6 +189,30 @@ test('a machine whose version fails three times gets the one before by itself', 
   t.is((await scene.bootIds())['n1'], before['n1'])
 })
 
+test('a machine fetches its image from the other one, where hosts shall serve theirs', async t => {
+  t.timeout(2 * patienceMs)
+  await set({ peers: true })
+  const before = await machines.untilOnline()
+  // What it serves by it is told while it boots.
+  await leave('n1')
+  await comeBack('n1', before['n1'])
+  const serving = await until('n1 serves its image', async () => {
+    const boot = await scene.bootOf('n1')
+    return boot?.serves === undefined ? undefined : boot
+  })
+  const address = (await scene.bootOf('n2'))?.address
+  await leave('n2')
+  const said = await until('n1 has sent its image to n2', async () => {
+    const lines = await scene.inside('n1', 'journalctl -b -o cat -u remuda-peer')
+    return lines.includes(`"has sent its image","address":"${address}"`) && lines
+  })
+  tell(`n1: ${said}`)
+  t.not(await scene.inside('n1', 'stat -c %u /proc/$(systemctl show -P MainPID remuda-peer)'), '0')
+  tell(`n1: ${await scene.inside('n1', 'systemctl show -P MemoryCurrent remuda-peer')} bytes`)
+  t.is((await comeBack('n2', before['n2'])).version, serving.version)
+  await set({ peers: null })
+})
+
 test('both machines roll to another version one after the other, and back', async t => {
   t.timeout(2 * patienceMs)
   const marked = await given(await versionOf(image, 'marked', machines.folder))
@@ -208,6 +233,23 @@ test('both machines roll to another version one after the other, and back', asyn
   await machines.untilWrites()
   t.deepEqual((await readSharedLog(scene.lab)).violations, [])
 })
+
+/** Takes a machine out of service, and has it boot anew. */
+async function leave(machine: 'n1' | 'n2'): Promise<void> {
+  const host = hosts[machine]
+  for (const line of [`host drain ${host} --cold --wait`, `host reboot ${host}`]) {
+    const said = await scene.remuda(line)
+    if (said.code !== 0) throw new Error(said.stderr)
+  }
+}
+
+/** Waits until it has booted, and puts it into service again. */
+async function comeBack(machine: 'n1' | 'n2', before: unknown): Promise<BootState> {
+  const boot = await scene.untilBack(machine, before)
+  const resumed = await scene.remuda(`host resume ${hosts[machine]} --wait`)
+  if (resumed.code !== 0) throw new Error(resumed.stderr)
+  return boot
+}
 
 /** Puts a version into the store of bootd, and waits until it is seen there, whole or not. */
 async function given(made: Version, problem?: RegExp): Promise<Version> {
