@@ -64,7 +64,8 @@ export const standOf = (keeping: Keeping, { limitMs, now }: At): SelfFenceStand 
 
 function dogOf({ isHeld, facts }: Keeping): Dog {
   if (isHeld) return { state: 'held' }
-  if (facts === undefined || facts.because !== '') return { state: 'none' }
+  if (facts === undefined) return { state: 'unknown' }
+  if (facts.because !== '') return { state: 'none' }
   return { state: 'closed', counts: facts.counts && facts.nowayout }
 }
 
@@ -113,8 +114,10 @@ export const cutOffOf = (stand: SelfFenceStand, limitMs: Ms | undefined): CutOff
     : {
         ends: stand.state === 'ending',
         because:
-          `no controller has heard this host for ${formatMs(limitMs ?? 0)}: what others could ` +
-          'start is ended here'
+          stand.state === 'waiting'
+            ? 'no controller has heard this run of the agent yet: what others could start waits'
+            : `no controller has heard this host for ${formatMs(limitMs ?? 0)}: what others ` +
+              'could start is ended here'
       }
 
 const isAwaited = ({ awaited }: Keeping, { epoch, generation }: Order): boolean =>

@@ -16,7 +16,8 @@
  *
  * - free: no limit, or no watchdog to hold it: nothing ends by itself, and nobody relies on it.
  * - leased: the watchdog is pet.
- * - waiting: this run has had no lease yet. Nothing that others could start is started here.
+ * - waiting: this run has had no lease yet, or has not looked for a watchdog. Nothing that others
+ *   could start is started here: they may have started it while an earlier run was cut off.
  * - ending: what others could start is ended at once. The watchdog is not pet: it bites in time.
  * - ended: nothing of that runs, nor is being started. The watchdog is pet, the rest runs on.
  *
@@ -72,10 +73,12 @@ export function beatEchoed(
 }
 
 /**
- * How the watchdog is to us. `none`: there is none that counts; `closed`: it is not open in this
+ * How the watchdog is to us. `unknown`: this run has not looked yet, and an earlier one may have
+ * opened it; `none`: there is none that counts; `closed`: it is not open in this
  * run, and counts down if an earlier one had it open; `held`: it is open, and bites unless pet.
  */
 export type Dog =
+  | { readonly state: 'unknown' }
   | { readonly state: 'none' }
   | { readonly state: 'closed'; readonly counts: boolean }
   | { readonly state: 'held' }
@@ -120,6 +123,7 @@ export function selfFenceStand(plight: Plight): SelfFenceStand {
 }
 
 function stateOf({ limitMs, dog, lease, isClear, now }: Plight, isFresh: boolean): SelfFenceState {
+  if (limitMs !== undefined && dog.state === 'unknown') return 'waiting'
   const isInForce = dog.state === 'held' || (dog.state === 'closed' && dog.counts)
   if (limitMs === undefined || !isInForce) return 'free'
   if (isFresh) return 'leased'

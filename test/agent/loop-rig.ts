@@ -70,6 +70,7 @@ export class LoopRig implements AsyncDisposable {
 
   /** Starts the loop. */
   async start(): Promise<void> {
+    this.#end = new AbortController()
     this.loop = await this.#make()
     this.#running = this.loop.run(this.#end.signal)
     await this.clock.settle()
@@ -78,7 +79,6 @@ export class LoopRig implements AsyncDisposable {
   /** Ends the agent and starts another one; what runs on the host goes on. */
   async restart(): Promise<void> {
     await this.stop()
-    this.#end = new AbortController()
     await this.start()
   }
 

@@ -157,6 +157,20 @@ test('an agent that dies while it is cut off, and its next run, keep to that end
   t.false(host.running.includes('acme.web'))
 })
 
+test('a next run that has not seen its watchdog yet starts nothing of what has ended here', async t => {
+  await using host = await leased(30_000)
+  host.isCutOff = true
+  await host.rig.clock.pass(limitMs + 5_000)
+  t.deepEqual(host.running, ['acme.near'])
+  await host.stop()
+  host.dog.lookMs = 5_000
+  await host.start()
+  for (let ms = 0; ms < 15_000; ms += 250) {
+    await host.rig.clock.pass(250)
+    t.deepEqual(host.running, ['acme.near'], `others may have started it, ${ms} ms`)
+  }
+})
+
 test('an agent that is replaced while it is heard goes on as before', async t => {
   await using host = await leased(30_000)
   await host.stop()

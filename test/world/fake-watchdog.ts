@@ -19,6 +19,8 @@ export class FakeWatchdog implements Watchdog {
   }
   /** Lets nobody open it. */
   isBusy = false
+  /** How long it takes to look at it. Unit: ms. */
+  lookMs: Ms = 0
   bites = 0
   pets = 0
 
@@ -28,6 +30,7 @@ export class FakeWatchdog implements Watchdog {
   }
 
   async look(): Promise<WatchdogFacts> {
+    if (this.lookMs > 0) await this.#clock.sleep(this.lookMs)
     return { ...this.facts, counts: this.#bitesAt !== undefined }
   }
 

@@ -32,6 +32,20 @@ for (const [title, given, state, opens, pets] of [
     false
   ],
   [
+    'a new run that has not looked for a watchdog starts nothing',
+    { dog: { state: 'unknown' }, lease: noLease('new', 95_000) },
+    'waiting',
+    false,
+    false
+  ],
+  [
+    'without a limit it needs no look',
+    { dog: { state: 'unknown' }, limitMs: undefined },
+    'free',
+    false,
+    false
+  ],
+  [
     'a fresh lease starts a watchdog',
     { dog: { state: 'closed', counts: false } },
     'free',

@@ -5,7 +5,7 @@ import type { SourceMutant } from '../source-mutants.ts'
 export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   'read-back-skipped': {
     says: 'a device that says "done" counts as proof',
-    seed: 6,
+    seed: 18,
     file: 'bootd/core/fence-switch.ts',
     from: 'return read({ ...device, refusal, failures, toldAt: now }, call)',
     to: 'return read({ ...device, refusal, failures, toldAt: now, agreed: refusal ? 0 : 9 }, call)'
@@ -103,6 +103,13 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
     file: 'controller/io/heartbeats.ts',
     from: 'if (!echo || decided.recovery || decided.deletedAt !== undefined)',
     to: 'if (!echo || decided.deletedAt !== undefined)'
+  },
+  'unseen-watchdog-none': {
+    says: 'a new run of the agent takes it that there is no watchdog before it has looked',
+    seed: 2_055,
+    file: 'agent/core/lease-keeping.ts',
+    from: "if (facts === undefined) return { state: 'unknown' }",
+    to: "if (facts === undefined) return { state: 'none' }"
   },
   'starts-after-cut-off': {
     says: 'a host that was cut off starts what its last order names as soon as it is heard',
