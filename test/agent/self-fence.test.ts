@@ -157,7 +157,7 @@ test('an agent that dies while it is cut off, and its next run, keep to that end
   t.false(host.running.includes('acme.web'))
 })
 
-test('a next run that has not seen its watchdog yet starts nothing of what has ended here', async t => {
+test('a next run that has not seen its watchdog yet starts nothing of what has ended', async t => {
   await using host = await leased(30_000)
   host.isCutOff = true
   await host.rig.clock.pass(limitMs + 5_000)
