@@ -2,7 +2,9 @@
  * The promise: whatever the reserve speaks of may be lost, and everything that is highly available
  * and can go elsewhere finds a place. A wish breaks it when some loss would strand an instance that
  * the same loss does not strand without the wish. So what is refused is never too little room that
- * was there before, such as under a reserve that was raised later, or after a loss.
+ * was there before, such as under a reserve that was raised later, or after a loss. Who waits in
+ * vain as it is, is no matter of a loss: also where one would help it, since others that it must be
+ * with are gone then.
  */
 import type { Host } from '#shared/model/host.ts'
 import { formatMib, type Mib } from '#shared/units.ts'
@@ -90,7 +92,7 @@ const isOfHost = (change: Change): boolean =>
   (change.op === 'put' && change.resource.kind === 'host') ||
   (change.op === 'remove' && change.kind === 'host')
 
-/** Whom a loss strands only on trial; undefined: nobody. */
+/** Whom a loss strands only on trial, and who does not wait as it is; undefined: nobody. */
 function worsened(
   ground: Ground,
   lost: readonly number[],
@@ -98,7 +100,8 @@ function worsened(
 ): Stranding | undefined {
   const after = strandingOf(ground, lost)
   trial.end()
-  const before = new Set(planOf(ground, lost).stranded.map(({ id }) => id))
+  const plans = [planOf(ground, lost), planOf(ground, [])]
+  const before = new Set(plans.flatMap(({ stranded }) => stranded.map(({ id }) => id)))
   trial.begin()
   const stranded = after?.stranded.filter(({ id }) => !before.has(id)) ?? []
   return after && stranded.length > 0 ? { ...after, stranded } : undefined
@@ -138,7 +141,6 @@ export function promiseOf(
   if (!reserve) return { reserve, state: 'none', strandings: [] }
   const ground = surveyed(view, now)
   ground.countAll()
-  // Who waits as it is, is no matter of a loss.
   const waiting = new Set(planOf(ground, []).stranded.map(({ id }) => id))
   const strandings: Stranding[] = []
   const looked = eachDoubt(ground, reserve, lost => {

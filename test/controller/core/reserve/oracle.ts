@@ -162,7 +162,10 @@ function filled(candidate: Candidate, demand: ReturnType<typeof demandOf>): Cand
   }
 }
 
-/** Whom changes would strand in a loss that does not strand them without, by loss; none: empty. */
+/**
+ * Whom changes would strand in a loss that does not strand them without, by loss; none: empty. Who
+ * waits in vain without any loss is left out.
+ */
 export function harmBy(
   view: View,
   tried: { readonly reserve: Reserve; readonly changes: readonly Change[] },
@@ -176,7 +179,9 @@ export function harmBy(
   view.unfold([undo])
   const harm = new Map<string, ReadonlySet<string>>()
   for (const [loss, stranded] of after) {
-    const more = [...stranded].filter(id => before.get(loss)?.has(id) !== true)
+    const more = [...stranded].filter(
+      id => before.get(loss)?.has(id) !== true && before.get('')?.has(id) !== true
+    )
     if (more.length > 0) harm.set(loss, new Set(more))
   }
   return harm
