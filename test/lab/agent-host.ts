@@ -68,7 +68,7 @@ export class AgentHost implements AsyncDisposable {
     const files = await prepareGuests(libvirtd.directory)
     const netns = `agent-${libvirtd.directory.slice(-6)}`
     const [pid] = await libvirtd.pidsOf('libvirtd')
-    await run('ip', ['netns', 'attach', netns, String(pid)], { deadlineMs: 5_000 })
+    await run('ip', ['netns', 'attach', netns, String(pid)], { deadlineMs: 120_000 })
     const host = new AgentHost(libvirtd, files, netns)
     await mkdir(host.consoleFolder, { recursive: true })
     await new Promise<void>(resolve => {
@@ -143,7 +143,7 @@ export class AgentHost implements AsyncDisposable {
       'while :; do /bin/busybox sleep 60 & wait; done\n'
     await writeFile(join(root, 'sbin/init'), init, { mode: 0o755 })
     const tar = join(this.libvirtd.directory, 'container.tar')
-    await run('tar', ['-C', root, '-cf', tar, '.'], { deadlineMs: 20_000 })
+    await run('tar', ['-C', root, '-cf', tar, '.'], { deadlineMs: 120_000 })
     return await this.#image({ id, name: 'box', format: 'tar' }, tar)
   }
 
@@ -194,7 +194,7 @@ export class AgentHost implements AsyncDisposable {
     this.#server.closeAllConnections()
     // Its name servers are no processes of libvirtd's namespaces: they would go on for ever.
     await removeAll({ state: this.state, log: silentLog, netns: this.#netns })
-    await run('ip', ['netns', 'del', this.#netns], { deadlineMs: 5_000 })
+    await run('ip', ['netns', 'del', this.#netns], { deadlineMs: 120_000 })
     await this.libvirtd[Symbol.asyncDispose]()
     await rm(this.libvirtd.directory, { recursive: true, force: true })
   }

@@ -7,7 +7,7 @@ import { until } from '../bootd/boot/boot-server.ts'
 import { startBmc } from './fence-services.ts'
 
 test("OpenIPMI's baseboard controller is found without a password", async t => {
-  t.timeout(120_000)
+  t.timeout(300_000)
   await using bmc = await startBmc()
   await using scans = new BmcScans({
     ...{ clock: realClock, log: silentLog, macOf: async () => undefined },

@@ -66,7 +66,7 @@ async function judge(
 }
 
 test.serial('elected by an ensemble, the next one goes on in the database', async t => {
-  t.timeout(120_000)
+  t.timeout(300_000)
   const postgres = await makeDatabase('elected')
   await using opened = new AsyncDisposableStack()
   const { servers } = opened.use(await startEnsemble({ count: 1 }))
@@ -114,7 +114,7 @@ test.serial('elected by an ensemble, the next one goes on in the database', asyn
 test.serial(
   'alone with a database, it goes on after a kill, until another one takes it',
   async t => {
-    t.timeout(120_000)
+    t.timeout(300_000)
     const postgres = await makeDatabase('alone')
     await using first = await CandidateProcess.start({ name: 'a1', postgres })
     await write('first', [first])

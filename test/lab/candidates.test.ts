@@ -13,7 +13,7 @@ const create = (name: string) => ({
 })
 
 test('on a real ensemble what is written outlives kills, pauses and hand-overs', async t => {
-  t.timeout(240_000)
+  t.timeout(300_000)
   await using opened = new AsyncDisposableStack()
   const ensemble = opened.use(await startEnsemble())
   const all: CandidateProcess[] = []

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '#shared/process.ts'
 
-const deadlineMs = 60_000
+const deadlineMs = 120_000
 
 /** An authority of a test, which signs what it is asked to; its files go with it. */
 export class Authority implements AsyncDisposable {

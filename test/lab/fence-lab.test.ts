@@ -20,7 +20,7 @@ let watch: RunWatch
 let writer: DiskWriter
 
 test.before('a lab of three comes up, with an instance that may run anywhere', async t => {
-  t.timeout(240_000)
+  t.timeout(600_000)
   const folder = await mkdtemp(join(tmpdir(), 'remuda-fences-'))
   const ranges = { subnet: '10.99.0.0/24', instances: '10.100.0.0/16' }
   const wish = { folder, hosts: 3, solo: true, outside: false, isBound: true, ...ranges }
@@ -34,7 +34,7 @@ test.before('a lab of three comes up, with an instance that may run anywhere', a
 })
 
 test.after.always('the lab is taken away', async t => {
-  t.timeout(60_000)
+  t.timeout(300_000)
   await watch?.[Symbol.asyncDispose]()
   await writer?.watch[Symbol.asyncDispose]()
   if (lab === undefined) return
@@ -43,14 +43,14 @@ test.after.always('the lab is taken away', async t => {
 })
 
 test('a host that loses its power is proven off by IPMI, and gets it back', async t => {
-  t.timeout(180_000)
+  t.timeout(600_000)
   await openTo('h3')
   const because = await fenced(t, 'h2', () => lab.power('h2', 'off'))
   t.regex(because, /IPMI at 10\.79\.0\.2 \(\d+ readings\) read off twice/)
 })
 
 test('a host that is cut off and stands still is switched off by Redfish', async t => {
-  t.timeout(180_000)
+  t.timeout(600_000)
   await openTo('h2')
   const { pid } = await statusOf('h3')
   const because = await fenced(t, 'h3', async () => {
@@ -62,7 +62,7 @@ test('a host that is cut off and stands still is switched off by Redfish', async
 })
 
 test('the disk that all hosts see shows that no two of an instance ever wrote at once', async t => {
-  t.timeout(60_000)
+  t.timeout(300_000)
   const { violations, lives } = judgeDisk(readRecords(await readFile(writer.watch.path)))
   t.deepEqual(violations, [])
   t.deepEqual(

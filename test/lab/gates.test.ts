@@ -6,7 +6,7 @@ import { callTcpIn } from '../../agent/io/gates.ts'
 import { Netns } from './netns.ts'
 
 test('a port in a namespace is called there, and says so when nobody listens', async t => {
-  t.timeout(60_000)
+  t.timeout(300_000)
   const netns = await Netns.make()
   t.teardown(() => netns[Symbol.asyncDispose]())
   await netns.run('ip', ['link', 'set', 'dev', 'lo', 'up'])

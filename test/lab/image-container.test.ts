@@ -13,7 +13,7 @@ import { eventually } from './cloud/waiting.ts'
 import { type Page, readPage } from './image-machine.ts'
 import { type PrivateLibvirtd, startLibvirtd } from './libvirtd.ts'
 
-const deadlineMs = 60_000
+const deadlineMs = 180_000
 const address = '10.9.0.50'
 
 const metadata = 'instance-id: "inst-2"\nlocal-hostname: "box"\nremuda-host: "h7"\n'

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { run } from '#shared/process.ts'
 import { eventually } from './cloud/waiting.ts'
 
-const deadlineMs = 30_000
+const deadlineMs = 120_000
 /** Of what the console said, the end. */
 const consoleCharsMax = 100_000
 

@@ -125,7 +125,7 @@ for (const { title, metadata = '', userData, filed } of cases) {
     await writeFile(join(folder, 'user-data'), userData ?? '')
     const files = [join(folder, 'meta-data'), ...(userData ? [join(folder, 'user-data')] : [])]
     await run('busybox', ['awk', '-v', `out=${out}`, '-f', program, ...files], {
-      deadlineMs: 10_000
+      deadlineMs: 120_000
     })
     const found: Record<string, string> = {}
     for (const name of await readdir(out)) found[name] = await readFile(join(out, name), 'utf8')

@@ -11,7 +11,7 @@ import { buildImages, type Images } from '../../tools/image/main.ts'
 import { eventually } from './cloud/waiting.ts'
 import { Machine, makeSeed } from './image-machine.ts'
 
-const deadlineMs = 60_000
+const deadlineMs = 120_000
 const bytesMax = 22 * 2 ** 20
 
 let folder: string

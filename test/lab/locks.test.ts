@@ -20,7 +20,7 @@ const uuid = '0198c2a4-5b6e-7c10-8f00-00000000a001'
 const key = { driver: 'qemu', uuid } as const
 
 test.before('two libvirts go by a virtlockd each, and one folder for locks', async t => {
-  t.timeout(180_000)
+  t.timeout(300_000)
   folder = await mkdtemp(join(tmpdir(), 'remuda-locks-'))
   await mkdir(at('locks'))
   await writeFile(at('disk.raw'), '')
@@ -57,12 +57,12 @@ test('where libvirt has its lock manager, and where locks are held, is seen', as
 })
 
 test('the emulators keep each other out where the file system tells of locks', async t => {
-  t.timeout(60_000)
+  t.timeout(300_000)
   await refusedOnOther(/: another emulator writes to .*\/disk\.raw$/, t)
 })
 
 test('virtlockd keeps the second one out where it does not', async t => {
-  t.timeout(60_000)
+  t.timeout(300_000)
   await within(hosts[1]!, ['mount', '--bind', at('other.raw'), at('disk.raw')])
   await refusedOnOther(/: resource busy: Lockspace resource '[0-9a-f]{64}' is locked$/, t)
 })

@@ -5,7 +5,7 @@ import os from 'node:os'
 import { join } from 'node:path'
 import { type Output, run } from '#shared/process.ts'
 
-const deadlineMs = 30_000
+const deadlineMs = 120_000
 
 /** A namespace that goes away with all that is in it. */
 export class Netns implements AsyncDisposable {

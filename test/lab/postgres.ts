@@ -115,7 +115,7 @@ export class PostgresServer implements AsyncDisposable {
 
   async #isReady(): Promise<boolean> {
     const words = ['--quiet', '--host', this.folder, '--timeout', '2']
-    const silent = { deadlineMs: 20_000, stdout: () => {}, stderr: () => {} }
+    const silent = { deadlineMs: 120_000, stdout: () => {}, stderr: () => {} }
     return (await runProgram(join(this.#programs, 'pg_isready'), words, silent)) === 0
   }
 
@@ -141,7 +141,7 @@ export class PostgresServer implements AsyncDisposable {
     const id = async (option: string) => {
       let said = ''
       await runProgram('id', [option, 'postgres'], {
-        deadlineMs: 10_000,
+        deadlineMs: 120_000,
         stdout: line => {
           said += line
         },

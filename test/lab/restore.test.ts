@@ -16,7 +16,7 @@ const remuda = async (...words: readonly string[]): Promise<string> =>
   (await run(process.execPath, [program, ...words], { deadlineMs: 60_000 })).stdout
 
 test('what is restored into an empty ensemble is led by the next candidate', async t => {
-  t.timeout(180_000)
+  t.timeout(300_000)
   await using opened = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'remuda-restore-'))
   opened.defer(() => rm(folder, { recursive: true, force: true }))

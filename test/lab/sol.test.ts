@@ -27,7 +27,7 @@ async function serialLine() {
 }
 
 test('a serial line is looked at, taken over, and looked at again', async t => {
-  t.timeout(120_000)
+  t.timeout(300_000)
   await using line = await serialLine()
   await using bmc = await startBmc({ serial: line.at })
   const device = {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Whatever a test waits for has come about long before, on a machine that is up to the tests. */
-const waitMsMax = 150_000
+const waitMsMax = 240_000
 
 /** Looks again and again until there is something to see; throws what it last met instead. */
 export async function eventually<Value>(

@@ -26,7 +26,7 @@ let writers: Writers
 let journal: LabJournal
 
 test.before('a lab of three candidates comes up, and clients write', async t => {
-  t.timeout(180_000)
+  t.timeout(300_000)
   const folder = await mkdtemp(join(tmpdir(), 'remuda-faults-'))
   const ranges = { subnet: '10.95.0.0/24', instances: '10.96.0.0/16' }
   lab = await openLab({ folder, hosts: 3, outside: false, isBound: true, ...ranges })
@@ -36,7 +36,7 @@ test.before('a lab of three candidates comes up, and clients write', async t => 
 })
 
 test.after.always('the lab is taken away', async t => {
-  t.timeout(60_000)
+  t.timeout(300_000)
   await writers?.[Symbol.asyncDispose]()
   await journal?.[Symbol.asyncDispose]()
   if (lab === undefined) return
@@ -45,7 +45,7 @@ test.after.always('the lab is taken away', async t => {
 })
 
 test('the host of the controller loses power: another one goes on', async t => {
-  t.timeout(150_000)
+  t.timeout(300_000)
   await takenFrom(t, async leader => {
     const lives = await livesOf(lab, [leader])
     await lab.power(leader, 'off')
@@ -62,7 +62,7 @@ test('the host of the controller loses power: another one goes on', async t => {
 })
 
 test('a controller that is cut off from the ensemble, and not from its hosts, ends', async t => {
-  t.timeout(150_000)
+  t.timeout(300_000)
   await takenFrom(t, async leader => {
     await lab.cutFrom([leader], 'zookeeper')
     return () => lab.heal()
@@ -70,7 +70,7 @@ test('a controller that is cut off from the ensemble, and not from its hosts, en
 })
 
 test('a controller that is cut off from its hosts goes on to record what is wished', async t => {
-  t.timeout(150_000)
+  t.timeout(300_000)
   const leader = await untilWhole(lab)
   const { epoch } = await nextWrite()
   await lab.cutFrom([leader], 'agents')
@@ -82,7 +82,7 @@ test('a controller that is cut off from its hosts goes on to record what is wish
 })
 
 test('with two of three servers gone all is read, nothing written, and nothing lost', async t => {
-  t.timeout(150_000)
+  t.timeout(300_000)
   await untilWhole(lab)
   await nextWrite()
   for (const host of ['h1', 'h2']) await lab.pause(host, 'zookeeper')
@@ -109,7 +109,7 @@ test('with two of three servers gone all is read, nothing written, and nothing l
 })
 
 test('a controller that stood still for longer than its session gets nothing through', async t => {
-  t.timeout(150_000)
+  t.timeout(300_000)
   const known = (await reignsOf(lab)).length
   let before: DaemonStatus | undefined
   const leader = await takenFrom(t, async host => {
@@ -131,7 +131,7 @@ test('a controller that stood still for longer than its session gets nothing thr
 })
 
 test('after all of it nothing is lost, and nobody followed two controllers at once', async t => {
-  t.timeout(150_000)
+  t.timeout(300_000)
   await untilWhole(lab)
   await writers[Symbol.asyncDispose]()
   t.deepEqual(await writers.missing(), [])

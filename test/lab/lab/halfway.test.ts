@@ -16,7 +16,7 @@ import { eventually } from '../cloud/waiting.ts'
 const program = fileURLToPath(new URL('../../../tools/lab/main.ts', import.meta.url))
 
 test('a lab that was killed half-way is taken away by the next down', async t => {
-  t.timeout(120_000)
+  t.timeout(300_000)
   const folder = await mkdtemp(join(tmpdir(), 'remuda-lab-'))
   t.teardown(async () => {
     await sweep(folder)
@@ -44,7 +44,7 @@ test('a lab that was killed half-way is taken away by the next down', async t =>
 })
 
 test('a lab in a folder that holds another one is refused', async t => {
-  t.timeout(120_000)
+  t.timeout(300_000)
   const folder = await mkdtemp(join(tmpdir(), 'remuda-lab-'))
   const wish = { folder, solo: true, outside: false, isFurnished: false }
   await using lab = await openLab({ ...wish, hosts: 1, isBound: true })

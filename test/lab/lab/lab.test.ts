@@ -18,7 +18,7 @@ const test = anyTest.serial as TestFn
 let lab: Lab
 
 test.before('a lab of two hosts comes up', async t => {
-  t.timeout(180_000)
+  t.timeout(300_000)
   const folder = await mkdtemp(join(tmpdir(), 'remuda-lab-'))
   const wish = { folder, hosts: 2, solo: true, outside: false, isBound: true }
   // Hosts that are cut off here shall stay as they are.
@@ -26,7 +26,7 @@ test.before('a lab of two hosts comes up', async t => {
 })
 
 test.after.always('a lab that ends leaves nothing behind', async t => {
-  t.timeout(60_000)
+  t.timeout(300_000)
   if (lab === undefined) return
   const { hosts, switchPid } = await lab.status()
   const pids = [switchPid, ...hosts.flatMap(({ pid }) => pid ?? [])]

@@ -43,7 +43,7 @@ let near: string
 let far: string
 
 test.before('two hosts with a machine and a container each', async t => {
-  t.timeout(180_000)
+  t.timeout(300_000)
   const folder = await mkdtemp(join(tmpdir(), 'remuda-lab-net-'))
   const ranges = { subnet: '10.83.0.0/24', instances: '10.84.0.0/16' }
   const wish = { folder, hosts: 2, solo: true, outside: false, isBound: true, ...ranges }
@@ -62,12 +62,12 @@ test.before('two hosts with a machine and a container each', async t => {
 })
 
 test.after.always('the lab is taken away', async t => {
-  t.timeout(60_000)
+  t.timeout(300_000)
   await lab?.[Symbol.asyncDispose]()
 })
 
 test('machines and containers on two hosts reach each other, each both ways', async t => {
-  t.timeout(150_000)
+  t.timeout(300_000)
   for (const from of names) {
     for (const to of names.filter(name => name !== from)) {
       const page = await eventually(`${from} reaches ${to}`, async () => {
@@ -80,7 +80,7 @@ test('machines and containers on two hosts reach each other, each both ways', as
 })
 
 test('a machine that has moved renews its lease at its new host and keeps its address', async t => {
-  t.timeout(150_000)
+  t.timeout(300_000)
   const address = (await addressOf('vm1'))!
   await sayVerb(lab.api, { kind: 'instance', name: 'vm1' }, 'migrate', {
     body: { to: far, live: true }

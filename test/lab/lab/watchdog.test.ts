@@ -12,7 +12,7 @@ const test = anyTest.serial as TestFn
 let lab: Lab
 
 test.before('a lab of two hosts with watchdogs comes up', async t => {
-  t.timeout(180_000)
+  t.timeout(300_000)
   const folder = await mkdtemp(join(tmpdir(), 'remuda-watchdogs-'))
   const wish = { folder, hosts: 2, solo: true, outside: false, isBound: true, isFurnished: false }
   const ranges = { subnet: '10.107.0.0/24', instances: '10.108.0.0/16' }
@@ -20,14 +20,14 @@ test.before('a lab of two hosts with watchdogs comes up', async t => {
 })
 
 test.after.always('the lab is taken away', async t => {
-  t.timeout(60_000)
+  t.timeout(300_000)
   if (lab === undefined) return
   await lab[Symbol.asyncDispose]()
   await rm(lab.folder, { recursive: true, force: true })
 })
 
 test('a host that stands still is reset by its watchdog, and then armed again', async t => {
-  t.timeout(180_000)
+  t.timeout(300_000)
   t.like((await statusOf('h2')).watchdog, { isActive: false, bites: 0 })
   const spec = { selfFence: { limitMs: 15_000 } }
   await patchResource(lab.api, { kind: 'host', name: 'h2' }, { spec })
