@@ -8,11 +8,10 @@
  */
 import { randomInt } from 'node:crypto'
 import { lstat } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
-import { Fault, isFault, sentence } from '#shared/fault.ts'
+import { isFault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import { manifestName, signatureName } from '#shared/model/host-image.ts'
 import { isNamed, type PlanIndex } from '../../core/boot-plan.ts'
@@ -27,6 +26,7 @@ import { joinAnswer } from '../../core/join-answer.ts'
 import { peersFor } from '../../core/peers.ts'
 import { answerFile, say } from './answer-file.ts'
 import type { Boots } from './boots.ts'
+import { BoundedServer } from './bounded-server.ts'
 import type { ImageStore, StoredFile } from './images.ts'
 import { stageWords } from './stage-words.ts'
 import { Transfers } from './transfers.ts'
@@ -78,17 +78,12 @@ export type BootHttpOptions = {
 /** Answers machines that boot, until it is disposed of. */
 export class BootHttp implements AsyncDisposable {
   readonly #options: BootHttpOptions
-  readonly #bounds: HttpBounds
-  readonly #server: Server
+  readonly #server: BoundedServer
   readonly #transfers: Transfers
-  readonly #connections = new Map<string, number>()
-  readonly #serving = new Set<Promise<void>>()
-  #url = ''
 
   private constructor(options: BootHttpOptions) {
     this.#options = options
     const bounds = { ...httpBounds, ...options.bounds }
-    this.#bounds = bounds
     this.#transfers = new Transfers({
       runningMax: options.transfersMax,
       runningOfOneMax: 4,
@@ -96,77 +91,29 @@ export class BootHttp implements AsyncDisposable {
       waitingOfOneMax: 32,
       waitMsMax: bounds.waitMsMax
     })
-    this.#server = createServer({
-      maxHeaderSize: bounds.headBytesMax,
-      headersTimeout: bounds.headMsMax,
-      requestTimeout: bounds.requestMsMax,
-      keepAliveTimeout: bounds.idleMsMax,
-      connectionsCheckingInterval: Math.min(2_000, bounds.headMsMax),
-      requireHostHeader: false
+    this.#server = new BoundedServer(bounds, {
+      answer: (request, response, signal) =>
+        this.#answer(request, response, signal).catch(thrown => this.#fail(response, thrown)),
+      log: options.log
     })
-    this.#server.maxConnections = bounds.connectionsMax
-    this.#server.maxHeadersCount = bounds.headersMax
-    this.#server.maxRequestsPerSocket = 1_000
-    this.#server.timeout = bounds.stillMsMax
-    this.#server.on('connection', socket => this.#admit(socket))
-    this.#server.on('clientError', (_, socket) => socket.destroy())
-    this.#server.on('request', (request, response) => this.#take(request, response))
-    for (const event of ['upgrade', 'connect'] as const) {
-      this.#server.on(event, (_, socket) => socket.destroy())
-    }
   }
 
   /** Listens. Fault `network`: it cannot there. */
   static async open(options: BootHttpOptions): Promise<BootHttp> {
     const http = new BootHttp(options)
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    http.#server.once('error', reject)
-    http.#server.listen({ host: options.address, port: options.port, backlog: 1_024 }, resolve)
-    try {
-      await promise
-    } catch (cause) {
-      const where = `${options.address}:${options.port}`
-      throw new Fault('network', `cannot serve boots at ${where}`, { cause })
-    }
-    http.#server.on('error', thrown => options.log.warn('boots', { because: sentence(thrown) }))
-    const bound = http.#server.address()
-    const port = typeof bound === 'object' && bound !== null ? bound.port : options.port
-    http.#url = `http://${options.address}:${port}`
+    const { address, port } = options
+    await http.#server.listen({ address, port, backlog: 1_024, what: 'serve boots' })
     return http
   }
 
   /** Port that it has. */
   get port(): number {
-    return Number(new URL(this.#url).port || 80)
+    return this.#server.port
   }
 
   /** Where it is found, with no slash at the end. */
   get url(): string {
-    return this.#url
-  }
-
-  #admit(socket: Socket): void {
-    const address = socket.remoteAddress ?? ''
-    const count = (this.#connections.get(address) ?? 0) + 1
-    if (count > this.#bounds.connectionsOfOneMax) {
-      socket.destroy()
-      return
-    }
-    this.#connections.set(address, count)
-    socket.once('close', () => {
-      const rest = (this.#connections.get(address) ?? 1) - 1
-      if (rest === 0) this.#connections.delete(address)
-      else this.#connections.set(address, rest)
-    })
-  }
-
-  #take(request: IncomingMessage, response: ServerResponse): void {
-    const over = new AbortController()
-    response.once('close', () => over.abort())
-    const serving = this.#answer(request, response, over.signal)
-      .catch(thrown => this.#fail(response, thrown))
-      .finally(() => this.#serving.delete(serving))
-    this.#serving.add(serving)
+    return `http://${this.#options.address}:${this.port}`
   }
 
   #fail(response: ServerResponse, thrown: unknown): void {
@@ -201,7 +148,7 @@ export class BootHttp implements AsyncDisposable {
       case 'script':
         return this.#script(response, asked, address)
       case 'words':
-        return answerWords(response, stageWords(asked, { boots, url: this.#url, address }))
+        return answerWords(response, stageWords(asked, { boots, url: this.url, address }))
       case 'firmware':
         return this.#firmware(request, response, asked.file, { address, signal })
       case 'image':
@@ -224,12 +171,12 @@ export class BootHttp implements AsyncDisposable {
     const pause = randomInt(waitS[0], waitS[1] + 1)
     const { mac, architecture } = asker
     if (!isNamed(asker)) {
-      say(response, 200, askingScript(this.#url, pause))
+      say(response, 200, askingScript(this.url, pause))
       return
     }
     const { choice, token } = this.#options.boots.ask(asker, address)
     const wish = {
-      ...{ url: this.#url, choice, token, waitS: pause },
+      ...{ url: this.url, choice, token, waitS: pause },
       ...(mac !== undefined && { mac }),
       ...(architecture !== undefined && { architecture })
     }
@@ -335,10 +282,7 @@ export class BootHttp implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
-    this.#server.closeAllConnections()
-    await closed
-    await Promise.all(this.#serving)
+    await this.#server[Symbol.asyncDispose]()
   }
 }
 
