@@ -9,14 +9,11 @@ import type { Instance } from '#shared/model/instance.ts'
 import type { Volume } from '#shared/model/volume.ts'
 import { type Context, decision, isoOf } from './admission/context.ts'
 import type { Change, Commit } from './commit.ts'
+import { slicesOf } from './commit-slices.ts'
 import { notification } from './notification.ts'
 import { listed } from './refusal.ts'
-import { reportedIn } from './reported.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
-
-/** Instances that leave in one commit, so that none is long. */
-const perCommit = 64
 
 /** Frees what may start elsewhere from hosts that are proven off. */
 export function* evacuations(view: View, context: Context): Iterable<Commit> {
@@ -25,11 +22,12 @@ export function* evacuations(view: View, context: Context): Iterable<Commit> {
     const host = view.indexes.lost.has(id) ? fencedHost(view, id) : undefined
     if (!host) continue
     const split = splitOf(view, host)
-    for (let at = 0; at < split.leaving.length; at += perCommit) {
+    for (const slice of slicesOf(split.leaving, one => [one, ...volumesOf(view, one)])) {
       // Between two commits others may have recorded something of those whose turn is next.
-      const some = split.leaving.slice(at, at + perCommit).flatMap(one => stillLeaving(view, one))
+      const some = slice.flatMap(one => stillLeaving(view, one))
       if (some.length === 0 || !fencedHost(view, id)) continue
-      yield evacuation(view, { host, some, told: at === 0 ? split : undefined }, context)
+      const told = slice[0] === split.leaving[0] ? split : undefined
+      yield evacuation(view, { host, some, told }, context)
     }
     const volumes = fencedHost(view, id) ? freeVolumesOf(view, host) : []
     if (volumes.length > 0) {
@@ -93,27 +91,8 @@ export function whyItStays(
   return `its volume ${local.name} is in pool ${local.spec.pool}, which only that host sees`
 }
 
-const lives: ReadonlySet<string> = new Set(['running', 'paused', 'stopping', 'starting', 'waiting'])
-
-/**
- * Who was to leave a host, has no other one yet, and runs on there, as the host itself says, which
- * was not off after all: they are its own again, with their volumes, and start nowhere else.
- */
-export function stayedOn(view: View, { name }: Host): readonly Resource[] {
-  const said = view.heard(name).report?.instances ?? []
-  return [...view.indexes.unplaced].flatMap((id): readonly Resource[] => {
-    const instance = view.get('instance', id)
-    const seen = reportedIn(said, id)
-    if (instance?.decided.displaced?.from !== name || !seen || !lives.has(seen.power)) return []
-    const { displaced: _, ...decided } = instance.decided
-    const volumes = volumesOf(view, instance).map(volume => {
-      return { ...volume, decided: { ...volume.decided, host: name } }
-    })
-    return [{ ...instance, decided: { ...decided, host: name } }, ...volumes]
-  })
-}
-
-const volumesOf = (view: View, { decided }: Instance): readonly Volume[] =>
+/** Its volumes, as far as they are there. */
+export const volumesOf = (view: View, { decided }: Instance): readonly Volume[] =>
   decided.volumes.flatMap(id => view.get('volume', id) ?? [])
 
 const isShared = (view: View, volume: Volume): boolean =>

@@ -25,7 +25,7 @@ import type { Host, HostRecovery } from '#shared/model/host.ts'
 import { formatMs } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import { type Context, isoOf } from './admission/context.ts'
-import type { Change, Commit } from './commit.ts'
+import type { Commit } from './commit.ts'
 import {
   contradictedAgain,
   deviceContradicted,
@@ -36,11 +36,12 @@ import {
   speaksOn,
   spoken
 } from './contradiction.ts'
-import { stayedOn, waitingWordsOf } from './evacuation.ts'
+import { waitingWordsOf } from './evacuation.ts'
 import { type FenceTurn, fenceTurnOf, isLasting, isTurnContradicted } from './fence-turn.ts'
 import { type HostWords, hostChange } from './host-change.ts'
 import { reliedOn } from './host-said.ts'
 import { expiryOf } from './self-fence.ts'
+import { staying } from './stayed.ts'
 import { doubtOf, isQuiet, quietWords, witnessHolds, writesSince } from './storage-witness.ts'
 import { type Missing, missingOnce, suspicionOf } from './suspicion.ts'
 import type { View } from './view.ts'
@@ -57,7 +58,11 @@ export function* fencings(view: View, context: Context): Iterable<Commit> {
     const commit = recovery
       ? nextOfRecovery(view, { host, recovery }, context)
       : (beginning(view, host, { context, missing }) ?? reliedOn(view, host, context))
-    if (commit) yield commit
+    if (!commit) continue
+    yield commit
+    if (commit.decisions.some(({ verb }) => verb === 'fence-lied')) {
+      yield* staying(view, host, context)
+    }
   }
 }
 
@@ -319,13 +324,19 @@ export function trusted({ contradicted, ...rest }: HostRecovery): HostRecovery {
   return { ...rest, contradicted: word }
 }
 
-/** One whose device lies keeps what it still runs and nobody else has, and gets nothing new. */
+/**
+ * One whose device lies keeps what it still runs and nobody else has, and gets nothing new. Of very
+ * much the rest follows in commits of its own.
+ */
 function lied(view: View, host: Host, context: Context, message: string): Commit {
   const next = `${message} until: remuda host resume ${host.name}`
   const words = { verb: 'fence-lied', message: next, severity: 'alarm' } as const
   const commit = back(view, outOfService(host, context), context, words)
-  const kept = stayedOn(view, host).map((resource): Change => ({ op: 'put', resource }))
-  return { ...commit, changes: [...commit.changes, ...kept] }
+  const [kept] = staying(view, host, context)
+  return {
+    changes: [...commit.changes, ...(kept?.changes ?? [])],
+    decisions: [...commit.decisions, ...(kept?.decisions ?? [])]
+  }
 }
 
 /** One whose device lies is not fenced again by it, and gets nothing new. */

@@ -1,6 +1,8 @@
 /** What becomes of instances whose host was believed off, and is not, before they have another. */
 import test from 'ava'
+import { commitBytesMax, encodeCommit } from '../../../controller/io/journal/entry-codec.ts'
 import { Rack } from '../../world/rack.ts'
+import { decidedBy, instanceIntent } from '../../world/sample-cloud.ts'
 
 const others = ['h2', 'h3'] as const
 
@@ -82,4 +84,37 @@ test('one that comes back with another boot is not taken for one whose device li
   rack.pass(1_000, ['h1', ...others], { bootId: 'boot-2' })
   const decided = rack.decide().join('\n')
   t.false(decided.includes('fence-lied'), decided)
+})
+
+test('what a host has of very much goes and comes back in commits that the journal takes', t => {
+  const rack = new Rack()
+  makeRoom(rack, false)
+  const userData = '\u0001'.repeat(60_000)
+  const names = Array.from({ length: 14 }, (_, at) => `n${at}`)
+  for (const name of names)
+    rack.cloud.done(instanceIntent(name, { pool: 'far', memoryMib: 64, userData }))
+  rack.decide()
+  const { view } = rack.cloud
+  const instances = names.map(name => {
+    const { id } = view.named('instance', name, 'default')!
+    const words = { generation: 1, power: 'running', reason: 'running', message: 'running' }
+    return { id, ...words, startCount: 1, restartNeeded: false }
+  })
+  const hosts = (): Set<string | undefined> =>
+    new Set(names.map(name => view.named('instance', name, 'default')!.decided.host))
+  t.deepEqual(hosts(), new Set(['h1']))
+  rack.pass(500, ['h1', ...others], { instances })
+  rack.pass(3_000, others, seen({ stillMs: 2_000, writtenMs: 2_600 }))
+  rack.decide()
+  rack.said('h1', 'off-confirmed')
+  const gone = [...decidedBy(rack.cloud), ...decidedBy(rack.cloud)]
+  t.deepEqual(hosts(), new Set([undefined]))
+  rack.pass(3_000, others, writes)
+  rack.decide()
+  rack.pass(500, ['h1', ...others], { instances })
+  const back = decidedBy(rack.cloud)
+  t.deepEqual(hosts(), new Set(['h1']))
+  const sizes = [...gone, ...back].map(commit => encodeCommit(commit).length)
+  t.true(sizes.length > 4 && Math.max(...sizes) < commitBytesMax, `${sizes}`)
+  t.true(sizes.reduce((all, size) => all + size) > 2 * commitBytesMax)
 })

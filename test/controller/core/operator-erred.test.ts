@@ -221,7 +221,7 @@ test('one that reports in the same boot is in use at once, and keeps what nobody
     }
     makeRoom(rack, true)
     rack.pass(500, all, reported(rack, 'running'))
-    t.deepEqual(rack.decide(), ['fence-lied'])
+    t.deepEqual(rack.decide(), ['fence-lied', 'stayed'])
     t.regex(alarms(rack).at(-1) ?? '', /^fence-lied: heard in the same boot boot/)
     t.is(rack.phase('h1'), 'maintenance')
     t.regex(rack.message('h1'), /see to what said so, then remuda host resume h1/)
