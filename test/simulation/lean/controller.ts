@@ -54,7 +54,7 @@ export class LeanController implements Ear {
   leads = false
   readonly fences: FenceLine
   /** This run of it, as the ensemble knows it. */
-  member: Member = { isThere: () => false, elected: () => {}, traced: () => {} }
+  member: Member = nobody
   readonly #cloud: LeanCloud
   #reign = 0
   #lease: Lease = makeLease(sessionMs)
@@ -107,6 +107,8 @@ export class LeanController implements Ear {
     this.member = {
       isThere: () => this.#reign === run && this.isThere,
       elected: epoch => this.#reign === run && this.#elected(epoch),
+      // Who leads learns it by its next beat.
+      expired: () => this.#reign === run && !this.leads && this.end('its session has ended'),
       traced: change => this.#reign === run && this.#trace.see(change, this.machine.monotonic)
     }
     this.#stand()
@@ -396,4 +398,7 @@ export class LeanController implements Ear {
   }
 }
 
+const nobody: Member = {
+  ...{ isThere: () => false, elected: () => {}, expired: () => {}, traced: () => {} }
+}
 const noClock = { wall: () => 0, sleep: () => Promise.reject(new Error('nothing waits here')) }

@@ -23,6 +23,8 @@ export type Member = {
   /** Whether it reaches the ensemble, runs, and has a session or asks for one. */
   readonly isThere: () => boolean
   readonly elected: (epoch: number) => unknown
+  /** It is connected again, and its session has ended meanwhile. */
+  readonly expired: () => unknown
   /** The trace has been changed. */
   readonly traced: (change: number) => unknown
 }
@@ -40,6 +42,8 @@ export class Ensemble {
   readonly #timeline: Timeline
   readonly #tell: (entry: LeanEntry) => void
   #sessions: Session[] = []
+  /** Whose session has ended, and who have not heard of that. */
+  #expired: Member[] = []
 
   constructor(given: {
     readonly timeline: Timeline
@@ -95,7 +99,15 @@ export class Ensemble {
     const { now } = this.#timeline
     for (const session of [...this.#sessions]) {
       if (!this.hasQuorum || session.member.isThere()) session.heardAt = now
-      else if (now - session.heardAt > sessionMs) this.leave(session.member)
+      else if (now - session.heardAt > sessionMs) {
+        this.leave(session.member)
+        this.#expired.push(session.member)
+      }
+    }
+    if (this.hasQuorum && this.#expired.length > 0) {
+      const back = this.#expired.filter(member => member.isThere())
+      this.#expired = this.#expired.filter(member => !back.includes(member))
+      for (const member of back) member.expired()
     }
     this.#timeline.after(lookMs, () => this.#look())
   }

@@ -17,6 +17,8 @@ export type DeviceMode = 'answers' | 'dead' | 'lying' | 'stuck' | 'slow' | 'flic
 
 /** From power to the first word of the agent. Unit: ms. */
 const bootMs: Ms = 15_000
+/** So long after a wrong reading a device that flickers reads right; who asks twice takes less. */
+const flickerGapMs: Ms = 3_000
 /** A call that is not answered is given up after so long. Unit: ms. */
 const callMsMax: Ms = 5_000
 
@@ -78,7 +80,7 @@ export class Machine {
   readonly dog: Dog | undefined
   readonly #world: MachineWorld
   #saysOff = false
-  #hasFlickered = false
+  #flickeredAt: Ms = Number.NEGATIVE_INFINITY
 
   constructor({ name, index, rack, watchdogMs }: MachineWish, world: MachineWorld) {
     this.name = name
@@ -174,8 +176,12 @@ export class Machine {
   #read(): Power {
     if (this.device === 'lying' && this.#saysOff) return 'off'
     if (this.device === 'flickers' && this.isOn) {
-      this.#hasFlickered = !this.#hasFlickered && this.#world.chance() < 0.6
-      if (this.#hasFlickered) return 'off'
+      // Whoever else reads it meanwhile: it is never wrong twice in a row for one who reads twice.
+      const { timeline, chance } = this.#world
+      if (timeline.now - this.#flickeredAt > flickerGapMs && chance() < 0.6) {
+        this.#flickeredAt = timeline.now
+        return 'off'
+      }
     }
     return this.isOn ? 'on' : 'off'
   }

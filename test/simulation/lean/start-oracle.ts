@@ -34,10 +34,13 @@ export class StartOracle {
     this.#readyAt.set(uuid, this.#cloud.timeline.now)
   }
 
-  /** A host begins to start it. One that ran there goes on as it did, whoever is ready. */
+  /**
+   * A host begins to start it. One that ran there goes on as it did, whoever is ready; of one whose
+   * device has lied it may run elsewhere by now, and that counts here as where it ran.
+   */
   begun(machine: Machine, { id, name, hold }: OrderInstance): void {
     const uuid = uuidOf(id)
-    if (hold && !this.#ranOn.get(uuid)?.has(machine)) {
+    if (hold && !machine.hasLied && !this.#ranOn.get(uuid)?.has(machine)) {
       this.#cloud.problem(`${machine.name} starts ${name}, which is held back`)
     }
   }
