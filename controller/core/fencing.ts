@@ -148,13 +148,11 @@ function judged(view: View, lost: Lost, said: string, context: Context): Commit 
   if (doubt?.state === 'writes' && !isContradicted) {
     return deviceContradicted(view, lost, { said, seen: doubt.because }, context)
   }
-  if (recovery.contradicted) {
-    const lies = isHeardAfterReading(view, host, recovery)
-    if (lies && !isContradicted) {
-      return deviceContradicted(view, lost, spoken(said, recovery), context)
-    }
-    if (lies || isVoicedSinceLost(view, lost)) return undefined
+  const lies = isHeardAfterReading(view, host, recovery)
+  if (lies && !isContradicted) {
+    return deviceContradicted(view, lost, spoken(said, recovery), context)
   }
+  if (recovery.contradicted && (lies || isVoicedSinceLost(view, lost))) return undefined
   if (doubt && witnessHolds(view)) return undefined
   if (!isContradicted) return confirmed(view, lost, said, context)
   if (recovery.contradicted?.spoke) return undefined

@@ -20,7 +20,7 @@
  *                         should they go on after that, only the operator's word is left
  *   nobody can look       nothing is waited for
  *   who looks is unheard  a new controller waits for the first word on the host, until all have
- *                         reported, or for `settleMsMax` from when it began to listen: it asks
+ *                         reported, or for `firstWordMsMax` from when it began to listen: it asks
  *                         bootd no sooner than it has listened (fence-orders.ts), but may be told
  *                         what bootd was asked by the one before
  *
@@ -47,8 +47,13 @@ const transitMs: Ms = 1_000
 const apartMs: Ms = 1_000
 /** Not seen to change for so long it stands still; as `storageStillMs` of agents. Unit: ms. */
 const stillMs: Ms = 1_500
-/** It is waited for no longer than this until it is seen whether they go on. Unit: ms. */
-const settleMsMax: Ms = 4_000
+/**
+ * It is waited for no longer than this until it is seen whether they go on: a second each for words
+ * on their way, the next heartbeat and the look at it, and two and a half until that is reported.
+ */
+const settleMsMax: Ms = 6_000
+/** A new controller waits for the first words of others from when it began to listen. Unit: ms. */
+const firstWordMsMax: Ms = 4_000
 /** Of a device that was contradicted heartbeats must have stopped for so long. Unit: ms. */
 export const quietMs: Ms = 10_000
 
@@ -165,7 +170,7 @@ const beatenPools = (view: View): readonly Pool[] =>
 
 /** Whether a controller listens so newly that who may have seen a host write is still to report. */
 function isWordDue(view: View, host: Host, now: Ms): boolean {
-  if (now >= view.listeningSince + settleMsMax) return false
+  if (now >= view.listeningSince + firstWordMsMax) return false
   if (beatenPools(view).length === 0) return false
   return [...view.all('host').values()].some(
     ({ id, name, decided }) =>

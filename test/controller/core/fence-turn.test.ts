@@ -147,8 +147,8 @@ test('one that lied is believed once more when nothing is written for long, and 
 })
 
 /** A heartbeat of h1, in this boot. */
-function beats({ cloud }: Rack, bootId?: string): void {
-  const beat = { type: 'heartbeat', host: 'h1', loopLagMs: 0 } as const
+function beats({ cloud }: Rack, bootId?: string, host = 'h1'): void {
+  const beat = { type: 'heartbeat', host, loopLagMs: 0 } as const
   cloud.view.fold({ ...beat, ...(bootId && { bootId }), at: cloud.context.now })
 }
 
@@ -230,4 +230,20 @@ test('one whose report and heartbeats are of the boot that should be over is in 
   beats(rack, 'boot')
   t.deepEqual(rack.decide()[0], 'fence-lied')
   t.is(rack.phase('h1'), 'maintenance')
+})
+
+test('a device is not believed of one that is heard for long after it was read off', t => {
+  for (const boot of ['boot', 'boot-2']) {
+    const rack = cutOff('a')
+    rack.said('h1', 'off-confirmed')
+    t.deepEqual(rack.decide(), [], 'it is not seen yet to stand still')
+    // The line is mended, and those who look have not reported since.
+    const verbs = [0, 1, 2, 3, 4, 5, 6].flatMap(() => {
+      rack.pass(500, [])
+      for (const name of ['h1', ...others]) beats(rack, name === 'h1' ? boot : 'boot', name)
+      return rack.decide()
+    })
+    t.deepEqual(verbs, boot === 'boot' ? ['fence-contradicted'] : [])
+    t.is(rack.phase('h1'), 'fencing')
+  }
 })

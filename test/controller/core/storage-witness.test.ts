@@ -162,7 +162,7 @@ test('a device that is believed by the storage is waited for no longer than it t
   const hung = cutOff()
   hung.decide()
   hung.said('h1', 'off-confirmed')
-  hung.pass(4_500, others, seen({ ageMs: 3_900, writtenMs: 4_800 }))
+  hung.pass(6_500, others, seen({ ageMs: 3_900, writtenMs: 6_800 }))
   t.deepEqual(hung.decide().slice(0, 1), ['fenced'], 'no write was seen')
 })
 

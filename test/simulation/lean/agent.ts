@@ -40,7 +40,7 @@ export type Beat = { readonly run: string; readonly number: number }
 /** What an agent sees of the controller that it answers. */
 export type Ear = {
   readonly machine: Machine
-  heartbeat(host: string, beat: Beat | undefined): void
+  heartbeat(host: string, beat: Beat | undefined, bootId: string): void
   report(host: string, report: Report): void
 }
 
@@ -48,7 +48,6 @@ type HeardBeat = Pick<Heartbeat, 'epoch' | 'generation' | 'echo'>
 type Work = { readonly step: Step; outcome: Outcome | undefined }
 
 const reportEveryMs: Ms = 2_000
-const roundMs: Ms = 10
 /** As long as it is cut off it looks so often. Unit: ms. */
 const cutOffLookMs: Ms = 2_000
 
@@ -159,7 +158,7 @@ export class LeanAgent {
   }
 
   /** Looks again soon. */
-  wake(delayMs: Ms = roundMs): void {
+  wake(delayMs: Ms = this.#cloud.pace.roundMs): void {
     const at = this.#cloud.timeline.now + delayMs
     if (at >= this.#roundAt) return
     this.#roundAt = at
@@ -226,14 +225,14 @@ export class LeanAgent {
   tick(): void {
     if (!this.runs) return
     this.#beats += 1
-    const { monotonic, name } = this.machine
+    const { monotonic, name, bootId } = this.machine
     this.#lease.sending(this.#beats)
     const ear = this.#ear
     if (ear) {
       const beat = this.#lease.isLeased ? { run: this.#run, number: this.#beats } : undefined
       const { net } = this.#cloud
-      if (net.isPrompt(this.machine, ear.machine)) ear.heartbeat(name, beat)
-      else net.send(this.machine, ear.machine, () => ear.heartbeat(name, beat))
+      if (net.isPrompt(this.machine, ear.machine)) ear.heartbeat(name, beat, bootId)
+      else net.send(this.machine, ear.machine, () => ear.heartbeat(name, beat, bootId))
     }
     if (this.#onlooker.look(this.#beats)) this.#sayAgain()
     if (monotonic - this.#saidAt >= reportEveryMs) this.#sayAgain()

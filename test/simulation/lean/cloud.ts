@@ -23,6 +23,7 @@ import { Net } from './net.ts'
 import { Oracle } from './oracle.ts'
 import { StartOracle } from './start-oracle.ts'
 import { StorageBeats } from './storage-beats.ts'
+import { oneOf } from './strikes.ts'
 import { Timeline } from './timeline.ts'
 
 /** What happened, by its name. */
@@ -32,12 +33,24 @@ const beatMs: Ms = 500
 /** Hosts have their heartbeats at so many moments of a beat. */
 const beatGroups = 5
 const candidatesMax = 3
+/**
+ * How long turns of controllers and rounds of agents rest at least: those of quick programs, and of
+ * busy ones, to which much comes at once. Each cloud has one of these.
+ */
+const paces: readonly Pace[] = [
+  { turnMs: 25, roundMs: 10 },
+  { turnMs: 100, roundMs: 30 },
+  { turnMs: 200, roundMs: 60 }
+]
 /** A run tells no more of them. */
 const problemsMax = 8
+
+type Pace = { readonly turnMs: Ms; readonly roundMs: Ms }
 
 export class LeanCloud {
   readonly timeline = new Timeline()
   readonly chance: () => number
+  readonly pace: Pace
   readonly founded: Founded
   readonly net: Net
   readonly ensemble: Ensemble
@@ -67,6 +80,7 @@ export class LeanCloud {
   }) {
     const { chance } = given
     this.chance = chance
+    this.pace = oneOf(paces, chance)
     this.founded = founded(given.hosts, given.seed % layouts)
     this.net = new Net(this.timeline, chance)
     this.oracle = new Oracle(this)

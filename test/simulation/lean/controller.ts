@@ -32,8 +32,6 @@ import type { Machine } from './machine.ts'
 import { RingTeller, saysOtherwise } from './ring-teller.ts'
 
 const turnMsMax: Ms = 500
-/** Turns are so far apart; the real ones 10 ms. */
-const restMs: Ms = 25
 /** A supervisor starts an ended program again after so long. Unit: ms. */
 const restartMs: Ms = 1_000
 /** Messages that wait for a program that stands still; more are lost. */
@@ -226,7 +224,7 @@ export class LeanController implements Ear {
     })
   }
 
-  wake(delayMs: Ms = restMs): void {
+  wake(delayMs: Ms = this.#cloud.pace.turnMs): void {
     const at = this.#cloud.timeline.now + delayMs
     if (at >= this.#turnAt) return
     this.#turnAt = at
@@ -343,17 +341,17 @@ export class LeanController implements Ear {
       )
     }
     const leftMs = this.#sent.nextAt - this.machine.monotonic
-    if (Number.isFinite(leftMs)) this.wake(Math.max(restMs, leftMs))
+    if (Number.isFinite(leftMs)) this.wake(Math.max(this.#cloud.pace.turnMs, leftMs))
   }
 
-  heartbeat(host: string, beat: Beat | undefined): void {
-    if (this.runs) this.#takeBeat(host, beat)
-    else this.#whenItRuns(() => this.#takeBeat(host, beat))
+  heartbeat(host: string, beat: Beat | undefined, bootId: string): void {
+    if (this.runs) this.#takeBeat(host, beat, bootId)
+    else this.#whenItRuns(() => this.#takeBeat(host, beat, bootId))
   }
 
-  #takeBeat(host: string, beat: Beat | undefined): void {
+  #takeBeat(host: string, beat: Beat | undefined, bootId: string): void {
     if (!this.leads) return
-    this.view.fold({ type: 'heartbeat', host, loopLagMs: 0, beat, at: this.now })
+    this.view.fold({ type: 'heartbeat', host, loopLagMs: 0, beat, bootId, at: this.now })
   }
 
   report(name: string, report: Report): void {
