@@ -14,7 +14,7 @@ import type { View } from './view.ts'
 
 const lives: ReadonlySet<string> = new Set(['running', 'paused', 'stopping', 'starting', 'waiting'])
 
-/** What becomes of them, in commits of which none is long. Each is worked out when it is asked for. */
+/** What becomes of them, in commits of which none is long; each worked out when it is asked for. */
 export function* staying(view: View, { name }: Host, context: Context): Iterable<Commit> {
   const said = view.heard(name).report?.instances ?? []
   const ids = [...view.indexes.unplaced].filter(id => {

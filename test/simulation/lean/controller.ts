@@ -52,7 +52,7 @@ export class LeanController implements Ear {
   leads = false
   readonly fences: FenceLine
   /** This run of it, as the ensemble knows it. */
-  member: Member = nobody
+  member: Member = { isThere: () => false, ...deaf }
   readonly #cloud: LeanCloud
   #reign = 0
   #lease: Lease = makeLease(sessionMs)
@@ -396,7 +396,5 @@ export class LeanController implements Ear {
   }
 }
 
-const nobody: Member = {
-  ...{ isThere: () => false, elected: () => {}, expired: () => {}, traced: () => {} }
-}
+const deaf = { elected: () => {}, expired: () => {}, traced: () => {} }
 const noClock = { wall: () => 0, sleep: () => Promise.reject(new Error('nothing waits here')) }

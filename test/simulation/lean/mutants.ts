@@ -5,7 +5,7 @@ import type { SourceMutant } from '../source-mutants.ts'
 export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   'read-back-skipped': {
     says: 'a device that says "done" counts as proof',
-    seed: 18,
+    seed: 54,
     file: 'bootd/core/fence-switch.ts',
     from: 'return read({ ...device, refusal, failures, toldAt: now }, call)',
     to: 'return read({ ...device, refusal, failures, toldAt: now, agreed: refusal ? 0 : 9 }, call)'
@@ -20,7 +20,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'wall-clock-trusted': {
     says: 'the wait for the end of a host is counted on the wall clock',
-    seed: 20,
+    seed: 2,
     file: 'controller/core/fencing.ts',
     from: 'const now = context.now.monotonic\n  if (expiry?.at === undefined || now < expiry.at)',
     to:
@@ -52,7 +52,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'no-brake': {
     says: 'any number of hosts is fenced at once',
-    seed: 5,
+    seed: 1,
     file: 'controller/core/suspicion.ts',
     from: 'missing.length > brakeHostsMin && missing.length > total * brakeShare',
     to: 'missing.length > total'
@@ -74,14 +74,14 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'no-margin': {
     says: 'a host is taken to have ended itself as soon as its limit is over',
-    seed: 11,
+    seed: 3,
     file: 'controller/core/timing.ts',
     from: 'surely(given.limitMs + 2 * given.watchdogMs) + marginMs',
     to: 'surely(given.limitMs)'
   },
   'unarmed-trusted': {
     says: 'a watchdog counts that was never armed',
-    seed: 17,
+    seed: 5,
     file: 'controller/core/self-fence.ts',
     from:
       "if (!selfFence?.armed || !selfFence.nowayout || selfFence.kind !== 'hardware') return " +
@@ -93,7 +93,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'no-lease-before-us': {
     says: 'a new controller takes it that hosts had no lease before it began',
-    seed: 2,
+    seed: 1,
     file: 'controller/core/leases.ts',
     from: 'Math.max(reign.since, echoedAt)',
     to: 'echoedAt'
@@ -106,14 +106,13 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'unseen-watchdog-none': {
     says: 'a new run of the agent takes it that there is no watchdog before it has looked',
-    seed: 2_055,
     file: 'agent/core/lease-keeping.ts',
     from: "if (facts === undefined) return { state: 'unknown' }",
     to: "if (facts === undefined) return { state: 'none' }"
   },
   'starts-after-cut-off': {
     says: 'a host that was cut off starts what its last order names as soon as it is heard',
-    seed: 1,
+    seed: 2,
     faults: ['cut off until the ensemble is slow'],
     file: 'agent/core/lease-keeping.ts',
     from: 'if (isAwaited(clear, found.order))',
@@ -121,7 +120,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'any-proof-taken': {
     says: 'a proof of another fence counts',
-    seed: 2,
+    seed: 1,
     faults: ['lost again while no bootd tells'],
     file: 'controller/core/fencing.ts',
     from: "state?.verdict?.verdict === 'off-confirmed' && state.verdict.fence === fence",
@@ -129,7 +128,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'writes-ignored': {
     says: 'a device is believed of a host that is seen to write to the storage',
-    seed: 4,
+    seed: 1,
     faults: ['device lies, and its host writes'],
     file: 'controller/core/fencing.ts',
     from: 'const doubt = doubtOf(view, host, { recovery, now: context.now.monotonic })',
@@ -143,7 +142,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'hold-ignored': {
     says: 'a host starts instances that its order holds back',
-    seed: 4,
+    seed: 1,
     file: 'agent/core/diff-start.ts',
     from: 'if (!instance.hold || ',
     to: 'if (instance.id || !instance.hold || '
@@ -157,7 +156,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'equals-yield': {
     says: 'instances make room for others that are no more important',
-    seed: 13,
+    seed: 5,
     faults: ['power cut of several', 'power cut', 'power cut with its device', 'host cut off'],
     file: 'controller/core/preemption.ts',
     from: 'if (one.spec.priority >= to.spec.priority) return false',
