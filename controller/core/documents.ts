@@ -18,6 +18,7 @@ import { leftoverWords } from './leftovers.ts'
 import { useBy } from './quota.ts'
 import { reportedIn } from './reported.ts'
 import { condition, type Shown } from './shown.ts'
+import { instanceUseShown } from './use-shown.ts'
 import type { Moment, View } from './view.ts'
 
 /** The document of a resource at a moment. */
@@ -92,6 +93,7 @@ function showInstance(view: View, instance: Instance, now: Moment): Shown {
       vcpus,
       memoryMib,
       ...((overheadMib ?? 0) > 0 && { overheadMib }),
+      ...instanceUseShown(view, instance.id, host, now.monotonic),
       addresses: ports.flatMap(id => view.get('port', id)?.decided.address ?? []),
       volumes: volumes.flatMap(id => view.get('volume', id)?.name ?? []),
       ...(seen?.startedAt !== undefined && { startedAt: seen.startedAt }),

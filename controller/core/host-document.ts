@@ -20,6 +20,7 @@ import { type Standing, standingOf } from './standing.ts'
 import { writesToStorage } from './storage-shown.ts'
 import { doubtOf } from './storage-witness.ts'
 import { type Suspicion, suspicionOf } from './suspicion.ts'
+import { hostUseShown } from './use-shown.ts'
 import type { Moment, View } from './view.ts'
 import { isFresh, reachSentence } from './witnesses.ts'
 
@@ -51,6 +52,7 @@ export function showHost(view: View, host: Host, now: Moment): Shown {
       memoryPromisedMib: capacity?.memoryPromisedMib ?? 0,
       vcpus: capacity?.vcpus ?? 0,
       vcpusPromised: capacity?.vcpusPromised ?? 0,
+      ...hostUseShown(view, host.name, now.monotonic),
       ...(report?.facts && { facts: report.facts }),
       ...(report?.migration && { migration: migrationOf(report.migration) }),
       ...(fence && { fence: fenceShown(fence) }),

@@ -20,6 +20,7 @@ import {
   Words
 } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
+import { HostUse } from './use.ts'
 
 export type {
   HostFenceTest,
@@ -243,6 +244,7 @@ export const HostStatus = Strict({
   memoryPromisedMib: mib('Memory that instances were promised.', 0, Number.MAX_SAFE_INTEGER),
   vcpus: Type.Integer({ description: 'Virtual processors that it may carry. Unit: count.' }),
   vcpusPromised: Type.Integer({ description: 'Virtual processors promised. Unit: count.' }),
+  use: Type.Optional(HostUse),
   facts: Type.Optional(HostFacts),
   migration: Type.Optional(
     Strict(

@@ -5,6 +5,7 @@ import { type DeviceWish, PlacingFields } from './placing.ts'
 import { Readiness, readyWords } from './readiness.ts'
 import { type KindDefinition, mib, Name, type Stored, Strict, Words } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
+import { InstanceUse } from './use.ts'
 
 /** When and how soon an instance that ended by itself is started again. */
 export const RestartPolicy = Strict(
@@ -319,6 +320,7 @@ export const InstanceStatus = Strict({
   overheadMib: Type.Optional(
     mib('What its host keeps for it beside that, as emulators need it.', 0, 1024 * 1024)
   ),
+  use: Type.Optional(InstanceUse),
   addresses: Type.Array(Type.String(), { description: 'IP addresses of its ports, in order.' }),
   volumes: Type.Array(Type.String(), { description: 'Names of its volumes, root first.' }),
   startedAt: Type.Optional(Type.String({ description: 'When it was last started, RFC 3339.' })),

@@ -1,7 +1,8 @@
 /**
- * Firmware beside BIOS and UEFI PXE: UEFI that fetches over HTTP by itself gets as far as the check
- * of its image, where it is like all others; and one that lets nothing run but what is signed does
- * not run iPXE. Real bootd, dnsmasq and image, emulated machines.
+ * Firmware and networks beside plain BIOS and UEFI PXE: another server that gives the addresses;
+ * UEFI that fetches over HTTP by itself gets as far as the check of its image, where it is like all
+ * others; and one that lets nothing run but what is signed does not run iPXE. Real bootd, dnsmasq
+ * and image, emulated machines.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import type { BootPlan } from '../../shared/wire/boot.ts'
 import { readyHostImage } from '../../tools/host-image/ready.ts'
+import { foreignServer } from '../lab/netboot/foreign-server.ts'
 import { range, Segment } from '../lab/netboot/segment.ts'
 import { patienceMs, tell } from './scene.ts'
 
@@ -23,8 +25,8 @@ const uuid = '6ba7b812-9dad-41d1-80b4-00c04fd430c8'
 
 /** How a machine comes to its first file, and what its firmware runs. */
 type Firmware = {
-  readonly code: string
-  readonly variables: string
+  /** UEFI, and its variables; left out: BIOS, with iPXE on the card. */
+  readonly uefi?: { readonly code: string; readonly variables: string }
   /** Words for the emulator. */
   readonly machine: readonly string[]
 }
@@ -34,13 +36,14 @@ const httpOnly = ['4', '6'].flatMap(version => [
   ...['-fw_cfg', `name=opt/org.tianocore/IPv${version}PXESupport,string=n`]
 ])
 
+const bios: Firmware = { machine: ['-machine', 'q35,sata=off'] }
 const plain: Firmware = {
-  ...{ code: `${ovmf}/OVMF_CODE_4M.fd`, variables: `${ovmf}/OVMF_VARS_4M.fd` },
+  uefi: { code: `${ovmf}/OVMF_CODE_4M.fd`, variables: `${ovmf}/OVMF_VARS_4M.fd` },
   machine: ['-machine', 'q35,sata=off']
 }
 /** Its variables hold the keys of Microsoft, as those of machines that are sold do. */
 const secure: Firmware = {
-  ...{ code: `${ovmf}/OVMF_CODE_4M.secboot.fd`, variables: `${ovmf}/OVMF_VARS_4M.ms.fd` },
+  uefi: { code: `${ovmf}/OVMF_CODE_4M.secboot.fd`, variables: `${ovmf}/OVMF_VARS_4M.ms.fd` },
   machine: [
     ...['-machine', 'q35,sata=off,smm=on', '-global', 'ICH9-LPC.disable_s3=1'],
     ...['-global', 'driver=cfi.pflash01,property=secure,value=on']
@@ -48,7 +51,7 @@ const secure: Firmware = {
 }
 
 test.serial('UEFI that fetches by HTTP boots the host image', async t => {
-  await using scene = await Scene.open(t, [])
+  await using scene = await Scene.open(t, full)
   await scene.start({ ...plain, machine: [...plain.machine, ...httpOnly] })
   const verified = await scene.untilVerified()
   t.like(verified, { firmware: 'http' })
@@ -56,7 +59,7 @@ test.serial('UEFI that fetches by HTTP boots the host image', async t => {
 })
 
 test.serial('Secure Boot: iPXE, which nobody has signed, is not run', async t => {
-  await using scene = await Scene.open(t, [])
+  await using scene = await Scene.open(t, full)
   await scene.start({ ...secure, machine: [...secure.machine, ...httpOnly] })
   await scene.untilSaid(/Access Denied|Security Violation|failed to (load|start)/i)
   // The script is the first thing that iPXE asks for.
@@ -65,11 +68,23 @@ test.serial('Secure Boot: iPXE, which nobody has signed, is not run', async t =>
 })
 
 test.serial("Secure Boot: Debian's shim, GRUB and kernel boot the host image", async t => {
-  await using scene = await Scene.open(t, ['--boot-loader', 'signed'])
+  await using scene = await Scene.open(t, [...full, '--boot-loader', 'signed'])
   await scene.start(secure)
   t.like(await scene.untilVerified(), { firmware: 'uefi', architecture: 'x86_64' })
   t.regex(await scene.console(), /secureboot: Secure boot enabled/)
 })
+
+for (const [name, firmware] of Object.entries({ BIOS: bios, UEFI: plain })) {
+  test.serial(`${name} boots the host image where another server gives the addresses`, async t => {
+    await using scene = await Scene.open(t, ['--boot-mode', 'proxy'])
+    await using other = await scene.segment.machine()
+    await using _ = await foreignServer(scene.segment, other)
+    await scene.start(firmware)
+    const verified = await scene.untilVerified()
+    t.like(verified, { firmware: name.toLowerCase() })
+    t.true(hasScript(verified))
+  })
+}
 
 /** Whether a boot got to its script. */
 const hasScript = ({ stages }: Readonly<Record<string, unknown>>): boolean =>
@@ -100,20 +115,20 @@ class Scene implements AsyncDisposable {
       images: [{ version, from: [] }]
     }
     await writeFile(join(state, 'bootd/boot-plan.json'), JSON.stringify(own), { mode: 0o600 })
-    segment.start(...full, ...flags)
+    segment.start(...flags)
     await segment.logged(/dnsmasq of network boot runs/)
     await segment.logged(new RegExp(`image version is whole.*${version}`))
     return new Scene(segment)
   }
 
   /** Gives a machine its power. */
-  async start({ code, variables, machine }: Firmware): Promise<void> {
+  async start({ uefi, machine }: Firmware): Promise<void> {
     const { folder, host } = this.segment
     const lines = ['link set dev tap0 master br0', 'link set dev tap0 up']
     await host.run('ip', ['tuntap', 'add', 'dev', 'tap0', 'mode', 'tap'])
     await host.run('ip', ['-batch', '-'], lines.join('\n'))
     const own = join(folder, 'variables.fd')
-    await copyFile(variables, own)
+    if (uefi) await copyFile(uefi.variables, own)
     const drive = (unit: number, file: string): readonly string[] => [
       ...['-drive', `if=pflash,unit=${unit},format=raw,file=${file}`]
     ]
@@ -122,10 +137,11 @@ class Scene implements AsyncDisposable {
       ...['qemu-system-x86_64', '-accel', 'tcg', '-cpu', 'qemu64,svm=off', '-m', '1536'],
       ...['-uuid', uuid],
       ...machine,
-      ...[...drive(0, `${code},readonly=on`), ...drive(1, own)],
+      ...(uefi ? [...drive(0, `${uefi.code},readonly=on`), ...drive(1, own)] : []),
       ...['-netdev', 'tap,id=net,ifname=tap0,script=no,downscript=no'],
-      // No iPXE of the emulator's own: the firmware's is tried.
-      ...['-device', 'virtio-net-pci,netdev=net,mac=52:54:00:77:00:09,bootindex=1,romfile='],
+      // With UEFI no iPXE of the emulator's own: the firmware's is tried.
+      '-device',
+      `virtio-net-pci,netdev=net,mac=52:54:00:77:00:09,bootindex=1${uefi ? ',romfile=' : ''}`,
       ...['-device', 'virtio-rng-pci', '-nodefaults', '-vga', 'std', '-display', 'none'],
       ...['-serial', `file:${this.#log}`, '-no-reboot']
     ]

@@ -21,6 +21,7 @@ export const rootPackages: Readonly<Record<string, string>> = {
   'openssh-server': 'operators come in by it, with a key',
   'systemd-timesyncd': 'the time',
   'busybox-static': 'the first stage; speaks HTTP to bootd',
+  'tpm2-tools': "the TPM that keeps the key of a host's agent",
   'signify-openbsd': 'the first stage checks signatures by it',
   'libstdc++6': 'Node is linked with it',
   'libvirt-daemon-system': 'runs instances',

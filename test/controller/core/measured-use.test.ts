@@ -1,9 +1,12 @@
 /** What hosts are found to use: means that forget, and what is done with them. */
 import test from 'ava'
 import fc from 'fast-check'
+import type { Host } from '#shared/model/host.ts'
+import type { Instance } from '#shared/model/instance.ts'
 import type { Report } from '#shared/wire/order.ts'
+import { documentOf } from '../../../controller/core/documents.ts'
 import { MeasuredUses, useMsMax } from '../../../controller/core/measured-use.ts'
-import { sampleCloud } from '../../world/sample-cloud.ts'
+import { instanceIntent, sampleCloud } from '../../world/sample-cloud.ts'
 
 const cloud = sampleCloud()
 const report = (use: Report['use'], more: Partial<Report> = {}): Report => ({
@@ -93,4 +96,35 @@ test('a mean is between the least and the most that was found', t => {
     return mean >= Math.min(...all) - 1e-9 && mean <= Math.max(...all) + 1e-9
   })
   t.notThrows(() => fc.assert(property, { numRuns: 500 }))
+})
+
+test('host and instance show what was measured, and nothing that is a minute old', t => {
+  const { view, context, done, host } = sampleCloud()
+  done(instanceIntent('web', {}))
+  const web = view.named('instance', 'web', 'default')!
+  const name = web.decided.host!
+  const found = {
+    cpu: 0.254,
+    network: 0.5,
+    instances: [{ id: web.id, cpu: 1.234, networkMbit: 8 }]
+  }
+  const heard = view.heard(name).report!
+  view.fold({
+    type: 'report',
+    host: name,
+    report: { ...heard, use: { look: 1, ...found } },
+    at: context.now
+  })
+  const shown = (now: number) => {
+    const at = { ...context.now, monotonic: now }
+    const of = (resource: Host | Instance) =>
+      documentOf(view, resource, at).status as { use?: object }
+    return [of(host(name)).use, of(web).use]
+  }
+  const { monotonic } = context.now
+  t.deepEqual(shown(monotonic), [
+    { cpuPercent: 25, networkPercent: 50 },
+    { cpuThreads: 1.23, networkMbit: 8 }
+  ])
+  t.deepEqual(shown(monotonic + useMsMax + 1), [undefined, undefined])
 })

@@ -7,21 +7,17 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { readyHostImage } from '../../../tools/host-image/ready.ts'
 import { tell } from '../scene.ts'
 import { BootedMachine } from './booted-machine.ts'
 import { ImageServer } from './image-server.ts'
-import { freePort, inside } from './inside.ts'
+import { bootMsMax, freePort, inside, makeKey, until, untilIn } from './inside.ts'
 
 const execute = promisify(execFile)
 const uuid = '6ba7b811-9dad-41d1-80b4-00c04fd430c8'
 const target = 'iqn.2026-01.test.remuda:disk'
-/** The machine boots in half a minute where it has a core. */
-const bootMsMax = 900_000
-const lookMs = 200
 
 /** Three interfaces on one segment, which leads nowhere else. */
 const segment = [1, 2, 3].flatMap(index => [
@@ -35,25 +31,18 @@ test('bonds, VLANs, thin volumes, iSCSI and DRBD work in a machine', async t => 
   const { version } = manifest
   const own = await mkdtemp(join(tmpdir(), 'remuda-devices-'))
   t.teardown(() => rm(own, { recursive: true, force: true }))
-  await execute('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(own, 'key')])
-  const sshKeys = [(await readFile(join(own, 'key.pub'), 'utf8')).trim()]
+  const { key, sshKey } = await makeKey(own)
   await using disk = await Disk.open(own)
   await using server = await ImageServer.open(folder)
-  server.given = { name: 'h8', uuid, profile: 'rescue', version, sshKeys }
+  server.given = { name: 'h8', uuid, profile: 'rescue', version, sshKeys: [sshKey] }
   const port = await freePort()
   await using machine = BootedMachine.start({
     ...{ image: folder, version, port: server.port, uuid, sshPort: port },
     options: ['net.ifnames=0', 'remuda.profile=rescue'],
     devices: segment
   })
-  const entry = { key: join(own, 'key'), port }
-  await until('it lets operators in', async () => {
-    if (!machine.isOn) throw new Error(`it went off: ${machine.console.slice(-2_000)}`)
-    return await inside('true', entry).then(
-      () => true,
-      () => false
-    )
-  })
+  const entry = { key, port }
+  await untilIn(machine, entry)
   const script = await readFile(join(import.meta.dirname, 'inside-devices.sh'), 'utf8')
   const quoted = script.replaceAll("'", `'\\''`)
   const said = await inside(`sh -c '${quoted}' devices ${disk.port} ${target} 2>&1`, entry)
@@ -68,15 +57,6 @@ test('bonds, VLANs, thin volumes, iSCSI and DRBD work in a machine', async t => 
   ])
   t.is((await readFile(disk.path)).subarray(0, 18).toString(), 'written over iSCSI')
 })
-
-async function until(what: string, look: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + bootMsMax
-  while (!(await look())) {
-    if (performance.now() > end) throw new Error(`not within ${bootMsMax} ms: ${what}`)
-    await sleep(lookMs)
-  }
-  tell(what)
-}
 
 /** A disk that a program of this machine gives away over iSCSI, on loopback. */
 class Disk implements AsyncDisposable {

@@ -1,12 +1,20 @@
 /** Lines that are run in a machine that has booted the host image, as an operator runs them. */
 import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { tell } from '../scene.ts'
+import type { BootedMachine } from './booted-machine.ts'
 
 const execute = promisify(execFile)
 
 /** A line takes less, also where all is emulated on processors that do much else. Unit: ms. */
 const lineMsMax = 1_200_000
+/** A machine boots in half a minute where it has a core. */
+export const bootMsMax = 900_000
+const lookMs = 200
 
 /** Where the ssh of a machine is, and the key that opens it. */
 export type Entry = { readonly key: string; readonly port: number }
@@ -29,3 +37,30 @@ export async function freePort(): Promise<number> {
   await new Promise(resolve => server.close(resolve))
   return port
 }
+
+/** Makes a key for an operator; gives its file, and what is given to hosts of it. */
+export async function makeKey(folder: string): Promise<{ key: string; sshKey: string }> {
+  const key = join(folder, 'key')
+  await execute('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
+  return { key, sshKey: (await readFile(`${key}.pub`, 'utf8')).trim() }
+}
+
+/** Waits until something is so. */
+export async function until(what: string, look: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + bootMsMax
+  while (!(await look())) {
+    if (performance.now() > end) throw new Error(`not within ${bootMsMax} ms: ${what}`)
+    await sleep(lookMs)
+  }
+  tell(what)
+}
+
+/** Waits until a machine lets operators in. */
+export const untilIn = (machine: BootedMachine, entry: Entry): Promise<void> =>
+  until('it lets operators in', async () => {
+    if (!machine.isOn) throw new Error(`it went off: ${machine.console.slice(-2_000)}`)
+    return await inside('true', entry).then(
+      () => true,
+      () => false
+    )
+  })

@@ -57,6 +57,7 @@ const columnsOfKind: { readonly [K in Kind]: readonly Column[] } = {
     column('vcpus', 'status.vcpus'),
     column('heard', 'status.lastHeardAt'),
     age,
+    wide('busy', 'status.use.cpuPercent'),
     wide('schedulable', 'spec.schedulable'),
     wide('fence', 'conditions.fence'),
     wide('kvm', 'status.facts.kvm.works'),

@@ -13,6 +13,7 @@ const listItemsMax = 12
 export function typeOfField(field: string): ValueType {
   if (field.endsWith('Mib')) return 'mib'
   if (field.endsWith('Bytes')) return 'bytes'
+  if (field.endsWith('Percent')) return 'percent'
   if (/Ms(Min|Max|Ago)?$/.test(field)) return 'ms'
   if (/[a-z]At$/.test(field)) return 'moment'
   return 'text'
