@@ -7,17 +7,16 @@ import { readyHostImage } from '../../../tools/host-image/ready.ts'
 import { tell } from '../scene.ts'
 import { BootedMachine } from './booted-machine.ts'
 import { ImageServer } from './image-server.ts'
-import { bootMsMax, freePort, inside, makeKey, untilIn } from './inside.ts'
+import { bootMsMax, freePort, inside, makeKey, until, untilIn } from './inside.ts'
 
 const uuid = '6ba7b813-9dad-41d1-80b4-00c04fd430c8'
 
 /** Controllers of disks as servers have them, each with a disk of its own size. */
 const controllers = {
   megaraid_sas: ['megasas', 32],
-  mptsas: ['mptsas1068', 33],
-  vmw_pvscsi: ['pvscsi', 34],
-  nvme: ['nvme', 35],
-  ahci: ['ahci', 36]
+  vmw_pvscsi: ['pvscsi', 33],
+  nvme: ['nvme', 34],
+  ahci: ['ahci', 35]
 } as const
 /** Cards beside that by which it boots, with their drivers. */
 const cards = { e1000e: 'e1000e', vmxnet3: 'vmxnet3', rtl8139: '8139cp' } as const
@@ -59,12 +58,12 @@ test('the image for metal boots, and finds disks and cards of servers', async t 
   })
   const entry = { key, port }
   await untilIn(machine, entry)
-  const sizes = await inside('udevadm settle; lsblk -bdno SIZE | sort -n', entry)
-  const wanted = Object.values(controllers).map(([, mib]) => mib << 20)
-  t.deepEqual(
-    sizes.map(Number).filter(size => size > 16 << 20 && size < 64 << 20),
-    wanted
-  )
+  const wanted = Object.values(controllers).map(([, mib]) => `${mib << 20}`)
+  // Some controllers look for their disks long after their drivers are there.
+  await until(`disks of ${wanted.join(', ')} bytes`, async () => {
+    const sizes = await inside('lsblk -bdno SIZE', entry)
+    return wanted.every(size => sizes.some(each => each.trim() === size))
+  })
   const drivers = await inside(
     'for each in /sys/class/net/*/device/driver; do basename $(readlink $each); done',
     entry
@@ -74,7 +73,7 @@ test('the image for metal boots, and finds disks and cards of servers', async t 
     new Set<string>(Object.values(cards))
   )
   const firmware = await inside('find /usr/lib/firmware -type f | wc -l', entry)
-  t.true(Number(firmware[0]) > 100, firmware[0])
+  t.true(Number(firmware[0]) > 50, firmware[0])
   const bytes = Object.values(manifest.files).reduce((all, file) => all + file.bytes, 0)
   tell(`the image for metal has ${Math.round(bytes / 2 ** 20)} MiB`)
 })
