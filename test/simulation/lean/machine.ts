@@ -18,7 +18,7 @@ export type DeviceMode = 'answers' | 'dead' | 'lying' | 'stuck' | 'slow' | 'flic
 /** From power to the first word of the agent. Unit: ms. */
 const bootMs: Ms = 15_000
 /** So long after a wrong reading a device that flickers reads right; who asks twice takes less. */
-const flickerGapMs: Ms = 3_000
+const flickerGapMs: Ms = 1_000
 /** A call that is not answered is given up after so long. Unit: ms. */
 const callMsMax: Ms = 5_000
 

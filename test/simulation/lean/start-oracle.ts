@@ -34,20 +34,18 @@ export class StartOracle {
     this.#readyAt.set(uuid, this.#cloud.timeline.now)
   }
 
-  /**
-   * A host begins to start it. One that ran there goes on as it did, whoever is ready; of one whose
-   * device has lied it may run elsewhere by now, and that counts here as where it ran.
-   */
+  /** A host begins to start it. One that ran there goes on as it did, whoever is ready. */
   begun(machine: Machine, { id, name, hold }: OrderInstance): void {
     const uuid = uuidOf(id)
-    if (hold && !machine.hasLied && !this.#ranOn.get(uuid)?.has(machine)) {
+    if (hold && !this.#ranOn.get(uuid)?.has(machine)) {
       this.#cloud.problem(`${machine.name} starts ${name}, which is held back`)
     }
   }
 
-  /** It has been started there. */
+  /** It has been started there; one whose device has lied may go on beside that, as it did. */
   ran(machine: Machine, uuid: string): void {
-    this.#ranOn.set(uuid, new Set([machine]))
+    const before = [...(this.#ranOn.get(uuid) ?? [])]
+    this.#ranOn.set(uuid, new Set([machine, ...before.filter(({ hasLied }) => hasLied)]))
   }
 
   /** It has arrived there as it ran; if it ends before its move has, it starts where it was. */
