@@ -12,6 +12,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
+import { codeOf } from '#shared/files.ts'
 import type { Log } from '#shared/log.ts'
 import { manifestName, signatureName } from '#shared/model/host-image.ts'
 import { isNamed, type PlanIndex } from '../../core/boot-plan.ts'
@@ -190,7 +191,9 @@ export class BootHttp implements AsyncDisposable {
     from: { readonly address: string; readonly signal: AbortSignal }
   ): Promise<void> {
     const path = join(this.#options.firmware, name)
-    const stat = await lstat(path).catch(() => undefined)
+    const stat = await lstat(path).catch(thrown => {
+      if (codeOf(thrown) !== 'ENOENT') throw thrown
+    })
     if (!stat?.isFile()) return say(response, 404, 'there is no such file')
     const sha256 = `${stat.ino}-${stat.size}-${Math.trunc(stat.mtimeMs)}`
     await this.#send(request, response, { path, bytes: stat.size, sha256 }, from)
