@@ -196,10 +196,14 @@ export async function powerOn(lab: Lab, { bmc }: MachinePlan): Promise<void> {
   })
 }
 
-/** Lets a machine in once it knocks, gives its fence device, and waits until it is online. */
+/**
+ * Lets a machine in once it knocks, gives its fence device once it is online, and waits until it has
+ * told the last stage of its boot, which comes a moment later.
+ */
 async function untilHost(lab: Lab, machine: MachinePlan, tell: Tell): Promise<string> {
   const { api, plan } = lab
   const until = performance.now() + joinMsMax
+  let isGiven = false
   for (;;) {
     const { items } = await listResources(api, 'host', {})
     const host = items.find(({ status }) => status['uuid'] === machine.uuid)
@@ -207,15 +211,21 @@ async function untilHost(lab: Lab, machine: MachinePlan, tell: Tell): Promise<st
     if (host && phase === 'pending') {
       await sayVerb(api, { kind: 'host', name: host.name }, 'approve', {})
     }
-    if (host && phase === 'online') {
+    if (host && phase === 'online' && !isGiven) {
       await giveDevice(lab, machine, host.name)
-      return `${machine.name} is ${host.name}`
+      isGiven = true
     }
-    tell((await bootsOf(lab)).map(boot => `${nameOf(lab, boot)} ${farOf(boot)}`).join(', '))
+    const boots = await bootsOf(lab)
+    const isTold = boots.some(({ uuid, stage }) => uuid === machine.uuid && stage === 'joined')
+    if (host && isGiven && isTold) return `${machine.name} is ${host.name}`
+    tell(boots.map(boot => `${nameOf(lab, boot)} ${farOf(boot)}`).join(', '))
     if (performance.now() > until) {
       const console = join(hostFolderOf(plan.folder, machine.name).own, 'console.log')
       throw new Fault('deadline', `${machine.name} is no host after ${joinMsMax} ms`, {
-        reasons: [phase === undefined ? 'it has not knocked' : `it is ${phase}`],
+        reasons: [
+          phase === undefined ? 'it has not knocked' : `it is ${phase}`,
+          ...(isGiven ? ['its boot was not told to the end'] : [])
+        ],
         next: ['remuda host boot-log', `see ${console}`]
       })
     }
