@@ -197,8 +197,8 @@ export async function powerOn(lab: Lab, { bmc }: MachinePlan): Promise<void> {
 }
 
 /**
- * Lets a machine in once it knocks, gives its fence device once it is online, and waits until it has
- * told the last stage of its boot, which comes a moment later.
+ * Lets a machine in once it knocks, gives its fence device once it is online, and waits until it
+ * has told the last stage of its boot, which comes a moment later.
  */
 async function untilHost(lab: Lab, machine: MachinePlan, tell: Tell): Promise<string> {
   const { api, plan } = lab
