@@ -3,9 +3,10 @@
  * about it. It answers with no controller, and it only answers: nothing can be changed by it.
  */
 import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { dirname, join } from 'node:path'
 import { Fault, sentence } from '#shared/fault.ts'
+import { createServer } from './http.ts'
 
 /** So many may ask at once. */
 const connectionsMax = 64

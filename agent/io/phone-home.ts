@@ -3,10 +3,11 @@
  * cloud-init posts a form and a shell script gets a page. What counts is where it comes from: the
  * packet filter lets no instance send from another one's address. Nothing of what is said is kept.
  */
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import { Fault } from '#shared/fault.ts'
 import { phoneHomePort } from '../core/readiness.ts'
 import type { PhoneHome } from './gates.ts'
+import { createServer } from './http.ts'
 
 /** A caller has so long to say all that it says. Unit: ms. */
 const requestMsMax = 5_000

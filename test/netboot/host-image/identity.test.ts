@@ -75,7 +75,7 @@ test.serial('a host has the name and the operators that bootd gives, and its own
   const lines = await inside(
     `${identity}; hostname; cat /etc/hostname /etc/iscsi/initiatorname.iscsi ` +
       '/root/.ssh/authorized_keys; stat -c %a /root/.ssh/authorized_keys; ' +
-      'sshd -t && echo sshd is content; ls /etc/ssh | grep -c host_'
+      '/usr/lib/remuda/host-key && sshd -t && echo sshd is content; ls /etc/ssh | grep -c host_'
   )
   t.deepEqual(lines, [
     ...['h7', 'h7', `InitiatorName=iqn.1993-08.org.debian:01:${initiator}`],
@@ -95,7 +95,7 @@ test.serial('a host joins with the token that it is given, and does not keep it'
     `${identity}; /usr/lib/remuda/join >/dev/null 2>&1; echo ended with $?; ` +
       'stat -c %a /run/remuda/token; /usr/lib/remuda/agent >/run/said & ' +
       'until [ -s /run/said ]; do sleep 0.1; done; head -n 1 /run/said; ' +
-      'ls /run/remuda/given.json /run/remuda/token 2>/dev/null || echo gone; ' +
+      'ls /run/remuda/given.sh /run/remuda/token 2>/dev/null || echo gone; ' +
       'cd /var/lib/remuda/agent; ls agent.json join.json'
   )
   t.deepEqual(lines, [

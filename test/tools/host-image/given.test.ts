@@ -33,7 +33,7 @@ async function kept(t: ExecutionContext, given: Readonly<Record<string, unknown>
   await writeFile(join(folder, 'boot.sh'), `known_url='${url}'\nknown_boot='${bootToken}'\n`)
   const script = (await readFile(common, 'utf8')).replaceAll('/run/remuda/', `${folder}/`)
   await writeFile(join(folder, 'common'), script)
-  const shell = spawn('/bin/sh', ['-c', `. ${folder}/common; fetch_given && given name`], {
+  const shell = spawn('/bin/sh', ['-c', `. ${folder}/common; fetch_given && echo "$given_name"`], {
     env: { PATH: process.env['PATH'] }
   })
   const [said] = await Promise.all([text(shell.stdout), text(shell.stderr)])
