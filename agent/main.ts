@@ -8,25 +8,21 @@ import { isFault, sentence } from '#shared/fault.ts'
 import { type Log, makeLog } from '#shared/log.ts'
 import { version } from '#shared/version.ts'
 import { AnsweringEnd } from '#shared/wire/answering-end.ts'
-import type { SignedBootstrap } from '#shared/wire/bootstrap.ts'
 import { type CurveKeys, loadKeys } from '#shared/wire/keys.ts'
 import type { BootstrapMessage, Peers, Question } from '#shared/wire/messages.ts'
 import type { Knock } from '#shared/wire/zap.ts'
 import type { Hypervisor, Watchdog } from './core/ports.ts'
-import { reachableEndpoint } from './io/address.ts'
-import type { Admission } from './io/admission.ts'
 import { answer } from './io/answers.ts'
 import { besideOf } from './io/beside.ts'
 import { type AgentConfig, readConfig } from './io/config.ts'
 import { ConsoleHub } from './io/console/hub.ts'
 import { ConsoleRelay } from './io/console/relay.ts'
-import { stayAdmitted } from './io/door.ts'
 import { callTcp, callTcpIn, Gates } from './io/gates.ts'
 import { openHardware, readBootId } from './io/hardware.ts'
 import { hear } from './io/hearing.ts'
 import { sendHeartbeats } from './io/heartbeats.ts'
-import { Introduction } from './io/introduction.ts'
 import { joinCloud, written } from './io/join.ts'
+import { beginToJoin } from './io/joining.ts'
 import { KeptOrder } from './io/kept-order.ts'
 import { tryKvm } from './io/kvm.ts'
 import { defaultSocketPaths, makeLibvirt } from './io/libvirt/hypervisor.ts'
@@ -43,7 +39,7 @@ import { remainsIn } from './io/remains.ts'
 import { SelfFence, type SelfFenceOptions } from './io/self-fence.ts'
 import { DirectoryStorage } from './io/storage/directory.ts'
 import { StorageHeartbeats } from './io/storage-heartbeats.ts'
-import { Trust } from './io/trust.ts'
+import type { Trust } from './io/trust.ts'
 import { UseWatch } from './io/use-watch.ts'
 import { KernelWatchdog, noWatchdogHere } from './io/watchdog.ts'
 
@@ -61,7 +57,7 @@ async function main(): Promise<void> {
     })
   }
   log.info('starting', { version, state: config.state, pid: process.pid })
-  await serve(config, log, stop)
+  await serve(config, log, stop).finally(() => stop.abort())
   log.info('stopped')
 }
 
@@ -81,14 +77,14 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
 
   await using hypervisor = makeLibvirt({ log, clock, ...socketsOf(config) })
   const hardware = hardwareOf(config, { hypervisor, folder: own, log, signal })
+  const begun = await beginToJoin(config, { ...ground, hardware, clock, log }, signal)
+  const { host, hostname, trust } = begun
   const facts = await hardware.facts()
   const [locks, use] = [new LockWatch(), new UseWatch({ hardware, hypervisor, clock })]
   const storage = await DirectoryStorage.open({ state, log, clock, lockService: locks.look })
   await using networks = new FlatNetworks({ state, log, clock, ...(netns && { netns }) })
   await using consoles = new ConsoleHub({ hypervisor, folder: consoleFolder, clock, log })
-  const { uuid: host, hostname } = facts
   const { bootId, run: agentRun } = sender
-  const trust = await Trust.open({ ...ground, host, log })
   const changed = (): void => loop.ring()
   await using probes = await openProbes(config, { keys, clock, log, onChanged: changed })
   const remains = remainsIn([join(own, 'seeds'), consoleFolder], consoles)
@@ -122,7 +118,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     clock,
     log
   })
-  trust.onChanged(publicKeys => mesh.admit(publicKeys))
+  await begun.listens(mesh)
   const beats = beatsOf({ loop, probes, lease, host, bootId, clock, log })
   const relay = new ConsoleRelay({ hub: consoles, send: message => mesh.send(message) })
   const pages = pagesOf({ loop, mesh, relay, facts, sender, clock })
@@ -143,7 +139,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     probes.run(signal),
     beats.run(signal),
     gatesOf(config, { loop, clock, log }).run(signal),
-    joinIn(config, { ...ground, mesh, trust, host, hostname, clock, log }, signal)
+    begun.joining
   ]
   await untilOver(tasks, stop).finally(() => rm(readyFile, { force: true }))
 }
@@ -218,56 +214,6 @@ async function prepare(config: AgentConfig): Promise<Ground> {
     sender: { bootId: await bootIdOf(config), run: randomUUID() },
     keys: await loadKeys(join(own, 'mesh.key'))
   }
-}
-
-/** A controller that was silent for so long may have another door by now. Unit: ms. */
-const quietMs = 10_000
-
-/** Sees to it that a controller lets this host in, and finds it again. */
-async function joinIn(
-  config: AgentConfig,
-  given: Pick<Ground, 'admissionFile' | 'sender' | 'keys'> & {
-    readonly mesh: AnsweringEnd
-    readonly trust: Trust
-    readonly host: string
-    readonly hostname: string
-    readonly clock: Clock
-    readonly log: Log
-  },
-  signal: AbortSignal
-): Promise<void> {
-  const { mesh, trust, sender, keys, host, hostname, clock, log } = given
-  const introduction = new Introduction(config, log, () => trust.doors)
-  await introduction.refresh()
-  const join = () => ({
-    type: 'join' as const,
-    uuid: host,
-    hostname,
-    publicKey: keys.publicKey,
-    endpoint: reachableEndpoint(mesh.endpoint),
-    bootstrapVersion: trust.version,
-    ...(introduction.token !== undefined && { token: introduction.token })
-  })
-  const isNeeded = (): boolean => clock.monotonic() - (mesh.heardAt ?? -Infinity) > quietMs
-  const stay = {
-    path: given.admissionFile,
-    doors: introduction.doors,
-    keys,
-    sender,
-    join,
-    heardAt: () => mesh.heardAt,
-    cloudKey: () => trust.cloudKey ?? introduction.cloudKey,
-    admitted: async (admission: Admission, bootstrap?: SignedBootstrap) => {
-      await trust.admitted(admission, bootstrap)
-      await introduction.spent()
-    },
-    clock,
-    log
-  }
-  await Promise.all([
-    introduction.keepFresh({ clock, isNeeded }, signal),
-    stayAdmitted(stay, signal)
-  ])
 }
 
 const bootIdOf = async ({ bootIdFile }: AgentConfig): Promise<string> =>

@@ -41,26 +41,35 @@ const sourceMsMax = 2_000
 /** Before it is known who this is nothing can be done, however slow a machine is when it boots. */
 const firstIdentityMsMax = 30_000
 
+/** Which host this is; all else of it takes longer to find out. */
+export type HostNames = Pick<HostFacts, 'uuid' | 'hostname'>
+
 /** The machine as the kernel describes it. */
-export function openHardware(options: HardwareOptions): Hardware {
+export function openHardware(
+  options: HardwareOptions
+): Hardware & { readonly names: () => Promise<HostNames> } {
   const root = options.root ?? '/'
   const tree = openTree(root)
   const look = makeLook(options.log, options.deadlineMs ?? sourceMsMax)
   const opinion = 'secondOpinion' in options ? options.secondOpinion : localOpinion(root)
   let uuid = options.uuid
 
-  const gather = async (): Promise<HostFacts> => {
+  const readIdentity = async () => {
     const patienceMs = uuid === undefined ? (options.deadlineMs ?? firstIdentityMsMax) : undefined
-    const identity = look('identity', () => identify(tree, uuid, options.folder), patienceMs)
+    const found = await look('identity', () => identify(tree, uuid, options.folder), patienceMs)
+    const identity = found ?? missingIdentity()
+    uuid = identity.uuid
+    return identity
+  }
+  const gather = async (): Promise<HostFacts> => {
     const [cpu, disks, kvm, hypervisor, rest, { uuid: known, ...names }] = await Promise.all([
       look('cpu', () => sources.readCpu(tree)).then(cpu => nameCpu(cpu, opinion, look)),
       look('disks', () => sources.readDisks(tree)).then(disks => nameDisks(disks, opinion, look)),
       look('kvm', options.kvm ?? (async () => untried)),
       look('libvirt', options.hypervisor ?? (async () => ({ drivers: [] }))),
       readRest(tree, look),
-      identity.then(found => found ?? missingIdentity())
+      readIdentity()
     ])
-    uuid = known
     return {
       uuid: known,
       ...names,
@@ -75,6 +84,7 @@ export function openHardware(options: HardwareOptions): Hardware {
   }
   return {
     facts: gather,
+    names: async () => ({ ...(await readIdentity()), hostname: await readHostname(tree, look) }),
     memoryFreeMib: async () => {
       const meminfo = await look('memory', () => tree.read('/proc/meminfo'))
       const freeMib = meminfo === undefined ? undefined : parseMemoryFree(meminfo)
@@ -162,10 +172,14 @@ function missingIdentity(): never {
   })
 }
 
+/** A host is named by it, for good: on a machine that is slow while it boots it is asked again. */
+const readHostname = async (tree: Tree, look: Look): Promise<string> =>
+  (await look('hostname', () => sources.readHostname(tree))) ?? os.hostname()
+
 async function readRest(tree: Tree, look: Look) {
   const [hostname, kernel, memoryMib, hugepages, numa, nics, devices, tpm, bmc] = await Promise.all(
     [
-      look('hostname', () => sources.readHostname(tree)),
+      readHostname(tree, look),
       look('kernel', () => sources.readKernel(tree)),
       look('memory-total', () => sources.readMemoryTotal(tree)),
       look('hugepages', () => sources.readHugepages(tree)),
@@ -177,8 +191,7 @@ async function readRest(tree: Tree, look: Look) {
     ]
   )
   return {
-    // A host is named by it, for good: on a machine that is slow while it boots it is asked again.
-    hostname: hostname ?? os.hostname(),
+    hostname,
     kernel: kernel ?? 'unknown',
     memoryMib: memoryMib ?? 0,
     hugepages: hugepages ?? [],
