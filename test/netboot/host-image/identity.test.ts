@@ -28,7 +28,7 @@ cd "$2/root"
 mount -t proc proc proc; mount -t sysfs sys sys; mount -t tmpfs run run; mount -t tmpfs dev dev
 mknod -m 666 dev/null c 1 3; mknod -m 666 dev/urandom c 1 9; mknod -m 666 dev/random c 1 8
 mkdir run/remuda run/sshd
-cp "$2/boot.sh" run/remuda/boot.sh
+cp "$2/boot.sh" "$2/boot.json" run/remuda
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . /bin/sh -c "$3"
 `
 
@@ -54,6 +54,7 @@ async function open(t: ExecutionContext, profile = 'host'): Promise<Scene> {
   }
   const lines = Object.entries(known).map(([name, value]) => `known_${name}='${value}'\n`)
   await writeFile(join(folder, 'boot.sh'), lines.join(''))
+  await writeFile(join(folder, 'boot.json'), JSON.stringify(known))
   const inside = async (script: string): Promise<readonly string[]> => {
     const words = ['--mount', '--uts', '--pid', '--fork', 'sh', '-c', enter, 'host']
     const args = [...words, image.folder, folder, script]
