@@ -11,7 +11,12 @@ import {
 
 /** How a version is here: whole and rightly signed, on its way, or not to be used. */
 export type VersionState =
-  | { readonly state: 'whole'; readonly manifestSha256: string }
+  | {
+      readonly state: 'whole'
+      readonly manifestSha256: string
+      /** Of the machines that it runs on. */
+      readonly architecture: string
+    }
   | { readonly state: 'coming' }
   | { readonly state: 'broken'; readonly because: string }
 
@@ -37,14 +42,32 @@ export type BootChoice = {
   | { readonly gives: 'nothing'; readonly because: string }
 )
 
-/** Chooses for one machine; `machine` is left out where nobody knows it. */
-export function choose(given: {
+/** What is known of a machine that is to be given something. */
+type Given = {
   readonly plan: BootPlan | undefined
+  /** Left out where nobody knows it. */
   readonly machine: BootMachine | undefined
   /** How often in a row it did not join, and with which wish. */
   readonly past: { readonly wish?: string | undefined; readonly failures: number } | undefined
+  /** Its own, as far as it has said it. */
+  readonly architecture?: string | undefined
   readonly versions: Versions
-}): BootChoice {
+}
+
+/** Chooses for one machine. One of another architecture than its version waits, and says so. */
+export function choose(given: Given): BootChoice {
+  const choice = chooseByPlan(given)
+  const { architecture, versions } = given
+  if (choice.gives !== 'image' || architecture === undefined) return choice
+  const { version, name, wish, kernelOptions } = choice
+  const found = versions(version)
+  if (found.state !== 'whole' || found.architecture === architecture) return choice
+  const because = `image version ${version} is for ${found.architecture}, and it is ${architecture}`
+  const about = { wish, ...(kernelOptions !== undefined && { kernelOptions }) }
+  return nothing(because, { ...about, ...(name !== undefined && { name }) })
+}
+
+function chooseByPlan(given: Given): BootChoice {
   const { plan, machine, past, versions } = given
   if (!plan) return nothing('no controller has said yet what machines get', { wish: 'none' })
   if (!machine) {

@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import type { BootPlan } from '../../shared/wire/boot.ts'
+import { cacheOf, findUnpacked, unpackPackages } from '../../tools/debian/unpack.ts'
 import { readyHostImage } from '../../tools/host-image/ready.ts'
 import { foreignServer } from '../lab/netboot/foreign-server.ts'
 import { range, Segment } from '../lab/netboot/segment.ts'
@@ -29,6 +30,8 @@ type Firmware = {
   readonly uefi?: { readonly code: string; readonly variables: string }
   /** Words for the emulator. */
   readonly machine: readonly string[]
+  /** The emulator; left out: that of x86-64. */
+  readonly emulator?: readonly string[]
 }
 
 /** Without PXE it goes to HTTP at once, instead of after its time-outs. */
@@ -36,6 +39,9 @@ const httpOnly = ['4', '6'].flatMap(version => [
   ...['-fw_cfg', `name=opt/org.tianocore/IPv${version}PXESupport,string=n`]
 ])
 
+const emulatorOfX64 = [
+  ...['qemu-system-x86_64', '-accel', 'tcg', '-cpu', 'qemu64,svm=off', '-vga', 'std']
+]
 const bios: Firmware = { machine: ['-machine', 'q35,sata=off'] }
 const plain: Firmware = {
   uefi: { code: `${ovmf}/OVMF_CODE_4M.fd`, variables: `${ovmf}/OVMF_VARS_4M.fd` },
@@ -49,6 +55,28 @@ const secure: Firmware = {
     ...['-global', 'driver=cfi.pflash01,property=secure,value=on']
   ]
 }
+
+const arm64: Firmware = {
+  emulator: ['qemu-system-aarch64', '-accel', 'tcg', '-cpu', 'cortex-a57'],
+  uefi: { code: '/usr/share/AAVMF/AAVMF_CODE.fd', variables: '/usr/share/AAVMF/AAVMF_VARS.fd' },
+  machine: ['-machine', 'virt']
+}
+
+test.serial('arm64 gets its own first file, and is told that there is no image for it', async t => {
+  t.timeout(2 * patienceMs)
+  // Debian's stable release has no iPXE for it.
+  const wish = { what: 'iPXE', suite: 'sid', packages: ['ipxe'], versionOf: 'ipxe' }
+  const cache = cacheOf('ipxe')
+  const found = (await findUnpacked(cache)).at(-1)
+  const { folder } = found ?? (await unpackPackages({ ...wish, refuse: () => undefined, cache }))
+  const own = { 'snponly-arm64.efi': join(folder, 'usr/lib/ipxe/ipxe-arm64.efi') }
+  await using scene = await Scene.open(t, full, own)
+  await scene.start(arm64)
+  const waiting = await scene.untilStage('waiting')
+  t.like(waiting, { firmware: 'uefi', architecture: 'aarch64' })
+  t.regex(String(waiting['because']), /^image version \w+ is for x86_64, and it is aarch64$/)
+  await scene.untilSaid(/is for x86_64, and it is aarch64/)
+})
 
 test.serial('UEFI that fetches by HTTP boots the host image', async t => {
   await using scene = await Scene.open(t, full)
@@ -100,13 +128,21 @@ class Scene implements AsyncDisposable {
   }
 
   /** Has bootd serve the image to machines that nobody knows. */
-  static async open(t: ExecutionContext, flags: readonly string[]): Promise<Scene> {
+  static async open(
+    t: ExecutionContext,
+    flags: readonly string[],
+    /** First files that an operator has put there, and where they are. */
+    firmware: Readonly<Record<string, string>> = {}
+  ): Promise<Scene> {
     t.timeout(2 * patienceMs)
     const image = await readyHostImage({ progress: tell })
     const segment = await Segment.make()
     const { version } = image.manifest
     const { state, plan } = segment
     await cp(image.folder, join(state, 'bootd/images', version), { recursive: true })
+    for (const [name, from] of Object.entries(firmware)) {
+      await cp(from, join(state, 'bootd/firmware', name))
+    }
     const own: BootPlan = {
       ...plan,
       machines: [],
@@ -122,7 +158,7 @@ class Scene implements AsyncDisposable {
   }
 
   /** Gives a machine its power. */
-  async start({ uefi, machine }: Firmware): Promise<void> {
+  async start({ uefi, machine, emulator = emulatorOfX64 }: Firmware): Promise<void> {
     const { folder, host } = this.segment
     const lines = ['link set dev tap0 master br0', 'link set dev tap0 up']
     await host.run('ip', ['tuntap', 'add', 'dev', 'tap0', 'mode', 'tap'])
@@ -134,15 +170,13 @@ class Scene implements AsyncDisposable {
     ]
     const words = [
       ...['--pdeathsig', 'KILL', 'nsenter', `--net=/run/netns/${host.name}`, '--'],
-      ...['qemu-system-x86_64', '-accel', 'tcg', '-cpu', 'qemu64,svm=off', '-m', '1536'],
-      ...['-uuid', uuid],
-      ...machine,
+      ...[...emulator, '-m', '1536', '-uuid', uuid, ...machine],
       ...(uefi ? [...drive(0, `${uefi.code},readonly=on`), ...drive(1, own)] : []),
       ...['-netdev', 'tap,id=net,ifname=tap0,script=no,downscript=no'],
       // With UEFI no iPXE of the emulator's own: the firmware's is tried.
       '-device',
       `virtio-net-pci,netdev=net,mac=52:54:00:77:00:09,bootindex=1${uefi ? ',romfile=' : ''}`,
-      ...['-device', 'virtio-rng-pci', '-nodefaults', '-vga', 'std', '-display', 'none'],
+      ...['-device', 'virtio-rng-pci', '-nodefaults', '-display', 'none'],
       ...['-serial', `file:${this.#log}`, '-no-reboot']
     ]
     const log = await open(join(folder, 'emulator.log'), 'a')
@@ -158,8 +192,13 @@ class Scene implements AsyncDisposable {
 
   /** Waits until its first stage says that the image is what was signed. */
   async untilVerified(): Promise<Readonly<Record<string, unknown>>> {
-    return await this.#until('its image is verified', async () =>
-      (await this.segment.boots()).find(({ stage }) => stage === 'verified' || stage === 'system')
+    return await this.untilStage('verified', 'system')
+  }
+
+  /** Waits until its boot is in one of some stages. */
+  async untilStage(...wanted: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+    return await this.#until(`its boot is in stage ${wanted[0]}`, async () =>
+      (await this.segment.boots()).find(({ stage }) => wanted.includes(String(stage)))
     )
   }
 

@@ -112,7 +112,7 @@ export class Boots {
     const key = this.#keyOf(asker)
     const before = this.#boots.get(key) ?? this.#byFirmware(asker)
     const machine = index && machineOf(index, asker)
-    const choice = this.#choose(machine, before)
+    const choice = this.#choose(machine, before, asker)
     const token = randomBytes(32).toString('base64url')
     const joinWithinMs = (index?.plan.joinWithinS ?? 600) * 1_000
     const asked = { asker, address, choice, token, boot: newBoot(), joinWithinMs, isRunning }
@@ -211,7 +211,7 @@ export class Boots {
       const choice = this.#choose(this.#machineOf(boot), boot)
       offers.push({ names: uuid === undefined ? macs : [uuid], choice, architecture })
     }
-    return { offers, unknown: this.#choose(undefined, undefined) }
+    return { offers, unknown: this.#choose(undefined) }
   }
 
   /** Counts what may change what somebody is offered, beside the plan and the versions. */
@@ -223,7 +223,7 @@ export class Boots {
   choiceFor(asker: Asker): BootChoice {
     const index = this.#options.index()
     const past = this.#boots.get(this.#keyOf(asker)) ?? this.#byFirmware(asker)
-    return this.#choose(index && machineOf(index, asker), past)
+    return this.#choose(index && machineOf(index, asker), past, asker)
   }
 
   /** Its boot loader has started what is not meant; twice in a row is no accident. */
@@ -284,9 +284,10 @@ export class Boots {
     return [...this.#boots.values()]
   }
 
-  #choose(machine: BootMachine | undefined, past: MachineBoot | undefined): BootChoice {
+  #choose(machine: BootMachine | undefined, past?: MachineBoot, asker?: Asker): BootChoice {
     const { index, versions } = this.#options
-    return choose({ plan: index()?.plan, machine, past, versions })
+    const architecture = asker?.architecture ?? past?.architecture
+    return choose({ plan: index()?.plan, machine, past, architecture, versions })
   }
 
   #machineOf({ uuid, serial, macs }: MachineBoot): BootMachine | undefined {

@@ -95,8 +95,9 @@ export class ImageStore implements AsyncDisposable {
     const checked = this.#versions.get(version)
     if (checked === undefined) return { state: 'coming' }
     if (checked.problem !== undefined) return { state: 'broken', because: checked.problem }
-    if (checked.manifestSha256 === undefined) return { state: 'coming' }
-    return { state: 'whole', manifestSha256: checked.manifestSha256 }
+    const { manifestSha256, manifest } = checked
+    if (manifestSha256 === undefined || !manifest) return { state: 'coming' }
+    return { state: 'whole', manifestSha256, architecture: manifest.architecture }
   }
 
   /** A file of a whole version; undefined: there is none. */

@@ -7,7 +7,9 @@ import { before, machine, manifestSha256, plan, version, whole } from './plans.t
 const only =
   (...versions: readonly string[]): Versions =>
   one =>
-    versions.includes(one) ? { state: 'whole', manifestSha256 } : { state: 'coming' }
+    versions.includes(one)
+      ? { state: 'whole', manifestSha256, architecture: 'x86_64' }
+      : { state: 'coming' }
 const broken: Versions = one =>
   one === version ? { state: 'broken', because: 'it is not signed' } : whole(one)
 const past = (failures: number, wish = machine.wish) => ({ failures, wish })
@@ -102,4 +104,15 @@ test('a machine of the plan without a UUID is known by its MAC, whatever UUID it
   const { uuid: _, serial: __, ...rest } = machine
   const index = indexPlan({ ...plan, machines: [rest] })
   t.is(machineOf(index, { uuid: other, mac: '52:54:00:77:00:01' })?.name, 'host-1')
+})
+
+test('a machine of another architecture than its version waits, and it is said why', t => {
+  const given = { plan, machine, past: undefined, versions: whole }
+  t.is(choose({ ...given, architecture: 'x86_64' }).gives, 'image')
+  t.like(choose({ ...given, architecture: 'aarch64' }), {
+    ...{ gives: 'nothing', profile: 'nothing', name: 'host-1', wish: machine.wish },
+    because: `image version ${version} is for x86_64, and it is aarch64`
+  })
+  const unknown = choose({ ...given, machine: undefined, architecture: 'aarch64' })
+  t.is(unknown.gives, 'nothing')
 })

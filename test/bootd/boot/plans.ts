@@ -6,7 +6,7 @@ export const [version, before] = ['0123456789abcdef', 'fedcba9876543210']
 export const manifestSha256 = 'ab'.repeat(32)
 
 /** Every version is whole. */
-export const whole: Versions = () => ({ state: 'whole', manifestSha256 })
+export const whole: Versions = () => ({ state: 'whole', manifestSha256, architecture: 'x86_64' })
 
 export const machine: BootMachine = {
   name: 'host-1',
