@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,6 +17,7 @@ import {
   readJson,
   readResource
 } from '../../tools/cli/api/resources.ts'
+import { hostFolderOf } from '../../tools/lab/folder.ts'
 import type { Lab } from '../../tools/lab/lab.ts'
 import { bootsOf, runInside, timeLine } from '../../tools/lab/netboot.ts'
 
@@ -140,6 +142,12 @@ export class Scene {
     const { code, stdout, stderr } = await runInside(this.lab, machine, line)
     if (code === 0) return stdout.trim()
     throw new Error(`"${line}" in ${machine} ends with ${code}: ${stderr.trim()}`)
+  }
+
+  /** All that a machine has written to its serial port. */
+  async console(machine: string): Promise<string> {
+    const { own } = hostFolderOf(this.lab.folder, machine)
+    return await readFile(join(own, 'console.log'), 'latin1')
   }
 
   /** Runs a line in a machine that may not live to see its end. */

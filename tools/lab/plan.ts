@@ -51,6 +51,8 @@ export type LabWish = {
   readonly watchdogMs?: number | undefined
   /** Machines that boot over the network, from the first host. Unit: count. */
   readonly machines?: number
+  /** Whether these have a TPM each, which keeps what it was given over their boots. */
+  readonly tpm?: boolean | undefined
   /** Folder of host images that these boot, with `image.key`; one is built when left out. */
   readonly hostImages?: string | undefined
   /** Each host and machine gets the time of so many processes where processors are short: 1. */
@@ -84,6 +86,7 @@ export type MachinePlan = {
   /** Of its two interfaces: to the hosts, and to the instances. */
   readonly macs: readonly [hosts: string, instances: string]
   readonly firmware: 'bios' | 'uefi'
+  readonly tpm: boolean
   /** Address of its baseboard controller. */
   readonly bmc: string
 }
@@ -145,7 +148,7 @@ export function planLab(wish: LabWish): LabPlan {
   const subnet = readRange(wish.subnet ?? '10.77.0.0/24', { least: 24, most: 24 })
   const instances = readRange(wish.instances ?? '10.78.0.0/16', { least: 8, most: 24 })
   const management = readRange(wish.management ?? '10.79.0.0/24', { least: 24, most: 24 })
-  const machines = planMachines(wish.machines ?? 0, management)
+  const machines = planMachines(wish, management)
   const isManaged = fencing !== 'lab' || machines.length > 0
   refuseShared([subnet, instances, ...(isManaged ? [management] : [])])
   const candidates = solo || count < candidatesMax ? 1 : candidatesMax
@@ -189,7 +192,8 @@ const machinesMax = 8
 const machinesFirst = 100
 
 /** By turns with a BIOS and with UEFI. */
-function planMachines(count: number, management: Cidr): readonly MachinePlan[] {
+function planMachines(wish: LabWish, management: Cidr): readonly MachinePlan[] {
+  const { machines: count = 0, tpm = false } = wish
   if (!Number.isInteger(count) || count < 0 || count > machinesMax) {
     const most = `at most ${machinesMax} are of use`
     throw new Fault('invalid', `cannot make a lab of ${count} machines: ${most}`)
@@ -201,6 +205,7 @@ function planMachines(count: number, management: Cidr): readonly MachinePlan[] {
       uuid: uuidOf(`n${index + 1}`),
       macs: [`52:54:00:77:00:${octet}`, `52:54:00:78:00:${octet}`],
       firmware: index % 2 === 0 ? 'bios' : 'uefi',
+      tpm,
       bmc: formatIpv4(management.first + machinesFirst + index)
     }
   })

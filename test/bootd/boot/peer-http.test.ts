@@ -149,8 +149,12 @@ function start(t: ExecutionContext, server: BootServer, words: object) {
   const child = spawn(process.execPath, [program, server.image.folder])
   t.teardown(() => child.kill('SIGKILL'))
   child.stdin.end(JSON.stringify(words))
+  let soFar = ''
+  child.stderr.on('data', (part: Buffer) => {
+    soFar += part
+  })
   const over = Promise.all([once(child, 'exit'), text(child.stderr)])
-  return { child, over }
+  return { child, over, says: (line: string) => soFar.includes(line) }
 }
 
 test('a host that has joined serves its image to the next one that boots', async t => {
@@ -175,7 +179,8 @@ test('a host that has joined serves its image to the next one that boots', async
   t.deepEqual(await peers(), [], 'nobody has said that it serves')
   t.is((await server.ask(`/v1/boots/${first}/peers`)).status, 403, 'its boot is over')
   const words = { ...told.peer, port: 0, url: server.http.url, boot: first, version }
-  const { child, over } = start(t, server, { ...words, address: '127.0.0.1', profile: 'host' })
+  const asHost = { ...words, address: '127.0.0.1', profile: 'host' }
+  const { child, over, says } = start(t, server, asHost)
   await until(() => server.boots.states().some(({ serves }) => serves !== undefined))
   const [url, ...more] = await peers()
   t.deepEqual(more, [])
@@ -192,6 +197,8 @@ test('a host that has joined serves its image to the next one that boots', async
   t.deepEqual(await peers(), [], 'who has sent something else is named no more')
   t.like(server.boots.states()[0], { name: 'host-2', stage: 'image', because: 'other' })
   server.plan = { ...server.plan, machines: [host!] }
+  // It says so once the connection is over, which it may see later than we.
+  await until(() => says('"has sent its image"'))
   child.kill('SIGTERM')
   const [[code], said] = await over
   t.is(code, 0, said)

@@ -14,6 +14,7 @@ import { folderOf, hostFolderOf } from '../folder.ts'
 import type { LabPlan, MachinePlan } from '../plan.ts'
 import type { MachineStatus } from '../protocol.ts'
 import { portsOf } from './switch.ts'
+import { startTpm } from './tpm.ts'
 
 /** The image needs a GiB, and small instances some more. Unit: MiB. */
 const memoryMib = 1_536
@@ -100,9 +101,10 @@ export class LabMachine {
     const vars = join(own, 'uefi-variables.fd')
     if (this.plan.firmware === 'uefi') await copyFile(uefi.vars, vars)
     await this.#plug(name)
+    const tpm = this.plan.tpm ? await startTpm(own) : []
     const log = openSync(join(own, 'emulator.log'), 'a', 0o600)
     const enter = ['nsenter', `--net=/proc/${this.#switchPid}/ns/net`, '--']
-    const line = ['--pdeathsig', 'KILL', ...enter, ...this.#emulatorLine(vars)]
+    const line = ['--pdeathsig', 'KILL', ...enter, ...this.#emulatorLine(vars), ...tpm]
     const child = spawn('setpriv', line, { cwd: '/', stdio: ['ignore', log, log] })
     closeSync(log)
     await once(child, 'spawn')
