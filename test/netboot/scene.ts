@@ -137,9 +137,12 @@ export class Scene {
     return boot
   }
 
-  /** Runs a line in a machine as root, by ssh. */
+  /** Runs a line in a machine as root, by ssh, which may begin to listen after it has joined. */
   async inside(machine: string, line: string): Promise<string> {
-    const { code, stdout, stderr } = await runInside(this.lab, machine, line)
+    const { code, stdout, stderr } = await until(`${machine} lets us in`, async () => {
+      const ended = await runInside(this.lab, machine, line)
+      return !/port 22: Connection refused/.test(ended.stderr) && ended
+    })
     if (code === 0) return stdout.trim()
     throw new Error(`"${line}" in ${machine} ends with ${code}: ${stderr.trim()}`)
   }
