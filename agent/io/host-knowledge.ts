@@ -74,9 +74,13 @@ export class HostKnowledge {
 
   /** Gathers facts again and again until the signal aborts. */
   async keepFresh(signal: AbortSignal): Promise<void> {
+    let againMs = factsAgainMs
     while (!signal.aborted) {
       try {
-        const atMostMs = this.#facts.libvirt === undefined ? factsAgainMs : factsMs
+        const isKnown = this.#facts.libvirt !== undefined
+        const atMostMs = isKnown ? factsMs : againMs
+        // A slow libvirt is not made quicker by all else being looked at again and again.
+        againMs = isKnown ? factsAgainMs : Math.min(2 * againMs, factsMs)
         await this.#bell.heard(atMostMs, { clock: this.#clock, signal })
         this.#facts = await this.#hardware.facts()
         this.#onChanged()
