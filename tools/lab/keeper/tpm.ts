@@ -17,32 +17,36 @@ const readyMsMax = 10_000
 export async function startTpm(own: string): Promise<readonly string[]> {
   const [memory, socket] = [join(own, 'tpm'), join(own, 'tpm.sock')]
   await mkdir(memory, { recursive: true, mode: 0o700 })
-  await rm(socket, { force: true })
   const place = ['--tpmstate', `dir=${memory}`, '--ctrl', `type=unixio,path=${socket}`]
   const words = ['--pdeathsig', 'KILL', 'swtpm', 'socket', '--tpm2', '--terminate', ...place]
-  const program = spawn('setpriv', words, { stdio: 'ignore' })
-  await once(program, 'spawn')
-  await listening(program, socket)
+  const until = performance.now() + readyMsMax
+  for (;;) {
+    await rm(socket, { force: true })
+    const program = spawn('setpriv', words, { stdio: 'ignore' })
+    await once(program, 'spawn')
+    if (await listens(program, socket, until)) break
+    // That of the life before may hold the memory for another moment.
+    if (performance.now() < until) continue
+    program.kill('SIGKILL')
+    const { exitCode } = program
+    const because = exitCode === null ? `${socket} is not there` : `it exits ${exitCode}`
+    throw new Fault('unavailable', 'cannot give a machine a TPM: swtpm does not start', {
+      reasons: [`${because}, after ${readyMsMax} ms`],
+      next: ['apt-get install swtpm']
+    })
+  }
   return [
     ...['-chardev', `socket,id=tpm,path=${socket}`],
     ...['-tpmdev', 'emulator,id=tpm0,chardev=tpm', '-device', 'tpm-tis,tpmdev=tpm0']
   ]
 }
 
-/** It takes the first connection for that of its machine, so nobody may try. */
-async function listening(program: ChildProcess, socket: string): Promise<void> {
-  const until = performance.now() + readyMsMax
-  for (;;) {
-    const found = await readFile(socket).catch(codeOf)
+/** Whether it listens; it takes the first connection for that of its machine, so nobody tries. */
+async function listens(program: ChildProcess, socket: string, until: number): Promise<boolean> {
+  while (program.exitCode === null && performance.now() < until) {
     // What a socket says to who reads it as a file.
-    if (found === 'ENXIO') return
-    if (program.exitCode !== null || performance.now() > until) {
-      const because = `${socket} is not there after ${readyMsMax} ms`
-      throw new Fault('unavailable', 'cannot give a machine a TPM: swtpm does not start', {
-        reasons: [program.exitCode === null ? because : `it exits ${program.exitCode}`],
-        next: ['apt-get install swtpm']
-      })
-    }
+    if ((await readFile(socket).catch(codeOf)) === 'ENXIO') return true
     await sleep(lookMs)
   }
+  return false
 }
