@@ -111,7 +111,12 @@ export class BootServer implements AsyncDisposable {
       imageKey
     }
     let server: BootServer | undefined
-    const index = () => indexPlan(server?.plan ?? plan)
+    let indexed = indexPlan(plan)
+    const index = () => {
+      const now = server?.plan ?? plan
+      if (indexed.plan !== now) indexed = indexPlan(now)
+      return indexed
+    }
     const boots = new Boots({
       ...given,
       ...{ index, versions: (one: string) => images.state(one) },
