@@ -4,7 +4,7 @@
  * the search goes on. The limit is drawn first, so that most changes are given up as soon as they
  * are known to cost more.
  *
- * A process moves, changes places with another, returns home, or takes the place of one that came
+ * A process moves, changes places with another (any, or one like it), returns home, or takes the place of one that came
  * from elsewhere, which goes on to a third machine or home: where moved processes still hold room
  * at home, that is often the only way in. And since the room for those who came is scarce, and heat
  * alone would fill it with whoever came first, being away costs a little more than it does, in
@@ -16,28 +16,25 @@
 import { Best } from './best.ts'
 import { Course } from './course.ts'
 import { Destinations } from './destinations.ts'
+import { Kinship, kin } from './kinship.ts'
 import { Likeness, likes } from './likeness.ts'
 import { Lots } from './lots.ts'
 import type { Reassignment } from './problem.ts'
 import { type Scales, scalesOf } from './scales.ts'
 import { refused, Seats } from './seats.ts'
-import type { Way } from './ways.ts'
+import type { Mix, Way } from './ways.ts'
 
-/** Of so many changes, how many are of each kind; the rest are chains. */
+/** Of so many changes a way says how many are of each kind. */
 const changes = 64
-const shifts = 24
-const swaps = 10
-const likeSwaps = 12
-const returns = 4
-/** Limits are drawn from so many. */
+/** Limits are drawn from so many, and larger processes by so many lots. */
 const limits = 4096
+const drawn = 65_536
 /** Costs are whole numbers: a change that costs nothing is below this, and no other is. */
 const smallest = 0.5
 /** A new price makes remembered costs stale: so it waits until it differs by so much. */
 const priceStep = 0.01
 /** A search that exceeds capacities by then goes back to the best that does not. */
 const giveUpFrom = 0.85
-const strict = 1e6
 
 /** A search, with the best allowed seats that it has seen. */
 export class Annealing {
@@ -45,15 +42,20 @@ export class Annealing {
   readonly #best: Best
   readonly #problem: Reassignment
   readonly #scales: Scales
-  readonly #large: number
+  /** Of numbers from 0 to less than `changes`, where those of each kind end. */
+  readonly #ends: Mix
+  /** Processes by lot: the larger, the more often. */
+  readonly #large: Int32Array
   readonly #homing: number
   readonly #course: Course
   readonly #lots: Lots
   /** Limits by lot: the logarithm of a chance. */
   readonly #limits: Float64Array
   readonly #likeness: Likeness
+  readonly #kinship: Kinship
   readonly #destinations: Destinations
-  #price = Number.POSITIVE_INFINITY
+  #price: number | undefined
+  #hasGivenUp = false
   /** What an average process away from home costs besides, for now. */
   #away = 0
 
@@ -63,10 +65,12 @@ export class Annealing {
     this.#best = new Best(this.#seats)
     this.#limits = Float64Array.from({ length: limits }, (_, k) => -Math.log((k + 0.5) / limits))
     this.#scales = scalesOf(problem)
-    this.#large = way.large
+    this.#ends = endsOf(way.mix)
+    this.#large = drawnBySize(this.#scales.bySize, way.large)
     this.#homing = way.homing
     this.#course = new Course(way, this.#scales)
     this.#likeness = new Likeness(problem, this.#scales.units)
+    this.#kinship = new Kinship(problem)
     this.#destinations = new Destinations(problem)
     this.#lots = new Lots(way.seed)
   }
@@ -87,13 +91,16 @@ export class Annealing {
     this.#setPrice(progress)
     const heat = this.#course.heat(progress, this.#seats.excess > 0)
     this.#away = heat * this.#homing
+    const { shifts, swaps, likeSwaps, kinSwaps, returns } = this.#ends
     for (let trial = 0; trial < trials; trial += 1) {
-      const limit = heat * this.#limits[this.#lots.below(limits)]! + smallest
-      const kind = this.#lots.below(changes)
+      const lot = this.#lots.below(limits * changes)
+      const limit = heat * this.#limits[lot % limits]! + smallest
+      const kind = Math.floor(lot / limits)
       if (kind < shifts) this.#tryShift(limit)
-      else if (kind < shifts + swaps) this.#trySwap(limit)
-      else if (kind < shifts + swaps + likeSwaps) this.#tryLike(limit)
-      else if (kind < shifts + swaps + likeSwaps + returns) this.#tryReturn(limit)
+      else if (kind < swaps) this.#trySwap(limit)
+      else if (kind < likeSwaps) this.#tryLike(limit)
+      else if (kind < kinSwaps) this.#tryKin(limit)
+      else if (kind < returns) this.#tryReturn(limit)
       else this.#tryChain(limit)
     }
   }
@@ -101,13 +108,14 @@ export class Annealing {
   #giveUp(): void {
     const best = this.#best.seats()
     for (const [process, machine] of best.entries()) this.#move(process, machine)
-    this.#price = strict
-    this.#seats.setPrice(new Float64Array(this.#problem.resources).fill(strict))
+    this.#hasGivenUp = true
+    this.#seats.setPrice(undefined)
   }
 
   #setPrice(progress: number): void {
     const price = this.#course.price(progress, this.#seats.excess > 0)
-    if (Math.abs(price / this.#price - 1) < priceStep || this.#price === strict) return
+    if (price === undefined || this.#hasGivenUp) return
+    if (this.#price !== undefined && Math.abs(price / this.#price - 1) < priceStep) return
     this.#price = price
     const all = price * this.#scales.fullLoad
     this.#seats.setPrice(this.#scales.units.map(each => (each > 0 ? Math.ceil(all / each) : 1)))
@@ -147,6 +155,11 @@ export class Annealing {
     this.#swap(one, this.#likeness.of(one, this.#lots.below(likes)), limit)
   }
 
+  #tryKin(limit: number): void {
+    const one = this.#draw()
+    this.#swap(one, this.#kinship.of(one, this.#lots.below(kin)), limit)
+  }
+
   #swap(one: number, other: number, limit: number): void {
     const here = this.#seats.at[one]!
     const there = this.#seats.at[other]!
@@ -174,9 +187,8 @@ export class Annealing {
 
   /** A process: half of them from all alike, half the more likely the larger. */
   #draw(): number {
-    const { processes } = this.#problem
-    if (this.#large === 1 || this.#lots.below(2) === 0) return this.#lots.below(processes)
-    return this.#scales.bySize[Math.floor(this.#lots.share() ** this.#large * processes)]!
+    if (this.#lots.below(2) === 0) return this.#lots.below(this.#problem.processes)
+    return this.#large[this.#lots.below(drawn)]!
   }
 
   /** A machine where it could go, or -1. */
@@ -203,4 +215,16 @@ export class Annealing {
     this.#best.leave(process)
     this.#seats.move(process, to)
   }
+}
+
+function endsOf({ shifts, swaps, likeSwaps, kinSwaps, returns }: Mix): Mix {
+  const both = shifts + swaps
+  const likes = both + likeSwaps
+  const all = likes + kinSwaps
+  return { shifts, swaps: both, likeSwaps: likes, kinSwaps: all, returns: all + returns }
+}
+
+function drawnBySize(bySize: Int32Array, large: number): Int32Array {
+  const placeOf = (lot: number) => Math.floor(((lot + 0.5) / drawn) ** large * bySize.length)
+  return Int32Array.from({ length: drawn }, (_, lot) => bySize[placeOf(lot)]!)
 }

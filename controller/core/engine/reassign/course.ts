@@ -38,9 +38,13 @@ export class Course {
     return this.#warmest * (this.#coldest / this.#warmest) ** cooled
   }
 
-  /** The price of excess as large as an average process, as a share of its full load. */
-  price(progress: number, isExceeded: boolean): number {
-    const { cheapest, dearest } = this.#way
+  /**
+   * The price of excess as large as an average process, as a share of its full load; undefined:
+   * capacities are kept.
+   */
+  price(progress: number, isExceeded: boolean): number | undefined {
+    if (this.#way.excess === undefined) return
+    const { cheapest, dearest } = this.#way.excess
     const late = Math.max(0, progress - Math.max(keepFrom, this.#progress))
     if (isExceeded) this.#surcharge *= dearer ** late
     this.#progress = progress

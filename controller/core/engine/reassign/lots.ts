@@ -15,7 +15,7 @@ export class Lots {
 
   /** A whole number from 0 to less than `count`. */
   below(count: number): number {
-    return Math.floor(this.share() * count)
+    return (this.share() * count) | 0
   }
 
   /** A number from 0 to less than 1. */

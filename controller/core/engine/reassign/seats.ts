@@ -5,13 +5,13 @@
  * and the rules that take longest to look up are asked last: most changes never come to them.
  *
  * Kept by machine and resource is what is left until a threshold: `room` until the capacity, `ease`
- * until the load that costs nothing, `free` for the balances. They differ because a moved process
+ * until the load that costs nothing (both in what it would cost), `free` for the balances. They differ because a moved process
  * still holds its transient resources at home: those count against the room there and no more
  * against the rest, and a process that goes back home holds them there already.
  *
- * A capacity may be exceeded at a price for each unit. With an infinite price it never is; with one
- * that rises slowly a search goes through seats that are not allowed to better ones that are, which
- * matters where machines are so full that nothing can move first.
+ * Capacities are kept, which is looked at before anything is reckoned. Or they may be exceeded at a
+ * price for each unit: with one that rises slowly a search goes through seats that are not allowed
+ * to better ones that are, which matters where machines are so full that nothing can move first.
  */
 import { Crews } from './crews.ts'
 import { Presence } from './presence.ts'
@@ -19,9 +19,6 @@ import type { Reassignment } from './problem.ts'
 
 /** What a change costs that the rules forbid, or that costs more than its limit. */
 export const refused = Number.POSITIVE_INFINITY
-
-/** What a unit beyond a capacity costs at first: more than it can be worth. */
-const strict = 1e6
 
 /** The state of a reassignment: seats, sums, cost. */
 export class Seats {
@@ -36,8 +33,12 @@ export class Seats {
   readonly visitors: Crews
   readonly #problem: Reassignment
   readonly #presence: Presence
-  /** By resource: what a unit beyond the capacity costs. */
-  readonly #price: Float64Array
+  /** Whether a moved process still holds anything at home. */
+  readonly #isHeld: boolean
+  /** By resource: what a unit beyond the capacity costs; undefined: it is kept. */
+  #price: Float64Array | undefined
+  /** By process and resource: what it costs where all of it is beyond the safe load. */
+  readonly #load: Float64Array
   readonly #room: Float64Array
   readonly #ease: Float64Array
   readonly #free: Float64Array
@@ -52,15 +53,16 @@ export class Seats {
   #changes = 0
 
   constructor(problem: Reassignment, at: ArrayLike<number> = problem.home) {
-    const { capacity, home, machines, processes, resources, safety } = problem
+    const { capacity, demand, home, loadWeight, machines, processes, resources, safety } = problem
     this.#problem = problem
     this.at = Int32Array.from(home)
     this.crews = new Crews(problem)
     this.visitors = new Crews(problem)
     this.#presence = new Presence(problem)
-    this.#price = new Float64Array(resources)
+    this.#isHeld = problem.transient.includes(1)
+    this.#load = demand.map((each, k) => each * loadWeight[k % resources]!)
     this.#room = Float64Array.from(capacity)
-    this.#ease = Float64Array.from(safety)
+    this.#ease = safety.map((each, k) => each * loadWeight[k % resources]!)
     this.#free = Float64Array.from(capacity)
     this.#machineCost = new Float64Array(machines)
     this.#balanceCost = new Float64Array(machines)
@@ -69,19 +71,18 @@ export class Seats {
     this.#leavingAt = new Float64Array(processes)
     this.#change = new Float64Array(machines)
     for (let process = 0; process < processes; process += 1) {
-      const [own, base] = [process * resources, home[process]! * resources]
-      for (let r = 0; r < resources; r += 1) this.#take(base + r, problem.demand[own + r]!, true)
+      for (let r = 0; r < resources; r += 1) this.#take(process, home[process]!, r, 1, true)
     }
     for (let process = 0; process < processes; process += 1) this.crews.add(process, home[process]!)
     for (let machine = 0; machine < machines; machine += 1) this.#reckon(machine)
     for (let process = 0; process < processes; process += 1) this.move(process, at[process]!)
-    this.setPrice(new Float64Array(resources).fill(strict))
   }
 
   /** What it would cost to move a process there; `refused` if it may not or costs the limit. */
   shiftCost(process: number, to: number, limit: number): number {
     const from = this.at[process]!
     if (from === to || !this.#presence.mayEnter(process, to)) return refused
+    if (!this.#fits(to, process)) return refused
     const before = this.#moveCost(process, from, to) + this.#leavingCost(process, from)
     const most = limit - before + this.#balanceCost[to]!
     if (most <= 0) return refused
@@ -98,6 +99,7 @@ export class Seats {
     const isOne = service[one] === service[other]
     if (!isOne && !this.#presence.mayEnter(one, there)) return refused
     if (!isOne && !this.#presence.mayEnter(other, here)) return refused
+    if (!this.#fitsFor(here, other, one) || !this.#fitsFor(there, one, other)) return refused
     const moved = this.#swapMoveCost(one, other, here, there)
     const before = this.#machineCost[here]! + this.#machineCost[there]!
     const most = limit - moved + before
@@ -117,6 +119,7 @@ export class Seats {
     const isOne = service[one] === service[other]
     if (!isOne && !this.#presence.mayEnter(one, middle)) return refused
     if (!this.#presence.mayEnter(other, to)) return refused
+    if (!this.#fits(to, other) || !this.#fitsFor(middle, one, other)) return refused
     const moved = this.#chainMoveCost(one, other, to) + this.#leavingCost(one, here)
     const known = moved - this.#machineCost[middle]! - this.#balanceCost[to]!
     const between = this.#costAfter(middle, one, other, limit - known)
@@ -129,7 +132,7 @@ export class Seats {
 
   /** Moves a process, without asking whether it may. */
   move(process: number, to: number): void {
-    const { demand, home, resources, transient } = this.#problem
+    const { home, resources, transient } = this.#problem
     const from = this.at[process]!
     if (from === to) return
     this.cost += this.#moveCost(process, from, to)
@@ -137,10 +140,9 @@ export class Seats {
     const stays = home[process] === from
     const returns = home[process] === to
     for (let r = 0; r < resources; r += 1) {
-      const amount = demand[process * resources + r]!
       const isKept = transient[r] === 1
-      this.#take(from * resources + r, -amount, !(stays && isKept))
-      this.#take(to * resources + r, amount, !(returns && isKept))
+      this.#take(process, from, r, -1, !(stays && isKept))
+      this.#take(process, to, r, 1, !(returns && isKept))
     }
     this.at[process] = to
     this.crews.delete(process, from)
@@ -151,16 +153,50 @@ export class Seats {
     this.#reckon(to)
   }
 
-  /** Sets what a unit beyond a capacity costs, by resource. */
-  setPrice(price: ArrayLike<number>): void {
-    this.#price.set(price)
+  /** Sets what a unit beyond a capacity costs, by resource; undefined: capacities are kept. */
+  setPrice(price: Float64Array | undefined): void {
+    this.#price = price
     for (let machine = 0; machine < this.#problem.machines; machine += 1) this.#reckon(machine)
   }
 
-  #take(at: number, amount: number, isHeld: boolean): void {
-    this.#ease[at]! -= amount
-    this.#free[at]! -= amount
-    if (isHeld) this.#room[at]! -= amount
+  #take(process: number, machine: number, r: number, times: 1 | -1, isHeld: boolean): void {
+    const { demand, resources } = this.#problem
+    const [own, at] = [process * resources + r, machine * resources + r]
+    this.#ease[at]! -= times * this.#load[own]!
+    this.#free[at]! -= times * demand[own]!
+    if (isHeld) this.#room[at]! -= times * demand[own]!
+  }
+
+  /** Whether there is room on a machine for one more, where there must be. */
+  #fits(machine: number, process: number): boolean {
+    if (this.#price) return true
+    const { demand, home, resources, transient } = this.#problem
+    const returns = this.#isHeld && home[process] === machine
+    const own = process * resources
+    const base = machine * resources
+    for (let r = 0; r < resources; r += 1) {
+      if (demand[own + r]! <= this.#room[base + r]!) continue
+      if (!returns || transient[r] === 0) return false
+    }
+    return true
+  }
+
+  /** Whether there is room on a machine for one that comes while another one leaves. */
+  #fitsFor(machine: number, comes: number, leaves: number): boolean {
+    if (this.#price) return true
+    const { demand, home, resources, transient } = this.#problem
+    const returns = this.#isHeld && home[comes] === machine
+    const stays = this.#isHeld && home[leaves] === machine
+    const coming = comes * resources
+    const leaving = leaves * resources
+    const base = machine * resources
+    for (let r = 0; r < resources; r += 1) {
+      const isKept = transient[r] === 1
+      const needed = returns && isKept ? 0 : demand[coming + r]!
+      const given = stays && isKept ? 0 : demand[leaving + r]!
+      if (needed - given > this.#room[base + r]!) return false
+    }
+    return true
   }
 
   #reckon(machine: number): void {
@@ -185,23 +221,17 @@ export class Seats {
    * is of it, which the limit holds already: so it may end early.
    */
   #comingCost(process: number, machine: number, limit: number): number {
-    const { demand, home, loadWeight, resources, transient } = this.#problem
-    const returns = home[process] === machine
+    const { resources } = this.#problem
     const own = process * resources
     const base = machine * resources
-    let cost = 0
+    let cost = this.#price ? this.#comingExcess(machine, process, this.#price) : 0
+    if (cost > limit) return refused
     for (let r = 0; r < resources; r += 1) {
-      const amount = demand[own + r]!
+      const load = this.#load[own + r]!
       const ease = this.#ease[base + r]!
-      if (amount > ease) {
-        cost += loadWeight[r]! * (ease > 0 ? amount - ease : amount)
-        if (cost > limit) return refused
-      }
-      const room = this.#room[base + r]!
-      if (amount > room && !(returns && transient[r] === 1)) {
-        cost += this.#price[r]! * (room > 0 ? amount - room : amount)
-        if (cost > limit) return refused
-      }
+      if (load <= ease) continue
+      cost += ease > 0 ? load - ease : load
+      if (cost > limit) return refused
     }
     return cost + this.#balanceAfter(machine, process, -1) - this.#balanceCost[machine]!
   }
@@ -217,23 +247,51 @@ export class Seats {
 
   /** Load, balance and excess of a machine once one has come and one has left (-1: nobody). */
   #costAfter(machine: number, comes: number, leaves: number, limit: number): number {
-    const { demand, home, loadWeight, resources, transient } = this.#problem
-    const returns = comes >= 0 && home[comes] === machine
-    const stays = leaves >= 0 && home[leaves] === machine
+    const { resources } = this.#problem
+    const coming = comes * resources
+    const leaving = leaves * resources
     const base = machine * resources
-    let cost = 0
+    let cost = this.#price ? this.#excessAfter(machine, comes, leaves, this.#price) : 0
+    if (cost > limit) return refused
     for (let r = 0; r < resources; r += 1) {
-      const coming = comes >= 0 ? demand[comes * resources + r]! : 0
-      const leaving = leaves >= 0 ? demand[leaves * resources + r]! : 0
-      const ease = this.#ease[base + r]! - coming + leaving
-      if (ease < 0) cost -= loadWeight[r]! * ease
-      let room = this.#room[base + r]!
-      if (transient[r] === 0) room += leaving - coming
-      else room += (stays ? 0 : leaving) - (returns ? 0 : coming)
-      if (room < 0) cost -= this.#price[r]! * room
+      let ease = this.#ease[base + r]!
+      if (comes >= 0) ease -= this.#load[coming + r]!
+      if (leaves >= 0) ease += this.#load[leaving + r]!
+      if (ease >= 0) continue
+      cost -= ease
       if (cost > limit) return refused
     }
     return cost + this.#balanceAfter(machine, comes, leaves)
+  }
+
+  /** What one that comes adds to what is beyond the capacities, at its price. */
+  #comingExcess(machine: number, process: number, price: Float64Array): number {
+    const { demand, home, resources, transient } = this.#problem
+    const returns = home[process] === machine
+    let cost = 0
+    for (let r = 0; r < resources; r += 1) {
+      const amount = demand[process * resources + r]!
+      const room = this.#room[machine * resources + r]!
+      if (amount <= room || (returns && transient[r] === 1)) continue
+      cost += price[r]! * (room > 0 ? amount - room : amount)
+    }
+    return cost
+  }
+
+  /** What would be beyond the capacities, at its price. */
+  #excessAfter(machine: number, comes: number, leaves: number, price: Float64Array): number {
+    const { demand, home, resources, transient } = this.#problem
+    const returns = comes >= 0 && home[comes] === machine
+    const stays = leaves >= 0 && home[leaves] === machine
+    let cost = 0
+    for (let r = 0; r < resources; r += 1) {
+      const isKept = transient[r] === 1
+      let room = this.#room[machine * resources + r]!
+      if (comes >= 0 && !(returns && isKept)) room -= demand[comes * resources + r]!
+      if (leaves >= 0 && !(stays && isKept)) room += demand[leaves * resources + r]!
+      if (room < 0) cost -= price[r]! * room
+    }
+    return cost
   }
 
   #balanceAfter(machine: number, comes: number, leaves: number): number {
