@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { copyFile, mkdir } from 'node:fs/promises'
-import { setPriority } from 'node:os'
+import { availableParallelism, setPriority } from 'node:os'
 import { join } from 'node:path'
 import { codeOf } from '#shared/files.ts'
 import { folderOf, hostFolderOf } from '../folder.ts'
@@ -23,6 +23,13 @@ export const uefi = {
   code: '/usr/share/OVMF/OVMF_CODE_4M.fd',
   vars: '/usr/share/OVMF/OVMF_VARS_4M.fd'
 }
+
+/**
+ * Processors of each machine, of so many of this one. A second one halves the time to a host where
+ * there is one to spare; where there is not, two emulated processors wait for each other.
+ */
+export const processorsOf = (machines: number, here: number): number =>
+  Math.max(1, Math.min(2, Math.floor(here / Math.max(1, machines))))
 
 /** Tag under which a machine can mount the pool that all hosts see. */
 export const sharedTag = 'shared'
@@ -139,6 +146,7 @@ export class LabMachine {
 
   #emulatorLine(vars: string): readonly string[] {
     const { name, uuid, macs, firmware } = this.plan
+    const { machines = [] } = this.#lab
     const isUefi = firmware === 'uefi'
     const drive = (unit: number, file: string, more = ''): readonly string[] => [
       '-drive',
@@ -147,8 +155,8 @@ export class LabMachine {
     return [
       'qemu-system-x86_64',
       ...['-name', `remuda-lab-${this.#lab.tag}-${name}`, '-uuid', uuid],
-      // On a busy machine two emulated processors wait for each other most of the time.
-      ...['-machine', 'q35,sata=off', '-accel', 'tcg', '-smp', '1'],
+      ...['-machine', 'q35,sata=off', '-accel', 'tcg'],
+      ...['-smp', String(processorsOf(machines.length, availableParallelism()))],
       // Without KVM inside: it would be emulated as well, so slowly that nothing runs under it, and
       // agent and libvirt would find that out anew at each boot.
       ...['-cpu', 'qemu64,svm=off'],

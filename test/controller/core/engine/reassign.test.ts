@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { Annealing } from '../../../../controller/core/engine/reassign/annealing.ts'
 import type { Crews } from '../../../../controller/core/engine/reassign/crews.ts'
 import { Destinations } from '../../../../controller/core/engine/reassign/destinations.ts'
+import { Kinship, kin } from '../../../../controller/core/engine/reassign/kinship.ts'
 import type { Reassignment } from '../../../../controller/core/engine/reassign/problem.ts'
 import { scalesOf } from '../../../../controller/core/engine/reassign/scales.ts'
 import { refused, Seats } from '../../../../controller/core/engine/reassign/seats.ts'
@@ -198,6 +199,30 @@ test('the room that large processes hold counts by its square where many sit on 
   t.is(roomsOf(99).large, 4)
   const { large, share } = roomsOf(100)
   t.true(Math.abs(large - share * share) < 1e-9)
+})
+
+test('of a kind are those that use as much of what counts most for a process', t => {
+  const [one] = fc.sample(reassignments, { numRuns: 1, seed: 3 })
+  const processes = 100
+  // Of the first resource each uses one more than the one before it, of the second the others do.
+  const demand = Float64Array.from({ length: 2 * processes }, (_, k) => {
+    const process = Math.floor(k / 2)
+    return k % 2 === 0 ? 1000 + process : 10 * ((process * 37) % processes)
+  })
+  const problem = { ...one!, processes, demand, resources: 2, balances: [] }
+  const kinOf = (loadWeight: Float64Array, process: number) => {
+    const kinship = new Kinship({ ...problem, loadWeight })
+    const drawn = Array.from({ length: kin }, (_, lot) => kinship.of(process, lot))
+    return [...new Set(drawn)].sort((some, other) => some - other)
+  }
+  const range = (first: number, last: number) =>
+    Array.from({ length: last - first + 1 }, (_, k) => first + k)
+  t.deepEqual(kinOf(Float64Array.of(1, 1), 50), range(26, 74))
+  t.deepEqual(kinOf(Float64Array.of(1, 1), 3), range(0, 27))
+  const second = (process: number) => (process * 37) % processes
+  const near = kinOf(Float64Array.of(0, 1), 50).map(each => second(each) - second(50))
+  t.is(near.length, kin)
+  t.true(near.every(distance => Math.abs(distance) <= 24))
 })
 
 test('a small problem is solved as by trying everything', t => {
