@@ -4,11 +4,11 @@
  * the search goes on. The limit is drawn first, so that most changes are given up as soon as they
  * are known to cost more.
  *
- * A process moves, changes places with another (any, or one like it), returns home, or takes the place of one that came
- * from elsewhere, which goes on to a third machine or home: where moved processes still hold room
- * at home, that is often the only way in. And since the room for those who came is scarce, and heat
- * alone would fill it with whoever came first, being away costs a little more than it does, in
- * proportion to the heat.
+ * A process moves, changes places with another (any, or one like it), returns home, or takes the
+ * place of one that came from elsewhere, which goes on to a third machine or home: where moved
+ * processes still hold room at home, that is often the only way in. And since the room for those
+ * who came is scarce, and heat alone would fill it with whoever came first, being away costs a
+ * little more than it does, in proportion to the heat.
  *
  * There is no clock: whoever runs it says how far it is, from 0 to 1, and so it may be ended at any
  * time. The same seed and the same steps give the same seats.

@@ -5,9 +5,10 @@
  * and the rules that take longest to look up are asked last: most changes never come to them.
  *
  * Kept by machine and resource is what is left until a threshold: `room` until the capacity, `ease`
- * until the load that costs nothing (both in what it would cost), `free` for the balances. They differ because a moved process
- * still holds its transient resources at home: those count against the room there and no more
- * against the rest, and a process that goes back home holds them there already.
+ * until the load that costs nothing (counted in what it would cost), `free` for the balances. They
+ * differ because a moved process still holds its transient resources at home: those count against
+ * the room there and no more against the rest, and a process that goes back home holds them there
+ * already.
  *
  * Capacities are kept, which is looked at before anything is reckoned. Or they may be exceeded at a
  * price for each unit: with one that rises slowly a search goes through seats that are not allowed
