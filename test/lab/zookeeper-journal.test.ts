@@ -133,9 +133,9 @@ class Holder implements AsyncDisposable {
   readonly #child: ChildProcess
   #grown = Promise.withResolvers<void>()
 
-  constructor(name: string, patienceMs: Ms) {
+  constructor(name: string, livesMs: Ms) {
     const program = join(import.meta.dirname, 'journal-holder.ts')
-    const words = [program, name, secret, String(patienceMs), ensemble.servers.join(',')]
+    const words = [program, name, secret, String(livesMs), ensemble.servers.join(',')]
     this.#child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
     const lines = createInterface({ input: this.#child.stdout! })
     lines.on('line', line => {
@@ -207,11 +207,11 @@ async function judge(t: ExecutionContext, holders: readonly Holder[]): Promise<v
 }
 
 /** Two candidates: the first leads and writes, the second waits. */
-async function startTwo(patienceMs: Ms = sessionMs.holders) {
+async function startTwo(livesMs: Ms = sessionMs.holders) {
   await clearAll()
-  const first = new Holder('h1', patienceMs)
+  const first = new Holder('h1', livesMs)
   await first.says(isLateAppend(100))
-  const second = new Holder('h2', patienceMs)
+  const second = new Holder('h2', livesMs)
   await second.says(isType('stands'))
   return { first, second }
 }
