@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { realClock } from '#shared/clock.ts'
+import { isFault } from '#shared/fault.ts'
 import { silentLog } from '#shared/log.ts'
 import type { AnsweringEnd } from '#shared/wire/answering-end.ts'
 import { makeKeys } from '#shared/wire/keys.ts'
@@ -46,9 +47,13 @@ async function begin(t: ExecutionContext, port: number) {
   const begun = await beginToJoin(config, given, stop.signal)
   t.teardown(async () => {
     stop.abort()
-    await begun.joining.catch(() => {})
+    await begun.joining.catch(ignoreAborted)
   })
   return { begun, joins }
+}
+
+function ignoreAborted(thrown: unknown): void {
+  if (!isFault(thrown, 'aborted')) throw thrown
 }
 
 /** What the agent listens with, as far as its joining knows it. */
