@@ -6,14 +6,16 @@ import { secretsOfHost } from '#shared/model/fence.ts'
 import type { Host } from '#shared/model/host.ts'
 import { formatMs } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
+import { type WrongDevice, wrongDevicesOf } from './device-words.ts'
 import { canExpire } from './self-fence.ts'
 import type { View } from './view.ts'
 
 /**
  * `ready`: all its devices answer; `self-fence`: it has none, but its watchdog ends it; `alone`:
  * it has none and needs none, since there is no other host on which anything could start;
- * `degraded`: a device is silent, and a level without it, or the watchdog, is left; `not-asked`: no
- * bootd has said anything of them yet; all others: nothing could prove it off now.
+ * `degraded`: a device is silent or wrong, and a level without it, or the watchdog, is left;
+ * `not-asked`: no bootd has said anything of them yet; all others: nothing could prove it off now.
+ * `device-wrong`: it reads *off*, or nothing, of a host that is heard.
  */
 export type FenceReadiness = {
   readonly state:
@@ -25,6 +27,7 @@ export type FenceReadiness = {
     | 'no-device'
     | 'no-secret'
     | 'device-silent'
+    | 'device-wrong'
   /** Sentence part about what is the matter. */
   readonly because: string
   /** What an operator may do; left out: nothing need be done. */
@@ -54,33 +57,39 @@ export function fenceReadiness(view: View, host: Host): FenceReadiness {
   if (!state) {
     return { state: 'not-asked', because: 'no bootd has said anything of its devices yet' }
   }
+  const wrong = wrongDevicesOf(view, host)
   const silent = state.devices.filter(({ reachable }) => reachable === false)
-  if (silent.length === 0) {
+  if (silent.length === 0 && wrong.length === 0) {
     const isAsked = state.devices.some(({ reachable }) => reachable === true)
     if (!isAsked) return { state: 'not-asked', because: 'its devices have not answered yet' }
     const readings = state.devices.map(device => `${device.name} reads ${device.power}`)
     return { state: 'ready', because: readings.join(', ') }
   }
-  const because = silent
-    .map(device => `${device.name}: ${device.because ?? 'no answer'}`)
-    .join('; ')
-  const next = `remuda host fence test ${name}`
-  const level = levelLeft(state)
+  const because = [
+    ...silent.map(device => `${device.name}: ${device.because ?? 'no answer'}`),
+    ...wrong.map(device => `${device.name} ${device.because}`)
+  ].join('; ')
+  const next = wrong.length > 0 ? nextOfWrong(host) : `remuda host fence test ${name}`
+  const level = levelLeft(state, wrong)
   const own = canExpire(view, host) ? ownEnd(host) : undefined
   const left = level === undefined ? own : `level ${level} is left`
-  return left === undefined
-    ? { state: 'device-silent', because, next }
-    : { state: 'degraded', because: `${because}; ${left}`, next }
+  if (left !== undefined) return { state: 'degraded', because: `${because}; ${left}`, next }
+  return { state: wrong.length > 0 ? 'device-wrong' : 'device-silent', because, next }
 }
+
+const nextOfWrong = ({ name }: Host): string =>
+  `see which machine it switches, then: remuda host fence set ${name} --help`
 
 /** What a host does to itself when it has had no lease for too long. */
 export const ownEnd = ({ decided }: Host): string =>
   `its own watchdog ends it ${formatMs(decided.selfFence?.limitMs ?? 0)} after its last lease`
 
-/** The first level of which every device answers. */
-function levelLeft({ devices }: FenceState): number | undefined {
+/** The first level of which every device answers, and none is wrong. */
+function levelLeft({ devices }: FenceState, wrong: readonly WrongDevice[]): number | undefined {
   const levels = [...new Set(devices.map(({ level }) => level))].sort((a, b) => a - b)
-  return levels.find(level =>
-    devices.every(device => device.level !== level || device.reachable !== false)
+  return levels.find(
+    level =>
+      devices.every(device => device.level !== level || device.reachable !== false) &&
+      wrong.every(device => device.level !== level)
   )
 }

@@ -36,6 +36,7 @@ import {
   speaksOn,
   spoken
 } from './contradiction.ts'
+import { wrongDevicesOf } from './device-words.ts'
 import { waitingWordsOf } from './evacuation.ts'
 import { type FenceTurn, fenceTurnOf, isLasting, isTurnContradicted } from './fence-turn.ts'
 import { type HostWords, hostChange } from './host-change.ts'
@@ -148,6 +149,10 @@ function judged(view: View, lost: Lost, said: string, context: Context): Commit 
   if (doubt?.state === 'writes' && !isContradicted) {
     return deviceContradicted(view, lost, { said, seen: doubt.because }, context)
   }
+  const wrong = wrongBefore(view, lost)
+  if (wrong && !isContradicted) {
+    return deviceContradicted(view, lost, { said, seen: wrong, spoke: true }, context)
+  }
   const lies = isHeardAfterReading(view, host, recovery)
   if (lies && !isContradicted) {
     return deviceContradicted(view, lost, spoken(said, recovery), context)
@@ -157,6 +162,14 @@ function judged(view: View, lost: Lost, said: string, context: Context): Commit 
   if (!isContradicted) return confirmed(view, lost, said, context)
   if (recovery.contradicted?.spoke) return undefined
   return confirmed(view, { host, recovery: returning(view, recovery) }, said, context)
+}
+
+/** Why no word of the level that reads off counts: it read so before, of a host that spoke. */
+function wrongBefore(view: View, { host, recovery }: Lost): string | undefined {
+  const { fence, from } = fenceTurnOf(host, recovery)
+  const level = view.witnesses.storage.readOffLevel(host.name, fence) ?? from
+  const wrong = wrongDevicesOf(view, host).find(one => one.level === level && one.power === 'off')
+  return wrong && `before that, ${wrong.name} ${wrong.because}`
 }
 
 /** A device that was contradicted, where no other one answers, and the host is not seen to live. */

@@ -288,6 +288,6 @@ function canBeFenced(view: View, host: Host): readonly Condition[] {
   if (state === 'not-asked' || state === 'alone') {
     return [condition('fence', 'unknown', { reason: state, message })]
   }
-  const reason = state === 'degraded' ? 'device-silent' : state
+  const reason = state === 'degraded' ? 'device-degraded' : state
   return [condition('fence', false, { reason, message })]
 }

@@ -8,6 +8,7 @@ import type { FenceState } from '#shared/wire/fence.ts'
 import type { Report } from '#shared/wire/order.ts'
 import { type Context, isoOf } from './admission/context.ts'
 import type { Commit } from './commit.ts'
+import { wrongDevicesOf } from './device-words.ts'
 import { fenceReadiness } from './fence-readiness.ts'
 import { type Impasse, impasseOf } from './impasse.ts'
 import { type HostPhase, livenessLimits, phaseOf } from './liveness.ts'
@@ -30,6 +31,8 @@ export type HostSeen = {
   readonly hold: Hold | undefined
   /** Which of its fence devices are silent; undefined: none, or nothing is known of them. */
   readonly silentDevices: string | undefined
+  /** Which of them are wrong, and how; left out: none. */
+  readonly wrongDevices?: string | undefined
   /** Why the limit of its self-fence is too short; undefined: it is not, or it has none. */
   readonly shortLimit: string | undefined
   /** Shared pools to which it does not write; left out: none, or nothing is known of them. */
@@ -78,6 +81,7 @@ export function watchHosts(
     const dark = isDark(host)
     const silent = dark ? undefined : silentDevicesOf(view, host)
     const silentDevices = dark ? before?.silentDevices : silent?.names
+    const wrongDevices = dark ? before?.wrongDevices : wrongNamesOf(view, host)
     const short = shortLimit(view, host)
     const { storage } = heard.report ?? {}
     const dumb = storage?.length ? storageSilenceOf(storage) : undefined
@@ -86,6 +90,7 @@ export function watchHosts(
       libvirtSilence,
       hold: held?.hold,
       silentDevices,
+      wrongDevices,
       shortLimit: short,
       silentPools: dumb?.pools,
       impasse: stuck?.at,
@@ -106,6 +111,10 @@ export function watchHosts(
     const heldWords = held && before.hold !== held.hold ? wordsOfHold(held) : undefined
     const fenceWords =
       before.silentDevices === silentDevices ? undefined : wordsOfDevices(silent, before)
+    const wrongWords =
+      before.wrongDevices === wrongDevices
+        ? undefined
+        : wordsOfWrong(view, host, { wrongDevices, before })
     const poolWords =
       before.silentPools === dumb?.pools ? undefined : wordsOfPools(before.silentPools, dumb)
     const stuckWords = stuck && before.impasse !== stuck.at ? wordsOfImpasse(stuck) : undefined
@@ -115,7 +124,7 @@ export function watchHosts(
         : undefined
     const told = [
       ...[phaseWords, libvirtWords, heldWords, stuckWords],
-      ...[fenceWords, poolWords, rebootWords]
+      ...[fenceWords, wrongWords, poolWords, rebootWords]
     ]
     if (before.phase !== phase || told.some(Boolean)) changed.push(host)
     for (const words of told) {
@@ -157,6 +166,7 @@ function isAsJudged(view: View, host: Host, { before, now }: Look): boolean {
 function noteJudged(view: View, host: Host, { before, now }: Look): void {
   const { recovery, duty } = host.decided
   if (recovery || duty?.reboot || !isHeardNow(view, host, now)) return
+  if (view.devices.isInDoubt(host.name)) return
   const { report } = view.heard(host.name)
   const { sessionMs } = view
   judged.set(host, { before, report, fence: view.fence(host.name), sessionMs })
@@ -167,6 +177,7 @@ const isSeenAs = (one: HostSeen, other: HostSeen): boolean =>
   one.libvirtSilence === other.libvirtSilence &&
   one.hold === other.hold &&
   one.silentDevices === other.silentDevices &&
+  one.wrongDevices === other.wrongDevices &&
   one.shortLimit === other.shortLimit &&
   one.silentPools === other.silentPools &&
   one.impasse === other.impasse &&
@@ -253,6 +264,25 @@ function wordsOfDevices(silent: Silent | undefined, before: HostSeen): Words {
   }
   const message = `its fence devices answer again: ${before.silentDevices}`
   return { reason: 'fence-device-answers', message, severity: 'notice' }
+}
+
+function wrongNamesOf(view: View, host: Host): string | undefined {
+  const wrong = wrongDevicesOf(view, host)
+  return wrong.length === 0 ? undefined : wrong.map(({ name, power }) => `${name} ${power}`).join()
+}
+
+function wordsOfWrong(
+  view: View,
+  host: Host,
+  { wrongDevices, before }: { readonly wrongDevices: string | undefined; readonly before: HostSeen }
+): Words {
+  if (wrongDevices === undefined) {
+    const message = `its fence devices read as they should again: ${before.wrongDevices}`
+    return { reason: 'fence-device-right', message, severity: 'notice' }
+  }
+  const { because, next } = fenceReadiness(view, host)
+  const message = `no proof of its fence device would count: ${because}; ${next}`
+  return { reason: 'fence-device-wrong', message, severity: 'alarm' }
 }
 
 /** One that was set when sessions were shorter is told by each controller that finds it, once. */

@@ -234,7 +234,8 @@ function lastingOf(
   switch (found.verdict) {
     case 'one-sided': {
       const way = `see to the line from this controller to ${decided.endpoint}`
-      return { obstacle: 'reached', next: `${way}, or remuda cluster step-down; ${confirm}` }
+      const cut = 'or cut its power by hand'
+      return { obstacle: 'reached', next: `${way}, or remuda cluster step-down; ${cut}` }
     }
     case 'agreed':
       return { obstacle: 'refuses', next: `start its agent there; ${confirm}` }

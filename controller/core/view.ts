@@ -28,6 +28,7 @@ import type {
   StoredSecret,
   StoredToken
 } from './commit.ts'
+import { DeviceWords } from './device-words.ts'
 import type { Fact, Moment, Undo } from './fact.ts'
 import { type Ended, Histories, type Recorded } from './histories.ts'
 import { type HostHeard, heardAnew, reportedAnew, unheard } from './host-heard.ts'
@@ -74,6 +75,8 @@ export class View {
   readonly #dirty = new Set<string>()
   readonly witnesses = new Witnesses()
   readonly uses = new MeasuredUses()
+  /** What fence devices read of hosts that are heard. */
+  readonly devices = new DeviceWords()
   readonly indexes = new Indexes()
   /** Whether hosts report here; of a candidate that only follows, they do not. */
   watches = true
@@ -163,6 +166,7 @@ export class View {
         this.#heard.set(fact.host, heard)
         heard.loopLagMs = fact.loopLagMs
         heard.bootId = fact.bootId
+        this.devices.heard(fact.host, fact.bootId, fact.at.monotonic)
         this.leases.hear(fact.host, fact.beat, fact.at.monotonic)
         return undefined
       }
@@ -227,6 +231,7 @@ export class View {
     const late = before.report?.agentRun === report.agentRun && before.report.number > report.number
     const heard = reportedAnew(before, { report, late }, at)
     this.#heard.set(host, heard)
+    this.devices.heard(host, report.bootId, at.monotonic)
     if (!late) {
       this.witnesses.hear(host, report, at.monotonic)
       this.uses.hear(host, report, at.monotonic)
@@ -239,6 +244,7 @@ export class View {
   #foldFence(state: FenceState, at: Moment): void {
     if ((this.#fences.get(state.name)?.epoch ?? 0) > state.epoch) return
     this.witnesses.storage.noteReading(state, at.monotonic)
+    this.devices.note(state, at.monotonic)
     this.#fences.set(state.name, state)
   }
 
@@ -300,6 +306,7 @@ export class View {
       this.#lostSince.delete(before.name)
       this.witnesses.gone(before.name)
       this.uses.gone(before.name)
+      this.devices.gone(before.name)
     }
     this.#dirty.add(`${kind}/${id}`)
     return [{ op: 'put', resource: before }]

@@ -7,9 +7,17 @@ import type { FenceDevice } from '../../bootd/core/ports.ts'
 
 /**
  * How a device behaves. `dead`: it never answers; `lying`: it says and reads off, and the machine
- * runs on; `stuck`: it says that it has switched, and reads on; `slow`: each answer takes seconds.
+ * runs on; `stuck`: it says that it has switched, and reads on; `slow`: each answer takes seconds;
+ * `another`: it is that of another machine, which is off.
  */
-export type SwitchMode = 'answers' | 'dead' | 'lying' | 'stuck' | 'slow' | 'wrong-password'
+export type SwitchMode = 
+  | 'answers'
+  | 'dead'
+  | 'lying'
+  | 'stuck'
+  | 'slow'
+  | 'wrong-password'
+  | 'another'
 
 /** A call that gets no answer is given up after so long, as bootd's own devices do. Unit: ms. */
 const deadlineMs = 5_000
@@ -52,14 +60,14 @@ export class PowerSwitch {
   }
 
   #read(): Power {
-    if (this.mode === 'lying' && this.#saysOff) return 'off'
+    if (this.mode === 'another' || (this.mode === 'lying' && this.#saysOff)) return 'off'
     return this.#options.isOn() ? 'on' : 'off'
   }
 
   async #switch(isOn: boolean, signal: AbortSignal): Promise<void> {
     await this.#answer(signal)
     if (this.mode === 'lying') this.#saysOff = !isOn
-    else if (this.mode !== 'stuck') this.#options.turn(isOn)
+    else if (this.mode !== 'stuck' && this.mode !== 'another') this.#options.turn(isOn)
   }
 
   async #answer(signal: AbortSignal): Promise<void> {

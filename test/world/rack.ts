@@ -73,7 +73,8 @@ export class Rack {
     const id = fence ?? recovery?.id ?? ''
     const state: FenceState = {
       ...{ host: uuid, name, want: 'off', fence: id, epoch: 1, phase: 'proven', since: at },
-      ...{ attempt: 1, level, story: ['it was switched off'], devices: [] },
+      ...{ attempt: 1, level, story: ['it was switched off'] },
+      devices: this.cloud.view.fence(name)?.devices ?? [],
       verdict: { verdict, fence: id, epoch: 1, at, tookMs: 10, because: 'read off twice' }
     }
     this.cloud.view.fold({ type: 'fences', states: [state], at: this.cloud.context.now })

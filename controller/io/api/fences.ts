@@ -24,7 +24,9 @@ const Device = Strict({
 /** What is shown of the fence of a host. */
 export const FenceReply = Strict({
   host: Type.String(),
-  state: Text('ready, self-fence, degraded, not-asked, no-device, no-secret or device-silent.'),
+  state: Text(
+    'ready, self-fence, degraded, not-asked, no-device, no-secret, device-silent or device-wrong.'
+  ),
   because: Text('What is so.'),
   next: Type.Optional(Text('What an operator may do.')),
   devices: Type.Array(Device, { description: 'Its devices, level by level.' }),

@@ -51,8 +51,8 @@ const Suspect = Strict({
 const Exposed = Strict({
   host: Type.String(),
   state: Text(
-    'degraded: a device is silent, and another level is left; not-asked: nothing is known yet; ' +
-      'no-device, no-secret, device-silent: no device could prove it off.'
+    'degraded: a device is silent or wrong, and another level is left; not-asked: nothing is ' +
+      'known yet; no-device, no-secret, device-silent, device-wrong: no device could prove it off.'
   ),
   because: Text('What is the matter with its devices.'),
   next: Type.Optional(Text('What an operator may do.'))

@@ -66,7 +66,7 @@ function expected({ peers, beat, device, own }: Case): Outcome {
 const words: Readonly<Partial<Record<Outcome, RegExp>>> = {
   'fence-contradicted': /cut its power by hand/,
   'fence-held-no-device': /no fence device.*remuda host confirm-off h1$/,
-  'fence-waits-reached': /h2 and h3 reach it.*; see to the line.*remuda host confirm-off h1$/,
+  'fence-waits-reached': /h2 and h3 reach it.*; see to the line.*; or cut its power by hand$/,
   'fence-waits-writes': /no peer has looked.*writes to pool far.*remuda host confirm-off h1$/,
   'fence-waits-unproven': /not proven off after 20.* s.*remuda host confirm-off h1$/
 }

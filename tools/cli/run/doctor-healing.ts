@@ -25,6 +25,9 @@ export async function checkHealing(
   }
 }
 
+/** Those in which a device was wished, and none would prove anything. */
+const deadStates = ['device-silent', 'device-wrong', 'no-secret']
+
 /** With one host there is nowhere to start anything else, and nothing is said. */
 export function judgeHealing(said: HealingSaid): readonly Check[] {
   const { brake, disarmed, suspects, fenced, exposed, watches } = said
@@ -34,7 +37,7 @@ export function judgeHealing(said: HealingSaid): readonly Check[] {
     ...fencing.map(({ host, progress }) => ({ host, because: `is fenced: ${progress}` })),
     ...suspects.map(({ host, because }) => ({ host, because: `is not heard: ${because}` }))
   ]
-  const dead = exposed.filter(({ state }) => state === 'device-silent' || state === 'no-secret')
+  const dead = exposed.filter(({ state }) => deadStates.includes(state))
   const fix = 'remuda ha status'
   const found = (all: readonly { readonly host: string; readonly because: string }[]): string =>
     all.map(({ host, because }) => `${host} ${because}`).join('; ')

@@ -41,6 +41,8 @@ export type FenceSaid = {
 
 /** How often it is looked whether devices have answered. Unit: ms. */
 const lookMs = 300
+/** A device that reads off of a host that is heard is looked at for so long. Unit: ms. */
+const doubtMs = 20_000
 
 /** Sets devices, and waits until each was asked once. */
 export async function setFence(invocation: Invocation): Promise<void> {
@@ -49,7 +51,7 @@ export async function setFence(invocation: Invocation): Promise<void> {
   const started = performance.now()
   const waitMs = waitMsOf(invocation)
   const api = await invocation.connect()
-  const { spec } = await readResource(api, reference, signal)
+  const { spec, status } = await readResource(api, reference, signal)
   const fence = await levelsOf(invocation, (spec['fence'] ?? []) as readonly Level[])
   const afterFence = given.text('after-fence')
   const dryRun = given.flag('dry-run')
@@ -58,7 +60,8 @@ export async function setFence(invocation: Invocation): Promise<void> {
   const told = { reference, verb: 'changed', started, waitMs: undefined }
   await tellOutcome(invocation, written, told)
   if (dryRun || waitMs === undefined) return
-  const said = await answered(invocation, reference, waitMs)
+  const isHeard = status?.['phase'] === 'online'
+  const said = await answered(invocation, reference, { waitMs, isHeard })
   if (said.state === 'ready') return invocation.note(`${oneLine(said.because)}\n`)
   if (said.state === 'degraded') return invocation.note(`note: ${oneLine(said.because)}\n`)
   throw new Fault('command', `cannot fence host ${reference.name}: no level of devices works`, {
@@ -67,17 +70,25 @@ export async function setFence(invocation: Invocation): Promise<void> {
   })
 }
 
-/** Waits until all devices have answered or were found silent, or for so long. */
+/**
+ * Waits until all devices have answered or were found silent, or for so long. One that reads *off*
+ * of a host that is heard is looked at for longer: soon it is known to be wrong, or reads *on*.
+ */
 async function answered(
   invocation: Invocation,
   reference: Reference,
-  waitMs: number
+  { waitMs, isHeard }: { readonly waitMs: number; readonly isHeard: boolean }
 ): Promise<FenceSaid> {
   const until = performance.now() + waitMs
+  let doubtUntil: number | undefined
   for (;;) {
     const said = await readFence(invocation, reference, invocation.signal)
     const isAsked = said.devices.every(({ reachable }) => reachable !== undefined)
-    if (isAsked || performance.now() > until) return said
+    const readsOff = said.devices.some(({ power }) => power === 'off')
+    const isDoubted = isHeard && said.state === 'ready' && readsOff
+    if (isDoubted) doubtUntil ??= performance.now() + doubtMs
+    const isSettled = isAsked && !(isDoubted && performance.now() < doubtUntil!)
+    if (isSettled || performance.now() > until) return said
     await sleep(lookMs, undefined, { signal: invocation.signal })
   }
 }

@@ -1,0 +1,97 @@
+/**
+ * What fence devices read of hosts that are heard. A device that reads *off* of a host that speaks
+ * belongs to another machine, or lies: it would prove the host off in the first night in which the
+ * host is not heard, and what runs there would run twice. One that answers and reads neither *on*
+ * nor *off* proves nothing, however long it is asked.
+ *
+ * A reading may be as old as the round in which all devices are asked, and a host may have booted
+ * since. So a reading counts against a device at once only where it is known to be new, which is
+ * where another one came before it, and the host was heard before and after it in one boot. All
+ * others count when they have lasted for longer than any round.
+ */
+import type { Host } from '#shared/model/host.ts'
+import { formatMs, type Ms } from '#shared/units.ts'
+import type { FenceState } from '#shared/wire/fence.ts'
+import type { View } from './view.ts'
+
+/** Who is heard so long after a new reading was not off. Unit: ms. */
+const heardAfterMs: Ms = 10_000
+/** Longer than it takes to ask all devices once. Unit: ms. */
+const lastingMs: Ms = 600_000
+
+/** A reading that is not *on*, since when it is so, and whether it is known to be of then. */
+type Reading = { readonly power: 'off' | 'unknown'; readonly since: Ms; readonly isNew: boolean }
+/** A device and its reading; left out: it reads *on*, or does not answer. */
+type Device = { readonly level: number; readonly name: string; readonly reading?: Reading }
+
+/** A device that is no use as it is, and why, to follow its name. */
+export type WrongDevice = {
+  readonly level: number
+  readonly name: string
+  readonly power: 'off' | 'unknown'
+  readonly because: string
+}
+
+/** By the name of the host. Only the view changes it. */
+export class DeviceWords {
+  readonly #devices = new Map<string, readonly Device[]>()
+  readonly #boots = new Map<string, { readonly bootId: string; readonly since: Ms }>()
+
+  /** A bootd has said how the devices of a host stand. */
+  note({ name: host, devices }: FenceState, now: Ms): void {
+    const known = this.#devices.get(host)
+    const words = devices.map(({ level, name, power, reachable }): Device => {
+      if (reachable !== true || power === 'on') return { level, name }
+      const before = known?.find(one => one.level === level && one.name === name)
+      if (before?.reading?.power === power) return before
+      return { level, name, reading: { power, since: now, isNew: before !== undefined } }
+    })
+    this.#devices.set(host, words)
+  }
+
+  /** A host was heard in this boot. */
+  heard(host: string, bootId: string | undefined, now: Ms): void {
+    if (bootId === undefined || this.#boots.get(host)?.bootId === bootId) return
+    this.#boots.set(host, { bootId, since: now })
+  }
+
+  /** Whether a device reads anything but *on*: what follows from that goes by time. */
+  isInDoubt(host: string): boolean {
+    return this.#devices.get(host)?.some(({ reading }) => reading) ?? false
+  }
+
+  /** Devices whose readings do not fit a host that was last heard at this moment. */
+  wrongOf(host: string, heardAt: Ms): readonly WrongDevice[] {
+    const { since: bootAt } = this.#boots.get(host) ?? { since: Number.POSITIVE_INFINITY }
+    return (this.#devices.get(host) ?? []).flatMap(({ level, name, reading }) => {
+      if (!reading || !isWrong(reading, { bootAt, heardAt })) return []
+      return [{ level, name, power: reading.power, because: wordsOf(reading, { bootAt, heardAt }) }]
+    })
+  }
+
+  /** A host is gone. */
+  gone(host: string): void {
+    this.#devices.delete(host)
+    this.#boots.delete(host)
+  }
+}
+
+type Times = { readonly bootAt: Ms; readonly heardAt: Ms }
+
+function isWrong({ power, since, isNew }: Reading, { bootAt, heardAt }: Times): boolean {
+  if (power === 'off' && isNew && bootAt < since) return heardAt >= since + heardAfterMs
+  return heardAt - Math.max(since, bootAt) >= lastingMs
+}
+
+function wordsOf({ power, since }: Reading, { bootAt, heardAt }: Times): string {
+  const forMs = formatMs(heardAt - Math.max(since, bootAt))
+  return power === 'off'
+    ? `reads off, while the host was heard for ${forMs}: it is another machine's, or lies`
+    : `answers, but has read neither on nor off for ${forMs}`
+}
+
+/** The devices of a host that are no use as they are, as long as it is heard and since. */
+export function wrongDevicesOf(view: View, { name }: Host): readonly WrongDevice[] {
+  const { heardAt } = view.heard(name)
+  return heardAt === undefined ? [] : view.devices.wrongOf(name, heardAt)
+}

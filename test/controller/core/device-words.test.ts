@@ -1,0 +1,124 @@
+/** A fence device that reads off of a host that is heard proves nothing, and people are told. */
+import test from 'ava'
+import type { FenceState } from '#shared/wire/fence.ts'
+import { fenceOrdersOf } from '../../../controller/core/fence-orders.ts'
+import { fenceReadiness } from '../../../controller/core/fence-readiness.ts'
+import { type HostSeen, watchHosts } from '../../../controller/core/host-watch.ts'
+import { Rack } from '../../world/rack.ts'
+
+type Power = FenceState['devices'][number]['power']
+
+const readiness = ({ cloud }: Rack) => fenceReadiness(cloud.view, cloud.host('h1'))
+const device = (power: Power, level = 1) => ({ level, name: `d${level}`, power, reachable: true })
+const unasked = { level: 1, name: 'd1', power: 'unknown' as const }
+/** Another level for h1. */
+function addLevel({ cloud }: Rack): void {
+  const { id, spec } = cloud.host('h1')
+  const socket = '/run/other.sock'
+  const fence = [...(spec.fence ?? []), { devices: [{ type: 'lab', socket, host: 'h1' }] }]
+  cloud.done({ verb: 'change', kind: 'host', id, labels: {}, spec: { ...spec, fence } })
+}
+
+/** All hosts are heard in a boot each, also in heartbeats. */
+function rackOf(): Rack {
+  const rack = new Rack()
+  rack.pass(1_000)
+  return rack
+}
+
+function alarms({ cloud }: Rack, seen: ReadonlyMap<string, HostSeen>) {
+  const news = watchHosts(cloud.view, seen, cloud.context)
+  const told = news.commits.flatMap(({ decisions }) => decisions)
+  return { seen: news.seen, told: told.filter(({ verb }) => verb.startsWith('fence-device')) }
+}
+
+test('one that reads off of a host that goes on speaking is wrong, and an alarm once', t => {
+  const rack = rackOf()
+  let { seen } = alarms(rack, new Map())
+  rack.saidDevices('h1', [unasked])
+  rack.saidDevices('h1', [device('off')])
+  rack.pass(9_000)
+  t.is(readiness(rack).state, 'ready', 'it may have lost its power just now')
+  t.deepEqual(alarms(rack, seen).told, [])
+  ;({ seen } = alarms(rack, seen))
+  rack.pass(1_500)
+  t.is(readiness(rack).state, 'device-wrong')
+  t.regex(readiness(rack).because, /d1 reads off, while the host was heard for 10.*another mach/)
+  const news = alarms(rack, seen)
+  t.is(news.told[0]?.verb, 'fence-device-wrong')
+  t.regex(news.told[0]?.because ?? '', /no proof.*would count.*remuda host fence set h1/)
+  t.deepEqual(alarms(rack, news.seen).told, [], 'it is told once')
+  rack.saidDevices('h1', [device('on')])
+  t.is(readiness(rack).state, 'ready')
+  t.is(alarms(rack, news.seen).told[0]?.verb, 'fence-device-right')
+})
+
+test('its word is no proof when the host is lost: nothing starts elsewhere', t => {
+  const rack = rackOf()
+  rack.saidDevices('h1', [unasked])
+  rack.saidDevices('h1', [device('off')])
+  rack.pass(11_000)
+  rack.pass(6_000, ['h2', 'h3'])
+  t.deepEqual(rack.decide(), ['fencing'])
+  rack.said('h1', 'off-confirmed')
+  t.deepEqual(rack.decide(), ['fence-contradicted'])
+  t.is(rack.host(), 'h1')
+  t.is(rack.phase('h1'), 'fencing')
+  t.regex(rack.message('h1'), /before that, d1 reads off, while the host was heard.*confirm-off h1/)
+  rack.pass(60_000, ['h2', 'h3'])
+  t.deepEqual(rack.decide(), [], 'no silence makes it one')
+})
+
+test('the level after it is asked instead, and believed', t => {
+  const rack = rackOf()
+  addLevel(rack)
+  rack.saidDevices('h1', [unasked, device('on', 2)])
+  rack.saidDevices('h1', [device('off'), device('on', 2)])
+  rack.pass(11_000)
+  t.is(readiness(rack).state, 'degraded')
+  rack.pass(6_000, ['h2', 'h3'])
+  rack.decide()
+  rack.said('h1', 'off-confirmed')
+  t.deepEqual(rack.decide(), ['fence-contradicted'])
+  const { view, context } = rack.cloud
+  const [order] = fenceOrdersOf(view, { epoch: 1, now: context.now.monotonic })
+  t.like(order, { name: 'h1', want: 'off', from: 2 })
+  rack.said('h1', 'off-confirmed', order?.fence, 2)
+  t.true(rack.decide().includes('fenced'))
+  t.not(rack.host(), 'h1')
+})
+
+test('a device that reads off once the host is lost is believed', t => {
+  const rack = rackOf()
+  rack.saidDevices('h1', [device('on')])
+  rack.pass(3_000, ['h2', 'h3'])
+  rack.decide()
+  rack.saidDevices('h1', [device('off')])
+  rack.said('h1', 'off-confirmed')
+  t.true(rack.decide().includes('fenced'))
+})
+
+test('what may have been read before the host booted counts only when it lasts', t => {
+  const rack = rackOf()
+  rack.saidDevices('h1', [device('off')])
+  rack.pass(590_000)
+  t.is(readiness(rack).state, 'ready', 'it was read by a round that may be of before')
+  rack.pass(11_000)
+  t.is(readiness(rack).state, 'device-wrong')
+  const booted = rackOf()
+  booted.saidDevices('h1', [unasked])
+  booted.saidDevices('h1', [device('off')])
+  booted.pass(1_000, undefined, { bootId: 'another' })
+  booted.pass(500_000, undefined, { bootId: 'another' })
+  t.is(readiness(booted).state, 'ready')
+})
+
+test('one that answers and never says how the power is proves nothing', t => {
+  const rack = rackOf()
+  rack.saidDevices('h1', [device('unknown')])
+  rack.pass(60_000)
+  t.is(readiness(rack).state, 'ready')
+  rack.pass(545_000)
+  t.is(readiness(rack).state, 'device-wrong')
+  t.regex(readiness(rack).because, /answers, but has read neither on nor off for 10/)
+})
