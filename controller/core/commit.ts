@@ -79,6 +79,10 @@ export type Healing = {
   readonly reserveDomain?: string
   /** Instances that may be on their way up on one host at once; left out: by its threads. */
   readonly startsPerHost?: number
+  /** Of hosts in service, the most that are fenced at once; left out: a third. Unit: percent. */
+  readonly brakePercent?: number
+  /** Hosts of one rack that may be fenced at once; left out: 1. */
+  readonly fencesPerRack?: number
   /** What is done where shared storage contradicts a fence device; left out: it is held. */
   readonly storageWitness?: 'hold' | 'alarm'
 }

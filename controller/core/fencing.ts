@@ -25,6 +25,7 @@ import type { Host, HostRecovery } from '#shared/model/host.ts'
 import { formatMs } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import { type Context, isoOf } from './admission/context.ts'
+import { type Missing, missingOnce } from './brake.ts'
 import type { Commit } from './commit.ts'
 import {
   contradictedAgain,
@@ -44,7 +45,7 @@ import { reliedOn } from './host-said.ts'
 import { expiryOf } from './self-fence.ts'
 import { staying } from './stayed.ts'
 import { doubtOf, isQuiet, quietWords, witnessHolds, writesSince } from './storage-witness.ts'
-import { type Missing, missingOnce, suspicionOf } from './suspicion.ts'
+import { suspicionOf } from './suspicion.ts'
 import type { View } from './view.ts'
 
 /** Decides what comes next of hosts that are dead, were dead, or may be. */

@@ -1,8 +1,9 @@
 /** How the cloud heals itself at a moment: what is under way, what holds, what would not work. */
 import type { Host } from '#shared/model/host.ts'
+import { lastBrakeOf, type Missing, missingOnce } from './brake.ts'
 import { type FenceReadiness, fenceReadiness } from './fence-readiness.ts'
 import { fenceWords } from './host-document.ts'
-import { brakeHostsMin, brakeShare, type Missing, missingOnce, suspicionOf } from './suspicion.ts'
+import { suspicionOf } from './suspicion.ts'
 import type { Moment, View } from './view.ts'
 
 /** What operators are shown of it. */
@@ -16,6 +17,10 @@ export type HealingStatus = {
   readonly preemption?: 'never' | 'own' | 'any'
   /** Instances that may come up on one host at once; left out: by its threads. */
   readonly startsPerHost?: number
+  /** The most of all hosts that are fenced at once; left out: a third. Unit: percent. */
+  readonly brakePercent?: number
+  /** Hosts of one rack that are fenced at once; left out: 1. */
+  readonly fencesPerRack?: number
   /** What is done where shared storage contradicts a fence device; left out: it is held. */
   readonly storageWitness?: 'hold' | 'alarm'
   /** Whether hosts are heard here: who only follows knows of no suspect and no device. */
@@ -23,8 +28,10 @@ export type HealingStatus = {
   readonly brake: {
     /** Hosts that have gone missing together. */
     readonly missing: readonly string[]
-    /** Hosts in service. */
+    /** Hosts in service, without those that were missing long before. */
     readonly hosts: number
+    /** Those; left out: there are none. */
+    readonly before?: readonly string[]
     /** So many at once are still taken for dead; with more it waits for an operator. */
     readonly most: number
   }
@@ -65,13 +72,15 @@ export function healingStatus(view: View, now: Moment): HealingStatus {
     reserveDomain,
     preemption,
     startsPerHost,
+    brakePercent,
+    fencesPerRack,
     storageWitness
   } = view.cloud?.healing ?? {}
   const hosts = [...view.all('host').values()]
     .filter(({ decided }) => decided.approval === 'approved' && decided.deletedAt === undefined)
     .sort((a, b) => (a.name < b.name ? -1 : 1))
   const counted = missingOnce(view, now.monotonic)
-  const { missing, total } = counted()
+  const brake = lastBrakeOf(view, counted())
   return {
     armed: disarmed === undefined,
     ...(disarmed && { disarmed }),
@@ -79,12 +88,15 @@ export function healingStatus(view: View, now: Moment): HealingStatus {
     ...(reserveDomain !== undefined && { reserveDomain }),
     ...(preemption !== undefined && { preemption }),
     ...(startsPerHost !== undefined && { startsPerHost }),
+    ...(brakePercent !== undefined && { brakePercent }),
+    ...(fencesPerRack !== undefined && { fencesPerRack }),
     ...(storageWitness !== undefined && { storageWitness }),
     watches: view.watches,
     brake: {
-      missing: view.watches ? missing : [],
-      hosts: total,
-      most: Math.max(brakeHostsMin, Math.floor(total * brakeShare))
+      missing: view.watches ? brake.together : [],
+      hosts: brake.total,
+      most: brake.most,
+      ...(view.watches && brake.before.length > 0 && { before: brake.before })
     },
     fenced: hosts.flatMap(host => fencedOf(view, host) ?? []),
     suspects: view.watches

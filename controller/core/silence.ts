@@ -19,3 +19,24 @@ export function silenceOf(view: View, host: Host, now: Ms): string {
   if (view.witnesses.of(host.decided.uuid).length === 0) return ''
   return `; ${corroborationSentence(corroborationOf(view, host, now))}`
 }
+
+/** For how long, and whether this controller has never heard it. */
+export type Silence = { readonly sinceMs: Ms; readonly isNew: boolean }
+
+/** How long a host is silent, of the time in which we have listened; undefined: it is not. */
+export function silenceOfHost(
+  view: View,
+  host: Host,
+  { now, forMs }: { readonly now: Ms; readonly forMs: Ms }
+): Silence | undefined {
+  const { heardAt } = view.heard(host.name)
+  const isNew = heardAt === undefined
+  // Nobody has ever heard of a boot of it, and nothing is placed there: it was let in just now.
+  if (isNew && host.decided.bootId === undefined && isEmpty(view, host)) return undefined
+  const sinceMs = now - Math.max(heardAt ?? Number.NEGATIVE_INFINITY, view.listeningSince)
+  if (!Number.isFinite(sinceMs)) return undefined
+  return sinceMs >= (isNew ? view.patience.witnessedMs : forMs) ? { sinceMs, isNew } : undefined
+}
+
+const isEmpty = (view: View, { name }: Host): boolean =>
+  view.indexes.of('host-instances', name).size === 0

@@ -35,23 +35,17 @@
  */
 import type { Host } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
+import { brakeOf, brakeWords, type Missing, missingHosts } from './brake.ts'
+import { listed } from './refusal.ts'
 import { canExpire } from './self-fence.ts'
-import { corroborationOf } from './silence.ts'
+import { corroborationOf, type Silence, silenceOfHost } from './silence.ts'
 import { lifeSentence, lifeSignOf } from './storage-witness.ts'
 import type { Patience } from './suspicion-times.ts'
 import type { View } from './view.ts'
 import { type Corroboration, corroborationSentence } from './witnesses.ts'
 
-/** Losses within this time count together. */
-export const brakeWindowMs: Ms = 60_000
-/** More than this share of all hosts at once is no accident of hosts. */
-export const brakeShare = 1 / 3
 /** So many peers must have missed a host, for a new controller to listen for less long. */
 const witnessesMin = 2
-/** In a rack of fewer all of them may well die by themselves. */
-const rackHostsMin = 3
-/** So many may always be lost at once. */
-export const brakeHostsMin = 1
 
 /** Why somebody who would be suspected is not fenced. */
 export type Hold = 'disarmed' | 'brake' | 'rack' | 'no-device'
@@ -78,14 +72,6 @@ export type Suspicion =
       readonly next: string
     }
   | { readonly verdict: 'suspect'; readonly because: string }
-
-/** Hosts that have gone missing together, and how many hosts there are in service. */
-export type Missing = {
-  readonly missing: readonly string[]
-  readonly total: number
-  /** Racks of several hosts of which all are missing. */
-  readonly wholeRacks: ReadonlySet<string>
-}
 
 /** What most hosts are, at most moments. */
 const unsuspected: Suspicion = { verdict: 'none' }
@@ -149,7 +135,7 @@ function judged(
     return { verdict: 'waits', because, ...(lasts && { lasts: lastingOf(host, found) }) }
   }
   const why = waitMs === undefined ? ownEndWords(endMs) : ''
-  const held = heldBy(view, host, { because: because + why, missing })
+  const held = heldBy(view, host, { because: because + why, missing, now })
   if (held) return held
   const rack = host.labels['rack']
   if (sinceMs < view.patience.hungMs && rack !== undefined && missing().wholeRacks.has(rack)) {
@@ -157,26 +143,6 @@ function judged(
     return { verdict: 'waits', because: `${because}; ${switchWords}` }
   }
   return { verdict: 'suspect', because: because + why }
-}
-
-const isEmpty = (view: View, { name }: Host): boolean =>
-  view.indexes.of('host-instances', name).size === 0
-
-type Silence = { readonly sinceMs: Ms; readonly isNew: boolean }
-
-/** How long a host is silent, of the time in which we have listened; undefined: it is not. */
-function silenceOfHost(
-  view: View,
-  host: Host,
-  { now, forMs }: { readonly now: Ms; readonly forMs: Ms }
-): Silence | undefined {
-  const { heardAt } = view.heard(host.name)
-  const isNew = heardAt === undefined
-  // Nobody has ever heard of a boot of it, and nothing is placed there: it was let in just now.
-  if (isNew && host.decided.bootId === undefined && isEmpty(view, host)) return undefined
-  const sinceMs = now - Math.max(heardAt ?? Number.NEGATIVE_INFINITY, view.listeningSince)
-  if (!Number.isFinite(sinceMs)) return undefined
-  return sinceMs >= (isNew ? view.patience.witnessedMs : forMs) ? { sinceMs, isNew } : undefined
 }
 
 /** Whether peers have missed a host for so long that the silence did not begin with us. */
@@ -251,7 +217,7 @@ function lastingOf(
 function heldBy(
   view: View,
   host: Host,
-  given: { readonly because: string; readonly missing: () => Missing }
+  given: { readonly because: string; readonly missing: () => Missing; readonly now: Ms }
 ): Suspicion | undefined {
   const { because } = given
   const held = (hold: Hold, why: string, next: string): Suspicion => ({
@@ -269,64 +235,26 @@ function heldBy(
   if ((host.spec.fence ?? []).length === 0 && !canExpire(view, host)) {
     return held('no-device', 'it has no fence device, so nothing can prove that it is off', confirm)
   }
-  const { missing, total } = given.missing()
-  if (missing.length > brakeHostsMin && missing.length > total * brakeShare) {
-    const percent = Math.round(brakeShare * 100)
-    const why =
-      `${missing.length} of ${total} hosts are missing at once, more than ${percent} %: ` +
-      `the fault may be the network's or ours (${missing.slice(0, 5).join(', ')})`
-    return held('brake', why, confirm)
+  const brake = brakeOf(view, host.name, given.missing())
+  if (brake.together.length > brake.most) {
+    const wider = 'remuda ha set --brake-share PERCENT'
+    return held('brake', brakeWords(brake), `${confirm}; if all of them are dead: ${wider}`)
   }
   const rack = host.labels['rack']
-  const other = rack === undefined ? undefined : beingFenced(view, rack)
-  if (other === undefined) return undefined
-  return held('rack', `${other} of the same rack ${rack} is being fenced`, confirm)
+  const others = rack === undefined ? [] : beingFenced(view, rack, given.now)
+  if (others.length < (view.cloud?.healing?.fencesPerRack ?? 1)) return undefined
+  const are = others.length === 1 ? 'is' : 'are'
+  const why = `${listed(others)} of the same rack ${rack} ${are} being fenced`
+  return held('rack', why, `${confirm}; or remuda ha set --fences-per-rack N`)
 }
 
-const beingFenced = (view: View, rack: string): string | undefined =>
-  [...view.all('host').values()].find(
-    ({ labels, decided }) => labels['rack'] === rack && decided.recovery?.phase === 'fencing'
-  )?.name
-
-/** Counts them when it is first asked for, and never again: for one moment only. */
-export function missingOnce(view: View, now: Ms): () => Missing {
-  let counted: Missing | undefined
-  return () => {
-    counted ??= missingHosts(view, now)
-    return counted
-  }
-}
-
-/** Names of the hosts that have gone missing together, and how many hosts there are in service. */
-export function missingHosts(view: View, now: Ms): Missing {
-  const missing: string[] = []
-  const racks = new Map<string, { hosts: number; isWhole: boolean }>()
-  let total = 0
-  for (const host of view.all('host').values()) {
-    const { approval, duty, recovery, fenceTest } = host.decided
-    if (approval !== 'approved' || duty?.state === 'maintenance' || fenceTest) continue
-    total += 1
-    const isLost = recovery
-      ? isRecent(view, host, now)
-      : silenceOfHost(view, host, { now, forMs: view.patience.brakeMs })
-    if (isLost) missing.push(host.name)
-    const { hosts, isWhole } = racks.get(host.labels['rack'] ?? '') ?? { hosts: 0, isWhole: true }
-    const counted = { hosts: hosts + 1, isWhole: isWhole && Boolean(isLost) }
-    racks.set(host.labels['rack'] ?? '', counted)
-  }
-  const whole = [...racks].filter(([, { hosts, isWhole }]) => isWhole && hosts >= rackHostsMin)
-  return { missing, total, wholeRacks: new Set(whole.map(([rack]) => rack)) }
-}
-
-/**
- * One that was fenced long ago is no part of what happens now. When an earlier controller took it
- * for dead people's clocks say: the brake shall not be loose because the lead has changed hands.
- */
-function isRecent(view: View, host: Host, now: Ms): boolean {
-  const { recovery } = host.decided
-  if (recovery?.phase === 'fencing') return true
-  const { heardAt } = view.heard(host.name)
-  if (heardAt !== undefined) return now - heardAt < brakeWindowMs
-  const agoMs = view.turn.wall + now - view.turn.monotonic - Date.parse(recovery?.since ?? '')
-  return agoMs >= 0 && agoMs < brakeWindowMs
-}
+/** Those of a rack that may still be proven off soon: who waits for people holds nobody up. */
+const beingFenced = (view: View, rack: string, now: Ms): readonly string[] =>
+  [...view.all('host').values()]
+    .filter(
+      ({ name, labels, decided }) =>
+        labels['rack'] === rack &&
+        decided.recovery?.phase === 'fencing' &&
+        now - Math.max(view.lostSince(name), view.listeningSince) < view.patience.unwitnessedMs
+    )
+    .map(({ name }) => name)

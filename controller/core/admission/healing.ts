@@ -17,6 +17,11 @@ export const reserveHostsMax = 16
 /** Most instances that may be set to come up on one host at once. Unit: count. */
 export const startsPerHostMax = 1_000
 
+/** Hosts of a rack that may be set to be fenced at once, at most. Unit: count. */
+export const fencesPerRackMax = 64
+/** A wider brake than the usual one lets more be fenced by a fault of the network. */
+const brakePercentUsual = 33
+
 const nothing: Commit = { changes: [], decisions: [] }
 
 /**
@@ -61,6 +66,8 @@ export type HealingWish = {
   readonly reserveHosts?: number | null
   readonly reserveDomain?: string | null
   readonly startsPerHost?: number | null
+  readonly brakePercent?: number | null
+  readonly fencesPerRack?: number | null
   readonly preemption?: Healing['preemption'] | null
   readonly storageWitness?: Healing['storageWitness'] | null
 }
@@ -89,49 +96,82 @@ export function preemptionWords(preemption: Healing['preemption']): string {
   }
 }
 
+/** What a setting is now, in words, and the verb under which that is told. */
+type Told = { readonly verb: string; readonly words: string; readonly isRisk?: boolean }
+
+/** Of each setting: what it is now. Those that belong together are told in one. */
+const tellings: readonly {
+  readonly of: readonly (keyof HealingWish)[]
+  readonly tell: (healing: Healing) => Told
+}[] = [
+  {
+    of: ['reserveHosts', 'reserveDomain'],
+    tell: ({ reserveHosts = 0, reserveDomain }) => {
+      const domain = reserveDomain === undefined ? '' : ` and of any one ${reserveDomain}`
+      const hosts = `${reserveHosts} host${reserveHosts === 1 ? '' : 's'}`
+      return { verb: 'reserve-set', words: `room is kept for the loss of any ${hosts}${domain}` }
+    }
+  },
+  {
+    of: ['startsPerHost'],
+    tell: ({ startsPerHost }) => ({
+      verb: 'starts-set',
+      words:
+        startsPerHost === undefined
+          ? 'as many instances come up on a host at once as it has threads'
+          : `at most ${startsPerHost} instances come up on a host at once`
+    })
+  },
+  {
+    of: ['preemption'],
+    tell: ({ preemption }) => ({
+      verb: 'preemption-set',
+      words: `who is stopped for more important ones: ${preemptionWords(preemption)}`
+    })
+  },
+  {
+    of: ['brakePercent'],
+    tell: ({ brakePercent }) => {
+      const share = brakePercent === undefined ? 'a third' : `${brakePercent} %`
+      return {
+        verb: 'brake-set',
+        words: `at most ${share} of all hosts are fenced at once`,
+        isRisk: brakePercent !== undefined && brakePercent > brakePercentUsual
+      }
+    }
+  },
+  {
+    of: ['fencesPerRack'],
+    tell: ({ fencesPerRack = 1 }) => ({
+      verb: 'fences-per-rack-set',
+      words: `hosts of a rack that are fenced at once: ${fencesPerRack}`
+    })
+  },
+  {
+    of: ['storageWitness'],
+    tell: ({ storageWitness }) => ({
+      verb: 'storage-witness-set',
+      words: witnessWords(storageWitness),
+      isRisk: storageWitness === 'alarm'
+    })
+  }
+]
+
 /** Judges other settings. What is there already is never refused by another reserve. */
 export function setHealing(view: View, wish: HealingWish, context: Context): Commit | Refusal {
   const before = view.cloud?.healing ?? {}
   const healing = Object.fromEntries(
     Object.entries({ ...before, ...wish }).filter(([, value]) => value !== null && value !== 0)
   ) as Healing
-  const { reserveHosts = 0, reserveDomain, startsPerHost, preemption } = healing
-  const isSame =
-    reserveHosts === (before.reserveHosts ?? 0) && reserveDomain === before.reserveDomain
-  const startsSame = startsPerHost === before.startsPerHost
-  const isAsBefore = isSame && startsSame
-  const { storageWitness } = healing
-  if (storageWitness !== before.storageWitness && isAsBefore && preemption === before.preemption) {
-    const message = witnessWords(storageWitness)
-    return change(view, { healing }, context, {
-      verb: 'storage-witness-set',
-      message,
-      severity: storageWitness === 'alarm' ? 'warning' : 'notice'
-    })
-  }
-  if (preemption !== before.preemption && isAsBefore) {
-    const message = `who is stopped for more important ones: ${preemptionWords(preemption)}`
-    return change(view, { healing }, context, {
-      verb: 'preemption-set',
-      message,
-      severity: 'notice'
-    })
-  }
-  if (isAsBefore) return nothing
-  const starts =
-    startsPerHost === undefined
-      ? 'as many instances come up on a host at once as it has threads'
-      : `at most ${startsPerHost} instances come up on a host at once`
-  if (isSame) {
-    const said = { verb: 'starts-set', message: starts, severity: 'notice' } as const
-    return change(view, { healing }, context, said)
-  }
-  const domain = reserveDomain === undefined ? '' : ` and of any one ${reserveDomain}`
-  const hosts = `${reserveHosts} host${reserveHosts === 1 ? '' : 's'}`
+  const told = tellings
+    .filter(({ of }) => of.some(each => (healing[each] ?? 0) !== (before[each] ?? 0)))
+    .map(({ tell }) => tell(healing))
+  const [first] = told
+  if (!first) return nothing
   return change(view, { healing }, context, {
-    verb: 'reserve-set',
-    message: `room is kept for the loss of any ${hosts}${domain}${startsSame ? '' : `; ${starts}`}`,
-    severity: 'notice'
+    verb: first.verb,
+    message: told.map(({ words }) => words).join('; '),
+    severity: told.some(({ isRisk }) => isRisk) ? 'warning' : 'notice'
   })
 }
 

@@ -12,8 +12,8 @@ import { type Context, unchanged, type Verdict } from './context.ts'
 
 /**
  * Judges an operator's word that a host is off. It is as good as proof: what ran there starts
- * elsewhere. So it is not taken of a host that speaks, or that peers reach, or that others see write
- * to shared storage, nor by a controller that has not listened for long enough to know.
+ * elsewhere. So it is not taken of a host that speaks, or that peers reach, or that others see
+ * write to shared storage, nor by a controller that has not listened for long enough to know.
  */
 export function confirmOff(view: View, host: Host, context: Context): Verdict {
   const { name, decided } = host
@@ -63,7 +63,7 @@ function refuseUnseen(view: View, host: Host, { now }: Context): Refusal | undef
     return refuse('conflict', says, {
       reasons,
       next: [
-        `if its power is cut: say it again in ${formatMs(testimonyMsMax)}, when they have missed it`,
+        `if its power is cut: say it again in ${formatMs(testimonyMsMax)}, when they miss it`,
         'otherwise: remuda cluster step-down'
       ]
     })

@@ -7,6 +7,7 @@ import {
   arm,
   becauseCharsMax,
   disarm,
+  fencesPerRackMax,
   type HealingWish,
   reserveHostsMax,
   setHealing,
@@ -76,6 +77,16 @@ export const HealingReply = Strict({
         'threads, at least 4. Unit: count.'
     })
   ),
+  brakePercent: Type.Optional(
+    Type.Integer({
+      description:
+        'The most of all hosts that are fenced at once; left out: a third. At least one always ' +
+        'is, and as many as room is kept for while they are fewer than half. Unit: percent.'
+    })
+  ),
+  fencesPerRack: Type.Optional(
+    Type.Integer({ description: 'Hosts of one rack fenced at once; left out: 1. Unit: count.' })
+  ),
   storageWitness: Type.Optional(
     Words(['hold', 'alarm'], {
       description:
@@ -89,7 +100,8 @@ export const HealingReply = Strict({
   watches: Type.Boolean({ description: 'Whether who answers hears hosts itself.' }),
   brake: Strict({
     missing: Names('Hosts that have gone missing together.'),
-    hosts: Type.Integer({ description: 'Hosts in service. Unit: count.' }),
+    before: Type.Optional(Names('Hosts that were missing long before: they do not count.')),
+    hosts: Type.Integer({ description: 'Hosts in service, without those. Unit: count.' }),
     most: Type.Integer({ description: 'So many at once are still fenced. Unit: count.' })
   }),
   fenced: Type.Array(Fenced, { description: 'Hosts that are being fenced, or are proven off.' }),
@@ -119,6 +131,18 @@ const SettingsBody = Strict({
         'Who may be stopped for a more important instance that has lost its host, must leave ' +
         'it or is to start there: nobody, those of its own tenant, or any; null: as each ' +
         'tenant says.'
+    })
+  ),
+  brakePercent: Type.Optional(
+    Type.Union([Type.Integer({ minimum: 1, maximum: 100 }), Type.Null()], {
+      description:
+        'The most of all hosts that are fenced at once; where more go missing within a minute, ' +
+        'they wait for people. Null: a third. Unit: percent.'
+    })
+  ),
+  fencesPerRack: Type.Optional(
+    Type.Union([Type.Integer({ minimum: 1, maximum: fencesPerRackMax }), Type.Null()], {
+      description: 'Hosts of one rack that are fenced at once; null: 1. Unit: count.'
     })
   ),
   startsPerHost: Type.Optional(

@@ -68,7 +68,12 @@ test('the brake is told with its numbers, and what an operator may say', t => {
   t.deepEqual(brake, { missing: ['h1', 'h2'], hosts: 3, most: 1 })
   t.deepEqual(
     suspects.map(({ host, hold, next }) => [host, hold, next]),
-    ['h1', 'h2'].map(name => [name, 'brake', `if it is off: remuda host confirm-off ${name}`])
+    ['h1', 'h2'].map(name => [
+      name,
+      'brake',
+      `if it is off: remuda host confirm-off ${name}; ` +
+        'if all of them are dead: remuda ha set --brake-share PERCENT'
+    ])
   )
 })
 

@@ -1,8 +1,9 @@
 /** What a controller that has just begun says of a host that it has never heard. */
 import test from 'ava'
 import type { PeerSeen } from '#shared/wire/order.ts'
+import { missingHosts } from '../../../controller/core/brake.ts'
 import { fenceOrdersOf } from '../../../controller/core/fence-orders.ts'
-import { missingHosts, suspicionOf } from '../../../controller/core/suspicion.ts'
+import { suspicionOf } from '../../../controller/core/suspicion.ts'
 import { View } from '../../../controller/core/view.ts'
 import { Rack } from '../../world/rack.ts'
 
@@ -136,7 +137,7 @@ for (const { since, fenced, says } of [
       if (after > 0) continue
       next.fold({ type: 'report', host: 'h2', report: cloud.view.heard('h2').report!, at })
     }
-    const { missing } = missingHosts(next, begun + 5_000)
-    t.deepEqual(missing, fenced ? ['h2'] : ['h1', 'h2'])
+    const { lost } = missingHosts(next, begun + 5_000)
+    t.deepEqual([...lost.keys()], fenced ? ['h2'] : ['h1', 'h2'])
   })
 }

@@ -54,8 +54,8 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
     says: 'any number of hosts is fenced at once',
     seed: 1,
     file: 'controller/core/suspicion.ts',
-    from: 'missing.length > brakeHostsMin && missing.length > total * brakeShare',
-    to: 'missing.length > total'
+    from: 'brake.together.length > brake.most',
+    to: 'brake.most < 0'
   },
   'lease-from-newest': {
     says: 'a lease counts from the newest heartbeat that was sent, not from the one that was heard',

@@ -67,7 +67,7 @@ test('where all is well, ha status has no tables', async t => {
   const well = { armed: true, reserveHosts: 0, watches: true, brake }
   await using api = await fakeApi({ ...well, fenced: [], suspects: [], exposed: [] })
   const { output } = await typeLine('ha status', { server: api.url })
-  t.is(output.split('\n').length, 7, output)
+  t.is(output.split('\n').length, 8, output)
   t.regex(output, /^fencing +armed$/m)
 })
 
@@ -76,7 +76,7 @@ const changes: readonly (readonly [readonly string[], string, unknown, RegExp])[
     ['ha', 'disarm', '--because', 'new switch'],
     'POST /v1/ha/disarm',
     { because: 'new switch' },
-    /^disarmed since .* by user\/ann/
+    /^disarmed since .* by user\/ann: no host is fenced until "remuda ha arm"$/m
   ],
   [
     ['ha', 'set', '--reserve-hosts', '1', '--reserve-domain', 'rack'],
@@ -84,7 +84,14 @@ const changes: readonly (readonly [readonly string[], string, unknown, RegExp])[
     { reserveHosts: 1, reserveDomain: 'rack' },
     /^reserve: room is kept/
   ],
-  [['ha', 'set', '--reserve-domain', 'none'], 'PATCH /v1/ha', { reserveDomain: null }, /^reserve/]
+  [['ha', 'set', '--reserve-domain', 'none'], 'PATCH /v1/ha', { reserveDomain: null }, /^reserve/],
+  [
+    ['ha', 'set', '--brake-share', '50', '--fences-per-rack', '2'],
+    'PATCH /v1/ha',
+    { brakePercent: 50, fencesPerRack: 2 },
+    /^brake: 1 at once is fenced.*; racks: hosts of a rack are fenced one at a time$/m
+  ],
+  [['ha', 'set', '--brake-share', '0'], 'PATCH /v1/ha', { brakePercent: null }, /^brake: 1 at once/]
 ]
 
 for (const [line, what, body, says] of changes) {
@@ -98,6 +105,17 @@ for (const [line, what, body, says] of changes) {
     t.regex(output, says)
   })
 }
+
+test('who disarms is told of the fences that go on', async t => {
+  const [known] = healing.fenced
+  const progress = 'bootd: attempt 3, level 1: no answer'
+  const running = { ...known, host: 'h3', phase: 'fencing', progress }
+  await using api = await fakeApi({ ...healing, fenced: [known, running] })
+  const { output } = await typeLine(['ha', 'disarm', '--because', 'new switch'], {
+    server: api.url
+  })
+  t.regex(output, /no other host is fenced.*gone on with: h3 \(bootd: attempt 3.*no answer\)$/m)
+})
 
 test('to disarm without a reason, or to set nothing, is no command', async t => {
   t.is((await typeLine('ha disarm')).code, 2)

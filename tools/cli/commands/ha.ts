@@ -94,6 +94,22 @@ export const ha: Noun = {
           maximum: 1_000
         },
         {
+          name: 'brake-share',
+          type: 'count',
+          value: 'PERCENT',
+          doc: 'Of all hosts, the most that are fenced at once; 0: a third. Unit: percent.',
+          minimum: 0,
+          maximum: 100
+        },
+        {
+          name: 'fences-per-rack',
+          type: 'count',
+          value: 'N',
+          doc: 'Hosts of one rack that may be fenced at once; 0: one. Unit: count.',
+          minimum: 0,
+          maximum: 64
+        },
+        {
           name: 'storage-witness',
           type: 'text',
           value: 'WORD',

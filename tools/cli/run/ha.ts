@@ -15,11 +15,14 @@ export type HealingSaid = {
   readonly reserveDomain?: string
   readonly preemption?: string
   readonly startsPerHost?: number
+  readonly brakePercent?: number
+  readonly fencesPerRack?: number
   readonly storageWitness?: string
   readonly reserveBroken?: readonly string[]
   readonly watches: boolean
   readonly brake: {
     readonly missing: readonly string[]
+    readonly before?: readonly string[]
     readonly hosts: number
     readonly most: number
   }
@@ -61,11 +64,15 @@ export async function showHealing(invocation: Invocation): Promise<void> {
 export async function disarmHealing(invocation: Invocation): Promise<void> {
   const body = { because: invocation.given.text('because')! }
   const asked = { method: 'POST', path: `${path}/disarm`, body, doing: 'disarm fencing' } as const
-  await change(invocation, asked, ({ disarmed }) =>
-    disarmed
-      ? `disarmed since ${disarmed.at} by ${disarmed.by}: no host is fenced until "remuda ha arm"`
-      : 'disarmed, and armed again by somebody else'
-  )
+  await change(invocation, asked, ({ disarmed, fenced }) => {
+    if (!disarmed) return 'disarmed, and armed again by somebody else'
+    const { at, by } = disarmed
+    const none = `disarmed since ${at} by ${by}: no other host is fenced until "remuda ha arm"`
+    const running = fenced.filter(({ phase }) => phase === 'fencing')
+    if (running.length === 0) return none.replace('no other host', 'no host')
+    const hosts = running.map(({ host, progress }) => `${host} (${progress})`).join(', ')
+    return `${none}; still being fenced, and gone on with: ${hosts}`
+  })
 }
 
 /** Lets hosts be fenced again. */
@@ -83,23 +90,31 @@ export async function setHealing(invocation: Invocation): Promise<void> {
   const starts = invocation.given.number('starts-per-host')
   const preemption = invocation.given.text('preemption')
   const witness = invocation.given.text('storage-witness')
-  const all = [reserveHosts, domain, starts, preemption, witness]
-  if (all.every(one => one === undefined)) {
-    throw new UsageFault('cannot set nothing', { next: ['remuda ha set --reserve-hosts 1'] })
-  }
+  const brake = invocation.given.number('brake-share')
+  const perRack = invocation.given.number('fences-per-rack')
   const body = {
     ...(reserveHosts !== undefined && { reserveHosts }),
     ...(domain !== undefined && { reserveDomain: domain === 'none' ? null : domain }),
     ...(starts !== undefined && { startsPerHost: starts === 0 ? null : starts }),
+    ...(brake !== undefined && { brakePercent: brake === 0 ? null : brake }),
+    ...(perRack !== undefined && { fencesPerRack: perRack === 0 ? null : perRack }),
     ...(preemption !== undefined && { preemption: preemption === 'tenant' ? null : preemption }),
     ...(witness !== undefined && { storageWitness: witness === 'hold' ? null : witness })
   }
+  if (Object.keys(body).length === 0) {
+    throw new UsageFault('cannot set nothing', { next: ['remuda ha set --reserve-hosts 1'] })
+  }
   const asked = { method: 'PATCH', path, body, doing: 'set how the cloud heals' } as const
-  await change(invocation, asked, said => {
-    if (witness !== undefined) return `storage: ${witnessOf(said)}`
-    if (preemption !== undefined) return `preemption: ${preemptionOf(said)}`
-    return starts === undefined ? `reserve: ${reserveOf(said)}` : `starts: ${startsOf(said)}`
-  })
+  await change(invocation, asked, said =>
+    [
+      ...((reserveHosts ?? domain) !== undefined ? [`reserve: ${reserveOf(said)}`] : []),
+      ...(starts !== undefined ? [`starts: ${startsOf(said)}`] : []),
+      ...(brake !== undefined ? [`brake: ${brakeOf(said)}`] : []),
+      ...(perRack !== undefined ? [`racks: ${rackOf(said)}`] : []),
+      ...(preemption !== undefined ? [`preemption: ${preemptionOf(said)}`] : []),
+      ...(witness !== undefined ? [`storage: ${witnessOf(said)}`] : [])
+    ].join('; ')
+  )
 }
 
 type Asked = {
@@ -128,11 +143,13 @@ function describe(invocation: Invocation, said: HealingSaid): string {
   const braked = brake.missing.length > brake.most
   const count = `${brake.missing.length} of ${brake.hosts}`
   const names = brake.missing.length > 0 ? `: ${brake.missing.join(', ')}` : ''
-  const atOnce = `${brake.most} at once ${brake.most === 1 ? 'is' : 'are'} fenced, more are not`
-  const missing = `${braked ? paint('red', `${count}${names}`) : `${count}${names}`}; ${atOnce}`
+  const long = brake.before ? `; missing for longer: ${brake.before.join(', ')}` : ''
+  const now = braked ? paint('red', `${count}${names}`) : `${count}${names}`
+  const missing = `${now}${long}; ${brakeOf(said)}`
   const rows: readonly (readonly [string, string])[] = [
     ['fencing', armedWords(said, invocation)],
     ['missing', brake.hosts < 2 ? aloneWords(brake.hosts) : missing],
+    ['racks', rackOf(said)],
     ['reserve', reserveOf(said)],
     ['starts', startsOf(said)],
     ['room', preemptionOf(said)],
@@ -168,6 +185,18 @@ export function reserveOf({ reserveHosts, reserveDomain }: HealingSaid): string 
     ? 'none: instances may be admitted that no other host has room for'
     : `room is kept for the loss of ${parts.join(', or of ')}`
 }
+
+/** How many that go missing at once are fenced, in words. */
+const brakeOf = ({ brake: { most }, brakePercent }: HealingSaid): string => {
+  const share = brakePercent === undefined ? '' : ` (${brakePercent} %)`
+  return `${most} at once ${most === 1 ? 'is' : 'are'} fenced${share}, more are not`
+}
+
+/** How many of a rack are fenced at once, in words. */
+const rackOf = ({ fencesPerRack = 1 }: HealingSaid): string =>
+  fencesPerRack === 1
+    ? 'hosts of a rack are fenced one at a time'
+    : `at most ${fencesPerRack} hosts of a rack are fenced at once`
 
 /** How many come up at once, in words. */
 const startsOf = ({ startsPerHost }: HealingSaid): string =>
