@@ -7,7 +7,7 @@ import { isVoiced } from './contradiction.ts'
 import { splitOf } from './evacuation.ts'
 import { wantOfTest } from './fence-test.ts'
 import { fenceTurnOf } from './fence-turn.ts'
-import { wantOfPower } from './power.ts'
+import { isKeptOff, wantOfPower } from './power.ts'
 import { hasListened } from './suspicion.ts'
 import type { View } from './view.ts'
 
@@ -67,7 +67,8 @@ function wantOf(
     return { want: 'off', fence, ...(from > 1 && { from }) }
   }
   const isWanted = host.spec.afterFence !== 'off' && host.decided.duty === undefined
-  if (!isWanted || splitOf(view, host).leaving.length > 0) return { want: 'watch' }
+  if (!isWanted || isKeptOff(host) || splitOf(view, host).leaving.length > 0)
+    return { want: 'watch' }
   return { want: 'on', fence: `${recovery.id}-on` }
 }
 

@@ -13,6 +13,7 @@ import { dutyShown } from './duty-document.ts'
 import { fenceReadiness } from './fence-readiness.ts'
 import { fenceTurnOf, isLasting, isTurnContradicted } from './fence-turn.ts'
 import { phaseOf } from './liveness.ts'
+import { isKeptOff } from './power.ts'
 import { expiryOf, selfFenceShown } from './self-fence.ts'
 import { condition, type Shown } from './shown.ts'
 import { silenceOf } from './silence.ts'
@@ -163,8 +164,13 @@ function peersReach(view: View, host: Host, now: Ms): readonly Condition[] {
 }
 
 /** What comes next of a host that is off for certain. */
-function afterProof({ spec }: Host, phase: Standing): string {
+function afterProof(host: Host, phase: Standing): string {
+  const { spec, decided, name } = host
   if (phase === 'recovering') return 'it is back, and starts what waited for it'
+  if (isKeptOff(host)) {
+    const { by, since } = decided.keptOff!
+    return `${by} cut its power at ${since}, so it stays off until: remuda power on ${name}`
+  }
   return spec.afterFence === 'off' || (spec.fence ?? []).length === 0
     ? 'what ran there starts elsewhere where it can; it stays off until you switch it on'
     : 'what ran there starts elsewhere where it can, and then it is switched on again'

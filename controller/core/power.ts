@@ -8,7 +8,8 @@
  *
  * It ends by what bootd says of this very wish, and its end is told. Whoever is taken for dead
  * meanwhile is fenced: that goes first, and the wish is given up. A host whose power was cut stays
- * off until somebody wants it on.
+ * off until somebody wants it on, also when it was in service and is fenced: nobody switches on the
+ * machine that somebody is about to open. It is over as well once it was started by hand.
  */
 import type { Host, HostPower } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
@@ -33,6 +34,11 @@ export const wantOfPower = ({ id, step }: HostPower): Pick<FenceOrder, 'want' | 
   fence: `${id}-${step}`
 })
 
+/** Whether an operator has ended the boot in which a host was lost, so that it is to stay off. */
+export function isKeptOff({ decided: { keptOff, recovery } }: Host): boolean {
+  return keptOff !== undefined && recovery !== undefined && keptOff.bootId === recovery.bootId
+}
+
 /** Judges the wish. Who is in service would be taken for dead, so that takes force. */
 export function switchPower(
   view: View,
@@ -53,6 +59,11 @@ export function switchPower(
   }
   const secrets = refuseSecrets(view, host, spec)
   if (secrets) return secrets
+  const { keptOff: _, ...rest } = decided
+  if (want === 'on' && decided.recovery?.phase === 'fenced' && isKeptOff(host)) {
+    const because = 'asked for: on; it is, once nothing of it is left to start elsewhere'
+    return admitted(context, { ...host, decided: rest }, { verb: 'power', because })
+  }
   const busy = decided.recovery
     ? `it is ${decided.recovery.phase}: ${decided.recovery.because}`
     : decided.fenceTest && `its fence is tested since ${decided.fenceTest.since}`
@@ -71,7 +82,12 @@ export function switchPower(
     by: context.by
   }
   const because = `asked for${force ? ' by force' : ''}: ${want === 'cycle' ? 'off and on' : want}`
-  const after: Host = { ...host, decided: { ...decided, power } }
+  const { bootId } = decided
+  const keptOff = { ...(bootId !== undefined && { bootId }), since: power.since, by: power.by }
+  const after: Host = {
+    ...host,
+    decided: { ...rest, power, ...(want === 'off' && { keptOff }) }
+  }
   return admitted(context, after, { verb: 'power', because })
 }
 

@@ -73,6 +73,18 @@ export type HostPower = {
   readonly by: string
 }
 
+/**
+ * That it stays off until somebody wants it on, or starts it by hand: it holds for the boot that
+ * was ended, and for no later one.
+ */
+export type HostKeptOff = {
+  /** Left out: none was ever heard of. */
+  readonly bootId?: string
+  /** RFC 3339. */
+  readonly since: string
+  readonly by: string
+}
+
 /** A real test of fence devices: off, and on again; see controller/core/fence-test.ts. */
 export type HostFenceTest = {
   /** Names this test: what is said of another one proves nothing here. */

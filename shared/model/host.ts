@@ -5,6 +5,7 @@ import { HostImageVersion } from './host-image.ts'
 import type {
   HostFenceTest,
   HostFenceTested,
+  HostKeptOff,
   HostPower,
   HostRecovery,
   HostSelfFence
@@ -25,6 +26,7 @@ import { HostUse } from './use.ts'
 export type {
   HostFenceTest,
   HostFenceTested,
+  HostKeptOff,
   HostPower,
   HostRecovery,
   HostSelfFence
@@ -110,6 +112,8 @@ export type HostDecided = {
   readonly duty?: HostDuty
   /** Set while an operator has its power switched. */
   readonly power?: HostPower
+  /** Its power was cut for good by an operator. */
+  readonly keptOff?: HostKeptOff
   /** Set while its fence devices are tested for real. */
   readonly fenceTest?: HostFenceTest
   /** What came of the last real test of its fence devices. */

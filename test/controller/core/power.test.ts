@@ -95,3 +95,42 @@ test('who is taken for dead meanwhile is fenced, and the wish is given up', t =>
   t.deepEqual(rack.decide(), ['fencing', 'power-given-up'])
   t.is(wantOf(rack)?.fence, rack.cloud.host('h2').decided.recovery?.id)
 })
+
+test('who was switched off in service stays off after its fence, until it is wanted on', t => {
+  const rack = new Rack()
+  rack.cloud.done(wish(rack, 'off', { force: true }))
+  rack.pass(10_000, ['h1', 'h3'])
+  rack.decide()
+  rack.said('h2', 'off-confirmed')
+  t.true(rack.decide().includes('fenced'))
+  t.is(wantOf(rack)?.want, 'watch', 'somebody may be about to open it')
+  t.regex(rack.message('h2'), /cut its power at .*, so it stays off until: remuda power on h2$/)
+  rack.cloud.done(wish(rack, 'on'))
+  t.like(wantOf(rack), { want: 'on', fence: `${rack.cloud.host('h2').decided.recovery?.id}-on` })
+})
+
+test('whoever started it by hand meanwhile ends that: its next fence switches it on again', t => {
+  const rack = new Rack()
+  rack.cloud.done(wish(rack, 'off', { force: true }))
+  rack.pass(10_000, ['h1', 'h3'])
+  rack.decide()
+  rack.said('h2', 'off-confirmed')
+  rack.decide()
+  rack.pass(1_000, undefined, { bootId: 'by-hand' })
+  t.true(rack.decide().includes('host-back'))
+  rack.pass(10_000, ['h1', 'h3'])
+  rack.decide()
+  rack.said('h2', 'off-confirmed')
+  t.true(rack.decide().includes('fenced'))
+  t.is(wantOf(rack)?.want, 'on')
+})
+
+test('a cycle, and what is switched on, keeps nothing off', t => {
+  const rack = rackWithIdle()
+  for (const want of ['cycle', 'on'] as const) {
+    rack.cloud.done(wish(rack, 'off'))
+    t.truthy(rack.cloud.host('h2').decided.keptOff)
+    rack.cloud.done(wish(rack, want))
+    t.is(rack.cloud.host('h2').decided.keptOff, undefined)
+  }
+})

@@ -81,6 +81,12 @@ export async function switchPower(invocation: Invocation): Promise<number> {
   const last = (await historyOf(api, reference)).findLast(
     ({ verb, at }) => verb.startsWith('power') && verb !== 'power' && at >= begun.slice(0, 19)
   )
+  // One that was fenced is switched on by what follows its fence, which is told there.
+  if (want === 'on' && last === undefined) {
+    const next = `remuda power status ${reference.name}`
+    invocation.write(`host/${reference.name} is switched on after its fence: ${next}\n`)
+    return 0
+  }
   const isDone = last?.verb.startsWith('powered') ?? false
   invocation.write(`host/${reference.name}: ${oneLine(last?.because ?? 'nothing is told')}\n`)
   return isDone ? 0 : 1
