@@ -117,7 +117,7 @@ export function watchHosts(
         ? undefined
         : wordsOfWrong(view, host, { wrongDevices, before })
     const poolWords =
-      before.silentPools === dumb?.pools ? undefined : wordsOfPools(before.silentPools, dumb)
+      before.silentPools === dumb?.pools ? undefined : wordsOfPools(host, before.silentPools, dumb)
     const stuckWords = stuck && before.impasse !== stuck.at ? wordsOfImpasse(stuck) : undefined
     const rebootWords =
       now.lateReboot !== undefined && before.lateReboot === undefined
@@ -221,7 +221,8 @@ function wordsOfPhase(
   // Whoever is out of service, or switched off for a test, may well be silent.
   const { duty, fenceTest } = host.decided
   const isMissed = phase === 'silent' && duty?.state !== 'maintenance' && !fenceTest
-  return { reason, message, severity: isMissed ? 'alarm' : 'notice' }
+  const next = isMissed ? '; remuda ha status' : ''
+  return { reason, message: `${message}${next}`, severity: isMissed ? 'alarm' : 'notice' }
 }
 
 type Held = Extract<Suspicion, { readonly verdict: 'held' }>
@@ -305,11 +306,17 @@ function wordsOfLimit(
 }
 
 /** A host alone whose storage is gone is not fenced for that: it is heard, and can be told. */
-const wordsOfPools = (before: string | undefined, now: StorageSilence | undefined): Words =>
+const wordsOfPools = (
+  { name }: Host,
+  before: string | undefined,
+  now: StorageSilence | undefined
+): Words =>
   now
     ? {
         reason: 'storage-silent',
-        message: `it is heard, and does not write to shared storage: ${now.because}`,
+        message:
+          `it is heard, and does not write to shared storage: ${now.because}; ` +
+          `see to its line there, or empty it: remuda host drain ${name}`,
         severity: 'alarm'
       }
     : { reason: 'storage-writes', message: `writes to pool ${before} again`, severity: 'notice' }
@@ -320,7 +327,9 @@ function wordsOfLibvirt(before: string | undefined, now: string | undefined): Wo
     ? { reason: 'libvirt-answers', message: 'libvirt answers again', severity: 'notice' }
     : {
         reason: 'libvirt-silent',
-        message: `libvirt does not answer; what runs goes on, nothing can be changed: ${now}`,
+        message:
+          `libvirt does not answer; what runs goes on, nothing can be changed: ${now}; ` +
+          'restart its libvirt there, which ends no guest',
         severity: 'warning'
       }
 }

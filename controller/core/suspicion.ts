@@ -47,6 +47,9 @@ import { type Corroboration, corroborationSentence } from './witnesses.ts'
 /** So many peers must have missed a host, for a new controller to listen for less long. */
 const witnessesMin = 2
 
+/** Whose event loop is late by so much is told of as busy; it is not given more time. Unit: ms. */
+const busyMs: Ms = 500
+
 /** Why somebody who would be suspected is not fenced. */
 export type Hold = 'disarmed' | 'brake' | 'rack' | 'no-device'
 
@@ -121,7 +124,7 @@ function judged(
   const { sinceMs, isNew, now, missing } = given
   const since = isNew
     ? `not heard by this controller in ${formatMs(sinceMs)}`
-    : `not heard for ${formatMs(sinceMs)}`
+    : `not heard for ${formatMs(sinceMs)}${busyWords(view, host)}`
   const found = corroborationOf(view, host, now)
   if (isNew && sinceMs < listensMs(found, view.patience)) return unsuspected
   const life = lifeSignOf(view, host, now)
@@ -143,6 +146,12 @@ function judged(
     return { verdict: 'waits', because: `${because}; ${switchWords}` }
   }
   return { verdict: 'suspect', because: because + why }
+}
+
+/** An agent that was starved when it was last heard may be so still: for people, who must judge. */
+function busyWords(view: View, { name }: Host): string {
+  const { loopLagMs } = view.heard(name)
+  return loopLagMs < busyMs ? '' : `, and was busy then (${formatMs(loopLagMs)} late with its work)`
 }
 
 /** Whether peers have missed a host for so long that the silence did not begin with us. */

@@ -31,7 +31,10 @@ test('a host that falls silent is an alarm, and told once; late for a moment is 
   news = watch(cloud, news.seen, 3_000)
   t.deepEqual(news.commits, [], 'it is late')
   news = watch(cloud, news.seen, 6_000)
-  t.is(news.commits[0]?.decisions[0]?.because, 'was late, its agent has not been heard for 6000 ms')
+  t.is(
+    news.commits[0]?.decisions[0]?.because,
+    'was late, its agent has not been heard for 6000 ms; remuda ha status'
+  )
   news = watch(cloud, news.seen, 9_000)
   t.deepEqual(news.commits, [], 'it was told already')
   news = watch(cloud, news.seen)

@@ -41,3 +41,14 @@ test('what is thought of a host follows what is heard, though no time has passed
   view.fold({ type: 'heartbeat', host: 'h1', loopLagMs: 0, at })
   t.is(verdict(), 'none', 'it is heard')
 })
+
+test('that a host was busy when it was last heard is told', t => {
+  const rack = new Rack()
+  const { view, context } = rack.cloud
+  view.fold({ type: 'heartbeat', host: 'h1', loopLagMs: 1_240, at: context.now })
+  rack.pass(3_000, ['h2', 'h3'])
+  const said = suspicionOf(view, rack.cloud.host('h1'), context.now.monotonic)
+  t.is(said.verdict, 'suspect')
+  if (said.verdict === 'suspect')
+    t.regex(said.because, /^not heard for 3 s, and was busy then \(1\.2 s/)
+})
