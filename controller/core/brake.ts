@@ -1,12 +1,13 @@
 /**
  * The brake: where too many hosts go missing at once, the fault may be the network's or ours, and
- * none of them is fenced until people have looked.
+ * nobody is fenced until people have looked.
  *
- * "At once" is by the moments at which they were lost. Whoever was lost within a minute of a host
- * counts with it for as long as it is missing: no waiting lets the brake go. Whoever was missing
- * long before is another matter, of which people were told: it counts neither among those that are
- * missing nor among all, or a host with a dead agent would keep all others from being healed. A
- * host that was proven off counts for a minute.
+ * "At once" is by the moments at which they were lost. Hosts that were lost within a minute of one
+ * of them count together for as long as they are missing: no waiting lets the brake go, and whoever
+ * is lost later waits with them, since the trouble may be spreading. Hosts that went missing long
+ * before, too few at a time for the brake, are another matter, of which people were told: they count
+ * neither among those that are missing nor among all, or a host with a dead agent would keep all
+ * others from being healed. A host that was proven off counts for a minute.
  *
  * How many may be missing is a share of those in service, at least one, and at least as many as
  * admission keeps room for, as long as that is fewer than half of them.
@@ -26,16 +27,7 @@ const brakeHostsMin = 1
 /** In a rack of fewer all of them may well die by themselves. */
 const rackHostsMin = 3
 
-/** Hosts that are missing, and how many hosts there are in service. */
-export type Missing = {
-  /** When each was lost, by its name. */
-  readonly lost: ReadonlyMap<string, Ms>
-  readonly total: number
-  /** Racks of several hosts of which all are missing. */
-  readonly wholeRacks: ReadonlySet<string>
-}
-
-/** Who has gone missing together with one host. */
+/** Who has gone missing at once. */
 export type Brake = {
   readonly together: readonly string[]
   /** Hosts in service, without those that were missing before. */
@@ -46,23 +38,37 @@ export type Brake = {
   readonly before: readonly string[]
 }
 
-/** Judges those that have gone missing together with a host. */
-export function brakeOf(view: View, host: string, { lost, total }: Missing): Brake {
-  const at = lost.get(host) ?? Number.POSITIVE_INFINITY
-  const names = [...lost.keys()]
-  const isBefore = (name: string): boolean => lost.get(name)! < at - brakeWindowMs
-  const together = names.filter(name => Math.abs(lost.get(name)! - at) <= brakeWindowMs)
-  const before = names.filter(isBefore)
-  const left = total - before.length
-  return { together, total: left, most: mostOf(view, left), before }
+/** Hosts that are missing. */
+export type Missing = {
+  /** The most that were lost at once, if those are too many; else those that were lost last. */
+  readonly brake: Brake
+  /** Racks of several hosts of which all are missing. */
+  readonly wholeRacks: ReadonlySet<string>
 }
 
-/** Judges those that have gone missing last. */
-export function lastBrakeOf(view: View, missing: Missing): Brake {
-  const [last] = [...missing.lost].sort(([, a], [, b]) => b - a)
-  if (last) return brakeOf(view, last[0], missing)
-  const { total } = missing
-  return { together: [], total, most: mostOf(view, total), before: [] }
+/** Whether so many are missing that nobody is fenced. */
+export const isBraked = ({ together, most }: Brake): boolean => together.length > most
+
+/** When a host was lost. */
+type Loss = { readonly name: string; readonly at: Ms }
+
+/** Finds those that were lost within a window of any one; what they are among is who was left. */
+function brakeOf(view: View, losses: readonly Loss[], total: number): Brake {
+  const sorted = [...losses].sort((a, b) => a.at - b.at)
+  let [from, until] = [0, 0]
+  let widest: readonly [from: number, until: number] | undefined
+  for (const { at } of sorted) {
+    while (sorted[from]!.at < at - brakeWindowMs) from += 1
+    while (until < sorted.length && sorted[until]!.at <= at + brakeWindowMs) until += 1
+    const count = until - from
+    if (count <= mostOf(view, total - from)) continue
+    if (!widest || count > widest[1] - widest[0]) widest = [from, until]
+  }
+  const [begin, end] = widest ?? [from, until]
+  const names = sorted.map(({ name }) => name)
+  const left = total - begin
+  const [together, before] = [names.slice(begin, end).sort(), names.slice(0, begin).sort()]
+  return { together, before, total: left, most: mostOf(view, left) }
 }
 
 function mostOf({ cloud }: View, total: number): number {
@@ -92,9 +98,9 @@ export function missingOnce(view: View, now: Ms): () => Missing {
   }
 }
 
-/** Hosts that are missing, and how many hosts there are in service. */
+/** Looks at all hosts. */
 export function missingHosts(view: View, now: Ms): Missing {
-  const lost = new Map<string, Ms>()
+  const losses: Loss[] = []
   const racks = new Map<string, { hosts: number; isWhole: boolean }>()
   let total = 0
   for (const host of view.all('host').values()) {
@@ -104,13 +110,14 @@ export function missingHosts(view: View, now: Ms): Missing {
     const isLost = recovery
       ? recovery.phase === 'fencing' || now - lossOf(view, host, now) < brakeWindowMs
       : silenceOfHost(view, host, { now, forMs: view.patience.brakeMs }) !== undefined
-    if (isLost) lost.set(host.name, lossOf(view, host, now))
+    if (isLost) losses.push({ name: host.name, at: lossOf(view, host, now) })
     const rack = host.labels['rack'] ?? ''
     const { hosts, isWhole } = racks.get(rack) ?? { hosts: 0, isWhole: true }
     racks.set(rack, { hosts: hosts + 1, isWhole: isWhole && isLost })
   }
   const whole = [...racks].filter(([, { hosts, isWhole }]) => isWhole && hosts >= rackHostsMin)
-  return { lost, total, wholeRacks: new Set(whole.map(([rack]) => rack)) }
+  const wholeRacks = new Set(whole.map(([rack]) => rack))
+  return { brake: brakeOf(view, losses, total), wholeRacks }
 }
 
 /**

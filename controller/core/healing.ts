@@ -1,6 +1,6 @@
 /** How the cloud heals itself at a moment: what is under way, what holds, what would not work. */
 import type { Host } from '#shared/model/host.ts'
-import { lastBrakeOf, type Missing, missingOnce } from './brake.ts'
+import { type Missing, missingOnce } from './brake.ts'
 import { type FenceReadiness, fenceReadiness } from './fence-readiness.ts'
 import { fenceWords } from './host-document.ts'
 import { suspicionOf } from './suspicion.ts'
@@ -80,7 +80,7 @@ export function healingStatus(view: View, now: Moment): HealingStatus {
     .filter(({ decided }) => decided.approval === 'approved' && decided.deletedAt === undefined)
     .sort((a, b) => (a.name < b.name ? -1 : 1))
   const counted = missingOnce(view, now.monotonic)
-  const brake = lastBrakeOf(view, counted())
+  const { brake } = counted()
   return {
     armed: disarmed === undefined,
     ...(disarmed && { disarmed }),

@@ -35,7 +35,7 @@
  */
 import type { Host } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
-import { brakeOf, brakeWords, type Missing, missingHosts } from './brake.ts'
+import { brakeWords, isBraked, type Missing, missingHosts } from './brake.ts'
 import { listed } from './refusal.ts'
 import { canExpire } from './self-fence.ts'
 import { corroborationOf, type Silence, silenceOfHost } from './silence.ts'
@@ -244,8 +244,8 @@ function heldBy(
   if ((host.spec.fence ?? []).length === 0 && !canExpire(view, host)) {
     return held('no-device', 'it has no fence device, so nothing can prove that it is off', confirm)
   }
-  const brake = brakeOf(view, host.name, given.missing())
-  if (brake.together.length > brake.most) {
+  const { brake } = given.missing()
+  if (isBraked(brake)) {
     const wider = 'remuda ha set --brake-share PERCENT'
     return held('brake', brakeWords(brake), `${confirm}; if all of them are dead: ${wider}`)
   }

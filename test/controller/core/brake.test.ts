@@ -1,7 +1,7 @@
 /** Who counts as missing at once, and how many of them are fenced all the same. */
 import test from 'ava'
 import { setHealing } from '../../../controller/core/admission/healing.ts'
-import { brakeOf, missingHosts } from '../../../controller/core/brake.ts'
+import { missingHosts } from '../../../controller/core/brake.ts'
 import type { Commit, Healing } from '../../../controller/core/commit.ts'
 import { suspicionOf } from '../../../controller/core/suspicion.ts'
 import { decidedBy, type SampleCloud, sampleCloud } from '../../world/sample-cloud.ts'
@@ -72,8 +72,8 @@ test('one that is missing for long does not keep another from being healed', t =
   t.is(judge(cloud, 'h5'), 'waits')
   pass(cloud, 6_000, without(5, 'h5', 'h2'), 'silent')
   t.is(judge(cloud, 'h2'), 'suspect')
-  const missing = missingHosts(cloud.view, cloud.context.now.monotonic)
-  t.like(brakeOf(cloud.view, 'h2', missing), { together: ['h2'], total: 4, before: ['h5'] })
+  const { brake } = missingHosts(cloud.view, cloud.context.now.monotonic)
+  t.like(brake, { together: ['h2'], total: 4, before: ['h5'] })
 })
 
 test('those that were lost together are held for as long as they are missing', t => {
@@ -87,14 +87,26 @@ test('those that were lost together are held for as long as they are missing', t
   }
 })
 
-test('a loss long after others of which the brake holds is judged by itself', t => {
+test('who is lost after those of whom the brake holds waits with them', t => {
   const cloud = cloudOf(9)
   const lost = ['h1', 'h2', 'h3', 'h4']
-  pass(cloud, 70_000, without(9, ...lost))
-  t.regex(judge(cloud, 'h1'), /^brake: .*4 of 9 hosts.*more than 3/)
+  pass(cloud, 90_000, without(9, ...lost))
   pass(cloud, 4_000, without(9, ...lost, 'h5'))
-  t.is(judge(cloud, 'h5'), 'suspect', 'one of the five that were left')
-  pass(cloud, 4_000, without(9, ...lost, 'h5', 'h6'))
+  for (const name of [...lost, 'h5']) {
+    t.regex(judge(cloud, name), /^brake: .*4 of 9 hosts.*more than 3/)
+  }
+})
+
+test('of hosts that were lost one by one, long ago, none holds another up', t => {
+  const cloud = cloudOf(9)
+  const lost: string[] = []
+  for (const name of ['h1', 'h2', 'h3', 'h4']) {
+    lost.push(name)
+    pass(cloud, 70_000, without(9, ...lost), 'refuses')
+  }
+  pass(cloud, 4_000, without(9, ...lost, 'h5'), 'silent')
+  t.is(judge(cloud, 'h5'), 'suspect')
+  pass(cloud, 4_000, without(9, ...lost, 'h5', 'h6'), 'silent')
   t.regex(judge(cloud, 'h6'), /^brake: .*2 of 5 hosts.*missing for longer: h1, h2, h3, h4/)
 })
 

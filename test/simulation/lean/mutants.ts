@@ -54,7 +54,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
     says: 'any number of hosts is fenced at once',
     seed: 1,
     file: 'controller/core/suspicion.ts',
-    from: 'brake.together.length > brake.most',
+    from: 'isBraked(brake)',
     to: 'brake.most < 0'
   },
   'lease-from-newest': {
