@@ -4,10 +4,10 @@
  *
  * "At once" is by the moments at which they were lost. Hosts that were lost within a minute of one
  * of them count together for as long as they are missing: no waiting lets the brake go, and whoever
- * is lost later waits with them, since the trouble may be spreading. Hosts that went missing long
- * before, too few at a time for the brake, are another matter, of which people were told: they count
- * neither among those that are missing nor among all, or a host with a dead agent would keep all
- * others from being healed. A host that was proven off counts for a minute.
+ * is lost later waits with them, since the trouble may be spreading. Those that went missing long
+ * before, too few at a time for the brake, are another matter, which people were told: they count
+ * neither among the missing nor among all, or a host with a dead agent would keep all others from
+ * being healed. A host that was proven off counts for a minute.
  *
  * How many may be missing is a share of those in service, at least one, and at least as many as
  * admission keeps room for, as long as that is fewer than half of them.
