@@ -6,6 +6,7 @@ import type { Clock } from '#shared/clock.ts'
 import { sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
+import { petMs } from '#shared/wire/beat.ts'
 import type { Order, Report } from '#shared/wire/order.ts'
 import {
   cutOffOf,
@@ -28,8 +29,6 @@ import {
 } from '../core/self-fence.ts'
 import type { Step } from '../core/steps.ts'
 
-/** How often it is judged and pet. Unit: ms. */
-const tickMs: Ms = 500
 /** A watchdog that could not be opened is tried again so often, and looked at. Unit: ms. */
 const lookMs: Ms = 5_000
 
@@ -103,8 +102,8 @@ export class SelfFence {
     while (!signal.aborted) {
       await this.#tick()
       const { until } = this.#stand()
-      const leftMs = until === undefined ? tickMs : until - clock.monotonic()
-      await clock.sleep(Math.min(tickMs, Math.max(1, leftMs)), signal).catch(() => {})
+      const leftMs = until === undefined ? petMs : until - clock.monotonic()
+      await clock.sleep(Math.min(petMs, Math.max(1, leftMs)), signal).catch(() => {})
     }
   }
 

@@ -19,7 +19,7 @@
  * may differ by twice that.
  */
 import { formatMs, type Ms } from '#shared/units.ts'
-import { heartbeatMs } from '#shared/wire/beat.ts'
+import { heartbeatMs, petMs } from '#shared/wire/beat.ts'
 import { clockRateError, reportMsMax } from '#shared/zookeeper/lease.ts'
 import { livenessLimits } from './liveness.ts'
 import { inattentiveMs, type Patience, patience } from './suspicion-times.ts'
@@ -211,7 +211,6 @@ function rulesOfLimit(
   sessionMs: Ms | undefined
 ): readonly Rule[] {
   const away = sessionMs === undefined ? undefined : withoutControllerMs(sessionMs)
-  const ended = watchdogMs === undefined ? undefined : surely(limitMs + 2 * watchdogMs)
   const kept =
     away === undefined
       ? []
@@ -223,12 +222,22 @@ function rulesOfLimit(
             'each change of the controller would end what runs there'
           )
         ]
-  if (watchdogMs === undefined || ended === undefined) return kept
+  if (watchdogMs === undefined) return kept
+  const ended = surely(limitMs + 2 * watchdogMs)
   return [
     ...kept,
     rule(
+      `watchdog of ${host}`,
+      ['two pets', 2 * petMs],
+      ['its watchdog', watchdogMs],
+      'a single late one would reset the host'
+    ),
+    rule(
       `end of ${host}`,
-      ['limit and twice its watchdog, by the slowest clock', ended],
+      [
+        'limit and twice its watchdog, by the slowest clock, and the pet that is due',
+        ended + petMs
+      ],
       ['what we wait', expiryMs({ limitMs, watchdogMs })],
       'what ran there could run twice'
     )

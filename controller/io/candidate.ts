@@ -276,7 +276,7 @@ export class Candidate implements AsyncDisposable {
       for await (const entry of journal.entries(before)) this.#follower.take(entry)
       this.#permission.assert()
       await ledger.open(epoch, journal)
-      ledger.view.watches = true
+      Object.assign(ledger.view, { watches: true, sessionMs: election.status().timeoutMs })
       feed.start(epoch)
       await found(this.#config, { ledger, clock, log })
       this.#leadership.begin(election, won)

@@ -22,3 +22,6 @@ export async function beat(
     await clock.sleep(dueAt - clock.monotonic(), signal).catch(() => {})
   }
 }
+
+/** How often an agent judges its own lease, and pets its watchdog. Unit: ms. */
+export const petMs: Ms = 500

@@ -108,9 +108,12 @@ export function soloCluster(
   }
 }
 
-/** The chain of times as it is configured; a controller that is alone has no session. */
+/**
+ * The chain of times: by the session that the controller was granted, or the one that a candidate
+ * asks for; a controller that is alone has none.
+ */
 export function timingOf(config: ControllerConfig, { ledger }: Service): Timing {
-  const session = { sessionMs: sessionMsOf(config) }
+  const session = { sessionMs: ledger.view.sessionMs ?? sessionMsOf(config) }
   const rules = timingRules({ ...session, limits: limitsOf(ledger.view) })
   return { clockRateError, links: timingChain(session), rules }
 }

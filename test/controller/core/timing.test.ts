@@ -51,7 +51,13 @@ test('each rule says its numbers, and all of them hold for what clouds go by', t
   t.deepEqual(of.get('brake'), [2_250, 2_500])
   t.deepEqual(of.get('two controllers'), [5_488, 6_000])
   t.deepEqual(of.get('limit of h1'), [14_620, 15_000])
-  t.deepEqual(of.get('end of h1'), [35_700, 36_700])
+  t.deepEqual(of.get('end of h1'), [36_200, 36_700])
+  t.deepEqual(of.get('watchdog of h1'), [1_000, 10_000])
+  const [quick] = timingRules({
+    sessionMs: 6_000,
+    limits: [{ host: 'h1', limitMs: 15_000, watchdogMs: 900 }]
+  }).filter(({ holds }) => !holds)
+  t.is(quick?.name, 'watchdog of h1')
 })
 
 test('a limit that is shorter than a take-over is told, with what would come of it', t => {
