@@ -165,11 +165,17 @@ function strandingOf(ground: Ground, lost: readonly number[]): Stranding | undef
 
 const shown = ({ id, name, memoryMib, vcpus }: Evacuee) => ({ id, name, memoryMib, vcpus })
 
-/** How the promise stands: kept, or the losses that it is not kept for; at most so many of them. */
+/**
+ * How the promise stands: kept, or the losses that it is not kept for; at most so many of them.
+ * `ground`: one that is only thought of; left out: the cloud as it is.
+ */
 export function promiseOf(
   view: View,
   now: Moment,
-  { most = 10 }: { readonly most?: number } = {}
+  {
+    most = 10,
+    ground = surveyed(view, now)
+  }: { readonly most?: number; readonly ground?: Ground } = {}
 ): {
   readonly reserve: Reserve | undefined
   readonly state: 'none' | 'kept' | 'broken' | 'too-many-cases'
@@ -177,7 +183,6 @@ export function promiseOf(
 } {
   const reserve = reserveOf(view)
   if (!reserve) return { reserve, state: 'none', strandings: [] }
-  const ground = surveyed(view, now)
   ground.countAll()
   const waiting = new Set(planOf(ground, []).stranded.map(({ id }) => id))
   const strandings: Stranding[] = []
