@@ -89,7 +89,6 @@ const givesLess = (before: Host, after: Host): boolean =>
  * comes later may take the room of others then, as the plan goes by priority.
  */
 function takesMore(before: Instance, after: Instance): boolean {
-  if (after.decided.host === undefined) return false
   const [was, will] = [before, after].map(one =>
     isResting(one)
       ? { memoryMib: 0, vcpus: 0 }

@@ -60,7 +60,8 @@ function leaversOn(
       changed.set(change.resource.id, change.resource)
     }
   }
-  return [...view.indexes.of('host-instances', name)].flatMap(id => {
+  const ids = new Set([...view.indexes.of('host-instances', name), ...changed.keys()])
+  return [...ids].flatMap(id => {
     const instance = changed.has(id) ? changed.get(id) : view.get('instance', id)
     if (instance?.decided.host !== name || instance.decided.moving) return []
     const volumes = volumesIn(view, changes, instance)

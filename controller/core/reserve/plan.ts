@@ -78,7 +78,7 @@ function leavingOf(
   leavers: readonly Evacuee[]
 ): readonly Evacuee[] {
   if (lost.length === 1 && waiting.length === 0) return leavers
-  const sorted = [...waiting, ...leavers].sort(byPriority)
+  const sorted = [...leavers, ...waiting].sort(byPriority)
   return sorted.filter((one, at) => one.id !== sorted[at - 1]?.id)
 }
 
