@@ -10,7 +10,7 @@
 import type { Host, MoveTries } from '#shared/model/host.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
-import { type About, demandOfMove, rulesOfMove } from './admission/instance-move.ts'
+import { type About, arrivalOn, demandOfMove, rulesOfMove } from './admission/instance-move.ts'
 import { domainOf } from './groups.ts'
 import { isResting } from './indexes.ts'
 import { wayOf } from './instance-state.ts'
@@ -19,6 +19,7 @@ import { phaseOf } from './liveness.ts'
 import { candidatesOf } from './placement/candidates.ts'
 import {
   type Candidate,
+  type Demand,
   type Placement,
   place,
   type Rules,
@@ -26,6 +27,9 @@ import {
 } from './placement/pipeline.ts'
 import { listed } from './refusal.ts'
 import { reportedIn } from './reported.ts'
+import { type Kept, placeKeeping } from './reserve/keeping.ts'
+import { type Harm, harmSentence } from './reserve/promise.ts'
+import { reserveName } from './reserve/settings.ts'
 import { holdsOf } from './scarce.ts'
 import type { Moment, View } from './view.ts'
 
@@ -34,6 +38,8 @@ export const arrivalsMax = 4
 /** The wait after a move that came to nothing; doubles with each further one. Unit: ms. */
 const retryMsMin: Ms = 5_000
 const retryMsMax: Ms = 300_000
+/** Losses that are planned in one turn, after which nobody else is weighed against the reserve. */
+const plansMax = 5_000
 /** After so many of them it no longer counts as about to go, though it is tried again. */
 const triesMax = 5
 
@@ -65,10 +71,15 @@ type Ground = {
   readonly hopeless: Map<string, Found>
   /** Where those go with whom others have to stay. */
   readonly joint: Joint
+  /** Losses that may still be planned. */
+  plansLeft: number
 }
 
-/** Undefined host: none can take it; `busy`: one that could, were it not so busy. */
-type Found = { readonly placement: Placement; readonly busy?: string }
+/**
+ * Undefined host: none can take it; `busy`: one that could, were it not so busy; `harm`: the loss
+ * that would not be survived if it went.
+ */
+type Found = { readonly placement: Placement; readonly busy?: string; readonly harm?: Harm }
 
 /**
  * Judges departures one after another, so that each finds the room that those before have left.
@@ -93,7 +104,8 @@ export function* departures(
     ),
     arrivalsMax: turns ? arrivalsMax : Number.POSITIVE_INFINITY,
     hopeless: new Map(),
-    joint: new Map()
+    joint: new Map(),
+    plansLeft: plansMax
   }
   for (const leave of leaves) yield departure(ground, leave)
 }
@@ -116,10 +128,15 @@ function departure(ground: Ground, leave: Leave): Departure {
 
 function goingTo(ground: Ground, leave: Leave, { ways, other }: Ways): Departure {
   const { instance, cold, tries } = leave
-  let first: Placement | undefined
+  let first: Found | undefined
   for (const live of ways) {
     const move = { instance, live, cold, avoid: tries?.[instance.id]?.to }
-    const { placement, busy } = targetOf(ground, move)
+    if (ground.plansLeft <= 0) {
+      const why = 'others are weighed first against the room that is kept for losses of hosts'
+      return { instance, state: 'waits', because: why }
+    }
+    const found = targetOf(ground, move)
+    const { placement, busy } = found
     if (busy !== undefined) {
       const why = `${busy} takes ${ground.arrivalsMax} in already, and no more at once`
       return { instance, state: 'waits', because: why }
@@ -128,15 +145,21 @@ function goingTo(ground: Ground, leave: Leave, { ways, other }: Ways): Departure
       const to = placement.chosen.name
       return { instance, state: 'goes', to, live, because: placement.because }
     }
-    first ??= placement
+    first ??= found
   }
-  const { because: found, rejected } = first!
+  const { harm, placement } = first!
+  if (harm) return { instance, state: 'held', because: harmWords(harm) }
+  const { because: found, rejected } = placement
   const reasons = refusalSentences(rejected)
   const why = rejected.size === 0 ? 'there is no other host' : `${found} (${listed(reasons)})`
   const state = isResting(instance) ? 'stays' : 'held'
   const hint = other === undefined ? '' : hintOf(ground, { instance, live: other })
   return { instance, state, because: `${why}${hint}` }
 }
+
+const harmWords = (harm: Harm): string =>
+  `the room that is kept for the loss of ${reserveName(harm.reserve)} would be gone: ` +
+  harmSentence(harm)
 
 /** Says that it could go otherwise, if it can. */
 function hintOf(ground: Ground, move: Pick<About, 'instance' | 'live'>): string {
@@ -172,22 +195,46 @@ function targetOf(
   const known = hopeless.get(shape)
   if (known) return known
   const rules = rulesTogether(ground, about, move.cold)
-  const judged = (some: readonly Candidate[]) => place(demandOfMove(view, about), some, rules)
+  const demand = demandOfMove(view, about)
   const others = candidates.filter(candidate => candidate.host.name !== about.host)
   const free = others.filter(({ host: { name } }) => arrivalsOf(view, name) < ground.arrivalsMax)
   const news = free.filter(candidate => candidate.host.name !== avoid)
   const among = [...(avoid === undefined ? [] : [news]), free]
+  let harm: Harm | undefined
   for (const some of among) {
-    const placement = judged(some)
+    const kept = keptBy(ground, about, { demand, rules, candidates: some })
+    const { placement } = kept
+    harm ??= kept.harm
     if (!placement.chosen) continue
     take(ground, placement.chosen, about)
     return { placement }
   }
-  const placement = judged(others)
+  const placement = place(demand, others, rules)
+  if (harm) return noted(hopeless, shape, { placement: { ...placement, chosen: undefined }, harm })
   const busy = placement.chosen?.name
-  const found = { placement, ...(busy !== undefined && { busy }) }
+  return noted(hopeless, shape, { placement, ...(busy !== undefined && { busy }) })
+}
+
+function noted(hopeless: Map<string, Found>, shape: string, found: Found): Found {
   hopeless.set(shape, found)
   return found
+}
+
+/** The best host that keeps the reserve as things are. */
+function keptBy(
+  ground: Ground,
+  { instance }: About,
+  wanted: {
+    readonly demand: Demand
+    readonly rules: Rules
+    readonly candidates: readonly Candidate[]
+  }
+): Kept {
+  const { view, now } = ground
+  const changesOn = (host: string) => [arrivalOn(instance, host)]
+  const kept = placeKeeping(view, { ...wanted, changesOn, isLeaving: true }, now)
+  ground.plansLeft -= kept.plans
+  return kept
 }
 
 const arrivalsOf = (view: View, host: string): number => view.indexes.of('host-arrivals', host).size
@@ -234,7 +281,10 @@ function shapeOf(view: View, about: About): string {
     shunned,
     host,
     live,
-    cpu: instance.spec.cpuBaseline
+    cpu: instance.spec.cpuBaseline,
+    // What a loss makes of it goes by these.
+    highlyAvailable: instance.spec.highlyAvailable,
+    priority: instance.spec.priority
   })
 }
 

@@ -85,6 +85,15 @@ export function whyItStays(
   const { spec, decided } = instance
   if (decided.deletedAt !== undefined) return 'it is being deleted'
   if (!spec.highlyAvailable) return 'it is not highly available (highlyAvailable: false)'
+  return whyBound(view, instance, volumes)
+}
+
+/** Why an instance can be on its own host alone, by its wish and volumes; undefined: it can. */
+export function whyBound(
+  view: View,
+  { spec }: Instance,
+  volumes: readonly Volume[]
+): string | undefined {
   if (spec.host !== undefined) return `it may run on ${spec.host} alone (spec.host)`
   const local = volumes.find(volume => !isShared(view, volume))
   if (!local) return undefined

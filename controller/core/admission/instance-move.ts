@@ -17,6 +17,7 @@ import {
 import { rules } from '../placement/rules.ts'
 import { isRefusal, listed, type Refusal, refuse } from '../refusal.ts'
 import { placeKeeping } from '../reserve/keeping.ts'
+import { harmSentence, nextOfHarm } from '../reserve/promise.ts'
 import { holdsOf } from '../scarce.ts'
 import type { View } from '../view.ts'
 import { admitted, type Context, isoOf, reference, unchanged, type Verdict } from './context.ts'
@@ -207,28 +208,30 @@ function targetFor(
     .map(host => candidateOf(view, host, now))
   const [demand, rules] = [demandOfMove(view, about), rulesOfMove(view, about)]
   const changesOn = (host: string): readonly Change[] => [arrivalOn(instance, host)]
-  const placement =
+  const { placement, harm } =
     to === undefined
-      ? placeKeeping(view, { demand, candidates, rules, changesOn }, context.now).placement
-      : place(demand, candidates, rules)
+      ? placeKeeping(view, { demand, candidates, rules, changesOn }, context.now)
+      : { placement: place(demand, candidates, rules), harm: undefined }
   if (placement.chosen) {
     return { host: placement.chosen, ...(to === undefined && { placement }) }
   }
   const where = to === undefined ? '' : ` to ${to}`
   return refuse('capacity', `cannot move instance ${instance.name}${where}: ${placement.because}`, {
     ...(to !== undefined && { pointer: '/to' }),
-    reasons: sortedSentences(placement.rejected),
-    next: [
-      instance.spec.host === undefined
-        ? `remuda instance migrate ${instance.name}, to any host with room`
-        : 'create another instance there: one that was created with --host stays on its host',
-      'remuda host list'
-    ]
+    reasons: [...(harm ? [harmSentence(harm)] : []), ...sortedSentences(placement.rejected)],
+    next: harm
+      ? nextOfHarm(harm)
+      : [
+          instance.spec.host === undefined
+            ? `remuda instance migrate ${instance.name}, to any host with room`
+            : 'create another instance there: one that was created with --host stays on its host',
+          'remuda host list'
+        ]
   })
 }
 
 /** The least of what a move records: that the instance is on its way to a host. */
-function arrivalOn(instance: Instance, to: string): Change {
+export function arrivalOn(instance: Instance, to: string): Change {
   const moving = { id: '', to, live: false, startedAt: '', phase: 'preparing', step: 1 } as const
   return { op: 'put', resource: { ...instance, decided: { ...instance.decided, moving } } }
 }

@@ -128,7 +128,7 @@ export function placeInstance(
   const weighed = weighedRules(weightsOf(view))
   const { placement, harm }: Kept = changesOn
     ? placeKeeping(view, { demand, candidates, rules: weighed, changesOn }, now)
-    : { placement: place(demand, candidates, rules), harm: undefined }
+    : { placement: place(demand, candidates, rules), harm: undefined, plans: 0 }
   if (placement.chosen) return placement
   if (harm) return refuseKept(instance, placement, harm)
   const isPromised = changesOn !== undefined && reserveOf(view) !== undefined

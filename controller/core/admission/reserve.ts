@@ -10,11 +10,12 @@ import { isResting } from '../indexes.ts'
 import { orderBytesOf } from '../order-size.ts'
 import { heldMib } from '../overhead.ts'
 import { isRefusal } from '../refusal.ts'
-import { leavingChanges, refuseHarm } from '../reserve/promise.ts'
+import { refuseHarm } from '../reserve/promise.ts'
 import { reserveOf } from '../reserve/settings.ts'
 import type { View } from '../view.ts'
 import type { Intent } from './admit.ts'
 import type { Context, Verdict } from './context.ts'
+import { same } from './instance-change.ts'
 import { asksOtherwise } from './placing-change.ts'
 
 /** Refuses what was admitted if the room that is kept for losses would be gone with it. */
@@ -28,9 +29,7 @@ export function keepReserve(
   const { changes } = verdict.commit
   const cannot = cannotOf(view, intent, changes)
   if (cannot === undefined) return verdict
-  const host = intent.verb === 'drain' ? view.get('host', intent.id) : undefined
-  const later = host ? leavingChanges(view, host, context.now) : []
-  return refuseHarm(view, { cannot, changes: [...changes, ...later] }, context.now) ?? verdict
+  return refuseHarm(view, { cannot, changes }, context.now) ?? verdict
 }
 
 /** What could not be done, if it takes anything away; undefined: it does not. */
@@ -49,10 +48,8 @@ function cannotOf(view: View, intent: Intent, changes: readonly Change[]): strin
       if (intent.kind !== 'host' || intent.force) return undefined
       return `cannot remove host ${view.get('host', intent.id)?.name}`
     case 'drain': {
-      const host = view.get('host', intent.id)
-      return changes.length > 0 && !host?.decided.duty
-        ? `cannot drain host ${host?.name}`
-        : undefined
+      const { name } = view.get('host', intent.id)!
+      return changes.length > 0 ? `cannot drain host ${name}` : undefined
     }
     default:
       return undefined
@@ -87,9 +84,11 @@ const givesLess = (before: Host, after: Host): boolean =>
   JSON.stringify(before.spec.dedicated) !== JSON.stringify(after.spec.dedicated) ||
   (before.decided.duty === undefined && after.decided.duty !== undefined)
 
-/** More room, a promise that it did not have, or a better place in the queue. */
+/**
+ * More room, a promise that it did not have, other volumes, or another place in the queue: also who
+ * comes later may take the room of others then, as the plan goes by priority.
+ */
 function takesMore(before: Instance, after: Instance): boolean {
-  if (after.decided.host === undefined) return false
   const [was, will] = [before, after].map(one =>
     isResting(one)
       ? { memoryMib: 0, vcpus: 0 }
@@ -101,8 +100,8 @@ function takesMore(before: Instance, after: Instance): boolean {
     (!isResting(after) && after.decided.memoryMib > before.decided.memoryMib) ||
     orderBytesOf(after) > orderBytesOf(before) ||
     (after.spec.highlyAvailable && !before.spec.highlyAvailable) ||
-    after.spec.priority > before.spec.priority ||
+    after.spec.priority !== before.spec.priority ||
     asksOtherwise(before, after) ||
-    after.decided.volumes.length !== before.decided.volumes.length
+    !same(after.decided.volumes, before.decided.volumes)
   )
 }

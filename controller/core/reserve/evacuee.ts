@@ -83,6 +83,15 @@ export function evacueeOf(
 ): Evacuee | undefined {
   const { instance, volumes } = leaving
   if (whyItStays(view, instance, volumes) !== undefined) return undefined
+  return leaverOf(view, leaving, wants)
+}
+
+/** The same, of one that goes to another host in any case. */
+export function leaverOf(
+  view: View,
+  { instance, volumes }: { readonly instance: Instance; readonly volumes: readonly Volume[] },
+  wants: Wants
+): Evacuee {
   return placed(view, { instance, volumes: volumes.map(unbound) }, wants)
 }
 

@@ -25,10 +25,10 @@ export class GroupTally {
   /** By group and level. */
   readonly #spreads = new Map<string, Map<string, Counted>>()
 
-  constructor(ground: Ground, lost: readonly number[]) {
+  constructor(ground: Ground, lost: readonly number[], leavers: readonly Evacuee[]) {
     this.#ground = ground
     this.#lost = new Set(lost.map(host => ground.name(host)))
-    for (const host of lost) for (const one of ground.rows[host]!.evacuees) this.lift(one)
+    for (const one of leavers) this.lift(one)
     this.#gone = new Set(this.#lifted)
   }
 

@@ -66,7 +66,11 @@ export function* outlookOf(
   ground.meetWants()
   const open = [...ground.rows.keys()].filter(host => ground.isMet(host, want))
   const losses = reserve?.hosts || (reserve?.domain === undefined ? 1 : 0)
-  const { cases, exact } = casesOf(ground, { open, losses, domain: reserve?.domain })
+  // A host that takes nobody in is lost as well, and who leaves it takes room from the others.
+  const hosts = [...ground.rows.entries()]
+    .filter(([host, { evacuees }]) => evacuees.length > 0 || ground.isMet(host, want))
+    .map(([host]) => host)
+  const { cases, exact } = casesOf(ground, { hosts, losses, domain: reserve?.domain })
   const now = sizes.map(size => sum(open, host => fitsOn(roomOf(ground, host), size)))
   const after = now.map(fits => ({ fits, worst: [] as readonly number[] }))
   for (const [number, lost] of cases.entries()) {
@@ -159,18 +163,18 @@ function limitOf(ground: Ground, open: readonly number[], size: Shape) {
 function casesOf(
   ground: Ground,
   given: {
-    readonly open: readonly number[]
+    readonly hosts: readonly number[]
     readonly losses: number
     readonly domain: string | undefined
   }
 ): { readonly cases: readonly (readonly number[])[]; readonly exact: boolean } {
-  const { open, losses, domain } = given
+  const { hosts, losses, domain } = given
   const domains = domain === undefined ? [] : [...domainsOf(ground, domain).values()]
-  let count = open.length
+  let count = hosts.length
   while (losses > 1 && count > losses && waysOf(count, losses) > outlookCasesMax) count -= 1
-  const largest = open.toSorted((a, b) => ground.totalMib[b]! - ground.totalMib[a]!)
+  const largest = hosts.toSorted((a, b) => ground.totalMib[b]! - ground.totalMib[a]!)
   const cases = [...combinations(largest.slice(0, count), Math.min(losses, count)), ...domains]
-  return { cases, exact: count === open.length }
+  return { cases, exact: count === hosts.length }
 }
 
 /** How many ways there are to lose so many of so many. */

@@ -25,20 +25,26 @@ export type Taken = {
   readonly evacuees: Evacuee[]
 }
 
-/** Plans the loss of some hosts at once. `first`: it ends with the first that is stranded. */
+/**
+ * Plans the loss of some hosts at once. `first`: it ends with the first that is stranded.
+ * `leavers`: who leaves these hosts; left out: whoever starts elsewhere when they are lost.
+ */
 export function planOf(
   ground: Ground,
   lost: readonly number[],
-  { first = false }: { readonly first?: boolean } = {}
+  {
+    first = false,
+    leavers = evacueesOf(ground, lost)
+  }: { readonly first?: boolean; readonly leavers?: readonly Evacuee[] } = {}
 ): Planned {
   const { marks, top } = ground
   ground.mark += 1
   for (const host of lost) marks[host] = ground.mark
   const taken: Taken[] = []
   const stranded: Evacuee[] = []
-  const leaving = leavingOf(ground, lost)
+  const leaving = leavingOf(ground, lost, leavers)
   const isGrouped = leaving.some(({ groups }) => groups.length > 0)
-  const tally = isGrouped ? new GroupTally(ground, lost) : undefined
+  const tally = isGrouped ? new GroupTally(ground, lost, leavers) : undefined
   for (const evacuee of leaving) {
     tally?.lift(evacuee)
     const isHopeless = evacuee.memoryMib > top.memoryMib || evacuee.vcpus > top.vcpus
@@ -62,12 +68,17 @@ export function planOf(
   return { stranded, taken }
 }
 
+const evacueesOf = ({ rows }: Ground, lost: readonly number[]): readonly Evacuee[] =>
+  lost.length === 1 ? rows[lost[0]!]!.evacuees : lost.flatMap(host => rows[host]!.evacuees)
+
 /** All that leave, with those that wait already, as they are placed. One on its way is on two. */
-function leavingOf(ground: Ground, lost: readonly number[]): readonly Evacuee[] {
-  const { rows, waiting } = ground
-  if (lost.length === 1 && waiting.length === 0) return rows[lost[0]!]!.evacuees
-  const all = lost.flatMap(host => rows[host]!.evacuees)
-  const sorted = [...waiting, ...all].sort(byPriority)
+function leavingOf(
+  { waiting }: Ground,
+  lost: readonly number[],
+  leavers: readonly Evacuee[]
+): readonly Evacuee[] {
+  if (lost.length === 1 && waiting.length === 0) return leavers
+  const sorted = [...leavers, ...waiting].sort(byPriority)
   return sorted.filter((one, at) => one.id !== sorted[at - 1]?.id)
 }
 

@@ -6,7 +6,6 @@
  * vain as it is, is no matter of a loss: also where one would help it, since others that it must be
  * with are gone then.
  */
-import type { Host } from '#shared/model/host.ts'
 import { formatMib, type Mib } from '#shared/units.ts'
 import type { Change } from '../commit.ts'
 import { listed, type Refusal, refuse } from '../refusal.ts'
@@ -14,10 +13,11 @@ import type { Moment, View } from '../view.ts'
 import { doubtsMax, eachDoubt } from './cases.ts'
 import type { Evacuee } from './evacuee.ts'
 import type { Ground } from './ground.ts'
+import { leavingChanges } from './leaving.ts'
 import { planOf } from './plan.ts'
 import { type Reserve, reserveName, reserveOf } from './settings.ts'
 import { surveyed } from './survey.ts'
-import { trialOf } from './trial.ts'
+import { type Trial, trialOf } from './trial.ts'
 
 /** A loss that not everything would survive. */
 export type Stranding = {
@@ -43,15 +43,69 @@ export type Harm = {
   readonly plans: number
 }
 
-/** Which loss some changes would make worse; undefined: none, or there is no reserve. */
+/**
+ * Which loss some changes would make worse, as things are or once the hosts are empty that are
+ * being emptied; undefined: none, or there is no reserve.
+ */
 export function harmOf(view: View, changes: readonly Change[], now: Moment): Harm | undefined {
+  return harmNow(view, changes, now) ?? harmLater(view, changes, now)
+}
+
+/** The same, as things are. */
+export function harmNow(view: View, changes: readonly Change[], now: Moment): Harm | undefined {
   const reserve = reserveOf(view)
   if (!reserve) return undefined
   const ground = surveyed(view, now)
+  const trial = trialOf(view, { ground, changes }, now)
+  return harmIn(ground, { reserve, changes, trial, without: nothing })
+}
+
+const nothing: Trial = { begin: () => {}, end: () => {} }
+
+/** The same, once all have left who are to leave hosts: with the changes or without them. */
+function harmLater(view: View, changes: readonly Change[], now: Moment): Harm | undefined {
+  const reserve = reserveOf(view)
+  if (!reserve || (view.indexes.onDuty.size === 0 && !changes.some(isOfHost))) return undefined
+  const ground = surveyed(view, now)
+  const wish = trialOf(view, { ground, changes }, now)
+  const before = leavingChanges(view, ground, [])
+  wish.begin()
+  let after: readonly Change[]
+  try {
+    after = leavingChanges(view, ground, changes)
+  } finally {
+    wish.end()
+  }
+  if (before.length + after.length === 0) return undefined
+  const without = trialOf(view, { ground, changes: before }, now)
+  const all = withLeaving(changes, after)
+  const trial = trialOf(view, { ground, changes: all }, now)
+  return harmIn(ground, { reserve, changes, trial, without })
+}
+
+/** What is wished comes last, as it is what the trial is about. */
+function withLeaving(changes: readonly Change[], leaving: readonly Change[]): readonly Change[] {
+  const idOf = (change: Change) => (change.op === 'put' ? change.resource.id : '')
+  const gone = new Map(leaving.map(change => [idOf(change), change]))
+  const known = new Set(changes.map(idOf))
+  const others = leaving.filter(change => !known.has(idOf(change)))
+  return [...others, ...changes.map(change => gone.get(idOf(change)) ?? change)]
+}
+
+/** Which loss is worse on one trial than on another one. */
+function harmIn(
+  ground: Ground,
+  judged: {
+    readonly reserve: Reserve
+    readonly changes: readonly Change[]
+    readonly trial: Trial
+    readonly without: Trial
+  }
+): Harm | undefined {
+  const { reserve, changes, trial, without } = judged
   // A host that changes may give room as well as take it.
   if (changes.some(isOfHost)) ground.countAll()
   else ground.countHopeful()
-  const trial = trialOf(view, { ground, changes }, now)
   let stranding: Stranding | undefined
   let plans = 0
   trial.begin()
@@ -60,7 +114,7 @@ export function harmOf(view: View, changes: readonly Change[], now: Moment): Har
       plans += 1
       const { stranded } = planOf(ground, lost, { first: true })
       if (stranded.length === 0) return false
-      stranding = worsened(ground, lost, trial)
+      stranding = worsened(ground, lost, { trial, without })
       return stranding !== undefined
     })
     if (looked === 'all') return undefined
@@ -68,24 +122,6 @@ export function harmOf(view: View, changes: readonly Change[], now: Moment): Har
     trial.end()
   }
   return { reserve, stranding, plans }
-}
-
-/**
- * What would be recorded of those that leave a host which is emptied, if each went where the plan
- * of its loss sends it.
- */
-export function leavingChanges(view: View, host: Host, now: Moment): readonly Change[] {
-  const ground = surveyed(view, now)
-  const number = ground.rows.findIndex(row => row.host.id === host.id)
-  if (number < 0) return []
-  return planOf(ground, [number]).taken.flatMap(({ host: to, evacuees }) =>
-    evacuees.flatMap(({ id }): readonly Change[] => {
-      const instance = view.get('instance', id)
-      if (instance?.decided.host !== host.name || instance.decided.moving) return []
-      const decided = { ...instance.decided, host: ground.name(to) }
-      return [{ op: 'put', resource: { ...instance, decided } }]
-    })
-  )
 }
 
 const isOfHost = (change: Change): boolean =>
@@ -96,12 +132,14 @@ const isOfHost = (change: Change): boolean =>
 function worsened(
   ground: Ground,
   lost: readonly number[],
-  trial: { readonly begin: () => void; readonly end: () => void }
+  { trial, without }: { readonly trial: Trial; readonly without: Trial }
 ): Stranding | undefined {
   const after = strandingOf(ground, lost)
   trial.end()
+  without.begin()
   const plans = [planOf(ground, lost), planOf(ground, [])]
   const before = new Set(plans.flatMap(({ stranded }) => stranded.map(({ id }) => id)))
+  without.end()
   trial.begin()
   const stranded = after?.stranded.filter(({ id }) => !before.has(id)) ?? []
   return after && stranded.length > 0 ? { ...after, stranded } : undefined
@@ -127,11 +165,17 @@ function strandingOf(ground: Ground, lost: readonly number[]): Stranding | undef
 
 const shown = ({ id, name, memoryMib, vcpus }: Evacuee) => ({ id, name, memoryMib, vcpus })
 
-/** How the promise stands: kept, or the losses that it is not kept for; at most so many of them. */
+/**
+ * How the promise stands: kept, or the losses that it is not kept for; at most so many of them.
+ * `ground`: one that is only thought of; left out: the cloud as it is.
+ */
 export function promiseOf(
   view: View,
   now: Moment,
-  { most = 10 }: { readonly most?: number } = {}
+  {
+    most = 10,
+    ground = surveyed(view, now)
+  }: { readonly most?: number; readonly ground?: Ground } = {}
 ): {
   readonly reserve: Reserve | undefined
   readonly state: 'none' | 'kept' | 'broken' | 'too-many-cases'
@@ -139,7 +183,6 @@ export function promiseOf(
 } {
   const reserve = reserveOf(view)
   if (!reserve) return { reserve, state: 'none', strandings: [] }
-  const ground = surveyed(view, now)
   ground.countAll()
   const waiting = new Set(planOf(ground, []).stranded.map(({ id }) => id))
   const strandings: Stranding[] = []

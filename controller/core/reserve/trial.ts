@@ -81,7 +81,7 @@ function instancesOf(view: View, change: Change): Exchanged | undefined {
 }
 
 /** The volumes of an instance, also those that the same changes make. */
-function volumesIn(
+export function volumesIn(
   view: View,
   changes: readonly Change[],
   instance: Instance | undefined

@@ -1,10 +1,11 @@
 /** A ground of one's own to think on: as the cloud is, or as it would be with other hosts. */
 import type { Host } from '#shared/model/host.ts'
+import { volumesOf, whyBound, whyItStays } from '../evacuation.ts'
 import { Groups } from '../groups.ts'
 import { type Refusal, refuse } from '../refusal.ts'
 import { noScarce, scarceSum } from '../scarce.ts'
 import type { Moment, View } from '../view.ts'
-import { byPriority } from './evacuee.ts'
+import { byPriority, type Evacuee, leaverOf } from './evacuee.ts'
 import { Ground, type Row } from './ground.ts'
 import { planOf } from './plan.ts'
 import { surveyed } from './survey.ts'
@@ -20,8 +21,17 @@ export type WhatIf = {
 /** Hosts that are thought up at most. */
 export const thoughtUpMax = 1_000
 
-/** A ground that is nobody else's, and who would have found no place on it. */
-export type Imagined = { readonly ground: Ground; readonly stranded: readonly string[] }
+/** A ground that is nobody else's. */
+export type Imagined = {
+  readonly ground: Ground
+  /** Names of those who would have found no place on it. */
+  readonly stranded: readonly string[]
+  /** Who would be down with its host, as it can run nowhere else. */
+  readonly staying: readonly Staying[]
+}
+
+/** One that can run on its own host alone. */
+export type Staying = { readonly name: string; readonly host: string; readonly because: string }
 
 /** Imagines it; refuses hosts that are not there or whose hardware is not known. */
 export function imagined(view: View, wish: WhatIf, now: Moment): Imagined | Refusal {
@@ -45,7 +55,7 @@ export function imagined(view: View, wish: WhatIf, now: Moment): Imagined | Refu
   const whole = new Ground(ground.wants, ground.groups)
   whole.fill([...ground.rows, ...wish.with.flatMap(one => likeRows(ground, one))])
   whole.waiting = ground.waiting
-  if (wish.without.length === 0) return { ground: whole, stranded: [] }
+  if (wish.without.length === 0) return { ground: whole, stranded: [], staying: [] }
   return emptied(view, whole, wish.without)
 }
 
@@ -77,10 +87,14 @@ function likeRows(
   })
 }
 
-/** The ground without some hosts, and what was on them where it would have gone. */
+/**
+ * The ground without some hosts, and what was on them where it would have gone. All that can leave
+ * do, as when a host is emptied and what cannot go while it runs is shut down for it.
+ */
 function emptied(view: View, ground: Ground, without: readonly string[]): Imagined {
   const lost = without.map(name => ground.rows.findIndex(({ host }) => host.name === name))
-  const { stranded, taken } = planOf(ground, lost)
+  const { leavers, staying } = leaversOf(view, ground, lost)
+  const { stranded, taken } = planOf(ground, lost, { leavers })
   const rows = [...ground.rows]
   const seats = new Map<string, string | undefined>(stranded.map(({ id }) => [id, undefined]))
   for (const { host, evacuees, ...left } of taken) {
@@ -94,7 +108,9 @@ function emptied(view: View, ground: Ground, without: readonly string[]): Imagin
     }
     const { name } = row.host
     for (const { id } of evacuees) seats.set(id, name)
-    const newcomers = evacuees.map(one => ({ ...one, at: [name] }))
+    const newcomers = evacuees
+      .filter(({ id }) => startsElsewhere(view, id))
+      .map(one => ({ ...one, at: [name] }))
     rows[host] = { ...row, more, evacuees: [...row.evacuees, ...newcomers].sort(byPriority) }
   }
   const isGrouped = [...stranded, ...taken.flatMap(({ evacuees }) => evacuees)].some(
@@ -103,7 +119,39 @@ function emptied(view: View, ground: Ground, without: readonly string[]): Imagin
   const groups = isGrouped ? groupsAfter(view, seats) : ground.groups
   const rest = new Ground(ground.wants, groups)
   rest.fill(rows.filter((_, host) => !lost.includes(host)))
-  return { ground: rest, stranded: stranded.map(({ name }) => name) }
+  rest.waiting = stranded
+  return { ground: rest, stranded: stranded.map(({ name }) => name), staying }
+}
+
+/** Who leaves hosts that are gone, and who cannot. */
+function leaversOf(
+  view: View,
+  ground: Ground,
+  lost: readonly number[]
+): { readonly leavers: readonly Evacuee[]; readonly staying: readonly Staying[] } {
+  const leavers = new Map<string, Evacuee>()
+  const staying: Staying[] = []
+  for (const number of lost) {
+    const host = ground.name(number)
+    // One that is on its way to another host arrives there.
+    for (const id of view.indexes.of('host-instances', host)) {
+      const instance = view.get('instance', id)
+      if (!instance || instance.decided.deletedAt !== undefined || instance.decided.moving) continue
+      const volumes = volumesOf(view, instance)
+      const because = whyBound(view, instance, volumes)
+      if (because !== undefined) staying.push({ name: instance.name, host, because })
+      else leavers.set(id, leaverOf(view, { instance, volumes }, ground.wants))
+    }
+    for (const one of ground.rows[number]!.evacuees) leavers.set(one.id, one)
+  }
+  ground.meetWants()
+  return { leavers: [...leavers.values()].sort(byPriority), staying }
+}
+
+/** Whether the loss of its host would have it start on another one. */
+function startsElsewhere(view: View, id: string): boolean {
+  const instance = view.get('instance', id)
+  return instance !== undefined && whyItStays(view, instance) === undefined
 }
 
 /** The groups with their members where they would be; undefined: on no host. */

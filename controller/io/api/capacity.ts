@@ -23,7 +23,7 @@ const CapacityReply = Strict({
       Type.String({ description: 'Label of which any one value may be lost as a whole.' })
     ),
     state: Words(['none', 'kept', 'broken', 'too-many-cases'], {
-      description: 'Whether everything would find a place after each of these losses now.'
+      description: 'Whether everything would find a place after each of these losses.'
     }),
     broken: Names('What it is not kept for, a sentence each; the first ten.')
   }),
@@ -32,7 +32,15 @@ const CapacityReply = Strict({
     with: Type.Array(Strict({ count: Count('So many more hosts.'), like: Type.String() }), {
       description: 'Hosts that are thought up.'
     }),
-    stranded: Names('Instances that would find no place without those hosts.')
+    stranded: Names('Instances that would find no place without those hosts.'),
+    staying: Type.Array(
+      Strict({
+        name: Type.String({ description: 'Name of the instance.' }),
+        host: Type.String({ description: 'Its host.' }),
+        because: Type.String({ description: 'Why it can run nowhere else.' })
+      }),
+      { description: 'Instances that would stay down with those hosts.' }
+    )
   }),
   hosts: Count('Hosts that are open for instances and heard.'),
   memoryMib: Mib('Memory that instances may have there.'),
@@ -92,10 +100,11 @@ async function capacity(service: Service, call: Call): Promise<Reply> {
   }
   const now = service.reign.now()
   const reserve = reserveOf(view)
-  const { state, strandings } = promiseOf(view, now)
   const thought = imagined(view, whatIf, now)
   if (isRefusal(thought)) throw faultOf(thought)
-  const look = outlookOf(view, thought.ground, reserve)
+  const { ground, stranded, staying } = thought
+  const { state, strandings } = promiseOf(view, now, { ground })
+  const look = outlookOf(view, ground, reserve)
   const breath = breathing(service.clock)
   let step = look.next()
   while (!step.done) {
@@ -108,7 +117,7 @@ async function capacity(service: Service, call: Call): Promise<Reply> {
   return {
     body: {
       reserve: { hosts, ...(domain !== undefined && { domain }), state, broken },
-      whatIf: { ...whatIf, stranded: thought.stranded },
+      whatIf: { ...whatIf, stranded, staying },
       ...step.value
     }
   }

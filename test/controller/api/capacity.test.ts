@@ -26,6 +26,8 @@ test('GET /v1/capacity tells what is left, and what if', async t => {
 
   await world.ask({ method: 'PATCH', path: '/v1/ha', body: { reserveHosts: 1 } })
   t.like((await left()).json, { reserve: { hosts: 1, state: 'kept', broken: [] } })
+  const fewer = await left('?without=h2')
+  t.like(fewer.json, { reserve: { state: 'kept' }, whatIf: { stranded: [], staying: [] } })
   const { json: healed } = await world.ask({ path: '/v1/ha' })
   t.false('reserveBroken' in (healed as object))
   await world.ask({ method: 'PATCH', path: '/v1/ha', body: { reserveHosts: 0 } })

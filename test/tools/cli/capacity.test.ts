@@ -9,7 +9,10 @@ const said = {
     state: 'broken',
     broken: ['if h1 is lost, web (2048 MiB) could start nowhere: 0 MiB are left']
   },
-  whatIf: { without: ['h3'], with: [{ count: 2, like: 'h1' }], stranded: ['db'] },
+  whatIf: {
+    ...{ without: ['h3'], with: [{ count: 2, like: 'h1' }], stranded: ['db'] },
+    staying: [{ name: 'old', host: 'h3', because: 'it may run on h3 alone (spec.host)' }]
+  },
   hosts: 4,
   memoryMib: 16_384,
   memoryLeftMib: 6_144,
@@ -37,7 +40,8 @@ test('capacity shows what is left, what is short, and what would be stranded', a
   for (const says of [
     /^what if +without h3, with 2 more like h1$/m,
     /^memory +6 GiB of 16 GiB not promised$/m,
-    /^reserve +not kept for the loss of any 1 host, or any one rack, as it is now:$/m,
+    /^reserve +not kept for the loss of any 1 host, or any one rack, as it would be:$/m,
+    /^! instance old would stay down with h3: it may run on h3 alone \(spec\.host\)$/m,
     /^! if h1 is lost, web \(2048 MiB\) could start nowhere: 0 MiB are left$/m,
     /^! instance db would find no place$/m,
     /^SIZE +VCPUS +MEMORY +NOW +AFTER 1 LOSS +OF +SHORT OF$/m,

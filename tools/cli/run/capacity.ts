@@ -17,6 +17,11 @@ type Said = {
     readonly without: readonly string[]
     readonly with: readonly { readonly count: number; readonly like: string }[]
     readonly stranded: readonly string[]
+    readonly staying: readonly {
+      readonly name: string
+      readonly host: string
+      readonly because: string
+    }[]
   }
   readonly hosts: number
   readonly memoryMib: number
@@ -84,23 +89,27 @@ function describe(invocation: Invocation, said: Said): string {
   const head = rows.map(([name, text]) => `${paint('dim', name.padEnd(10))}${printable(text)}\n`)
   const faults = [
     ...said.reserve.broken,
-    ...whatIf.stranded.map(name => `instance ${name} would find no place`)
+    ...whatIf.stranded.map(name => `instance ${name} would find no place`),
+    ...whatIf.staying.map(
+      ({ name, host, because }) => `instance ${name} would stay down with ${host}: ${because}`
+    )
   ]
   const told = faults.map(one => `${paint('red', '!')} ${oneLine(one)}\n`)
   return `${head.join('')}${told.join('')}\n${tableOf(invocation, said)}`
 }
 
-function reserveOf({ reserve }: Said): string {
+function reserveOf({ reserve, whatIf }: Said): string {
   const { hosts, domain, state } = reserve
   if (state === 'none') return 'none: remuda ha set --reserve-hosts 1'
   const some = hosts > 0 ? `any ${hosts} host${hosts === 1 ? '' : 's'}` : ''
   const whole = domain === undefined ? '' : `any one ${domain}`
   const what = [some, whole].filter(part => part !== '').join(', or ')
+  const isReal = whatIf.without.length + whatIf.with.length === 0
   switch (state) {
     case 'kept':
       return `${what} may be lost, and all that can starts elsewhere`
     case 'broken':
-      return `not kept for the loss of ${what}, as it is now:`
+      return `not kept for the loss of ${what}, as it ${isReal ? 'is now' : 'would be'}:`
     case 'too-many-cases':
       return `${what}: too many losses are near the edge to be told apart`
     default:

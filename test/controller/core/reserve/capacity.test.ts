@@ -1,4 +1,5 @@
 import test from 'ava'
+import type { Instance } from '#shared/model/instance.ts'
 import { isRefusal } from '../../../../controller/core/refusal.ts'
 import { type Outlook, outlookOf } from '../../../../controller/core/reserve/outlook.ts'
 import { planOf } from '../../../../controller/core/reserve/plan.ts'
@@ -136,6 +137,63 @@ test('a move without a named host goes to one that keeps the promise', t => {
   const { resource } = random.cloud.done({ verb: 'move', id, live: false })
   t.truthy((resource as { decided: { moving?: object } }).decided.moving)
   t.is(promiseOf(random.cloud.view, random.cloud.context.now).state, 'kept')
+})
+
+test('the loss of a host that takes nobody in counts as well', t => {
+  const random = new RandomCloud([{ ...plain, memoryMib: 8_704 }, plain, plain], {
+    reserveHosts: 1
+  })
+  const spec = { vcpus: 1, memoryMib: 2_048 }
+  random.cloud.done({ verb: 'create', kind: 'size', name: 'big', spec })
+  random.heal({})
+  for (let number = 0; number < 4; number += 1) {
+    const { resource } = random.cloud.done(random.wish(big))
+    const one = random.cloud.view.get('instance', resource.id)!
+    random.put({ ...one, decided: { ...one.decided, host: 'h0' } })
+  }
+  const { id, labels, spec: wish } = random.hostAt(0)
+  const closed = { ...wish, schedulable: false }
+  random.cloud.done({ verb: 'change', kind: 'host', id, labels, spec: closed })
+  random.heal({ reserveHosts: 1 })
+  const look = outlook(random)
+  t.like(left(look, 'big'), { now: 4, after: 0, worst: ['h0'] })
+  t.true(look.exact)
+  t.true(isRefusal(random.cloud.judged(random.wish(big))), 'as is said')
+})
+
+test('all leave a host that is thought away, and who cannot is said to stay down with it', t => {
+  const random = three({ reserveHosts: 0 })
+  const on = (name: string, spec: object = {}) =>
+    random.cloud.done(random.wish({ ...big, ...spec, host: name } as never))
+  const soft = on('h0', { memoryMib: 3_072, highlyAvailable: false })
+  on('h1', { memoryMib: 2_048 })
+  on('h2', { memoryMib: 2_048 })
+  on('h0', { memoryMib: 128, pool: 'local' })
+  const { host: _, ...spec } = (soft.resource as Instance).spec
+  random.put({ ...(soft.resource as Instance), spec })
+  const { view, context } = random.cloud
+  const thought = imagined(view, { ...nothing, without: ['h0'] }, context.now)
+  if (isRefusal(thought)) return t.fail(JSON.stringify(thought.refused))
+  t.deepEqual(thought.stranded, ['i1'])
+  const because = 'it may run on h0 alone (spec.host)'
+  t.deepEqual(thought.staying, [{ name: 'i4', host: 'h0', because }])
+})
+
+test('the promise is told of the hosts that are thought of', t => {
+  const random = three()
+  for (let number = 0; number < 4; number += 1) random.cloud.done(random.wish(big))
+  const { view, context } = random.cloud
+  const stateOf = (whatIf: Partial<WhatIf>) => {
+    const thought = imagined(view, { ...nothing, ...whatIf }, context.now)
+    if (isRefusal(thought)) throw new Error(JSON.stringify(thought.refused))
+    return promiseOf(view, context.now, { ground: thought.ground })
+  }
+  t.is(stateOf({}).state, 'kept')
+  const { state, strandings } = stateOf({ without: ['h0'] })
+  t.is(state, 'broken')
+  t.regex(strandingSentence(strandings[0]!), /^if h1 is lost, i\d \(2048 MiB\)/)
+  t.is(stateOf({ without: ['h0'], with: [{ count: 1, like: 'h1' }] }).state, 'kept')
+  t.is(promiseOf(view, context.now).state, 'kept', 'it was only a thought')
 })
 
 for (const [title, left, says] of [

@@ -53,13 +53,23 @@ function subsetsOf(names: readonly string[], most: number): readonly (readonly s
   ])
 }
 
-function strandedBy(view: View, lost: readonly string[], now: Moment): ReadonlySet<string> {
+const strandedBy = (view: View, lost: readonly string[], now: Moment): ReadonlySet<string> =>
+  plannedBy(view, { lost, leaves: one => isEvacuated(view, one, lost) }, now).stranded
+
+type Going = {
+  readonly lost: readonly string[]
+  /** Whether it leaves these hosts. */
+  readonly leaves: (instance: Instance) => boolean
+}
+
+function plannedBy(view: View, { lost, leaves }: Going, now: Moment) {
   let candidates = candidatesOf(view, now.monotonic).filter(({ host }) => !lost.includes(host.name))
   const stranded = new Set<string>()
-  const leaving = leavingFrom(view, lost)
-  const places = placesOf(view, lost)
+  const leaving = leavingFrom(view, leaves)
+  const places = placesOf(view, leaves)
   for (const instance of leaving) {
-    const isLost = instance.decided.host !== undefined && whyItStays(view, instance) === undefined
+    const isFree = leaves(instance) || whyItStays(view, instance) === undefined
+    const isLost = instance.decided.host !== undefined && isFree
     const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
     const demand = demandOf(view, { instance, volumes: isLost ? volumes.map(unbound) : volumes })
     const others = rules.filters.filter(filter => filter !== filterGroups)
@@ -69,16 +79,40 @@ function strandedBy(view: View, lost: readonly string[], now: Moment): ReadonlyS
     else places.set(instance.id, [chosen.name])
     candidates = candidates.map(one => (one.host === chosen ? filled(one, demand) : one))
   }
-  return stranded
+  return { stranded, places, leaving }
+}
+
+/** What would be recorded once all have left who are to leave hosts that are emptied. */
+function leavingBy(view: View, now: Moment): readonly Change[] {
+  const emptied = [...view.all('host').values()].filter(
+    ({ decided }) => decided.duty?.state === 'draining'
+  )
+  const leaves = (instance: Instance): boolean => {
+    const { spec, decided } = instance
+    const host = emptied.find(({ name }) => name === decided.host)
+    if (!host || decided.moving || decided.deletedAt !== undefined) return false
+    const asIfWished = { ...instance, spec: { ...spec, highlyAvailable: true } }
+    if (whyItStays(view, asIfWished) !== undefined) return false
+    const rests = spec.desiredPower === 'stopped' || decided.preempted !== undefined
+    return rests || spec.type === 'vm' || host.decided.duty!.cold
+  }
+  const lost = emptied.map(({ name }) => name)
+  const { leaving, places } = plannedBy(view, { lost, leaves }, now)
+  return leaving.filter(leaves).flatMap((instance): readonly Change[] => {
+    const [host] = places.get(instance.id) ?? []
+    if (host === undefined || host === instance.decided.host) return []
+    const { preempted: _, ...decided } = instance.decided
+    return [{ op: 'put', resource: { ...instance, decided: { ...decided, host } } }]
+  })
 }
 
 /** Where everybody is once those who leave lost hosts have left; who has yielded is still there. */
-function placesOf(view: View, lost: readonly string[]): Map<string, readonly string[]> {
+function placesOf(view: View, leaves: Going['leaves']): Map<string, readonly string[]> {
   const places = new Map<string, readonly string[]>()
   for (const instance of view.all('instance').values()) {
     const { host, moving } = instance.decided
     const all = [host, moving?.to].filter(one => one !== undefined)
-    places.set(instance.id, isEvacuated(view, instance, lost) ? [] : all)
+    places.set(instance.id, leaves(instance) ? [] : all)
   }
   return places
 }
@@ -131,12 +165,12 @@ function keptAway(
   return undefined
 }
 
-function leavingFrom(view: View, lost: readonly string[]): readonly Instance[] {
+function leavingFrom(view: View, leaves: Going['leaves']): readonly Instance[] {
   return [...view.all('instance').values()]
     .filter(instance => {
       const { host, deletedAt, preempted } = instance.decided
       if (host === undefined || preempted) return deletedAt === undefined
-      return isEvacuated(view, instance, lost)
+      return leaves(instance)
     })
     .sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
 }
@@ -164,7 +198,8 @@ function filled(candidate: Candidate, demand: ReturnType<typeof demandOf>): Cand
 
 /**
  * Whom changes would strand in a loss that does not strand them without, by loss; none: empty. Who
- * waits in vain without any loss is left out.
+ * waits in vain without any loss is left out. If it is nobody as things are, it is told of them as
+ * they will be once hosts are empty that are being emptied.
  */
 export function harmBy(
   view: View,
@@ -172,11 +207,23 @@ export function harmBy(
   now: Moment
 ): Losses {
   const { reserve, changes } = tried
-  const before = lossesOf(view, reserve, now)
+  const losses = () => lossesOf(view, reserve, now)
+  const atOnce = worseBy(losses(), after(view, changes, losses))
+  if (atOnce.size > 0) return atOnce
+  const later = () => after(view, leavingBy(view, now), losses)
+  return worseBy(later(), after(view, changes, later))
+}
+
+/** What is said of the view with some changes. */
+function after<T>(view: View, changes: readonly Change[], says: () => T): T {
   const commit = { changes, decisions: [] }
   const undo = view.fold({ type: 'commit', position: view.position + 1, commit })!
-  const after = lossesOf(view, reserve, now)
+  const said = says()
   view.unfold([undo])
+  return said
+}
+
+function worseBy(before: Losses, after: Losses): Losses {
   const harm = new Map<string, ReadonlySet<string>>()
   for (const [loss, stranded] of after) {
     const more = [...stranded].filter(

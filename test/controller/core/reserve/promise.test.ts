@@ -1,12 +1,16 @@
 /** The quick promise and the slow one agree, whatever happened before. */
 import test from 'ava'
 import fc from 'fast-check'
+import type { HostSpec } from '#shared/model/host.ts'
+import type { InstanceSpec } from '#shared/model/instance.ts'
 import type { InstanceCrashes } from '#shared/model/instance-trouble.ts'
 import type { Intent } from '../../../../controller/core/admission/admit.ts'
+import type { Admitted } from '../../../../controller/core/admission/context.ts'
 import type { Change, Healing } from '../../../../controller/core/commit.ts'
 import { isRefusal } from '../../../../controller/core/refusal.ts'
 import { harmOf, promiseOf } from '../../../../controller/core/reserve/promise.ts'
 import { type Reserve, reserveOf } from '../../../../controller/core/reserve/settings.ts'
+import type { View } from '../../../../controller/core/view.ts'
 import { harmBy, lossesOf, lossOf } from './oracle.ts'
 import {
   choosyInstance,
@@ -29,7 +33,7 @@ const number = fc.nat({ max: 1_000 })
 type Step =
   | { readonly does: 'create'; readonly random: RandomInstance }
   | { readonly does: 'power' | 'resize' | 'move' | 'delete' | 'close' | 'fail' | 'free' | 'widen' }
-  | { readonly does: 'crash' | 'yield' }
+  | { readonly does: 'crash' | 'yield' | 'roam' | 'exchange' | 'drain' | 'resume' }
 
 type RandomStep = Step & { readonly a: number; readonly b: number }
 
@@ -38,7 +42,8 @@ const stepOf = (instance: fc.Arbitrary<RandomInstance>): fc.Arbitrary<RandomStep
     .tuple(
       fc.constantFrom(
         ...['create', 'create', 'create', 'create', 'power', 'resize', 'move'],
-        ...['delete', 'close', 'fail', 'free', 'widen', 'crash', 'yield']
+        ...['delete', 'close', 'fail', 'free', 'widen', 'crash', 'yield'],
+        ...['roam', 'exchange', 'drain', 'resume']
       ),
       instance,
       number,
@@ -85,17 +90,23 @@ function judgedBoth({
         // The reserve is raised once something is there.
         if (at === 2) random.heal(wish)
         const intent = intentOf(random, one)
-        const changes = intent && random.changesOf(intent)
-        if (!intent || !changes) continue
+        const plain = intent && random.unreserved(intent)
+        if (!intent || !plain) continue
         const reserve = reserveOf(view)
+        const verdict = random.cloud.judged(intent)
         if (reserve) {
-          for (const tried of variantsOf(random, intent, changes)) {
-            if (agree(random, reserve, tried)) unharmed += 1
+          let isHarmless = false
+          for (const { host, changes } of variantsOf(random, plain)) {
+            const isFine = agree(random, reserve, changes)
+            if (isFine) unharmed += 1
             else harmed += 1
+            if (host === undefined || !plain.placement?.rejected.has(host)) isHarmless ||= isFine
+          }
+          if (isAsked(view, intent) && isRefusal(verdict) === isHarmless) {
+            throw new Error(`the gate differs: ${JSON.stringify({ intent, isHarmless, verdict })}`)
           }
           agreePromise(random, reserve)
         }
-        const verdict = random.cloud.judged(intent)
         if (!isRefusal(verdict)) random.cloud.commit(verdict.commit)
       }
     }
@@ -145,24 +156,53 @@ function agreePromise(random: RandomCloud, reserve: Reserve): void {
   }
 }
 
-/** A new instance is judged on every host, not only on the best one. */
-function variantsOf(
-  random: RandomCloud,
-  intent: Intent,
-  changes: readonly Change[]
-): readonly (readonly Change[])[] {
-  if (intent.verb !== 'create') return [changes]
-  const hosts = [...random.cloud.view.all('host').values()]
-  return hosts.map(({ name }) =>
-    changes.map(change => {
-      if (change.op !== 'put' || !['instance', 'volume'].includes(change.resource.kind)) {
-        return change
-      }
-      const decided = { ...change.resource.decided, host: name }
-      return { ...change, resource: { ...change.resource, decided } as typeof change.resource }
-    })
-  )
+/** Whether it is refused exactly if it harms: to give room back, or a host, is always possible. */
+function isAsked(view: View, intent: Intent): boolean {
+  switch (intent.verb) {
+    case 'delete':
+    case 'resume-host':
+      return false
+    case 'power':
+      return intent.power !== 'stopped'
+    case 'change': {
+      if (intent.kind === 'host') return !(intent.spec as HostSpec).schedulable
+      const before = view.get('instance', intent.id)?.decided.memoryMib ?? 0
+      return ((intent.spec as InstanceSpec).memoryMib ?? 0) >= before
+    }
+    default:
+      return true
+  }
 }
+
+type Variant = { readonly host?: string; readonly changes: readonly Change[] }
+
+/** Who is placed is judged on every host, not only on the best one. */
+function variantsOf(random: RandomCloud, { placement, commit }: Admitted): readonly Variant[] {
+  const { changes } = commit
+  if (!placement) return [{ changes }]
+  const hosts = [...random.cloud.view.all('host').values()]
+  const on = (change: Change, host: string): Change => {
+    if (change.op !== 'put') return change
+    const { resource } = change
+    if (resource.kind === 'instance' && resource.decided.moving) {
+      const moving = { ...resource.decided.moving, to: host }
+      return { ...change, resource: { ...resource, decided: { ...resource.decided, moving } } }
+    }
+    if (resource.kind !== 'instance' && resource.kind !== 'volume') return change
+    const decided = { ...resource.decided, host }
+    return { ...change, resource: { ...resource, decided } as typeof resource }
+  }
+  return hosts
+    .filter(({ name }) => !changes.some(one => isOn(one, name)))
+    .map(({ name }) => ({ host: name, changes: changes.map(one => on(one, name)) }))
+}
+
+/** Whether it is on its way from a host. */
+const isOn = (change: Change, host: string): boolean =>
+  change.op === 'put' &&
+  change.resource.kind === 'instance' &&
+  change.resource.decided.moving !== undefined &&
+  change.resource.decided.host === host
 
 function intentOf(
   random: RandomCloud,
@@ -179,6 +219,10 @@ function intentOf(
     case 'fail':
       random.report(a % random.cloud.view.all('host').size, b % 2 === 0 ? ['far'] : [])
       return undefined
+    case 'drain':
+      return { verb: 'drain', id, parallel: 1, cold: b % 2 === 0 }
+    case 'resume':
+      return { verb: 'resume-host', id, back: false }
     default:
       return intentOnInstance(random, one.does, { a, b })
   }
@@ -186,7 +230,7 @@ function intentOf(
 
 function intentOnInstance(
   random: RandomCloud,
-  does: Exclude<Step['does'], 'create' | 'close' | 'fail'>,
+  does: Exclude<Step['does'], 'create' | 'close' | 'fail' | 'drain' | 'resume'>,
   { a, b }: { readonly a: number; readonly b: number }
 ): Intent | undefined {
   const instance = random.instance(a)
@@ -202,6 +246,12 @@ function intentOnInstance(
       return { ...change, spec: { ...spec, highlyAvailable: true, priority: b % 1_000 } }
     case 'move':
       return { verb: 'move', id, to: random.hostAt(b).name, live: false }
+    case 'roam':
+      return { verb: 'move', id, live: false }
+    case 'exchange': {
+      const volume = random.volume(b)
+      return { ...change, spec: { ...spec, volumes: volume === undefined ? [] : [volume] } }
+    }
     case 'delete':
       return { verb: 'delete', kind: 'instance', id }
     case 'free': {

@@ -4,6 +4,7 @@ import type { Host } from '#shared/model/host.ts'
 import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
 import type { Report } from '#shared/wire/order.ts'
 import type { Intent } from '../../../../controller/core/admission/admit.ts'
+import type { Admitted } from '../../../../controller/core/admission/context.ts'
 import type { Change, Healing } from '../../../../controller/core/commit.ts'
 import { isRefusal } from '../../../../controller/core/refusal.ts'
 import {
@@ -157,17 +158,27 @@ export class RandomCloud {
     return all.length === 0 ? undefined : all[number % all.length]
   }
 
+  /** The name of a volume that nobody uses, in one of the pools; undefined now and then. */
+  volume(number: number): string | undefined {
+    if (number % 4 === 0) return undefined
+    this.#instances += 1
+    const name = `v${this.#instances}`
+    const spec = wishOf('volume', { pool: number % 4 === 1 ? 'near' : 'far', sizeMib: 64 })
+    this.cloud.done({ verb: 'create', kind: 'volume', name, spec })
+    return name
+  }
+
   hostAt(number: number): Host {
     return this.cloud.host(`h${number % this.#hosts.length}`)
   }
 
-  /** What a wish would record if there were no reserve; undefined: it is refused all the same. */
-  changesOf(intent: Intent): readonly Change[] | undefined {
+  /** What comes of a wish if there were no reserve; undefined: it is refused all the same. */
+  unreserved(intent: Intent): Admitted | undefined {
     const healing = this.cloud.view.cloud?.healing ?? {}
     this.heal({})
     const verdict = this.cloud.judged(intent)
     this.heal(healing)
-    return isRefusal(verdict) ? undefined : verdict.commit.changes
+    return isRefusal(verdict) ? undefined : verdict
   }
 
   /** Decides until nothing is left to decide. */
