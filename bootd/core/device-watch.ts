@@ -1,8 +1,9 @@
 /** What is known of a device that may be needed one day: whether it answers, and since when. */
-import { type FenceDeviceState, type Power, storyCharsMax } from '#shared/wire/fence.ts'
+import { type FenceDeviceState, storyCharsMax } from '#shared/wire/fence.ts'
+import type { Seen } from './fence-switch.ts'
 
 /** What came of asking a device how the power is. */
-export type Look = { readonly power: Power } | { readonly failure: string }
+export type Look = Seen | { readonly failure: string }
 
 /** A device that was not asked yet. */
 export const unasked = (level: number, name: string): FenceDeviceState => ({
@@ -15,18 +16,17 @@ export const unasked = (level: number, name: string): FenceDeviceState => ({
 export function lookedAt(before: FenceDeviceState, look: Look, at: string): FenceDeviceState {
   const reachable = 'power' in look
   const power = reachable ? look.power : 'unknown'
-  const isSame = before.reachable === reachable && before.power === power
+  const because = (reachable ? look.dark : look.failure)?.slice(0, storyCharsMax)
   const { level, name } = before
-  return {
-    ...{ level, name, power, reachable },
-    since: isSame ? before.since! : at,
-    ...(!reachable && { because: look.failure.slice(0, storyCharsMax) })
-  }
+  const after = { level, name, power, reachable, ...(because !== undefined && { because }) }
+  return { ...after, since: isOtherwise(before, after) ? at : before.since! }
 }
 
 /** Says whether a device stands otherwise than before, whatever the words of its last failure. */
 export const isOtherwise = (before: FenceDeviceState, after: FenceDeviceState): boolean =>
-  before.reachable !== after.reachable || before.power !== after.power
+  before.reachable !== after.reachable ||
+  before.power !== after.power ||
+  (after.reachable === true && before.because !== after.because)
 
 /**
  * Where in a round of polls a host has its place, from 0 to 1: always the same, and spread evenly

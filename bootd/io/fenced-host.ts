@@ -30,9 +30,9 @@ import {
   stepFence,
   withdrawFence
 } from '../core/fence-plan.ts'
-import type { Answer, FenceSettings } from '../core/fence-switch.ts'
+import { type Answer, type FenceSettings, seenOf } from '../core/fence-switch.ts'
 import { areOtherDevices, endsPlan, fenceStateOf, verdictOf } from '../core/fence-wishes.ts'
-import type { FenceDevice } from '../core/ports.ts'
+import type { FenceDevice, Reading } from '../core/ports.ts'
 import type { OpenDevice } from './fence/open.ts'
 
 /** The first look at a new host's devices is within so long. Unit: ms. */
@@ -247,12 +247,17 @@ export class FencedHost implements AsyncDisposable {
     )
   }
 
-  async #switching(device: FenceDevice, signal: AbortSignal): Promise<Answer> {
+  async #switching(device: FenceDevice<Reading>, signal: AbortSignal): Promise<Answer> {
+    const given: { did?: string } = {}
+    const beside = (did: string): void => void Object.assign(given, { did })
+    const { isInUse } = this.#order
     try {
-      await (this.#plan!.goal === 'off' ? device.off(signal) : device.on(signal))
-      return { done: true }
+      await (this.#plan!.goal === 'off'
+        ? device.off(signal)
+        : device.on(signal, isInUse ? beside : undefined))
+      return { done: true, ...given }
     } catch (thrown) {
-      return { failure: sentence(thrown) }
+      return { failure: sentence(thrown), ...given }
     }
   }
 
@@ -300,10 +305,10 @@ export class FencedHost implements AsyncDisposable {
     }
   }
 
-  async #lookAt(at: DevicePlace, device: FenceDevice, signal: AbortSignal): Promise<void> {
+  async #lookAt(at: DevicePlace, device: FenceDevice<Reading>, signal: AbortSignal): Promise<void> {
     let look: Look
     try {
-      look = { power: await device.power(signal) }
+      look = seenOf(await device.power(signal))
     } catch (thrown) {
       // Not asked at all: it had to give way, or there was no room. That says nothing of it.
       if (['aborted', 'capacity', 'closed'].some(code => isFault(thrown, code as 'aborted'))) return
@@ -321,7 +326,7 @@ export class FencedHost implements AsyncDisposable {
     if (!isOtherwise(before, after)) return
     const { name: host } = this.#order
     const { name, power, reachable, because } = after
-    const say = reachable ? this.#means.log.info : this.#means.log.warn
+    const say = because === undefined ? this.#means.log.info : this.#means.log.warn
     say('fence device', { host, device: name, power, reachable, because })
     this.#means.onChanged()
   }
@@ -342,9 +347,9 @@ export class FencedHost implements AsyncDisposable {
   }
 }
 
-async function reading(device: FenceDevice, signal: AbortSignal): Promise<Answer> {
+async function reading(device: FenceDevice<Reading>, signal: AbortSignal): Promise<Answer> {
   try {
-    return { power: await device.power(signal) }
+    return seenOf(await device.power(signal))
   } catch (thrown) {
     return { failure: sentence(thrown) }
   }

@@ -18,7 +18,7 @@ const Device = Strict({
     Type.Boolean({ description: 'Whether it answers; left out: it was not asked yet.' })
   ),
   since: Type.Optional(Timestamp('Since when it is so.')),
-  because: Type.Optional(Text('Why it is not reachable.'))
+  because: Type.Optional(Text('Why it is not reachable, or which outlets are not on.'))
 })
 
 /** What is shown of the fence of a host. */
