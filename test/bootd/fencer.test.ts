@@ -226,7 +226,9 @@ test('watched devices are looked at again and again, and a dead one is told at o
   t.is(because, 'cannot log in: the password is wrong')
   await bed.clock.pass(120_000)
   t.is(bed.state.devices[1]!.since, since)
-  t.true(bed.lines.some(line => line.includes('"fence device"') && line.includes('"b1"') === false))
+  const warnings = bed.lines.map(line => JSON.parse(line)).filter(({ level }) => level === 'warn')
+  t.is(warnings.length, 1, 'it is told once')
+  t.like(warnings[0], { message: 'fence device', device: 'lab switch of b1', reachable: false })
 })
 
 test('devices may be looked at now', async t => {
