@@ -1,5 +1,6 @@
 /** Routes about the fence of one host: what its devices read, and testing them for real. */
 import Type, { type Static } from 'typebox'
+import { fenceLevelsMax } from '#shared/model/fence.ts'
 import type { Host } from '#shared/model/host.ts'
 import { Strict, Timestamp, Words } from '#shared/model/resource.ts'
 import { fenceShown } from '../../core/fence-shown.ts'
@@ -62,6 +63,13 @@ const PowerBody = Strict({
 })
 
 const TestBody = Strict({
+  level: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: fenceLevelsMax,
+      description: 'The level that is to prove it off by itself; left out: the first that does.'
+    })
+  ),
   force: Type.Optional(
     Type.Boolean({ description: 'Also of a host that is in service.', default: false })
   )
@@ -112,8 +120,9 @@ export const fenceRoutes = (service: Service): readonly Route[] => [
     replies: { 200: Type.Union([documentSchema('host'), DryRunReply(Type.Object({}))]) },
     answer: async call => {
       const { id } = found(service, call, 'host')
-      const { force = false } = call.body as Static<typeof TestBody>
-      return await write(service, call, { verb: 'fence-test', id, force }, 200)
+      const { force = false, level } = call.body as Static<typeof TestBody>
+      const wish = { verb: 'fence-test' as const, id, force, ...(level !== undefined && { level }) }
+      return await write(service, call, wish, 200)
     }
   }
 ]

@@ -159,6 +159,7 @@ test('a test that is only told switches nothing', async t => {
   t.regex(errors, /nothing was switched/)
   t.deepEqual(writtenTo(api), [])
   t.is((await typeLine('host fence test h2 --force', { server: api.url })).code, 2)
+  t.is((await typeLine('host fence test h2 --level 2', { server: api.url })).code, 2)
 })
 
 const testing = { ...well, test: { step: 'off', since: 'noon', by: 'user/ann' } }
@@ -184,6 +185,15 @@ for (const [passed, code] of [
     )
   })
 }
+
+test('a real test of one level says which', async t => {
+  const tested = { at: '2026-11-20T10:00:00.000Z', passed: true, because: 'by level 2' }
+  await using api = await fakeApi({ ...well, tested })
+  const line = 'host fence test h2 --really --level 2 --yes'
+  const { code, errors } = await typeLine(line, { server: api.url })
+  t.is(code, 0, errors)
+  t.deepEqual(writtenTo(api).at(-1)?.body, { force: false, level: 2 })
+})
 
 test('devices are taken away after asking', async t => {
   await using api = await fakeApi()
