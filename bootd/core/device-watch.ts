@@ -1,19 +1,43 @@
-/** What is known of a device that may be needed one day: whether it answers, and since when. */
+/**
+ * What is known of a device that may be needed one day: whether it answers, and since when.
+ *
+ * A packet is lost now and then, and a device that is taken for silent wakes somebody. So one that
+ * has answered before is doubted at first, looked at once more soon, and silent when it fails twice
+ * in a row. One that never answered is told of at once: somebody has just set it, and waits.
+ */
+
+import type { Ms } from '#shared/units.ts'
 import { type FenceDeviceState, storyCharsMax } from '#shared/wire/fence.ts'
 import type { Seen } from './fence-switch.ts'
 
 /** What came of asking a device how the power is. */
 export type Look = Seen | { readonly failure: string }
 
+/** A doubted device is looked at again after so long. Unit: ms. */
+export const doubtMs: Ms = 5_000
+
+/** A device that is watched: what is said of it, and how often in a row it gave no answer. */
+export type Watched = { readonly state: FenceDeviceState; readonly failures: number }
+
 /** A device that was not asked yet. */
-export const unasked = (level: number, name: string): FenceDeviceState => ({
-  level,
-  name: name.slice(0, 1024),
-  power: 'unknown'
+export const unasked = (level: number, name: string): Watched => ({
+  state: { level, name: name.slice(0, 1024), power: 'unknown' },
+  failures: 0
 })
 
+/** Whether a device gave no answer just now, and had before: it is to be asked once more. */
+export const isDoubted = ({ state, failures }: Watched): boolean =>
+  state.reachable === true && failures > 0
+
 /** Takes in what came of asking; `at` is the wall clock, RFC 3339. */
-export function lookedAt(before: FenceDeviceState, look: Look, at: string): FenceDeviceState {
+export function lookedAt({ state, failures }: Watched, look: Look, at: string): Watched {
+  if ('power' in look) return { state: stateOf(state, look, at), failures: 0 }
+  const failed = { state, failures: failures + 1 }
+  const isFirst = isDoubted(failed) && failures === 0
+  return isFirst ? failed : { ...failed, state: stateOf(state, look, at) }
+}
+
+function stateOf(before: FenceDeviceState, look: Look, at: string): FenceDeviceState {
   const reachable = 'power' in look
   const power = reachable ? look.power : 'unknown'
   const because = (reachable ? look.dark : look.failure)?.slice(0, storyCharsMax)

@@ -12,13 +12,17 @@ import {
   type SshCourtesy
 } from '#shared/model/fence.ts'
 import type { Ms } from '#shared/units.ts'
+import { type FenceOrder, type FenceState, storyCharsMax } from '#shared/wire/fence.ts'
 import {
-  type FenceDeviceState,
-  type FenceOrder,
-  type FenceState,
-  storyCharsMax
-} from '#shared/wire/fence.ts'
-import { isOtherwise, type Look, lookedAt, placeInRound, unasked } from '../core/device-watch.ts'
+  doubtMs,
+  isDoubted,
+  isOtherwise,
+  type Look,
+  lookedAt,
+  placeInRound,
+  unasked,
+  type Watched
+} from '../core/device-watch.ts'
 import {
   beginFence,
   type DevicePlace,
@@ -58,7 +62,7 @@ export class FencedHost implements AsyncDisposable {
   #order: FenceOrder
   #isResting = false
   #devices: readonly (readonly OpenDevice[])[] = []
-  #seen: readonly (readonly FenceDeviceState[])[] = []
+  #seen: readonly (readonly Watched[])[] = []
   #plan: FencePlan | undefined
   #phaseSince: string
   #verdict: FenceState['verdict']
@@ -115,15 +119,10 @@ export class FencedHost implements AsyncDisposable {
     if (this.#plan === undefined) this.#begin()
   }
 
-  /** Asks all devices now, one after another; what a fence is busy with is left to it. */
+  /** Asks all devices now, a doubted one twice; what a fence is busy with is left to it. */
   async look(signal: AbortSignal): Promise<void> {
     const either = AbortSignal.any([signal, this.#watch.signal])
-    for (const [level, devices] of this.#devices.entries()) {
-      for (const [device, { watch }] of devices.entries()) {
-        if (either.aborted || this.#plan?.stage.phase === 'working') return
-        await this.#lookAt({ level, device }, watch, either)
-      }
-    }
+    await Promise.all(this.#places.map(at => this.#lookTwice(at, 0, either)))
   }
 
   /** How it stands, without any secret. */
@@ -134,7 +133,7 @@ export class FencedHost implements AsyncDisposable {
       verdict: this.#verdict,
       since: this.#phaseSince,
       courtesy: this.#courtesy,
-      devices: this.#seen.flat()
+      devices: this.#seen.flat().map(({ state }) => state)
     })
   }
 
@@ -301,14 +300,29 @@ export class FencedHost implements AsyncDisposable {
     const first = [place * Math.min(firstLookMsMax, lookEveryMs), place * lookEveryMs]
     for (let round = 0; !signal.aborted; round++) {
       await clock.sleep(first[round] ?? lookEveryMs, signal).catch(() => {})
-      await this.look(signal)
+      for (const at of this.#places) await this.#lookTwice(at, doubtMs, signal)
     }
   }
 
-  async #lookAt(at: DevicePlace, device: FenceDevice<Reading>, signal: AbortSignal): Promise<void> {
+  get #places(): readonly DevicePlace[] {
+    return this.#devices.flatMap((devices, level) =>
+      devices.map((_, device) => ({ level, device }))
+    )
+  }
+
+  /** Looks at a device, and again after a while if it is doubted then. */
+  async #lookTwice(at: DevicePlace, againMs: Ms, signal: AbortSignal): Promise<void> {
+    await this.#lookAt(at, signal)
+    if (signal.aborted || !isDoubted(this.#seen[at.level]![at.device]!)) return
+    await this.#means.clock.sleep(againMs, signal).catch(() => {})
+    await this.#lookAt(at, signal)
+  }
+
+  async #lookAt(at: DevicePlace, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || this.#plan?.stage.phase === 'working') return
     let look: Look
     try {
-      look = seenOf(await device.power(signal))
+      look = seenOf(await this.#devices[at.level]![at.device]!.watch.power(signal))
     } catch (thrown) {
       // Not asked at all: it had to give way, or there was no room. That says nothing of it.
       if (['aborted', 'capacity', 'closed'].some(code => isFault(thrown, code as 'aborted'))) return
@@ -323,9 +337,9 @@ export class FencedHost implements AsyncDisposable {
     this.#seen = this.#seen.map((each, index) =>
       index === level ? each.with(device, after) : each
     )
-    if (!isOtherwise(before, after)) return
+    if (!isOtherwise(before.state, after.state)) return
     const { name: host } = this.#order
-    const { name, power, reachable, because } = after
+    const { name, power, reachable, because } = after.state
     const say = because === undefined ? this.#means.log.info : this.#means.log.warn
     say('fence device', { host, device: name, power, reachable, because })
     this.#means.onChanged()

@@ -207,7 +207,7 @@ test('a kept epoch that cannot be read is said, not forgotten', async t => {
   t.true(isFault(await t.throwsAsync(bed.start()), 'corrupt'))
 })
 
-test('watched devices are looked at again and again, and a dead one is told at once', async t => {
+test('watched devices are looked at again and again, and a dead one is told', async t => {
   await using bed = await Bed.open(t)
   await bed.fencer.want([bed.order('watch', {}, [['a1'], ['b1']])])
   t.like(bed.state.devices[0], { level: 1, power: 'unknown', reachable: undefined })
@@ -220,7 +220,7 @@ test('watched devices are looked at again and again, and a dead one is told at o
   await bed.clock.pass(120_000)
   t.is(bed.changes, changes)
   bed.bmc('b1').faults.wrongPassword = true
-  await bed.clock.pass(61_000)
+  await bed.clock.pass(66_000)
   t.is(bed.changes, changes + 1)
   const { since, because } = bed.state.devices[1]!
   t.is(because, 'cannot log in: the password is wrong')
@@ -229,6 +229,34 @@ test('watched devices are looked at again and again, and a dead one is told at o
   const warnings = bed.lines.map(line => JSON.parse(line)).filter(({ level }) => level === 'warn')
   t.is(warnings.length, 1, 'it is told once')
   t.like(warnings[0], { message: 'fence device', device: 'lab switch of b1', reachable: false })
+})
+
+test('one lost answer of a device that has answered is not told, a second one is', async t => {
+  await using bed = await Bed.open(t)
+  await bed.fencer.want([bed.order('watch')])
+  await bed.clock.pass(130_000)
+  const { changes } = bed
+  const looksOf = (): number => bed.bmc('a1').calls.length
+  bed.bmc('a1').faults.failing = 1
+  let before = looksOf()
+  await bed.clock.passUntil(() => looksOf() === before + 1, 61_000)
+  await bed.clock.passUntil(() => looksOf() === before + 2, 5_100)
+  t.is(bed.changes, changes)
+  t.like(bed.state.devices[0], { power: 'on', reachable: true, because: undefined })
+  bed.bmc('a1').faults.failing = 2
+  before = looksOf()
+  await bed.clock.passUntil(() => looksOf() === before + 2, 66_000)
+  await bed.clock.settle()
+  t.is(bed.changes, changes + 1)
+  t.like(bed.state.devices[0], { reachable: false, because: 'cannot answer: busy' })
+})
+
+test('a device that does not answer the first look at it is told of at once', async t => {
+  await using bed = await Bed.open(t)
+  bed.bmc('a1').faults.failing = 1
+  await bed.fencer.want([bed.order('watch')])
+  await bed.clock.passUntil(() => bed.state.devices[0]?.reachable === false, 20_000)
+  t.is(bed.bmc('a1').calls.length, 1)
 })
 
 test('devices may be looked at now', async t => {
