@@ -17,7 +17,12 @@ export type Look = Seen | { readonly failure: string }
 export const doubtMs: Ms = 5_000
 
 /** A device that is watched: what is said of it, and how often in a row it gave no answer. */
-export type Watched = { readonly state: FenceDeviceState; readonly failures: number }
+export type Watched = {
+  readonly state: FenceDeviceState
+  readonly failures: number
+  /** When it was asked last, RFC 3339; left out: not yet. */
+  readonly askedAt?: string
+}
 
 /** A device that was not asked yet. */
 export const unasked = (level: number, name: string): Watched => ({
@@ -31,8 +36,8 @@ export const isDoubted = ({ state, failures }: Watched): boolean =>
 
 /** Takes in what came of asking; `at` is the wall clock, RFC 3339. */
 export function lookedAt({ state, failures }: Watched, look: Look, at: string): Watched {
-  if ('power' in look) return { state: stateOf(state, look, at), failures: 0 }
-  const failed = { state, failures: failures + 1 }
+  if ('power' in look) return { state: stateOf(state, look, at), failures: 0, askedAt: at }
+  const failed = { state, failures: failures + 1, askedAt: at }
   const isFirst = isDoubted(failed) && failures === 0
   return isFirst ? failed : { ...failed, state: stateOf(state, look, at) }
 }

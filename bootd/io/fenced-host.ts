@@ -12,6 +12,7 @@ import {
   type SshCourtesy
 } from '#shared/model/fence.ts'
 import type { Ms } from '#shared/units.ts'
+import type { FenceLook } from '#shared/wire/bootd-question.ts'
 import { type FenceOrder, type FenceState, storyCharsMax } from '#shared/wire/fence.ts'
 import {
   doubtMs,
@@ -119,10 +120,27 @@ export class FencedHost implements AsyncDisposable {
     if (this.#plan === undefined) this.#begin()
   }
 
-  /** Asks all devices now, a doubted one twice; what a fence is busy with is left to it. */
-  async look(signal: AbortSignal): Promise<void> {
-    const either = AbortSignal.any([signal, this.#watch.signal])
-    await Promise.all(this.#places.map(at => this.#lookTwice(at, 0, either)))
+  /**
+   * Asks all devices now, a doubted one twice, and says what is known of them after so long at
+   * most; who is slower is noted later. What a fence is busy with is left to it.
+   */
+  async look(waitMs: Ms, signal: AbortSignal): Promise<FenceLook['devices']> {
+    const { clock } = this.#means
+    const over = new AbortController()
+    const ended = new Set<string>()
+    const looks = this.#places.map(async at => {
+      if (await this.#lookTwice(at, 0, this.#watch.signal)) ended.add(JSON.stringify(at))
+    })
+    const all = Promise.all(looks)
+    this.#keep(all)
+    const late = clock.sleep(waitMs, AbortSignal.any([signal, over.signal])).catch(() => {})
+    await Promise.race([all, late])
+    over.abort()
+    return this.#places.map(at => {
+      const { state, askedAt } = this.#seen[at.level]![at.device]!
+      const isNow = ended.has(JSON.stringify(at))
+      return { ...state, isNow, ...(askedAt !== undefined && { askedAt }) }
+    })
   }
 
   /** How it stands, without any secret. */
@@ -310,25 +328,28 @@ export class FencedHost implements AsyncDisposable {
     )
   }
 
-  /** Looks at a device, and again after a while if it is doubted then. */
-  async #lookTwice(at: DevicePlace, againMs: Ms, signal: AbortSignal): Promise<void> {
-    await this.#lookAt(at, signal)
-    if (signal.aborted || !isDoubted(this.#seen[at.level]![at.device]!)) return
-    await this.#means.clock.sleep(againMs, signal).catch(() => {})
-    await this.#lookAt(at, signal)
+  /** Looks at a device, and again after a while if it is doubted then; whether it was asked. */
+  async #lookTwice(at: DevicePlace, againMs: Ms, signal: AbortSignal): Promise<boolean> {
+    const isAsked = await this.#lookAt(at, signal)
+    if (signal.aborted || !isDoubted(this.#seen[at.level]![at.device]!)) return isAsked
+    if (againMs > 0) await this.#means.clock.sleep(againMs, signal).catch(() => {})
+    return await this.#lookAt(at, signal)
   }
 
-  async #lookAt(at: DevicePlace, signal: AbortSignal): Promise<void> {
-    if (signal.aborted || this.#plan?.stage.phase === 'working') return
+  async #lookAt(at: DevicePlace, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted || this.#plan?.stage.phase === 'working') return false
     let look: Look
     try {
       look = seenOf(await this.#devices[at.level]![at.device]!.watch.power(signal))
     } catch (thrown) {
       // Not asked at all: it had to give way, or there was no room. That says nothing of it.
-      if (['aborted', 'capacity', 'closed'].some(code => isFault(thrown, code as 'aborted'))) return
+      if (['aborted', 'capacity', 'closed'].some(code => isFault(thrown, code as 'aborted'))) {
+        return false
+      }
       look = { failure: sentence(thrown) }
     }
     if (!signal.aborted) this.#note(at, look)
+    return !signal.aborted
   }
 
   #note({ level, device }: DevicePlace, look: Look): void {

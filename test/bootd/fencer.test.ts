@@ -1,6 +1,8 @@
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import test from 'ava'
 import { isFault } from '#shared/fault.ts'
+import { validator } from '#shared/model/validate.ts'
+import { FenceLook } from '#shared/wire/bootd-question.ts'
 import { fenceDeviceSuite } from '../contracts/fence-device.ts'
 import { FakeBmc } from '../world/fake-bmc.ts'
 import { Bed, checkOrder } from './fence-bed.ts'
@@ -261,11 +263,35 @@ test('a device that does not answer the first look at it is told of at once', as
 
 test('devices may be looked at now', async t => {
   await using bed = await Bed.open(t)
-  const never = new AbortController().signal
-  t.true(isFault(await t.throwsAsync(bed.fencer.look('uuid-2', never)), 'not-found'))
-  await bed.fencer.want([bed.order('watch')])
-  const { devices } = await bed.fencer.look('uuid-2', never)
-  t.like(devices[0], { power: 'on', reachable: true })
+  t.true(isFault(await t.throwsAsync(bed.fencer.look('uuid-2')), 'not-found'))
+  await bed.fencer.want([bed.order('watch', {}, [['a1'], ['b1']])])
+  const at = new Date(bed.clock.wall()).toISOString()
+  const seen = { power: 'on', reachable: true, isNow: true, askedAt: at } as const
+  const first = await bed.fencer.look('uuid-2')
+  t.deepEqual(validator(FenceLook)(first), [])
+  t.like(first, { epoch: 3, devices: [seen, seen] } as object)
+  bed.bmc('b1').faults.wrongPassword = true
+  const looks = bed.bmc('b1').calls.length
+  const { devices } = await bed.fencer.look('uuid-2')
+  t.is(bed.bmc('b1').calls.length, looks + 2, 'it is asked twice before it is called silent')
+  t.like(devices[1], { isNow: true, reachable: false })
+})
+
+test('who looks is told of a device that takes too long, and when it was asked last', async t => {
+  await using bed = await Bed.open(t)
+  await bed.fencer.want([bed.order('watch', {}, [['a1'], ['b1']])])
+  const { devices } = await bed.fencer.look('uuid-2')
+  bed.bmc('b1').faults.silent = true
+  await bed.clock.pass(1_000)
+  const looking = bed.fencer.look('uuid-2')
+  let late: typeof devices | undefined
+  void looking.then(said => {
+    late = said.devices
+  })
+  await bed.clock.passUntil(() => late !== undefined, 5_100)
+  t.true(late![0]!.isNow)
+  t.like(late![1], { isNow: false, power: 'on', reachable: true })
+  t.is(late![1]!.askedAt, devices[1]!.askedAt)
 })
 
 test('a fence does not wait for a look at the same device', async t => {

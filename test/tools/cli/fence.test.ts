@@ -162,6 +162,23 @@ test('a test that is only told switches nothing', async t => {
   t.is((await typeLine('host fence test h2 --level 2', { server: api.url })).code, 2)
 })
 
+for (const [isNow, code] of [
+  [true, 0],
+  [false, 1]
+] as const) {
+  test(`a test that is only told has devices asked, and exits with ${code}`, async t => {
+    const because = isNow ? 'bootd of c1 has asked them now' : 'not asked now: no bootd is heard'
+    const askedAt = new Date(Date.now() - 40_000).toISOString()
+    const devices = [{ ...device, askedAt }]
+    await using api = await fakeApi({ ...well, devices, asked: { isNow, because } })
+    const typed = await typeLine('host fence test h2', { server: api.url })
+    t.is(typed.code, code, typed.errors)
+    t.is(api.asked.at(-1)?.query.get('ask'), '1')
+    t.regex(typed.output, new RegExp(`^asked +${because}$`, 'm'))
+    t.regex(typed.output, /^1 +IPMI at 10\.0\.9\.2 +on +yes +- +4\d(\.\d)? s ago/m)
+  })
+}
+
 const testing = { ...well, test: { step: 'off', since: 'noon', by: 'user/ann' } }
 const underway = { want: 'off', phase: 'working', attempt: 1, story: ['level 1 is tried'] }
 

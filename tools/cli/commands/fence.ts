@@ -130,7 +130,8 @@ export const fenceCommands: readonly Command[] = [
     verb: 'fence test',
     doc: 'Tests the fence of a host: what would be done, or, with --really, by doing it.',
     details: [
-      'Without --really nothing is switched: it shows the plan and what each device read last.',
+      'Without --really nothing is switched: each device is asked now, and the plan is shown. It ' +
+        'fails where one could not be asked.',
       'With --really its power is cut, read off twice, and given back. The host must be out of ' +
         'service and empty (remuda host drain), or --force cuts its power under what runs.',
       'The first level that works proves it. With --level that very one must: where it fails ' +

@@ -16,7 +16,7 @@ const lookMs = 300
 /** How long a test is waited for where nobody says. Unit: ms. */
 const waitMsUnsaid = 300_000
 
-/** Shows what would be done; with --really has it done, and waits for its end. */
+/** Has devices asked and shows what would be done; with --really does it, and waits for its end. */
 export async function testFence(invocation: Invocation): Promise<number> {
   const { given, signal } = invocation
   const reference = referenceTo(invocation, 'host', given.positional('NAME')!)
@@ -25,11 +25,12 @@ export async function testFence(invocation: Invocation): Promise<number> {
   if (given.number('level') !== undefined) {
     throw new UsageFault('cannot test a level by only telling what would be done: add --really')
   }
-  const said = await readFence(invocation, reference, signal)
+  const said = await readFence(invocation, reference, signal, true)
   const raw = await renderRaw(invocation, said)
   invocation.write(raw ?? describeFence(invocation, said))
   if (raw === undefined) invocation.note('\nnothing was switched; add --really to do it\n')
-  return ['ready', 'degraded', 'self-fence'].includes(said.state) ? 0 : 1
+  const isAsked = said.asked?.isNow ?? true
+  return isAsked && ['ready', 'degraded', 'self-fence'].includes(said.state) ? 0 : 1
 }
 
 async function reallyTest(invocation: Invocation, reference: Reference): Promise<number> {
