@@ -138,7 +138,7 @@ export const BmcsFound = Strict({
   )
 })
 /** So long bootd waits for devices at which it is to look. Unit: ms. */
-export const fenceLookMsMax: Ms = 5_000
+export const fenceLookMsMax: Ms = 4_000
 /** What came of looking at the fence devices of a host. */
 export const FenceLook = Strict({
   epoch: Count(),

@@ -86,7 +86,7 @@ const TestBody = Strict({
 })
 
 /** Bootd waits for its devices for so long, and its answer takes a moment. Unit: ms. */
-const askMsMax: Ms = fenceLookMsMax + 1_000
+const askMsMax: Ms = fenceLookMsMax + 500
 /** What has changed is told by bootd in a moment, and whether a host is ready comes of that. */
 const toldMs: Ms = 200
 
