@@ -61,7 +61,7 @@ async function main(): Promise<void> {
   const readyFile = join(config.state, 'run', 'bootd.ready')
   await writeFile(readyFile, `${process.pid}\n`)
   log.info('ready', { endpoint: end.endpoint })
-  const knowing = { logs: boots.logs, bmcs }
+  const knowing = { logs: boots.logs, bmcs, fences: fencer }
   const served = serveControllers({ end, fencer, boots, consoles, knowing, clock, log }, signal)
   told = served
   await Promise.all([

@@ -218,13 +218,20 @@ function proveLevel(
     const step = beginLevel(told, level - 1, now)
     return { plan: step.plan, effects: [...abandon(devices), ...step.effects] }
   }
-  const because = `${plan.host} is ${goal}: ${told.story.at(-1)}`.slice(0, storyCharsMax)
+  const because = `${plan.host} is ${goal}: ${saidOf(told)}`.slice(0, storyCharsMax)
   const found: Finding = { verdict: `${goal}-confirmed`, at: now, because }
   return {
     plan: { ...told, stage: { phase: 'proven', level }, found },
     effects: [...abandon(devices), { type: 'found', finding: found }]
   }
 }
+
+/** To bring it on all levels were gone through; what became of those before the last counts too. */
+const saidOf = ({ goal, levels, story }: FencePlan): string =>
+  story
+    .slice(goal === 'on' ? -levels.length : -1)
+    .toReversed()
+    .join('; ')
 
 /** All levels were tried: no proof. It is tried again, each time later. */
 function giveUp(plan: FencePlan, now: Ms): FenceStep {
@@ -246,8 +253,10 @@ const abandon = (devices: readonly Switch[]): readonly FenceEffect[] =>
   })
 
 /** A refusal is part of the story even where the readings are as wanted: something may be amiss. */
-const nameOf = ({ name, reads, refusal }: Switch): string =>
-  `${name} (${reads} readings${refusal === undefined ? '' : `; it had refused: ${refusal}`})`
+const nameOf = ({ name, reads, refusal, did }: Switch): string => {
+  const refused = refusal === undefined ? '' : `; it had refused: ${refusal}`
+  return `${name} (${reads} readings${did === undefined ? '' : `; ${did}`}${refused})`
+}
 
 const place = ({ attempt, levels }: FencePlan, level: number): string =>
   `attempt ${attempt}, level ${level + 1} of ${levels.length}`

@@ -3,7 +3,8 @@
  *
  * What a device says about its own deed proves nothing: it may answer "done" and do nothing, refuse
  * because the host is off already, or do it and lose the answer. So it is told once, and then read
- * until it has read what is wanted twice in a row.
+ * until it has read what is wanted twice in a row. Where it is several outlets, of which only some
+ * are on, it has read neither: it is not off, and who wants it on wants all of it.
  *
  *                told            answer, whatever it is
  *   (start) ───► switching ─────────────► reading ◄──────────┐
@@ -22,6 +23,7 @@
  */
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { Power } from '#shared/wire/fence.ts'
+import type { Reading } from './ports.ts'
 
 /** What a host's power can be brought to. */
 export type FenceGoal = 'off' | 'on'
@@ -70,6 +72,8 @@ export type Switch = {
   readonly tellings: number
   /** Why it did not do what it was told; undefined: it says that it did. */
   readonly refusal: string | undefined
+  /** What it did that people should know of. */
+  readonly did: string | undefined
   /** When it was first told, and when it last answered to that. */
   readonly startedAt: Ms
   readonly toldAt: Ms
@@ -80,9 +84,15 @@ export type Switch = {
 
 /** What came of a call: a reading, a deed that the device calls done, or why neither. */
 export type Answer =
-  | { readonly power: Power }
-  | { readonly done: true }
-  | { readonly failure: string }
+  | Seen
+  | { readonly done: true; readonly did?: string }
+  | { readonly failure: string; readonly did?: string }
+
+/** A reading; `dark`: outlets that are not on beside those that are, and how they read. */
+export type Seen = { readonly power: Power; readonly dark?: string }
+
+/** What a device reads, as a reading. */
+export const seenOf = (said: Reading): Seen => (typeof said === 'string' ? { power: said } : said)
 
 /** What to ask the device next, if anything. */
 export type Asking = { readonly device: Switch; readonly ask?: 'switch' | 'read' }
@@ -99,6 +109,7 @@ export const tellFirst = (
   failures: 0,
   tellings: 1,
   refusal: undefined,
+  did: undefined,
   startedAt: now,
   toldAt: now,
   reads: 0,
@@ -119,7 +130,7 @@ export function takeAnswer(
   given: { readonly now: Ms; readonly call: number; readonly settings: FenceSettings }
 ): Asking {
   if (device.doing.step === 'switching') return takeTelling(device, answer, given)
-  if ('power' in answer) return takeReading(device, answer.power, given)
+  if ('power' in answer) return takeReading(device, answer, given)
   const failure = 'failure' in answer ? answer.failure : 'it did not say how the power is'
   const failing: Switch = { ...device, agreed: 0, failures: device.failures + 1 }
   if (failing.failures >= failuresMax) return { device: fail(failing, silent(failing, failure)) }
@@ -141,11 +152,13 @@ type Given = { readonly now: Ms; readonly call: number; readonly settings: Fence
 function takeTelling(device: Switch, answer: Answer, { now, call }: Given): Asking {
   const refusal = 'failure' in answer ? answer.failure : undefined
   const failures = refusal === undefined ? 0 : device.failures + 1
-  return read({ ...device, refusal, failures, toldAt: now }, call)
+  const did = ('did' in answer ? answer.did : undefined) ?? device.did
+  return read({ ...device, refusal, did, failures, toldAt: now }, call)
 }
 
-function takeReading(device: Switch, power: Power, { now, call, settings }: Given): Asking {
-  const isAsWanted = power === device.goal
+function takeReading(device: Switch, seen: Seen, { now, call, settings }: Given): Asking {
+  const { power, dark } = seen
+  const isAsWanted = power === device.goal && (power === 'off' || dark === undefined)
   const heard: Switch = {
     ...device,
     failures: 0,
@@ -162,7 +175,7 @@ function takeReading(device: Switch, power: Power, { now, call, settings }: Give
     return { device: { ...again, doing: { step: 'switching', call } }, ask: 'switch' }
   }
   if (isRefused || now - heard.toldAt > settings.settleMsMax) {
-    return { device: fail(heard, unmoved(heard, power, now)) }
+    return { device: fail(heard, unmoved(heard, seen, now)) }
   }
   return rest(heard, now, settings.readGapMs)
 }
@@ -185,10 +198,11 @@ const fail = (device: Switch, because: string): Switch => ({
 const silent = ({ name, reads }: Switch, failure: string): string =>
   `${name} gives no answer that can be used after ${reads} readings: ${failure}`
 
-function unmoved(device: Switch, power: Power, now: Ms): string {
+function unmoved(device: Switch, { power, dark }: Seen, now: Ms): string {
   const { name, goal, reads, refusal, turns, toldAt } = device
   const said = refusal === undefined ? `says that it is ${goal}` : `refuses (${refusal})`
   const after = `${formatMs(now - toldAt)} and ${reads} readings`
   if (turns > 0) return `${name} ${said}, but reads ${goal} and otherwise by turns: ${after}`
-  return `${name} ${said}, but still reads ${power} after ${after}`
+  const partly = dark === undefined ? '' : ` in part (${dark})`
+  return `${name} ${said}, but still reads ${power}${partly} after ${after}`
 }

@@ -4,11 +4,13 @@ import type { BootdAsk, BootdQuestion } from '#shared/wire/bootd-question.ts'
 import { type Answer, answerBytesMax } from '#shared/wire/messages.ts'
 import type { BmcScans } from './bmc/scans.ts'
 import type { HostLogs } from './boot/host-logs.ts'
+import type { Fencer } from './fencer.ts'
 
 /** Who knows. */
 export type Knowing = {
   readonly logs: Pick<HostLogs, 'boots' | 'read'>
   readonly bmcs: Pick<BmcScans, 'begin' | 'found'>
+  readonly fences: Pick<Fencer, 'look'>
 }
 
 /** Answers one question. */
@@ -30,8 +32,10 @@ export async function answerQuestion(
   }
 }
 
-async function answerTo(question: BootdAsk, { logs, bmcs }: Knowing): Promise<object> {
+async function answerTo(question: BootdAsk, { logs, bmcs, fences }: Knowing): Promise<object> {
   switch (question.ask) {
+    case 'fence-look':
+      return await fences.look(question.host)
     case 'host-logs':
       return await logs.boots(question.host)
     case 'host-log':

@@ -12,13 +12,18 @@ import {
   type SshCourtesy
 } from '#shared/model/fence.ts'
 import type { Ms } from '#shared/units.ts'
+import type { FenceLook } from '#shared/wire/bootd-question.ts'
+import { type FenceOrder, type FenceState, storyCharsMax } from '#shared/wire/fence.ts'
 import {
-  type FenceDeviceState,
-  type FenceOrder,
-  type FenceState,
-  storyCharsMax
-} from '#shared/wire/fence.ts'
-import { isOtherwise, type Look, lookedAt, placeInRound, unasked } from '../core/device-watch.ts'
+  doubtMs,
+  isDoubted,
+  isOtherwise,
+  type Look,
+  lookedAt,
+  placeInRound,
+  unasked,
+  type Watched
+} from '../core/device-watch.ts'
 import {
   beginFence,
   type DevicePlace,
@@ -30,9 +35,9 @@ import {
   stepFence,
   withdrawFence
 } from '../core/fence-plan.ts'
-import type { Answer, FenceSettings } from '../core/fence-switch.ts'
+import { type Answer, type FenceSettings, seenOf } from '../core/fence-switch.ts'
 import { areOtherDevices, endsPlan, fenceStateOf, verdictOf } from '../core/fence-wishes.ts'
-import type { FenceDevice } from '../core/ports.ts'
+import type { FenceDevice, Reading } from '../core/ports.ts'
 import type { OpenDevice } from './fence/open.ts'
 
 /** The first look at a new host's devices is within so long. Unit: ms. */
@@ -58,7 +63,7 @@ export class FencedHost implements AsyncDisposable {
   #order: FenceOrder
   #isResting = false
   #devices: readonly (readonly OpenDevice[])[] = []
-  #seen: readonly (readonly FenceDeviceState[])[] = []
+  #seen: readonly (readonly Watched[])[] = []
   #plan: FencePlan | undefined
   #phaseSince: string
   #verdict: FenceState['verdict']
@@ -115,15 +120,27 @@ export class FencedHost implements AsyncDisposable {
     if (this.#plan === undefined) this.#begin()
   }
 
-  /** Asks all devices now, one after another; what a fence is busy with is left to it. */
-  async look(signal: AbortSignal): Promise<void> {
-    const either = AbortSignal.any([signal, this.#watch.signal])
-    for (const [level, devices] of this.#devices.entries()) {
-      for (const [device, { watch }] of devices.entries()) {
-        if (either.aborted || this.#plan?.stage.phase === 'working') return
-        await this.#lookAt({ level, device }, watch, either)
-      }
-    }
+  /**
+   * Asks all devices now, a doubted one twice, and says what is known of them after so long at
+   * most; who is slower is noted later. What a fence is busy with is left to it.
+   */
+  async look(waitMs: Ms, signal: AbortSignal): Promise<FenceLook['devices']> {
+    const { clock } = this.#means
+    const over = new AbortController()
+    const ended = new Set<string>()
+    const looks = this.#places.map(async at => {
+      if (await this.#lookTwice(at, 0, this.#watch.signal)) ended.add(JSON.stringify(at))
+    })
+    const all = Promise.all(looks)
+    this.#keep(all)
+    const late = clock.sleep(waitMs, AbortSignal.any([signal, over.signal])).catch(() => {})
+    await Promise.race([all, late])
+    over.abort()
+    return this.#places.map(at => {
+      const { state, askedAt } = this.#seen[at.level]![at.device]!
+      const isNow = ended.has(JSON.stringify(at))
+      return { ...state, isNow, ...(askedAt !== undefined && { askedAt }) }
+    })
   }
 
   /** How it stands, without any secret. */
@@ -134,7 +151,7 @@ export class FencedHost implements AsyncDisposable {
       verdict: this.#verdict,
       since: this.#phaseSince,
       courtesy: this.#courtesy,
-      devices: this.#seen.flat()
+      devices: this.#seen.flat().map(({ state }) => state)
     })
   }
 
@@ -247,12 +264,17 @@ export class FencedHost implements AsyncDisposable {
     )
   }
 
-  async #switching(device: FenceDevice, signal: AbortSignal): Promise<Answer> {
+  async #switching(device: FenceDevice<Reading>, signal: AbortSignal): Promise<Answer> {
+    const given: { did?: string } = {}
+    const beside = (did: string): void => void Object.assign(given, { did })
+    const { isInUse } = this.#order
     try {
-      await (this.#plan!.goal === 'off' ? device.off(signal) : device.on(signal))
-      return { done: true }
+      await (this.#plan!.goal === 'off'
+        ? device.off(signal)
+        : device.on(signal, isInUse ? beside : undefined))
+      return { done: true, ...given }
     } catch (thrown) {
-      return { failure: sentence(thrown) }
+      return { failure: sentence(thrown), ...given }
     }
   }
 
@@ -296,20 +318,38 @@ export class FencedHost implements AsyncDisposable {
     const first = [place * Math.min(firstLookMsMax, lookEveryMs), place * lookEveryMs]
     for (let round = 0; !signal.aborted; round++) {
       await clock.sleep(first[round] ?? lookEveryMs, signal).catch(() => {})
-      await this.look(signal)
+      for (const at of this.#places) await this.#lookTwice(at, doubtMs, signal)
     }
   }
 
-  async #lookAt(at: DevicePlace, device: FenceDevice, signal: AbortSignal): Promise<void> {
+  get #places(): readonly DevicePlace[] {
+    return this.#devices.flatMap((devices, level) =>
+      devices.map((_, device) => ({ level, device }))
+    )
+  }
+
+  /** Looks at a device, and again after a while if it is doubted then; whether it was asked. */
+  async #lookTwice(at: DevicePlace, againMs: Ms, signal: AbortSignal): Promise<boolean> {
+    const isAsked = await this.#lookAt(at, signal)
+    if (signal.aborted || !isDoubted(this.#seen[at.level]![at.device]!)) return isAsked
+    if (againMs > 0) await this.#means.clock.sleep(againMs, signal).catch(() => {})
+    return await this.#lookAt(at, signal)
+  }
+
+  async #lookAt(at: DevicePlace, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted || this.#plan?.stage.phase === 'working') return false
     let look: Look
     try {
-      look = { power: await device.power(signal) }
+      look = seenOf(await this.#devices[at.level]![at.device]!.watch.power(signal))
     } catch (thrown) {
       // Not asked at all: it had to give way, or there was no room. That says nothing of it.
-      if (['aborted', 'capacity', 'closed'].some(code => isFault(thrown, code as 'aborted'))) return
+      if (['aborted', 'capacity', 'closed'].some(code => isFault(thrown, code as 'aborted'))) {
+        return false
+      }
       look = { failure: sentence(thrown) }
     }
     if (!signal.aborted) this.#note(at, look)
+    return !signal.aborted
   }
 
   #note({ level, device }: DevicePlace, look: Look): void {
@@ -318,10 +358,10 @@ export class FencedHost implements AsyncDisposable {
     this.#seen = this.#seen.map((each, index) =>
       index === level ? each.with(device, after) : each
     )
-    if (!isOtherwise(before, after)) return
+    if (!isOtherwise(before.state, after.state)) return
     const { name: host } = this.#order
-    const { name, power, reachable, because } = after
-    const say = reachable ? this.#means.log.info : this.#means.log.warn
+    const { name, power, reachable, because } = after.state
+    const say = because === undefined ? this.#means.log.info : this.#means.log.warn
     say('fence device', { host, device: name, power, reachable, because })
     this.#means.onChanged()
   }
@@ -342,9 +382,9 @@ export class FencedHost implements AsyncDisposable {
   }
 }
 
-async function reading(device: FenceDevice, signal: AbortSignal): Promise<Answer> {
+async function reading(device: FenceDevice<Reading>, signal: AbortSignal): Promise<Answer> {
   try {
-    return { power: await device.power(signal) }
+    return seenOf(await device.power(signal))
   } catch (thrown) {
     return { failure: sentence(thrown) }
   }

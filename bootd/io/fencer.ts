@@ -17,6 +17,7 @@ import type { Epoch } from '#shared/ids.ts'
 import type { Log } from '#shared/log.ts'
 import { readPrivateFile, writePrivateFile } from '#shared/private-file.ts'
 import type { Ms } from '#shared/units.ts'
+import { type FenceLook, fenceLookMsMax } from '#shared/wire/bootd-question.ts'
 import type { FenceOrder, FenceState } from '#shared/wire/fence.ts'
 import { type FenceSettings, fenceSettings } from '../core/fence-switch.ts'
 import { objectionTo } from '../core/fence-wishes.ts'
@@ -145,14 +146,14 @@ export class Fencer implements AsyncDisposable {
     return this.#hosts.get(host)?.order
   }
 
-  /** Asks the devices of a host now, and gives how it stands then. Fault `not-found`. */
-  async look(host: string, signal: AbortSignal): Promise<FenceState> {
+  /** Asks the devices of a host now, and says what came of it. Fault `not-found`. */
+  async look(host: string): Promise<FenceLook> {
     const fenced = this.#hosts.get(host)
     if (fenced === undefined) {
       throw new Fault('not-found', `cannot look at host ${host}: its devices are not known here`)
     }
-    await fenced.look(AbortSignal.any([signal, this.#closing.signal]))
-    return fenced.state
+    const devices = await fenced.look(fenceLookMsMax, this.#closing.signal)
+    return { epoch: fenced.order.epoch, devices }
   }
 
   async #take(orders: readonly FenceOrder[], epoch: Epoch | undefined): Promise<void> {

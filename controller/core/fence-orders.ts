@@ -52,15 +52,24 @@ function fenceOrderOf(
   }
 }
 
+type Want = Pick<FenceOrder, 'want' | 'fence' | 'from' | 'isInUse'>
+
+/**
+ * Whom nobody takes for dead keeps what feeds it while outlets that are off are switched on. Said
+ * only where there are several: a bootd of an older build refuses orders with a word that it does
+ * not know, all of them.
+ */
+function inUse({ spec }: Host, want: Want): Want {
+  const devices = (spec.fence ?? []).flatMap(level => level.devices)
+  const isFedTwice = devices.some(device => device.type === 'pdu' && device.outlets.length > 1)
+  return want.want === 'on' && isFedTwice ? { ...want, isInUse: true } : want
+}
+
 /** A host is switched on again only when nothing of it is left to be started elsewhere. */
-function wantOf(
-  view: View,
-  host: Host,
-  { isKnown, now }: Moment
-): Pick<FenceOrder, 'want' | 'fence' | 'from'> {
+function wantOf(view: View, host: Host, { isKnown, now }: Moment): Want {
   const { recovery, fenceTest, power } = host.decided
-  if (!recovery && fenceTest) return wantOfTest(fenceTest)
-  if (!recovery) return power ? wantOfPower(power) : { want: 'watch' }
+  if (!recovery && fenceTest) return inUse(host, wantOfTest(fenceTest))
+  if (!recovery) return power ? inUse(host, wantOfPower(power)) : { want: 'watch' }
   if (recovery.phase === 'fencing') {
     if (!isKnown || isAboutToReport(view, { host, recovery, now })) return { want: 'watch' }
     const { fence, from } = fenceTurnOf(host, recovery)

@@ -1,6 +1,9 @@
 /** What the devices of one host read, and what would be done with them if it died. */
+
 import { courtesyName, deviceName, type FenceLevels } from '#shared/model/fence.ts'
 import type { Host } from '#shared/model/host.ts'
+import { formatMs, type Ms } from '#shared/units.ts'
+import type { FenceLook } from '#shared/wire/bootd-question.ts'
 import type { FenceState, Power } from '#shared/wire/fence.ts'
 import { type FenceReadiness, fenceReadiness, ownEnd } from './fence-readiness.ts'
 import { canExpire } from './self-fence.ts'
@@ -15,11 +18,24 @@ export type DeviceShown = {
   readonly reachable?: boolean
   readonly since?: string
   readonly because?: string
+  /** When it was asked last; left out: nobody had the devices asked for this. */
+  readonly askedAt?: string
+}
+
+/** What came of having the devices asked now. */
+export type DevicesAsked = {
+  /** Whether all were asked now, and have answered or failed to. */
+  readonly isNow: boolean
+  readonly because: string
+  /** Left out: no bootd has answered. */
+  readonly look?: FenceLook
 }
 
 /** What is shown of the fence of a host. */
 export type FenceShown = FenceReadiness & {
   readonly host: string
+  /** Left out: nobody had the devices asked for this. */
+  readonly asked?: Omit<DevicesAsked, 'look'>
   readonly devices: readonly DeviceShown[]
   /** What would be done, a sentence each. */
   readonly plan: readonly string[]
@@ -36,14 +52,19 @@ export type FenceShown = FenceReadiness & {
 }
 
 /** Puts it together out of the wish and what bootd said last. */
-export function fenceShown(view: View, host: Host): FenceShown {
+export function fenceShown(view: View, host: Host, asked?: DevicesAsked): FenceShown {
   const levels = host.spec.fence ?? []
   const state = view.fence(host.name)
+  const { look, ...words } = asked ?? {}
   const { fenceTest, fenceTested } = host.decided
   return {
     host: host.name,
     ...fenceReadiness(view, host),
-    devices: devicesOf(levels, state),
+    ...(asked && { asked: words as Omit<DevicesAsked, 'look'> }),
+    devices: devicesOf(
+      levels,
+      look?.devices.map(({ isNow: _, ...device }) => device) ?? state?.devices
+    ),
     plan: planOf(view, host, levels),
     ...(state && state.want !== 'watch' && { underway: underwayOf(state) }),
     ...(fenceTest && { test: { step: fenceTest.step, since: fenceTest.since, by: fenceTest.by } }),
@@ -51,12 +72,43 @@ export function fenceShown(view: View, host: Host): FenceShown {
   }
 }
 
+/** Says what came of asking: of the answers of all bootds, or why there is none. */
+export function devicesAsked(
+  view: View,
+  { name }: Host,
+  said: {
+    readonly looks: readonly (FenceLook & { readonly bootd: string })[]
+    readonly problems: readonly string[]
+    readonly now: Ms
+  }
+): DevicesAsked {
+  const { looks, problems, now } = said
+  // One that was used before may still know what it was told then.
+  const look = looks.toSorted((a, b) => b.epoch - a.epoch)[0]
+  if (!look) {
+    const why = problems.length === 0 ? 'no bootd is heard' : problems.join('; ')
+    const at = view.fenceSaidAt(name)?.monotonic
+    const last = at === undefined ? 'nothing is known of them' : `said ${formatMs(now - at)} ago`
+    return { isNow: false, because: `not asked now: ${why}; ${last}` }
+  }
+  const { bootd, ...rest } = look
+  const late = rest.devices.filter(({ isNow }) => !isNow).map(device => device.name)
+  const because =
+    late.length === 0
+      ? `bootd of ${bootd} has asked them now`
+      : `no answer to bootd of ${bootd} yet from ${late.join(' and ')}: shown as it was last`
+  return { isNow: late.length === 0, because, look: rest }
+}
+
 /** Those that are wished now; bootd may still speak of others. */
-const devicesOf = (levels: FenceLevels, state: FenceState | undefined): readonly DeviceShown[] =>
+const devicesOf = (
+  levels: FenceLevels,
+  said: readonly DeviceShown[] = []
+): readonly DeviceShown[] =>
   levels.flatMap(({ devices }, index) =>
     devices.map(device => {
       const [level, name] = [index + 1, deviceName(device)]
-      const found = state?.devices.find(one => one.level === level && one.name === name)
+      const found = said.find(one => one.level === level && one.name === name)
       return found ? { ...found } : { level, name, power: 'unknown' as const }
     })
   )

@@ -8,8 +8,10 @@
  *    └──── the host is taken for dead, or its devices ──┴──► (over: nothing was found)
  *          are others by now, or no bootd takes it
  *
- * It ends by what bootd says of this very test. Off or not, power is given back: a device that says
- * nothing may have cut it all the same. Meanwhile nobody takes the host for dead.
+ * It ends by what bootd says of this very test. A level by itself is tested where one is named:
+ * it is the first that is tried, and what another one behind it proves counts for nothing. Off or
+ * not, power is given back: a device that says nothing may have cut it all the same. Meanwhile
+ * nobody takes the host for dead.
  */
 import type { Host, HostFenceTest, HostFenceTested } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
@@ -24,8 +26,14 @@ import type { View } from './view.ts'
 export const fenceTestMsMax: Ms = 600_000
 
 /** What bootd is to do for a test. */
-export const wantOfTest = ({ id, step }: HostFenceTest): Pick<FenceOrder, 'want' | 'fence'> =>
-  step === 'off' ? { want: 'off', fence: id } : { want: 'on', fence: nameOfOn(id) }
+export const wantOfTest = ({
+  id,
+  step,
+  level
+}: HostFenceTest): Pick<FenceOrder, 'want' | 'fence' | 'from'> =>
+  step === 'off'
+    ? { want: 'off', fence: id, ...(level !== undefined && { from: level }) }
+    : { want: 'on', fence: nameOfOn(id) }
 
 /** Giving the power back is another fence than cutting it. */
 const nameOfOn = (id: string): string => `${id}-on`
@@ -72,11 +80,15 @@ function switchedOff(
   context: Context,
   said: NonNullable<FenceState['verdict']>
 ): Commit {
-  const proven = said.verdict === 'off-confirmed'
-  const took = formatMs(said.tookMs)
+  const { level } = test
+  const isOff = said.verdict === 'off-confirmed'
+  const proven = isOff && (level === undefined || level === provingLevel(view, host))
+  const by = level === undefined ? '' : ` by level ${level}`
   const because = proven
-    ? `proven off: ${said.because}`
-    : `not proven off after ${took}: ${said.because}`
+    ? `proven off${by}: ${said.because}`
+    : isOff
+      ? `not proven off${by}, but by another one: ${said.because}`
+      : `not proven off${by} after ${formatMs(said.tookMs)}: ${said.because}`
   const fenceTest: HostFenceTest = {
     ...test,
     step: 'on',
@@ -89,6 +101,12 @@ function switchedOff(
     message: because,
     severity: proven ? 'notice' : 'alarm'
   })
+}
+
+/** The level that has proven what bootd says now; undefined: none has. */
+function provingLevel(view: View, { name }: Host): number | undefined {
+  const state = view.fence(name)
+  return state?.phase === 'proven' ? state.level : undefined
 }
 
 const over = (view: View, { host, test }: Tested, context: Context, why: string): Commit =>

@@ -62,7 +62,7 @@ export class View {
     changed: key => this.#dirty.add(key)
   })
   readonly #heard = new Map<string, HostHeard>()
-  readonly #fences = new Map<string, FenceState>()
+  readonly #fences = new Map<string, { readonly state: FenceState; readonly at: Moment }>()
   readonly leases = new Leases()
   readonly boots = new Boots()
   /** Who waits for whom to be ready, and since when. */
@@ -121,7 +121,11 @@ export class View {
   }
   /** What bootd last said of a host's fence, by the name of the host. */
   fence(host: string): FenceState | undefined {
-    return this.#fences.get(host)
+    return this.#fences.get(host)?.state
+  }
+  /** When bootd has said that. */
+  fenceSaidAt(host: string): Moment | undefined {
+    return this.#fences.get(host)?.at
   }
   /** Since when this controller has listened without a pause; before that, silence says nothing. */
   get listeningSince(): Ms {
@@ -242,10 +246,10 @@ export class View {
 
   /** What an earlier reign asked for is answered by a lower epoch: it comes too late. */
   #foldFence(state: FenceState, at: Moment): void {
-    if ((this.#fences.get(state.name)?.epoch ?? 0) > state.epoch) return
+    if ((this.fence(state.name)?.epoch ?? 0) > state.epoch) return
     this.witnesses.storage.noteReading(state, at.monotonic)
     this.devices.note(state, at.monotonic)
-    this.#fences.set(state.name, state)
+    this.#fences.set(state.name, { state, at })
   }
 
   /** Makes one change and gives what would undo it; a step back has no position. */

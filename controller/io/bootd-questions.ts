@@ -75,12 +75,12 @@ export class BootdQuestions {
     })
   }
 
-  /** Asks all that are heard, at once. */
+  /** Asks all that are heard, at once; `answerMs`: what takes longer than what is only known. */
   async askAll<Value>(
     question: BootdAsk,
-    given: { readonly schema: TSchema; readonly signal: AbortSignal }
+    given: { readonly schema: TSchema; readonly signal: AbortSignal; readonly answerMs?: Ms }
   ): Promise<readonly BootdAnswer<Value>[]> {
-    const within = { ...given, answerMs: allAnswerMs }
+    const within = { answerMs: allAnswerMs, ...given }
     const asked = this.bootds.map(async bootd => {
       try {
         return { bootd, value: await this.ask<Value>(bootd, question, within) }

@@ -89,6 +89,8 @@ export type HostKeptOff = {
 export type HostFenceTest = {
   /** Names this test: what is said of another one proves nothing here. */
   readonly id: string
+  /** The level that is to prove it, from 1; left out: whichever is the first that does. */
+  readonly level?: number
   readonly step: 'off' | 'on'
   /** RFC 3339. */
   readonly since: string

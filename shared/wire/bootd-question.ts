@@ -2,6 +2,8 @@
 import Type from 'typebox'
 import { Strict, Words } from '../model/resource.ts'
 import type { DeepReadonly } from '../model/types.ts'
+import type { Ms } from '../units.ts'
+import { FenceDeviceState } from './fence.ts'
 
 const Text = (maxLength = 256) => Type.String({ maxLength })
 const Count = (maximum = Number.MAX_SAFE_INTEGER) => Type.Integer({ minimum: 0, maximum })
@@ -38,8 +40,16 @@ export const BmcScanQuestion = Strict({
 /** Which baseboard controllers bootd has found. */
 export const BmcsQuestion = Strict({ ask: Type.Literal('bmcs') })
 
+/** Has bootd look at the fence devices of a host now; it answers within `fenceLookMsMax`. */
+export const FenceLookQuestion = Strict({
+  ask: Type.Literal('fence-look'),
+  /** UUID of the host. */
+  host: Text(64)
+})
+
 /** What may be asked. */
 export const BootdAsk = Type.Union([
+  FenceLookQuestion,
   HostLogsQuestion,
   HostLogQuestion,
   BmcScanQuestion,
@@ -127,6 +137,23 @@ export const BmcsFound = Strict({
     })
   )
 })
+/** So long bootd waits for devices at which it is to look. Unit: ms. */
+export const fenceLookMsMax: Ms = 4_000
+/** What came of looking at the fence devices of a host. */
+export const FenceLook = Strict({
+  epoch: Count(),
+  devices: Type.Array(
+    Strict({
+      ...FenceDeviceState.properties,
+      /** When it was asked last, RFC 3339; left out: not yet. */
+      askedAt: Type.Optional(Text(40)),
+      /** Whether it was asked now, and has answered or failed to. */
+      isNow: Type.Boolean()
+    }),
+    { maxItems: 16 }
+  )
+})
+export type FenceLook = DeepReadonly<Type.Static<typeof FenceLook>>
 export type BmcFound = DeepReadonly<Type.Static<typeof BmcFound>>
 export type BmcsFound = DeepReadonly<Type.Static<typeof BmcsFound>>
 export type BootdAsk = DeepReadonly<Type.Static<typeof BootdAsk>>

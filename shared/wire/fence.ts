@@ -41,6 +41,11 @@ export const FenceOrder = Strict({
   from: Type.Optional(Type.Integer({ minimum: 1, maximum: fenceLevelsMax })),
   /** How the host itself is asked to end, which proves nothing. */
   courtesy: Type.Optional(SshCourtesy),
+  /**
+   * To bring it on: nothing of it is to be cut, so that outlets that are off are switched on beside
+   * those that are on; left out: all must be off first.
+   */
+  isInUse: Type.Optional(Type.Literal(true)),
   /** Secrets of the devices, by name. They are nowhere else. */
   secrets: Type.Record(Type.String({ maxLength: 63 }), SecretValue, { maxProperties: 64 }),
   want: Words(fenceWants, { description: 'What is wanted of its power.' }),
@@ -60,7 +65,7 @@ export const FenceDeviceState = Strict({
   reachable: Type.Optional(Type.Boolean()),
   /** Since when it is so, RFC 3339; left out: it was not asked yet. */
   since: Type.Optional(Text(40)),
-  /** Why it is not reachable. */
+  /** Why it is not reachable, or which of its outlets are not on beside those that are. */
   because: Type.Optional(Text(storyCharsMax))
 })
 export type FenceDeviceState = DeepReadonly<Type.Static<typeof FenceDeviceState>>

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import Type from 'typebox'
 import { type Log, makeLog } from '#shared/log.ts'
-import { deviceName } from '#shared/model/fence.ts'
+import { deviceName, type FenceDevice } from '#shared/model/fence.ts'
 import { validator } from '#shared/model/validate.ts'
 import { FenceOrder, FenceState } from '#shared/wire/fence.ts'
 import { FenceExecutor } from '../../bootd/io/fence/executor.ts'
+import { PduDevice } from '../../bootd/io/fence/pdu.ts'
 import { queuedDevice } from '../../bootd/io/fence/queued.ts'
 import { Fencer } from '../../bootd/io/fencer.ts'
 import { FakeBmc } from '../world/fake-bmc.ts'
@@ -60,15 +61,23 @@ export class Bed implements AsyncDisposable {
     const executor = new FenceExecutor({ clock })
     this.#executors.push(executor)
     const log: Log = makeLog('bootd', { write: line => void this.lines.push(line) })
-    const open = (model: Parameters<typeof deviceName>[0], secrets: FenceOrder['secrets']) => {
-      const device = this.bmc(deviceName(model).replace('lab switch of ', ''))
-      const face = (urgency: 'fence' | 'watch') =>
-        queuedDevice(device, {
-          ...{ executor, key: device.name, urgency, deadlineMs: 8_000 },
-          hidden: Object.values(secrets)
-        })
+    const open = (model: FenceDevice, secrets: FenceOrder['secrets']) => {
+      const names =
+        model.type === 'pdu'
+          ? model.outlets.map(({ parameters }) => parameters['plug']!)
+          : [deviceName(model).replace('lab switch of ', '')]
+      const face = (urgency: 'fence' | 'watch') => {
+        const queued = names.map(name =>
+          queuedDevice(this.bmc(name), {
+            ...{ executor, key: name, urgency, deadlineMs: 8_000 },
+            hidden: Object.values(secrets)
+          })
+        )
+        return model.type === 'pdu' ? new PduDevice(queued) : queued[0]!
+      }
       const fence = face('fence')
-      return { fence, watch: face('watch'), [Symbol.asyncDispose]: fence[Symbol.asyncDispose] }
+      const close = (): Promise<void> => Promise.resolve(fence[Symbol.asyncDispose]())
+      return { fence, watch: face('watch'), [Symbol.asyncDispose]: close }
     }
     const onChanged = () => void this.changes++
     this.fencer = await Fencer.open({

@@ -1,6 +1,8 @@
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import test from 'ava'
 import { isFault } from '#shared/fault.ts'
+import { validator } from '#shared/model/validate.ts'
+import { FenceLook } from '#shared/wire/bootd-question.ts'
 import { fenceDeviceSuite } from '../contracts/fence-device.ts'
 import { FakeBmc } from '../world/fake-bmc.ts'
 import { Bed, checkOrder } from './fence-bed.ts'
@@ -207,7 +209,7 @@ test('a kept epoch that cannot be read is said, not forgotten', async t => {
   t.true(isFault(await t.throwsAsync(bed.start()), 'corrupt'))
 })
 
-test('watched devices are looked at again and again, and a dead one is told at once', async t => {
+test('watched devices are looked at again and again, and a dead one is told', async t => {
   await using bed = await Bed.open(t)
   await bed.fencer.want([bed.order('watch', {}, [['a1'], ['b1']])])
   t.like(bed.state.devices[0], { level: 1, power: 'unknown', reachable: undefined })
@@ -220,22 +222,76 @@ test('watched devices are looked at again and again, and a dead one is told at o
   await bed.clock.pass(120_000)
   t.is(bed.changes, changes)
   bed.bmc('b1').faults.wrongPassword = true
-  await bed.clock.pass(61_000)
+  await bed.clock.pass(66_000)
   t.is(bed.changes, changes + 1)
   const { since, because } = bed.state.devices[1]!
   t.is(because, 'cannot log in: the password is wrong')
   await bed.clock.pass(120_000)
   t.is(bed.state.devices[1]!.since, since)
-  t.true(bed.lines.some(line => line.includes('"fence device"') && line.includes('"b1"') === false))
+  const warnings = bed.lines.map(line => JSON.parse(line)).filter(({ level }) => level === 'warn')
+  t.is(warnings.length, 1, 'it is told once')
+  t.like(warnings[0], { message: 'fence device', device: 'lab switch of b1', reachable: false })
+})
+
+test('one lost answer of a device that has answered is not told, a second one is', async t => {
+  await using bed = await Bed.open(t)
+  await bed.fencer.want([bed.order('watch')])
+  await bed.clock.pass(130_000)
+  const { changes } = bed
+  const looksOf = (): number => bed.bmc('a1').calls.length
+  bed.bmc('a1').faults.failing = 1
+  let before = looksOf()
+  await bed.clock.passUntil(() => looksOf() === before + 1, 61_000)
+  await bed.clock.passUntil(() => looksOf() === before + 2, 5_100)
+  t.is(bed.changes, changes)
+  t.like(bed.state.devices[0], { power: 'on', reachable: true, because: undefined })
+  bed.bmc('a1').faults.failing = 2
+  before = looksOf()
+  await bed.clock.passUntil(() => looksOf() === before + 2, 66_000)
+  await bed.clock.settle()
+  t.is(bed.changes, changes + 1)
+  t.like(bed.state.devices[0], { reachable: false, because: 'cannot answer: busy' })
+})
+
+test('a device that does not answer the first look at it is told of at once', async t => {
+  await using bed = await Bed.open(t)
+  bed.bmc('a1').faults.failing = 1
+  await bed.fencer.want([bed.order('watch')])
+  await bed.clock.passUntil(() => bed.state.devices[0]?.reachable === false, 20_000)
+  t.is(bed.bmc('a1').calls.length, 1)
 })
 
 test('devices may be looked at now', async t => {
   await using bed = await Bed.open(t)
-  const never = new AbortController().signal
-  t.true(isFault(await t.throwsAsync(bed.fencer.look('uuid-2', never)), 'not-found'))
-  await bed.fencer.want([bed.order('watch')])
-  const { devices } = await bed.fencer.look('uuid-2', never)
-  t.like(devices[0], { power: 'on', reachable: true })
+  t.true(isFault(await t.throwsAsync(bed.fencer.look('uuid-2')), 'not-found'))
+  await bed.fencer.want([bed.order('watch', {}, [['a1'], ['b1']])])
+  const at = new Date(bed.clock.wall()).toISOString()
+  const seen = { power: 'on', reachable: true, isNow: true, askedAt: at } as const
+  const first = await bed.fencer.look('uuid-2')
+  t.deepEqual(validator(FenceLook)(first), [])
+  t.like(first, { epoch: 3, devices: [seen, seen] } as object)
+  bed.bmc('b1').faults.wrongPassword = true
+  const looks = bed.bmc('b1').calls.length
+  const { devices } = await bed.fencer.look('uuid-2')
+  t.is(bed.bmc('b1').calls.length, looks + 2, 'it is asked twice before it is called silent')
+  t.like(devices[1], { isNow: true, reachable: false })
+})
+
+test('who looks is told of a device that takes too long, and when it was asked last', async t => {
+  await using bed = await Bed.open(t)
+  await bed.fencer.want([bed.order('watch', {}, [['a1'], ['b1']])])
+  const { devices } = await bed.fencer.look('uuid-2')
+  bed.bmc('b1').faults.silent = true
+  await bed.clock.pass(1_000)
+  const looking = bed.fencer.look('uuid-2')
+  let late: typeof devices | undefined
+  void looking.then(said => {
+    late = said.devices
+  })
+  await bed.clock.passUntil(() => late !== undefined, 5_100)
+  t.true(late![0]!.isNow)
+  t.like(late![1], { isNow: false, power: 'on', reachable: true })
+  t.is(late![1]!.askedAt, devices[1]!.askedAt)
 })
 
 test('a fence does not wait for a look at the same device', async t => {

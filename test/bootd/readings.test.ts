@@ -58,15 +58,18 @@ for (const [stdout, power] of agents) {
 
 const together: readonly (readonly [readonly ('on' | 'off' | 'unknown')[], string])[] = [
   [['off', 'off'], 'off'],
-  [['off', 'on'], 'on'],
-  [['unknown', 'on'], 'on'],
+  [['on', 'on'], 'on'],
+  [['off', 'on'], 'on in part: o1 reads off'],
+  [['on', 'unknown', 'off'], 'on in part: o2 reads unknown and o3 reads off'],
   [['off', 'unknown'], 'unknown'],
   [[], 'unknown']
 ]
 
 for (const [powers, power] of together) {
   test(`outlets that read ${powers.join(', ') || 'nothing'} read ${power} together`, t => {
-    t.is(togetherOf(powers), power as 'on')
+    const outlets = powers.map((each, index) => ({ name: `o${index + 1}`, power: each }))
+    const said = togetherOf(outlets)
+    t.is(typeof said === 'string' ? said : `${said.power} in part: ${said.dark}`, power)
   })
 }
 

@@ -2,24 +2,24 @@
 import test, { type ExecutionContext } from 'ava'
 import { sentence } from '#shared/fault.ts'
 import type { Power } from '#shared/wire/fence.ts'
-import type { FenceDevice } from '../../bootd/core/ports.ts'
+import type { FenceDevice, Reading } from '../../bootd/core/ports.ts'
 
 /** A device with the machine that it switches, which runs at first. */
 export type FenceRig = AsyncDisposable & {
-  readonly device: FenceDevice
+  readonly device: FenceDevice<Reading>
   /** Whether the machine runs, found out without the device. */
   readonly isRunning: () => boolean | Promise<boolean>
   /** The same device with a wrong password, and that password; undefined: it has none. */
-  readonly stranger?: { readonly device: FenceDevice; readonly password: string }
+  readonly stranger?: { readonly device: FenceDevice<Reading>; readonly password: string }
   /** A device of the same kind that never answers. */
-  readonly silent: FenceDevice
+  readonly silent: FenceDevice<Reading>
 }
 
 const patienceMs = 60_000
 const patient = (): AbortSignal => AbortSignal.timeout(patienceMs)
 
 /** Reads until the power is as expected. */
-async function untilReads(device: FenceDevice, power: Power): Promise<void> {
+async function untilReads(device: FenceDevice<Reading>, power: Power): Promise<void> {
   const signal = patient()
   while ((await device.power(signal)) !== power) {
     await new Promise(resolve => setTimeout(resolve, 20))

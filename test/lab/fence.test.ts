@@ -8,7 +8,7 @@ import { sentence } from '#shared/fault.ts'
 import { makeLog } from '#shared/log.ts'
 import type { IpmiDevice, Outlet } from '#shared/model/fence.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
-import type { FenceDevice } from '../../bootd/core/ports.ts'
+import type { FenceDevice, Reading } from '../../bootd/core/ports.ts'
 import { agentDevice } from '../../bootd/io/fence/agent-exec.ts'
 import { ipmiDevice } from '../../bootd/io/fence/ipmi.ts'
 import { PduDevice } from '../../bootd/io/fence/pdu.ts'
@@ -42,7 +42,7 @@ const outletModel = ({ port }: PowerService, plug: number): Outlet => ({
 })
 
 /** Waits until a service answers. */
-async function answering(device: FenceDevice): Promise<FenceDevice> {
+async function answering<Device extends FenceDevice<Reading>>(device: Device): Promise<Device> {
   const signal = patient()
   for (;;) {
     try {
@@ -110,13 +110,17 @@ test.serial('no outlet goes on while another one is on that was never off', asyn
   )
   await (await answering(first!)).off(patient())
   const both = new PduDevice([first!, second!])
-  t.is(await both.power(patient()), 'on')
+  t.like(await both.power(patient()), { power: 'on', dark: `${first!.name} reads off` })
   const thrown = await t.throwsAsync(both.on(patient()))
   t.regex(sentence(thrown), /all must be off before any is switched on/)
   t.false(await strip.isRunning(1))
   await both.off(patient())
   t.is(await both.power(patient()), 'off')
   await both.on(patient())
+  t.true((await strip.isRunning(1)) && (await strip.isRunning(2)))
+  await first!.off(patient())
+  await both.on(patient(), () => {})
+  t.is(await both.power(patient()), 'on')
   t.true((await strip.isRunning(1)) && (await strip.isRunning(2)))
 })
 

@@ -194,7 +194,8 @@ export class MachineRoom implements AsyncDisposable {
       }
     })
     const consoles = new MachineConsoles({ orderOf: host => fencer.orderOf(host), log })
-    const beside = { boots: bootsNothing, consoles, knowing: knowsNothing, clock, log }
+    const knowing = { ...knowsNothing, fences: fencer }
+    const beside = { boots: bootsNothing, consoles, knowing, clock, log }
     const served = serveControllers({ end, fencer, ...beside }, signal)
     changed = served.fencesChanged
     const beating = sendHeartbeats({ end, fencer, clock }, signal)

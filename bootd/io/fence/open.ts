@@ -2,7 +2,7 @@
 import { Fault } from '#shared/fault.ts'
 import { deviceName, type FenceDevice as Model, type Outlet } from '#shared/model/fence.ts'
 import type { Ms } from '#shared/units.ts'
-import type { FenceDevice } from '../../core/ports.ts'
+import type { FenceDevice, Reading } from '../../core/ports.ts'
 import { agentDevice } from './agent-exec.ts'
 import type { FenceExecutor, Urgency } from './executor.ts'
 import { ipmiDevice } from './ipmi.ts'
@@ -24,8 +24,8 @@ export const deadlines: Deadlines = { ipmi: 7_000, redfish: 10_000, agent: 20_00
 
 /** One device under its two faces: the calls of a fence, and those that only watch. */
 export type OpenDevice = AsyncDisposable & {
-  readonly fence: FenceDevice
-  readonly watch: FenceDevice
+  readonly fence: FenceDevice<Reading>
+  readonly watch: FenceDevice<Reading>
 }
 
 /** What all devices are made with. */
@@ -55,7 +55,7 @@ export function openDevice(
         hidden: made.hidden
       })
   })
-  const face = (urgency: Urgency): FenceDevice => {
+  const face = (urgency: Urgency): FenceDevice<Reading> => {
     const queued = leaves.map(leaf => leaf(urgency))
     return model.type === 'pdu' ? new PduDevice(queued) : queued[0]!
   }

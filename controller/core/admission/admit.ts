@@ -77,7 +77,12 @@ export type Intent =
   | { readonly verb: 'join'; readonly wish: HostWish }
   | { readonly verb: 'approve'; readonly id: string }
   | { readonly verb: 'confirm-off'; readonly id: string }
-  | { readonly verb: 'fence-test'; readonly id: string; readonly force: boolean }
+  | {
+      readonly verb: 'fence-test'
+      readonly id: string
+      readonly force: boolean
+      readonly level?: number
+    }
   | {
       readonly verb: 'drain'
       readonly id: string
@@ -141,7 +146,7 @@ function judge(view: View, intent: Intent, context: Context): Verdict {
       return on(view, 'host', intent.id, (host: Host) => confirmOff(view, host, context))
     case 'fence-test':
       return on(view, 'host', intent.id, (host: Host) =>
-        testFence(view, { host, force: intent.force }, context)
+        testFence(view, { ...intent, host }, context)
       )
     case 'drain':
       return on(view, 'host', intent.id, (host: Host) =>

@@ -147,10 +147,10 @@ function leafOfOutlet(outlet: Outlet): Leaf {
  */
 export function testFence(
   view: View,
-  wish: { readonly host: Host; readonly force: boolean },
+  wish: { readonly host: Host; readonly force: boolean; readonly level?: number },
   context: Context
 ): Verdict {
-  const { host, force } = wish
+  const { host, force, level } = wish
   const { name, decided, spec } = host
   const what = `cannot test the fence of host ${name}`
   if (decided.approval === 'pending') {
@@ -162,6 +162,12 @@ export function testFence(
   if (levels.length === 0) {
     return refuse('conflict', `${what}: it has no fence device`, {
       next: [`remuda host fence set ${name} --help`]
+    })
+  }
+  if (level !== undefined && level > levels.length) {
+    const many = levels.length === 1 ? 'is 1 level' : `are ${levels.length} levels`
+    return refuse('conflict', `${what} at level ${level}: there ${many} of devices`, {
+      next: [`remuda host fence show ${name}`]
     })
   }
   const secrets = refuseSecrets(view, host, spec)
@@ -178,16 +184,19 @@ export function testFence(
       next: [`remuda host fence show ${name}`]
     })
   }
-  const all = `remuda host fence test ${name} --really --force`
+  const only = level === undefined ? '' : ` --level ${level}`
+  const all = `remuda host fence test ${name}${only} --really --force`
   const inService = force ? undefined : refuseInService(view, host, { what, all })
   if (inService) return inService
   const fenceTest = {
     id: context.newId('ft'),
+    ...(level !== undefined && { level }),
     step: 'off' as const,
     since: isoOf(context),
     by: context.by
   }
-  const because = `asked for${force ? ' by force' : ''}: off, read twice, and on again`
+  const by = level === undefined ? '' : ` by level ${level}`
+  const because = `asked for${force ? ' by force' : ''}: off${by}, read twice, and on again`
   const after: Host = { ...host, decided: { ...decided, fenceTest } }
   return admitted(context, after, { verb: 'fence-test', because })
 }

@@ -3,7 +3,8 @@ import Type, { type TObject, type TSchema } from 'typebox'
 import { type Kind, kinds } from '#shared/model/index.ts'
 import { Condition, Labels, Name, Strict, Timestamp } from '#shared/model/resource.ts'
 
-const Flag = (description: string) =>
+/** A field of a query that is yes or no. */
+export const Flag = (description: string) =>
   Type.String({ enum: ['1', '0', 'true', 'false'], description })
 
 /** Fields of a query, to be spread into one. */

@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
 import type { FenceState } from '#shared/wire/fence.ts'
+import type { FenceShown } from '../../../controller/core/fence-shown.ts'
 import { joinHost, type WorldController, worldController } from '../../world/world-controller.ts'
 
 async function withHosts(
@@ -53,6 +54,46 @@ test('devices of a host are set once their secret is, and tell what they read an
     t.is((await world.ask(set(null))).status, 200)
     const after = (await world.ask({ path: '/v1/hosts/h1/fence' })).json
     t.like(after, { state: 'no-device', devices: [] } as object)
+  }))
+
+test('devices are asked now where that is wanted, and why not is told', t =>
+  withHosts(t, async world => {
+    await world.ask(secret)
+    await world.ask(set([{ devices: [ipmi] }]))
+    says(world, {})
+    const asking = { path: '/v1/hosts/h1/fence?ask=1' }
+    const silent = (await world.ask(asking)).json as unknown as FenceShown
+    t.false(silent.asked?.isNow)
+    t.regex(silent.asked!.because, /^not asked now: no bootd is heard; said .* ago$/)
+    t.like(silent.devices[0], { power: 'on', askedAt: undefined })
+    const at = '2026-11-20T10:00:00.000Z'
+    const found = { level: 1, name: 'IPMI at bmc1', power: 'off', reachable: true, since: at }
+    const look = { epoch: 9, devices: [{ ...found, askedAt: at, isNow: true }] }
+    const asked: object[] = []
+    world.running.service.bootds.serve({
+      bootds: () => ['c1', 'c2'],
+      ask: async (bootd, question) => {
+        asked.push(question)
+        const bytes = Buffer.from(bootd === 'c1' ? JSON.stringify(look) : '')
+        const code = bootd === 'c1' ? {} : { code: 'not-found' as const }
+        return {
+          type: 'answer',
+          number: 1,
+          message: 'its devices are not known here',
+          bytes,
+          ...code
+        }
+      }
+    })
+    const { json } = await world.ask(asking)
+    t.like(json, { asked: { isNow: true, because: 'bootd of c1 has asked them now' } } as object)
+    t.like(json, { devices: [{ power: 'off', askedAt: at }] } as object)
+    t.is(asked.length, 2)
+    t.is((asked[0] as { readonly ask: string }).ask, 'fence-look')
+    t.is(
+      ((await world.ask({ path: '/v1/hosts/h1/fence' })).json as object as FenceShown).asked,
+      undefined
+    )
   }))
 
 const wrong: readonly (readonly [string, object, RegExp])[] = [

@@ -19,19 +19,21 @@ function rackWithIdle(): Rack {
   return rack
 }
 
-const wish = (rack: Rack, name: string, force = false) => ({
+const wish = (rack: Rack, name: string, force = false, level?: number) => ({
   verb: 'fence-test' as const,
   id: rack.cloud.host(name).id,
-  force
+  force,
+  ...(level !== undefined && { level })
 })
 
-function says(rack: Rack, verdict: FenceVerdict, fence = wantOf(rack)?.fence): void {
+function says(rack: Rack, verdict: FenceVerdict, fence = wantOf(rack)?.fence, level = 1): void {
   const { uuid } = rack.cloud.host('h2').decided
   const at = new Date(rack.cloud.context.now.wall).toISOString()
   const found = { verdict, epoch: 1, at, tookMs: 3_200, because: `${verdict}, by the switch` }
   const state = {
-    ...{ host: uuid, name: 'h2', want: 'off' as const, epoch: 1, phase: 'working' as const },
-    ...{ since: at, attempt: 1, level: 1, story: [], devices: [] },
+    ...{ host: uuid, name: 'h2', want: 'off' as const, epoch: 1 },
+    phase: verdict === 'unknown' ? ('working' as const) : ('proven' as const),
+    ...{ since: at, attempt: 1, level, story: [], devices: [] },
     verdict: { ...found, ...(fence !== undefined && { fence }) }
   }
   rack.cloud.view.fold({ type: 'fences', states: [state], at: rack.cloud.context.now })
@@ -70,6 +72,37 @@ test('where it is not proven off, power is given back all the same, and the test
   t.regex(testedOf(rack)!.because, /^not proven off after 3\.2 s/)
   const { view } = rack.cloud
   t.is(view.named('event', 'fence-test-failed-host-h2')?.spec.severity, 'alarm')
+})
+
+for (const [proving, passed, because] of [
+  [2, true, /^proven off by level 2: off-confirmed.*; on again/],
+  [3, false, /^not proven off by level 2, but by another one: off-confirmed.*; on again/]
+] as const) {
+  const what = passed ? 'has passed when that one' : 'has failed when another one'
+  test(`the test of a level ${what} has proven it`, t => {
+    const rack = rackWithIdle()
+    const host = rack.cloud.host('h2')
+    const fence = [host.spec.fence![0]!, host.spec.fence![0]!, host.spec.fence![0]!]
+    const resource = { ...host, spec: { ...host.spec, fence } }
+    rack.cloud.commit({ changes: [{ op: 'put', resource }], decisions: [] })
+    rack.cloud.done(wish(rack, 'h2', false, 2))
+    t.like(wantOf(rack), { want: 'off', from: 2 })
+    says(rack, 'off-confirmed', undefined, proving)
+    t.deepEqual(rack.decide(), ['fence-test-off'])
+    t.like(wantOf(rack), { want: 'on', from: undefined })
+    says(rack, 'on-confirmed')
+    t.deepEqual(rack.decide(), [passed ? 'fence-test-passed' : 'fence-test-failed'])
+    t.is(testedOf(rack)?.passed, passed)
+    t.regex(testedOf(rack)!.because, because)
+  })
+}
+
+test('a level that is not there is not tested, and it is told how many are', t => {
+  const rack = rackWithIdle()
+  const verdict = rack.cloud.judged(wish(rack, 'h2', false, 2))
+  if (!isRefusal(verdict)) return t.fail('it is tested')
+  const { message } = verdict.refused
+  t.is(message, 'cannot test the fence of host h2 at level 2: there is 1 level of devices')
 })
 
 test('a host that does not come on again has failed its test', t => {

@@ -56,6 +56,26 @@ for (const want of ['off', 'on'] as const) {
   })
 }
 
+test('outlets may be given back beside others as long as nobody takes the host for dead', t => {
+  const rack = rackWithIdle()
+  const outlet = (plug: string) => ({ agent: 'fence_apc_snmp', parameters: { plug }, secrets: {} })
+  const strip = { type: 'pdu' as const, outlets: [outlet('3'), outlet('7')] }
+  const change = (decided: object): void => {
+    const host = rack.cloud.host('h2')
+    const spec = { ...host.spec, fence: [{ devices: [strip] }] }
+    const resource = { ...host, spec, decided: { ...host.decided, ...decided } }
+    rack.cloud.commit({ changes: [{ op: 'put', resource }], decisions: [] })
+  }
+  rack.cloud.done(wish(rack, 'on'))
+  t.is(wantOf(rack)?.isInUse, undefined, 'one switch is on or off')
+  change({})
+  t.like(wantOf(rack), { want: 'on', isInUse: true })
+  const because = 'silent'
+  const recovery = { id: 'fe-1', phase: 'fenced' as const, since: 'noon', because }
+  change({ power: undefined, duty: undefined, recovery })
+  t.like(wantOf(rack), { want: 'on', fence: 'fe-1-on', isInUse: undefined })
+})
+
 test('a cycle is off, read, and then on', t => {
   const rack = rackWithIdle()
   rack.cloud.done(wish(rack, 'cycle'))

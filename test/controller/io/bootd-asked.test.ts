@@ -29,7 +29,8 @@ test('a bootd that answers is asked soon after it is heard', async t => {
       consoles: { giveWay: () => {} } as never,
       knowing: {
         bmcs: { begin: () => {}, found: () => ({ items: [] }) },
-        logs: undefined as never
+        logs: undefined as never,
+        fences: undefined as never
       },
       ...{ clock: realClock, log: silentLog }
     },

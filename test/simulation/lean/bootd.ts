@@ -5,8 +5,16 @@
  * What it leaves out: processes, sessions with devices, and the order in which calls share one.
  */
 import type { Ms } from '#shared/units.ts'
-import type { FenceDeviceState, FenceOrder, FenceState } from '#shared/wire/fence.ts'
-import { isOtherwise, lookedAt, placeInRound, unasked } from '../../../bootd/core/device-watch.ts'
+import type { FenceOrder, FenceState } from '#shared/wire/fence.ts'
+import {
+  doubtMs,
+  isDoubted,
+  isOtherwise,
+  lookedAt,
+  placeInRound,
+  unasked,
+  type Watched
+} from '../../../bootd/core/device-watch.ts'
 import {
   beginFence,
   type FenceEffect,
@@ -33,7 +41,7 @@ type Fenced = {
   verdict: FenceState['verdict']
   since: string
   isResting: boolean
-  device: FenceDeviceState
+  device: Watched
   /** Calls whose answers are awaited. */
   readonly calls: Set<number>
 }
@@ -229,13 +237,18 @@ export class LeanBootd {
     this.#later(delayMs, () => {
       if (this.#hosts.get(fenced.order.host) !== fenced) return
       this.#lookLater(fenced, lookEveryMs)
-      if (fenced.plan?.stage.phase === 'working') return
-      this.#cloud.machine(fenced.order.name).call('read', answer => {
-        if (!this.runs || 'done' in answer) return
-        const before = fenced.device
-        fenced.device = lookedAt(before, answer, this.#wall)
-        if (isOtherwise(before, fenced.device)) this.#tellSoon()
-      })
+      this.#look(fenced)
+    })
+  }
+
+  #look(fenced: Fenced): void {
+    if (fenced.plan?.stage.phase === 'working') return
+    this.#cloud.machine(fenced.order.name).call('read', answer => {
+      if (!this.runs || 'done' in answer) return
+      const before = fenced.device
+      fenced.device = lookedAt(before, answer, this.#wall)
+      if (isOtherwise(before.state, fenced.device.state)) this.#tellSoon()
+      if (isDoubted(fenced.device)) this.#later(doubtMs, () => this.#look(fenced))
     })
   }
 
@@ -246,7 +259,7 @@ export class LeanBootd {
       this.#telling = false
       this.#toldAt = this.machine.monotonic
       const states = [...this.#hosts.values()].map(({ device, ...fenced }) =>
-        fenceStateOf({ ...fenced, courtesy: undefined, devices: [device] })
+        fenceStateOf({ ...fenced, courtesy: undefined, devices: [device.state] })
       )
       this.#answer(ear => ear.fences.heard(this.name, states))
     })

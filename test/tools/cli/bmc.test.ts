@@ -27,7 +27,7 @@ test('baseboard controllers are looked for, waited for, and listed', async t => 
     ask: (_, question) =>
       answerQuestion(
         { type: 'bootd-question', number: 1, question },
-        { bmcs, logs: undefined as never }
+        { bmcs, logs: undefined as never, fences: undefined as never }
       )
   })
   t.regex((await typeLine('bmc list', { server })).output, /^none was found yet/)
@@ -70,7 +70,7 @@ for (const [title, fault, status, says] of [
         const bmcs = { begin, found: () => ({ items: [] }) }
         return await answerQuestion(
           { type: 'bootd-question', number: 1, question },
-          { bmcs, logs: undefined as never }
+          { bmcs, logs: undefined as never, fences: undefined as never }
         )
       }
     })
@@ -101,7 +101,7 @@ test('on 80 columns nothing of one is cut, and what is long goes on below', asyn
     ask: (_, question) =>
       answerQuestion(
         { type: 'bootd-question', number: 1, question },
-        { bmcs, logs: undefined as never }
+        { bmcs, logs: undefined as never, fences: undefined as never }
       )
   })
   const { output } = await typeLine('bmc list', {

@@ -159,7 +159,25 @@ test('a test that is only told switches nothing', async t => {
   t.regex(errors, /nothing was switched/)
   t.deepEqual(writtenTo(api), [])
   t.is((await typeLine('host fence test h2 --force', { server: api.url })).code, 2)
+  t.is((await typeLine('host fence test h2 --level 2', { server: api.url })).code, 2)
 })
+
+for (const [isNow, code] of [
+  [true, 0],
+  [false, 1]
+] as const) {
+  test(`a test that is only told has devices asked, and exits with ${code}`, async t => {
+    const because = isNow ? 'bootd of c1 has asked them now' : 'not asked now: no bootd is heard'
+    const askedAt = new Date(Date.now() - 40_000).toISOString()
+    const devices = [{ ...device, askedAt }]
+    await using api = await fakeApi({ ...well, devices, asked: { isNow, because } })
+    const typed = await typeLine('host fence test h2', { server: api.url })
+    t.is(typed.code, code, typed.errors)
+    t.is(api.asked.at(-1)?.query.get('ask'), '1')
+    t.regex(typed.output, new RegExp(`^asked +${because}$`, 'm'))
+    t.regex(typed.output, /^1 +IPMI at 10\.0\.9\.2 +on +yes +- +4\d(\.\d)? s ago/m)
+  })
+}
 
 const testing = { ...well, test: { step: 'off', since: 'noon', by: 'user/ann' } }
 const underway = { want: 'off', phase: 'working', attempt: 1, story: ['level 1 is tried'] }
@@ -184,6 +202,15 @@ for (const [passed, code] of [
     )
   })
 }
+
+test('a real test of one level says which', async t => {
+  const tested = { at: '2026-11-20T10:00:00.000Z', passed: true, because: 'by level 2' }
+  await using api = await fakeApi({ ...well, tested })
+  const line = 'host fence test h2 --really --level 2 --yes'
+  const { code, errors } = await typeLine(line, { server: api.url })
+  t.is(code, 0, errors)
+  t.deepEqual(writtenTo(api).at(-1)?.body, { force: false, level: 2 })
+})
 
 test('devices are taken away after asking', async t => {
   await using api = await fakeApi()

@@ -35,7 +35,7 @@ async function logWorld(t: ExecutionContext) {
       const asked = { ...question, host: machineUuid }
       return await answerQuestion(
         { type: 'bootd-question', number: 1, question: asked },
-        { logs, bmcs: undefined as never }
+        { logs, bmcs: undefined as never, fences: undefined as never }
       )
     }
   })

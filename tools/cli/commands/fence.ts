@@ -130,9 +130,12 @@ export const fenceCommands: readonly Command[] = [
     verb: 'fence test',
     doc: 'Tests the fence of a host: what would be done, or, with --really, by doing it.',
     details: [
-      'Without --really nothing is switched: it shows the plan and what each device read last.',
+      'Without --really nothing is switched: each device is asked now, and the plan is shown. It ' +
+        'fails where one could not be asked.',
       'With --really its power is cut, read off twice, and given back. The host must be out of ' +
-        'service and empty (remuda host drain), or --force cuts its power under what runs.'
+        'service and empty (remuda host drain), or --force cuts its power under what runs.',
+      'The first level that works proves it. With --level that very one must: where it fails ' +
+        'those behind it are still tried, but the test has failed.'
     ],
     positionals: [nameOfOne('host')],
     options: [
@@ -140,6 +143,14 @@ export const fenceCommands: readonly Command[] = [
         name: 'really',
         type: 'flag',
         doc: 'Cuts its power, and gives it back; asks for its name.'
+      },
+      {
+        name: 'level',
+        type: 'count',
+        value: 'N',
+        doc: 'With --really: the level that must prove it; none before it is tried. Unit: number.',
+        minimum: 1,
+        maximum: 4
       },
       { name: 'force', type: 'flag', doc: 'Also of a host that is in service.' },
       yesOption,
@@ -149,7 +160,11 @@ export const fenceCommands: readonly Command[] = [
     ],
     examples: [
       { line: 'remuda host fence test h2', doc: 'what would be done' },
-      { line: 'remuda host fence test h2 --really', doc: 'once for each new host' }
+      { line: 'remuda host fence test h2 --really', doc: 'once for each new host' },
+      {
+        line: 'remuda host fence test h2 --really --level 2',
+        doc: 'and each further level'
+      }
     ],
     run: () => import('../run/fence-test.ts').then(module => module.testFence)
   },

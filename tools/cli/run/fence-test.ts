@@ -16,17 +16,21 @@ const lookMs = 300
 /** How long a test is waited for where nobody says. Unit: ms. */
 const waitMsUnsaid = 300_000
 
-/** Shows what would be done; with --really has it done, and waits for its end. */
+/** Has devices asked and shows what would be done; with --really does it, and waits for its end. */
 export async function testFence(invocation: Invocation): Promise<number> {
   const { given, signal } = invocation
   const reference = referenceTo(invocation, 'host', given.positional('NAME')!)
   if (given.flag('really')) return await reallyTest(invocation, reference)
   if (given.flag('force')) throw new UsageFault('cannot force what is only told: add --really')
-  const said = await readFence(invocation, reference, signal)
+  if (given.number('level') !== undefined) {
+    throw new UsageFault('cannot test a level by only telling what would be done: add --really')
+  }
+  const said = await readFence(invocation, reference, signal, true)
   const raw = await renderRaw(invocation, said)
   invocation.write(raw ?? describeFence(invocation, said))
   if (raw === undefined) invocation.note('\nnothing was switched; add --really to do it\n')
-  return ['ready', 'degraded', 'self-fence'].includes(said.state) ? 0 : 1
+  const isAsked = said.asked?.isNow ?? true
+  return isAsked && ['ready', 'degraded', 'self-fence'].includes(said.state) ? 0 : 1
 }
 
 async function reallyTest(invocation: Invocation, reference: Reference): Promise<number> {
@@ -34,11 +38,13 @@ async function reallyTest(invocation: Invocation, reference: Reference): Promise
   const { name } = reference
   const force = given.flag('force')
   const api = await invocation.connect()
-  const asked = { body: { force }, signal }
+  const level = given.number('level')
+  const asked = { body: { force, ...(level !== undefined && { level }) }, signal }
   // What would be refused is refused before anybody is asked.
   await sayVerb(api, reference, 'fence-test', { ...asked, dryRun: true })
+  const by = level === undefined ? '' : ` by level ${level}`
   const loses = force ? ' Whatever runs on it loses its power.' : ''
-  await confirmName(invocation, { question: `Cut the power of ${name}?${loses}`, name })
+  await confirmName(invocation, { question: `Cut the power of ${name}${by}?${loses}`, name })
   await sayVerb(api, reference, 'fence-test', asked)
   if (given.flag('no-wait')) {
     invocation.write(`host/${name} is tested: remuda host fence show ${name} -w\n`)

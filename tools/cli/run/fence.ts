@@ -27,7 +27,9 @@ export type FenceSaid = {
     readonly reachable?: boolean
     readonly since?: string
     readonly because?: string
+    readonly askedAt?: string
   }[]
+  readonly asked?: { readonly isNow: boolean; readonly because: string }
   readonly plan: readonly string[]
   readonly underway?: {
     readonly want: string
@@ -93,17 +95,19 @@ async function answered(
   }
 }
 
-/** Reads what is shown of the fence of a host. */
+/** Reads what is shown of the fence of a host; `ask`: its devices are asked now. */
 export async function readFence(
   invocation: Invocation,
   { kind, name }: Reference,
-  signal: AbortSignal
+  signal: AbortSignal,
+  ask = false
 ): Promise<FenceSaid> {
   const api = await invocation.connect()
   const doing = `show the fence of host ${name}`
   const answer = await api.ask({
     method: 'GET',
     path: `${pathOf(kind, name)}/fence`,
+    ...(ask && { query: { ask: '1' } }),
     doing,
     signal
   })
@@ -134,6 +138,7 @@ export function describeFence(invocation: Invocation, said: FenceSaid): string {
       'tested',
       tested ? testWords(tested, now) : `never: remuda host fence test ${said.host} --really`
     ],
+    ...(said.asked ? [['asked', oneLine(said.asked.because)] as const] : []),
     ...(test
       ? [['test', `switched ${test.step} since ${test.since}, by ${test.by}`] as const]
       : []),
@@ -147,14 +152,19 @@ export function describeFence(invocation: Invocation, said: FenceSaid): string {
     { text: device.name },
     { text: device.power },
     answerOf(device.reachable),
-    { text: device.since === undefined ? '' : `${writeAge(device.since, now)} ago` },
+    { text: agoOf(device.since, now) },
+    ...(said.asked ? [{ text: agoOf(device.askedAt, now) }] : []),
     { text: device.because ?? '' }
   ])
-  const titles = ['LEVEL', 'DEVICE', 'READS', 'ANSWERS', 'SINCE', 'BECAUSE']
+  const asked = said.asked ? ['ASKED'] : []
+  const titles = ['LEVEL', 'DEVICE', 'READS', 'ANSWERS', 'SINCE', ...asked, 'BECAUSE']
   const table = devices.length === 0 ? '' : `\n${renderRows(invocation, titles, devices)}`
   const plan = said.plan.map(sentence => `  ${oneLine(sentence)}\n`).join('')
   return `${head}${table}\nif it died\n${plan}`
 }
+
+const agoOf = (at: string | undefined, now: number): string =>
+  at === undefined ? '' : `${writeAge(at, now)} ago`
 
 const isWell = (state: string): boolean => ['ready', 'self-fence', 'alone'].includes(state)
 
