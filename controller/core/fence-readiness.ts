@@ -13,7 +13,8 @@ import type { View } from './view.ts'
 /**
  * `ready`: all its devices answer; `self-fence`: it has none, but its watchdog ends it; `alone`:
  * it has none and needs none, since there is no other host on which anything could start;
- * `degraded`: a device is silent or wrong, and a level without it, or the watchdog, is left;
+ * `degraded`: a device is silent or wrong, and a level without it, or the watchdog, is left; or an
+ * outlet is dark beside one that is on, so that the host can be fenced and has lost a supply;
  * `not-asked`: no bootd has said anything of them yet; all others: nothing could prove it off now.
  * `device-wrong`: it reads *off*, or nothing, of a host that is heard.
  */
@@ -59,6 +60,11 @@ export function fenceReadiness(view: View, host: Host): FenceReadiness {
   }
   const wrong = wrongDevicesOf(view, host)
   const silent = state.devices.filter(({ reachable }) => reachable === false)
+  const dark = darkOutletsOf(view, host)
+  if (silent.length + wrong.length === 0 && dark !== undefined) {
+    const next = `remuda power on ${name}`
+    return { state: 'degraded', because: `a supply of it is dark: ${dark}`, next }
+  }
   if (silent.length === 0 && wrong.length === 0) {
     const isAsked = state.devices.some(({ reachable }) => reachable === true)
     if (!isAsked) return { state: 'not-asked', because: 'its devices have not answered yet' }
@@ -75,6 +81,13 @@ export function fenceReadiness(view: View, host: Host): FenceReadiness {
   const left = level === undefined ? own : `level ${level} is left`
   if (left !== undefined) return { state: 'degraded', because: `${because}; ${left}`, next }
   return { state: wrong.length > 0 ? 'device-wrong' : 'device-silent', because, next }
+}
+
+/** Outlets that are not on beside others that are, as bootd saw them last; undefined: none. */
+export function darkOutletsOf(view: View, { name }: Host): string | undefined {
+  const devices = view.fence(name)?.devices ?? []
+  const dark = devices.filter(({ reachable, because }) => reachable === true && because)
+  return dark.length === 0 ? undefined : dark.map(({ because }) => because).join('; ')
 }
 
 const nextOfWrong = ({ name }: Host): string =>

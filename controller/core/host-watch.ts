@@ -10,7 +10,7 @@ import { type Context, isoOf } from './admission/context.ts'
 import { missingOnce } from './brake.ts'
 import type { Commit } from './commit.ts'
 import { wrongDevicesOf } from './device-words.ts'
-import { fenceReadiness } from './fence-readiness.ts'
+import { darkOutletsOf, fenceReadiness } from './fence-readiness.ts'
 import { type Impasse, impasseOf } from './impasse.ts'
 import { type HostPhase, livenessLimits, phaseOf } from './liveness.ts'
 import { notification } from './notification.ts'
@@ -34,6 +34,8 @@ export type HostSeen = {
   readonly silentDevices: string | undefined
   /** Which of them are wrong, and how; left out: none. */
   readonly wrongDevices?: string | undefined
+  /** Outlets that are not on beside others that are; left out: none. */
+  readonly darkOutlets?: string | undefined
   /** Why the limit of its self-fence is too short; undefined: it is not, or it has none. */
   readonly shortLimit: string | undefined
   /** Shared pools to which it does not write; left out: none, or nothing is known of them. */
@@ -83,6 +85,7 @@ export function watchHosts(
     const silent = dark ? undefined : silentDevicesOf(view, host)
     const silentDevices = dark ? before?.silentDevices : silent?.names
     const wrongDevices = dark ? before?.wrongDevices : wrongNamesOf(view, host)
+    const darkOutlets = dark ? before?.darkOutlets : darkOutletsOf(view, host)
     const short = shortLimit(view, host)
     const { storage } = heard.report ?? {}
     const dumb = storage?.length ? storageSilenceOf(storage) : undefined
@@ -92,6 +95,7 @@ export function watchHosts(
       hold: held?.hold,
       silentDevices,
       wrongDevices,
+      darkOutlets,
       shortLimit: short,
       silentPools: dumb?.pools,
       impasse: stuck?.at,
@@ -116,6 +120,8 @@ export function watchHosts(
       before.wrongDevices === wrongDevices
         ? undefined
         : wordsOfWrong(view, host, { wrongDevices, before })
+    const darkWords =
+      before.darkOutlets === darkOutlets ? undefined : wordsOfOutlets(host, darkOutlets)
     const poolWords =
       before.silentPools === dumb?.pools ? undefined : wordsOfPools(host, before.silentPools, dumb)
     const stuckWords = stuck && before.impasse !== stuck.at ? wordsOfImpasse(stuck) : undefined
@@ -125,7 +131,7 @@ export function watchHosts(
         : undefined
     const told = [
       ...[phaseWords, libvirtWords, heldWords, stuckWords],
-      ...[fenceWords, wrongWords, poolWords, rebootWords]
+      ...[fenceWords, wrongWords, darkWords, poolWords, rebootWords]
     ]
     if (before.phase !== phase || told.some(Boolean)) changed.push(host)
     for (const words of told) {
@@ -179,6 +185,7 @@ const isSeenAs = (one: HostSeen, other: HostSeen): boolean =>
   one.hold === other.hold &&
   one.silentDevices === other.silentDevices &&
   one.wrongDevices === other.wrongDevices &&
+  one.darkOutlets === other.darkOutlets &&
   one.shortLimit === other.shortLimit &&
   one.silentPools === other.silentPools &&
   one.impasse === other.impasse &&
@@ -286,6 +293,17 @@ function wordsOfWrong(
   const message = `no proof of its fence device would count: ${because}; ${next}`
   return { reason: 'fence-device-wrong', message, severity: 'alarm' }
 }
+
+const wordsOfOutlets = ({ name }: Host, dark: string | undefined): Words =>
+  dark === undefined
+    ? { reason: 'outlets-on', message: 'all outlets that feed it are on again', severity: 'notice' }
+    : {
+        reason: 'outlet-dark',
+        message:
+          `a supply of it is dark, and is missed when the other fails: ${dark}; ` +
+          `remuda power on ${name}`,
+        severity: 'warning'
+      }
 
 /** One that was set when sessions were shorter is told by each controller that finds it, once. */
 function wordsOfLimit(

@@ -26,31 +26,31 @@ function rackOf(): Rack {
   return rack
 }
 
-function alarms({ cloud }: Rack, seen: ReadonlyMap<string, HostSeen>) {
+function watched({ cloud }: Rack, seen: ReadonlyMap<string, HostSeen>) {
   const news = watchHosts(cloud.view, seen, cloud.context)
   const told = news.commits.flatMap(({ decisions }) => decisions)
-  return { seen: news.seen, told: told.filter(({ verb }) => verb.startsWith('fence-device')) }
+  return { seen: news.seen, told: told.filter(({ verb }) => /^(fence-device|outlet)/.test(verb)) }
 }
 
 test('one that reads off of a host that goes on speaking is wrong, and an alarm once', t => {
   const rack = rackOf()
-  let { seen } = alarms(rack, new Map())
+  let { seen } = watched(rack, new Map())
   rack.saidDevices('h1', [unasked])
   rack.saidDevices('h1', [device('off')])
   rack.pass(9_000)
   t.is(readiness(rack).state, 'ready', 'it may have lost its power just now')
-  t.deepEqual(alarms(rack, seen).told, [])
-  ;({ seen } = alarms(rack, seen))
+  t.deepEqual(watched(rack, seen).told, [])
+  ;({ seen } = watched(rack, seen))
   rack.pass(1_500)
   t.is(readiness(rack).state, 'device-wrong')
   t.regex(readiness(rack).because, /d1 reads off, while the host was heard for 10.*another mach/)
-  const news = alarms(rack, seen)
+  const news = watched(rack, seen)
   t.is(news.told[0]?.verb, 'fence-device-wrong')
   t.regex(news.told[0]?.because ?? '', /no proof.*would count.*remuda host fence set h1/)
-  t.deepEqual(alarms(rack, news.seen).told, [], 'it is told once')
+  t.deepEqual(watched(rack, news.seen).told, [], 'it is told once')
   rack.saidDevices('h1', [device('on')])
   t.is(readiness(rack).state, 'ready')
-  t.is(alarms(rack, news.seen).told[0]?.verb, 'fence-device-right')
+  t.is(watched(rack, news.seen).told[0]?.verb, 'fence-device-right')
 })
 
 test('its word is no proof when the host is lost: nothing starts elsewhere', t => {
@@ -121,4 +121,20 @@ test('one that answers and never says how the power is proves nothing', t => {
   rack.pass(545_000)
   t.is(readiness(rack).state, 'device-wrong')
   t.regex(readiness(rack).because, /answers, but has read neither on nor off for 10/)
+})
+
+test('an outlet that is dark beside one that is on is told, and what gives it back', t => {
+  const rack = rackOf()
+  rack.saidDevices('h1', [device('on')])
+  const { seen } = watched(rack, new Map())
+  rack.saidDevices('h1', [{ ...device('on'), because: 'o1 reads off' }])
+  t.like(readiness(rack), { state: 'degraded', next: 'remuda power on h1' })
+  const news = watched(rack, seen)
+  t.like(news.told[0], { verb: 'outlet-dark' })
+  t.regex(
+    news.told[0]?.because ?? '',
+    /missed when the other fails: o1 reads off; remuda power on h1$/
+  )
+  rack.saidDevices('h1', [device('on')])
+  t.is(watched(rack, news.seen).told[0]?.verb, 'outlets-on')
 })
