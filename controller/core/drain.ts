@@ -144,7 +144,9 @@ function begun(
   const { instance, to, live } = departure
   const count = (given.tries?.[instance.id]?.count ?? 0) + 1
   const again = count > 1 ? ` (attempt ${count})` : ''
-  const wish = { instance, to, live, pace: given.pace, because: `${because}${again}` }
+  // What is wished of an instance comes before what is wished for all of its host.
+  const pace = { ...given.pace, ...instance.spec.migration }
+  const wish = { instance, to, live, pace, because: `${because}${again}` }
   const verdict = moveInstance(view, wish, context)
   if (isRefusal(verdict)) return undefined
   const { changes, decisions } = verdict.commit
@@ -183,7 +185,7 @@ function stuck(
   context: Context
 ): Commit | undefined {
   const message =
-    `cannot be emptied now: nowhere to go for ${held.length}: ${reasonsOf(held)}; ` +
+    `cannot be emptied now: ${held.length} cannot leave: ${reasonsOf(held)}; ` +
     `tried again as soon as anything changes, until: remuda host resume ${host.name}`
   const reason = 'drain-held'
   const seen = { host, after: undefined, reason, message, severity: 'warning' as const }

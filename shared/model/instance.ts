@@ -7,6 +7,29 @@ import { type KindDefinition, mib, Name, type Stored, Strict, Words } from './re
 import type { DeepReadonly } from './types.ts'
 import { InstanceUse } from './use.ts'
 
+/** Whether an instance may run on the target before all of its memory is there. */
+export const postCopyWishes = ['never', 'when-needed'] as const
+
+/** How a running instance is sent, as people and other programs wish it. */
+export const MovePaceFields = {
+  bandwidthMib: Type.Optional(mib('Most memory of one that is sent in a second.', 1, 1024 * 1024)),
+  downtimeMs: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 60_000,
+      description: 'How long one may stand still at the end of its way. Unit: ms.'
+    })
+  ),
+  postCopy: Type.Optional(
+    Words(postCopyWishes, {
+      description:
+        'Whether one that writes faster than it is sent may go on there before all of its memory ' +
+        'has come (when-needed, the default): it is lost, and starts anew from its volumes, if a ' +
+        'host or the line fails meanwhile.'
+    })
+  )
+}
+
 /** When and how soon an instance that ended by itself is started again. */
 export const RestartPolicy = Strict(
   {
@@ -143,6 +166,13 @@ export const InstanceSpec = Strict({
     default: true,
     description: 'Whether it starts elsewhere when its host is proven dead.'
   }),
+  migration: Type.Optional(
+    Strict(MovePaceFields, {
+      description:
+        'How it is sent while it runs, whoever has it moved; what is wished of one move alone ' +
+        'comes before it, and what is wished for all of a host after it.'
+    })
+  ),
   host: Type.Optional(Name('The only host that it may run on.')),
   ...PlacingFields,
   coldStart: Type.Optional(
@@ -160,9 +190,6 @@ export type InstanceSpec = DeepReadonly<Type.Static<typeof InstanceSpec>>
  * may send any more, the target is asked whether it has the instance.
  */
 export const movePhases = ['preparing', 'sending', 'crossing', 'withdrawing', 'asking'] as const
-
-/** Whether an instance may run on the target before all of its memory is there. */
-export const postCopyWishes = ['never', 'when-needed'] as const
 
 /** How an instance gets from its host, which has it until the move is over, to another one. */
 export type InstanceMove = {
@@ -193,26 +220,6 @@ export type MovePace = {
   readonly downtimeMs?: number
   /** Left out: when it is needed. */
   readonly postCopy?: (typeof postCopyWishes)[number]
-}
-
-/** The same, as people and other programs wish it. */
-export const MovePaceFields = {
-  bandwidthMib: Type.Optional(mib('Most memory of one that is sent in a second.', 1, 1024 * 1024)),
-  downtimeMs: Type.Optional(
-    Type.Integer({
-      minimum: 1,
-      maximum: 60_000,
-      description: 'How long one may stand still at the end of its way. Unit: ms.'
-    })
-  ),
-  postCopy: Type.Optional(
-    Words(postCopyWishes, {
-      description:
-        'Whether one that writes faster than it is sent may go on there before all of its memory ' +
-        'has come (when-needed, the default): it is lost, and starts anew from its volumes, if a ' +
-        'host or the line fails meanwhile.'
-    })
-  )
 }
 
 /** How fast one is sent, and how fast it writes meanwhile. */

@@ -70,7 +70,7 @@ export function moveInstance(view: View, wish: MoveWish, context: Context): Verd
     to,
     live: live.live,
     startedAt: isoOf(context),
-    ...(live.live && wish.pace && { pace: wish.pace }),
+    ...(live.live && paceOf(instance, wish.pace)),
     phase: 'preparing',
     step: 1
   }
@@ -228,6 +228,12 @@ function targetFor(
           'remuda host list'
         ]
   })
+}
+
+/** How it is sent: as it is wished of this move, and else as it is wished of the instance. */
+function paceOf({ spec }: Instance, pace: MovePace | undefined): { readonly pace?: MovePace } {
+  const wished = { ...spec.migration, ...pace }
+  return Object.keys(wished).length === 0 ? {} : { pace: wished }
 }
 
 /** The least of what a move records: that the instance is on its way to a host. */

@@ -27,6 +27,17 @@ test('a host is emptied live, so many at once, and is out of service then', t =>
   t.true(yard.on('h2').length > 0 && yard.on('h3').length > 0, 'they are spread')
 })
 
+test('how one is sent goes by its own wish before that for all of the host', t => {
+  const yard = new Yard(three)
+  yard.fill('h1', { own: { migration: { downtimeMs: 30 } }, usual: {} })
+  yard.drain('h1', { pace: { downtimeMs: 900, bandwidthMib: 10 } })
+  yard.decide()
+  const paceOf = (name: string) =>
+    yard.cloud.view.named('instance', name, 'default')?.decided.moving?.pace
+  t.deepEqual(paceOf('own'), { downtimeMs: 30, bandwidthMib: 10 })
+  t.deepEqual(paceOf('usual'), { downtimeMs: 900, bandwidthMib: 10 })
+})
+
 test('the most important leave first', t => {
   const yard = new Yard(three)
   yard.fill('h1', { low: { priority: 1 }, high: { priority: 900 }, usual: {} })
@@ -103,7 +114,7 @@ test('with nowhere to go they stay, the host stays in watch, and goes on once th
   t.is(yard.duty('h1'), 'draining')
   t.regex(
     yard.because('h1', 'drain-held'),
-    /nowhere to go for 1: two \(none of 1 host can take it \(h2: needs 400 MiB, has 112/
+    /1 cannot leave: two \(none of 1 host can take it \(h2: needs 400 MiB, has 112/
   )
   t.deepEqual(yard.turns(10), [], 'it is told once')
   const id = yard.instance('one').id

@@ -226,3 +226,13 @@ test('what is on its way is neither changed nor deleted nor moved elsewhere', t 
   }
   t.false(isRefusal(cloud.judged({ verb: 'move', id, to: 'h2' })), 'the same wish is no news')
 })
+
+test('how one is sent is wished of a move, or of the instance', t => {
+  const of = (cloud: SampleCloud) => webOf(cloud).decided.moving?.pace
+  const spec = { migration: { downtimeMs: 30, bandwidthMib: 10 } }
+  const [own, asked] = [movingCloud(spec), movingCloud(spec)]
+  own.done({ verb: 'move', id: webOf(own).id, to: 'h2' })
+  t.deepEqual(of(own), spec.migration)
+  asked.done({ verb: 'move', id: webOf(asked).id, to: 'h2', pace: { downtimeMs: 500 } })
+  t.deepEqual(of(asked), { downtimeMs: 500, bandwidthMib: 10 })
+})

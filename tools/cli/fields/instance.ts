@@ -190,6 +190,34 @@ export const instance = {
       type: 'boolean',
       default: true
     },
+    migration: {
+      doc:
+        'How it is sent while it runs, whoever has it moved; what is wished of one move ' +
+        'alone comes before it, and what is wished for all of a host after it.',
+      type: 'object'
+    },
+    'migration.bandwidthMib': {
+      doc: 'Most memory of one that is sent in a second.',
+      type: 'integer',
+      unit: 'MiB',
+      minimum: 1,
+      maximum: 1048576
+    },
+    'migration.downtimeMs': {
+      doc: 'How long one may stand still at the end of its way.',
+      type: 'integer',
+      unit: 'ms',
+      minimum: 1,
+      maximum: 60000
+    },
+    'migration.postCopy': {
+      doc:
+        'Whether one that writes faster than it is sent may go on there before all of its ' +
+        'memory has come (when-needed, the default): it is lost, and starts anew from its ' +
+        'volumes, if a host or the line fails meanwhile.',
+      type: 'text',
+      words: ['never', 'when-needed']
+    },
     host: { doc: 'The only host that it may run on.', type: 'name' },
     affinity: {
       doc: 'How it stands to others: apart from them, or with them.',
