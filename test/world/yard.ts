@@ -2,7 +2,7 @@
  * A cloud in a view whose hosts do what they are told, at once or not at all: for core tests of
  * instances that go from host to host. Nothing here waits; `turn` is one round of everything.
  */
-import type { Instance } from '#shared/model/instance.ts'
+import type { Instance, MovePace } from '#shared/model/instance.ts'
 import type { Report, ReportInstance } from '#shared/wire/order.ts'
 import type { Commit } from '../../controller/core/commit.ts'
 import { decide } from '../../controller/core/decide.ts'
@@ -78,7 +78,10 @@ export class Yard {
     })
   }
 
-  drain(host: string, wish: { readonly parallel?: number; readonly cold?: boolean } = {}): void {
+  drain(
+    host: string,
+    wish: { readonly parallel?: number; readonly cold?: boolean; readonly pace?: MovePace } = {}
+  ): void {
     const { id } = this.cloud.host(host)
     this.cloud.done({ verb: 'drain', id, parallel: 2, cold: false, ...wish })
   }

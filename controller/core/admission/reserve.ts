@@ -6,7 +6,6 @@
 import type { Host } from '#shared/model/host.ts'
 import type { Instance } from '#shared/model/instance.ts'
 import type { Change } from '../commit.ts'
-import { isResting } from '../indexes.ts'
 import { orderBytesOf } from '../order-size.ts'
 import { heldMib } from '../overhead.ts'
 import { isRefusal } from '../refusal.ts'
@@ -86,18 +85,19 @@ const givesLess = (before: Host, after: Host): boolean =>
 
 /**
  * More room, a promise that it did not have, other volumes, or another place in the queue: also who
- * comes later may take the room of others then, as the plan goes by priority.
+ * comes later may take the room of others then, as the plan goes by priority. Who yields to others
+ * counts as if it ran, as it does again once there is room.
  */
 function takesMore(before: Instance, after: Instance): boolean {
   const [was, will] = [before, after].map(one =>
-    isResting(one)
+    isStopped(one)
       ? { memoryMib: 0, vcpus: 0 }
       : { memoryMib: heldMib(one.decided), vcpus: one.decided.vcpus }
   )
   return (
     will!.memoryMib > was!.memoryMib ||
     will!.vcpus > was!.vcpus ||
-    (!isResting(after) && after.decided.memoryMib > before.decided.memoryMib) ||
+    (!isStopped(after) && after.decided.memoryMib > before.decided.memoryMib) ||
     orderBytesOf(after) > orderBytesOf(before) ||
     (after.spec.highlyAvailable && !before.spec.highlyAvailable) ||
     after.spec.priority !== before.spec.priority ||
@@ -105,3 +105,6 @@ function takesMore(before: Instance, after: Instance): boolean {
     !same(after.decided.volumes, before.decided.volumes)
   )
 }
+
+const isStopped = ({ spec, decided }: Instance): boolean =>
+  spec.desiredPower === 'stopped' || decided.deletedAt !== undefined
