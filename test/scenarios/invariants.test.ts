@@ -21,6 +21,16 @@ test('every test that the page of invariants names is there, with its title', t 
   )
 })
 
+test('the page names every story', t => {
+  const stories = readdirSync(import.meta.dirname, { withFileTypes: true })
+    .filter(entry => entry.isDirectory())
+    .map(({ name }) => `test/scenarios/${name}`)
+  t.deepEqual(
+    stories.filter(story => !page.includes(`\`${story}\``)),
+    []
+  )
+})
+
 test('there are at least 60 stories of healing', t => {
   const stories = readdirSync(import.meta.dirname, { withFileTypes: true })
     .filter(entry => entry.isDirectory())
