@@ -121,9 +121,10 @@ export function missingHosts(view: View, now: Ms): Missing {
 }
 
 /**
- * When it was lost. Of one that this controller has never heard people's clocks say it, where an
- * earlier one took it for dead: the brake shall not be loose because the lead has changed hands.
- * Else its peers do, where all of them have missed it for long.
+ * When it was lost. Of one that this controller has never heard its peers say it, where all of them
+ * have missed it for long; else it counts as lost when we began to listen. Only of one that is
+ * proven off people's clocks say it, which may jump: the brake shall not be loose because the lead
+ * has changed hands.
  */
 function lossOf(view: View, host: Host, now: Ms): Ms {
   const { recovery } = host.decided
@@ -132,7 +133,7 @@ function lossOf(view: View, host: Host, now: Ms): Ms {
   if (heardAt !== undefined) {
     return recovery && Number.isFinite(takenAt) ? Math.min(heardAt, takenAt) : heardAt
   }
-  if (recovery) {
+  if (recovery?.phase === 'fenced') {
     const agoMs = view.turn.wall + now - view.turn.monotonic - Date.parse(recovery.since)
     return agoMs >= 0 ? now - agoMs : view.listeningSince
   }

@@ -29,6 +29,7 @@ export const wanted = [
   ...['verb fence-contradicted', 'verb storage-silent', 'verb storage-writes'],
   ...['verb start-waits', 'orders that hold one back', 'verb preempted', 'verb crash-loop'],
   ...['verb move-failed', 'verb balance-begun', 'verb balanced', 'drained with its group'],
+  ...['wishes that kept the promise'],
   ...['came by a rule of a group: apart on one host', 'came by a rule of a group: with on one host']
 ] as const
 
@@ -40,8 +41,11 @@ const isOfHost = (change: Change): boolean => change.op === 'put' && change.reso
 
 /** Who was not heard for so long is missing. Unit: ms. */
 const longMs = 2_000
+/** Losses within this time count together. Unit: ms. */
+const togetherMs = 60_000
 /** With more missing at once nobody is fenced. */
-const mostAtOnce = (total: number): number => Math.max(1, Math.floor(total / 3))
+const mostAtOnce = (total: number, reserve: number): number =>
+  Math.max(1, Math.floor(total / 3), Math.min(reserve, Math.ceil(total / 2) - 1))
 
 export class Oracle {
   readonly #cloud: LeanCloud
@@ -111,14 +115,26 @@ export class Oracle {
       const inService = [...view.all('host').values()].filter(
         ({ decided: { duty, fenceTest } }) => duty?.state !== 'maintenance' && !fenceTest
       )
-      const missing = inService.filter(other => {
+      const lostAt = inService.flatMap(other => {
         const { heardAt = machine.monotonic } = view.heard(other.name)
         const { recovery } = other.decided
-        return recovery?.phase === 'fencing' || (!recovery && machine.monotonic - heardAt > longMs)
+        const isMissing = recovery
+          ? recovery.phase === 'fencing'
+          : machine.monotonic - heardAt > longMs
+        // One that is being fenced may speak meanwhile: it was lost all the same.
+        const takenAt = view.lostSince(other.name)
+        const at = Number.isFinite(takenAt) ? Math.min(heardAt, takenAt) : heardAt
+        return isMissing ? [at] : []
       })
-      if (missing.length <= mostAtOnce(inService.length)) continue
-      const many = `${missing.length} of ${inService.length} hosts`
-      this.#cloud.problem(`${name} is taken for dead while ${many} are missing at once`)
+      const reserve = view.cloud?.healing?.reserveHosts ?? 0
+      for (const at of lostAt) {
+        const together = lostAt.filter(other => Math.abs(other - at) <= togetherMs).length
+        const left = inService.length - lostAt.filter(other => other < at - togetherMs).length
+        if (together <= mostAtOnce(left, reserve)) continue
+        const many = `${together} of ${left} hosts`
+        this.#cloud.problem(`${name} is taken for dead while ${many} are missing at once`)
+        break
+      }
     }
   }
 

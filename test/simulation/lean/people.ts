@@ -2,6 +2,7 @@
 import type { Instance } from '#shared/model/instance.ts'
 import type { Intent } from '../../../controller/core/admission/admit.ts'
 import { arm, disarm } from '../../../controller/core/admission/healing.ts'
+import { promiseOf } from '../../../controller/core/reserve/promise.ts'
 import type { LeanCloud } from './cloud.ts'
 import type { LeanController } from './controller.ts'
 import { instanceSpec } from './founding.ts'
@@ -34,7 +35,7 @@ const deeds: Readonly<Record<string, Deed>> = {
   drains: (cloud, leader) => {
     const host = oneOf([...leader.view.all('host').values()], cloud.chance)
     const cold = cloud.chance() < 0.5
-    said(cloud, leader.wish({ verb: 'drain', id: host.id, parallel: 2, cold }))
+    wish(cloud, leader, { verb: 'drain', id: host.id, parallel: 2, cold })
     const untilMs = 20_000 + 40_000 * cloud.chance()
     if (cloud.chance() < 0.4) {
       cloud.timeline.after(untilMs - 15_000, () => {
@@ -51,13 +52,12 @@ const deeds: Readonly<Record<string, Deed>> = {
   creates: (cloud, leader) => {
     const number = 100 + Math.floor(cloud.chance() * 10_000)
     const spec = instanceSpec(number)
-    said(cloud, leader.wish({ verb: 'create', kind: 'instance', name: `n${number}`, spec }))
+    wish(cloud, leader, { verb: 'create', kind: 'instance', name: `n${number}`, spec })
   },
   changes: (cloud, leader) => {
     const instances = [...leader.view.all('instance').values()]
     if (instances.length === 0) return
-    const wish = changeOf(oneOf(instances, cloud.chance), cloud.chance())
-    said(cloud, leader.wish(wish))
+    wish(cloud, leader, changeOf(oneOf(instances, cloud.chance), cloud.chance()))
   }
 }
 
@@ -67,6 +67,23 @@ function changeOf({ id }: Instance, kind: number): Intent {
   if (kind < 0.6) return { verb: 'restart', id }
   if (kind < 0.85) return { verb: 'move', id, live: kind < 0.75 }
   return { verb: 'delete', kind: 'instance', id }
+}
+
+/** So many wishes are looked at with all losses: that takes far longer than to judge them. */
+const lookedAt = 0.25
+
+/** A wish; where room is kept for the loss of a host, none that is taken may break that promise. */
+function wish(cloud: LeanCloud, leader: LeanController, intent: Intent): void {
+  const isLookedAt = cloud.founded.reserveHosts === 1 && cloud.chance() < lookedAt
+  const before = isLookedAt ? promiseOf(leader.view, leader.now, { most: 1 }).state : 'none'
+  const refusal = leader.wish(intent)
+  said(cloud, refusal)
+  if (before !== 'kept' || refusal) return
+  cloud.count('wishes that kept the promise')
+  const { state, strandings } = promiseOf(leader.view, leader.now, { most: 1 })
+  if (state !== 'broken') return
+  const stranded = strandings[0]?.stranded.map(({ name }) => name).join()
+  cloud.problem(`${intent.verb} was taken, and the loss of a host would strand ${stranded}`)
 }
 
 const said = (cloud: LeanCloud, refusal: ReturnType<LeanController['wish']>): void =>

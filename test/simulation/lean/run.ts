@@ -238,7 +238,8 @@ function lose(cloud: LeanCloud): void {
   }
   const able = cloud.machines.filter(({ index }) => founded.hosts[index - 1]!.means !== 'none')
   const most = Math.min(founded.reserveHosts, Math.max(1, Math.floor(cloud.machines.length / 3)))
-  const lost = new Set(Array.from({ length: most }, () => oneOf(able, chance)))
+  const lost = new Set<Machine>()
+  while (lost.size < Math.min(most, able.length)) lost.add(oneOf(able, chance))
   cloud.count('promises tried')
   for (const machine of lost) {
     machine.powerOff()
