@@ -10,7 +10,7 @@ import type { FenceDevice } from '../../bootd/core/ports.ts'
  * runs on; `stuck`: it says that it has switched, and reads on; `slow`: each answer takes seconds;
  * `another`: it is that of another machine, which is off.
  */
-export type SwitchMode = 
+export type SwitchMode =
   | 'answers'
   | 'dead'
   | 'lying'

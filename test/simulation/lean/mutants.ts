@@ -7,8 +7,10 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
     says: 'a device that says "done" counts as proof',
     seed: 54,
     file: 'bootd/core/fence-switch.ts',
-    from: 'return read({ ...device, refusal, failures, toldAt: now }, call)',
-    to: 'return read({ ...device, refusal, failures, toldAt: now, agreed: refusal ? 0 : 9 }, call)'
+    from: 'return read({ ...device, refusal, did, failures, toldAt: now }, call)',
+    to:
+      'return read({ ...device, refusal, did, failures, toldAt: now, ' +
+      'agreed: refusal ? 0 : 9 }, call)'
   },
   'one-reading-trusted': {
     says: 'one reading proves that a host is off',

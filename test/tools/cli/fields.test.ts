@@ -106,6 +106,8 @@ const byFileOnly: Readonly<Partial<Record<FieldName, string>>> = {
   'instance.restart.delayMsMax': 'the same',
   'instance.restart.resetMs': 'the same',
   'instance.restarts': 'the command restart raises it',
+  'instance.migration.bandwidthMib': 'a matter of the lines: whoever has it moved says it',
+  'instance.migration.postCopy': 'the same, and of care',
   'instance.failedRunsMax': 'a matter of care, and the defaults serve most',
   'instance.failedHostsMax': 'the same',
   'instance.coldStart': 'for the few that a cloud itself needs after a power cut'

@@ -76,6 +76,7 @@ const create: Command = {
     fieldOption({ field: 'instance.desiredPower', name: 'power', value: 'STATE' }),
     fieldOption({ field: 'instance.restart.policy', name: 'restart', value: 'POLICY' }),
     fieldOption({ field: 'instance.stopGraceMs', name: 'stop-grace' }),
+    fieldOption({ field: 'instance.migration.downtimeMs', name: 'downtime' }),
     fieldOption({ field: 'instance.cpuBaseline', name: 'cpu-baseline' }),
     ...placingOptions,
     labelOption,
