@@ -163,12 +163,5 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
     file: 'controller/core/preemption.ts',
     from: 'if (one.spec.priority >= to.spec.priority) return false',
     to: 'if (one.id === to.id) return false'
-  },
-  'reserve-unasked': {
-    says: 'wishes are taken whatever room is kept for losses',
-    seed: 1,
-    file: 'controller/core/admission/reserve.ts',
-    from: 'refuseHarm(view, { cannot, changes }, context.now) ?? verdict',
-    to: 'verdict'
   }
 }

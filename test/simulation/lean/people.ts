@@ -69,12 +69,12 @@ function changeOf({ id }: Instance, kind: number): Intent {
   return { verb: 'delete', kind: 'instance', id }
 }
 
-/** So many wishes are looked at with all losses: that takes far longer than to judge them. */
-const lookedAt = 0.25
+/** One in so many is looked at with all losses: that takes far longer than to judge it. */
+const lookedAtEvery = 4
 
-/** A wish; where room is kept for the loss of a host, none that is taken may break that promise. */
+/** A wish; where room is kept for losses of hosts, none that is taken may break that promise. */
 function wish(cloud: LeanCloud, leader: LeanController, intent: Intent): void {
-  const isLookedAt = cloud.founded.reserveHosts === 1 && cloud.chance() < lookedAt
+  const isLookedAt = (cloud.counts['wishes taken'] ?? 0) % lookedAtEvery === 0
   const before = isLookedAt ? promiseOf(leader.view, leader.now, { most: 1 }).state : 'none'
   const refusal = leader.wish(intent)
   said(cloud, refusal)
