@@ -1,5 +1,4 @@
 import type { Clock } from '#shared/clock.ts'
-import { LoopLag } from '#shared/loop-lag.ts'
 import type { Ms } from '#shared/units.ts'
 import { beat } from '#shared/wire/beat.ts'
 import type { AgentMesh } from '../core/ports.ts'
@@ -23,7 +22,7 @@ export async function sendHeartbeats(
   signal: AbortSignal
 ): Promise<void> {
   const { mesh, values } = options
-  using lag = new LoopLag()
+  using lag = options.clock.lag()
   const send = (number: number): void => {
     const { epoch, generation } = values.seen()
     const run = values.lease?.sending(number)

@@ -2,7 +2,6 @@
 import type { Clock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
-import { LoopLag } from '#shared/loop-lag.ts'
 import type { Ms } from '#shared/units.ts'
 import type { AnsweringEnd } from '#shared/wire/answering-end.ts'
 import { beat } from '#shared/wire/beat.ts'
@@ -61,7 +60,7 @@ export async function sendHeartbeats(
   signal: AbortSignal
 ): Promise<void> {
   const { end, fencer, clock } = given
-  using lag = new LoopLag()
+  using lag = clock.lag()
   await beat(
     { clock },
     number => {

@@ -19,7 +19,7 @@ import { corroborationOf, silenceOfHost } from './silence.ts'
 import type { View } from './view.ts'
 
 /** Losses within this time count together. */
-export const brakeWindowMs: Ms = 60_000
+const brakeWindowMs: Ms = 60_000
 /** More than this share of all hosts at once is no accident of hosts; others can be set. */
 const brakeShare = 1 / 3
 /** So many may always be lost at once. */

@@ -21,7 +21,7 @@ const lastingMs: Ms = 600_000
 
 /** A reading that is not *on*, since when it is so, and whether it is known to be of then. */
 type Reading = { readonly power: 'off' | 'unknown'; readonly since: Ms; readonly isNew: boolean }
-/** A device and its reading; left out: it reads *on*, or does not answer. */
+/** A device and its last reading; left out: it read *on*, or was not read yet. */
 type Device = { readonly level: number; readonly name: string; readonly reading?: Reading }
 
 /** A device that is no use as it is, and why, to follow its name. */
@@ -41,8 +41,10 @@ export class DeviceWords {
   note({ name: host, devices }: FenceState, now: Ms): void {
     const known = this.#devices.get(host)
     const words = devices.map(({ level, name, power, reachable }): Device => {
-      if (reachable !== true || power === 'on') return { level, name }
       const before = known?.find(one => one.level === level && one.name === name)
+      // One that gives no answer for a while has not said anything else.
+      if (reachable !== true) return before ?? { level, name }
+      if (power === 'on') return { level, name }
       if (before?.reading?.power === power) return before
       return { level, name, reading: { power, since: now, isNew: before !== undefined } }
     })

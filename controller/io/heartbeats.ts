@@ -1,7 +1,6 @@
 import type { Clock } from '#shared/clock.ts'
 import { isFault } from '#shared/fault.ts'
 import type { HostId } from '#shared/ids.ts'
-import { LoopLag } from '#shared/loop-lag.ts'
 import type { Ms } from '#shared/units.ts'
 import { beat } from '#shared/wire/beat.ts'
 import type { Heartbeat } from '#shared/wire/messages.ts'
@@ -54,7 +53,7 @@ export async function sendHeartbeats(
   signal: AbortSignal
 ): Promise<void> {
   const { mesh, values } = options
-  using lag = new LoopLag()
+  using lag = options.clock.lag()
   const send = (number: number): void => {
     const epoch = values.epoch()
     const loopLagMs = lag.take()

@@ -3,8 +3,18 @@
  * everything that can go on without waiting is let go on.
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Clock } from '#shared/clock.ts'
+import type { Clock, Lag } from '#shared/clock.ts'
 import type { Ms } from '#shared/units.ts'
+
+/** However slow the machine is that it runs on, time that is made is never late. */
+export const neverLate: Lag = { take: () => 0, [Symbol.dispose]: () => undefined }
+
+/** For what only asks for the time: which must be given. */
+export const noClock = {
+  wall: () => 0,
+  sleep: () => Promise.reject(new Error('nothing waits here')),
+  lag: () => neverLate
+}
 
 type Sleeper = {
   readonly at: Ms
@@ -67,6 +77,10 @@ export class FakeClock implements Clock {
       })
       signal.addEventListener('abort', giveUp, { once: true })
     })
+  }
+
+  lag(): Lag {
+    return neverLate
   }
 
   /** Lets everything go on that needs no time. */

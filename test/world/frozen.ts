@@ -44,7 +44,8 @@ export class Freezer {
     return {
       wall: () => clock.wall(),
       monotonic: () => clock.monotonic(),
-      sleep: (durationMs, signal) => this.through(clock.sleep(durationMs, signal))
+      sleep: (durationMs, signal) => this.through(clock.sleep(durationMs, signal)),
+      lag: () => clock.lag()
     }
   }
 

@@ -39,7 +39,8 @@ function hurriedClock(): Clock {
       }
       aheadMs += durationMs
       return realClock.sleep(1, signal)
-    }
+    },
+    lag: realClock.lag
   }
 }
 

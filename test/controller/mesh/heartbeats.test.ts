@@ -7,6 +7,7 @@ import { beat } from '#shared/wire/beat.ts'
 import type { ToAgent, ToController } from '#shared/wire/messages.ts'
 import { sendHeartbeats as sendToController } from '../../../agent/io/heartbeats.ts'
 import { sendHeartbeats as sendToAgents } from '../../../controller/io/heartbeats.ts'
+import { neverLate } from '../../world/fake-clock.ts'
 import { FakeNet } from '../../world/fake-mesh.ts'
 import { until } from '../../world/reading.ts'
 
@@ -22,7 +23,8 @@ function steppedClock(lateMs: readonly number[] = []): Clock & { readonly slept:
       now += durationMs + (lateMs[slept.length] ?? 0)
       slept.push(durationMs)
       await setImmediate()
-    }
+    },
+    lag: () => neverLate
   }
 }
 

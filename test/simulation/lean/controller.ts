@@ -23,6 +23,7 @@ import { type Moment, View } from '../../../controller/core/view.ts'
 import { Grace, graceMs } from '../../../controller/io/grace.ts'
 import { hostsToBeat } from '../../../controller/io/heartbeats.ts'
 import { SentOrders } from '../../../controller/io/sent-orders.ts'
+import { noClock } from '../../world/fake-clock.ts'
 import type { Beat, Ear } from './agent.ts'
 import type { LeanCloud } from './cloud.ts'
 import { type Member, sessionMs } from './ensemble.ts'
@@ -397,4 +398,3 @@ export class LeanController implements Ear {
 }
 
 const deaf = { elected: () => {}, expired: () => {}, traced: () => {} }
-const noClock = { wall: () => 0, sleep: () => Promise.reject(new Error('nothing waits here')) }

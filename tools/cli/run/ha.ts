@@ -67,9 +67,10 @@ export async function disarmHealing(invocation: Invocation): Promise<void> {
   await change(invocation, asked, ({ disarmed, fenced }) => {
     if (!disarmed) return 'disarmed, and armed again by somebody else'
     const { at, by } = disarmed
-    const none = `disarmed since ${at} by ${by}: no other host is fenced until "remuda ha arm"`
     const running = fenced.filter(({ phase }) => phase === 'fencing')
-    if (running.length === 0) return none.replace('no other host', 'no host')
+    const who = running.length === 0 ? 'no host' : 'no other host'
+    const none = `disarmed since ${at} by ${by}: ${who} is fenced until "remuda ha arm"`
+    if (running.length === 0) return none
     const hosts = running.map(({ host, progress }) => `${host} (${progress})`).join(', ')
     return `${none}; still being fenced, and gone on with: ${hosts}`
   })
