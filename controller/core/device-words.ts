@@ -8,8 +8,12 @@
  * since. So a reading counts against a device at once only where it is known to be new, which is
  * where another one came before it, and the host was heard before and after it in one boot. All
  * others count when they have lasted for longer than any round.
+ *
+ * What was found is recorded of the host, so that the next controller, which has heard nothing yet,
+ * knows it: a device is wrong from then on until it reads *on*, or is no longer a device of that
+ * host.
  */
-import type { Host } from '#shared/model/host.ts'
+import type { Host, WrongDevice } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import type { View } from './view.ts'
@@ -19,18 +23,14 @@ const heardAfterMs: Ms = 10_000
 /** Longer than it takes to ask all devices once. Unit: ms. */
 const lastingMs: Ms = 600_000
 
-/** A reading that is not *on*, since when it is so, and whether it is known to be of then. */
-type Reading = { readonly power: 'off' | 'unknown'; readonly since: Ms; readonly isNew: boolean }
-/** A device and its last reading; left out: it read *on*, or was not read yet. */
-type Device = { readonly level: number; readonly name: string; readonly reading?: Reading }
-
-/** A device that is no use as it is, and why, to follow its name. */
-export type WrongDevice = {
-  readonly level: number
-  readonly name: string
-  readonly power: 'off' | 'unknown'
-  readonly because: string
+/** What is read, since when it is so, and whether it is known to be of then. */
+type Reading = {
+  readonly power: FenceState['devices'][number]['power']
+  readonly since: Ms
+  readonly isNew: boolean
 }
+/** A device and its last reading; left out: it was not read yet. */
+type Device = { readonly level: number; readonly name: string; readonly reading?: Reading }
 
 /** By the name of the host. Only the view changes it. */
 export class DeviceWords {
@@ -44,7 +44,6 @@ export class DeviceWords {
       const before = known?.find(one => one.level === level && one.name === name)
       // One that gives no answer for a while has not said anything else.
       if (reachable !== true) return before ?? { level, name }
-      if (power === 'on') return { level, name }
       if (before?.reading?.power === power) return before
       return { level, name, reading: { power, since: now, isNew: before !== undefined } }
     })
@@ -59,16 +58,29 @@ export class DeviceWords {
 
   /** Whether a device reads anything but *on*: what follows from that goes by time. */
   isInDoubt(host: string): boolean {
-    return this.#devices.get(host)?.some(({ reading }) => reading) ?? false
+    const devices = this.#devices.get(host) ?? []
+    return devices.some(({ reading }) => reading !== undefined && reading.power !== 'on')
   }
 
   /** Devices whose readings do not fit a host that was last heard at this moment. */
   wrongOf(host: string, heardAt: Ms): readonly WrongDevice[] {
     const { since: bootAt } = this.#boots.get(host) ?? { since: Number.POSITIVE_INFINITY }
     return (this.#devices.get(host) ?? []).flatMap(({ level, name, reading }) => {
-      if (!reading || !isWrong(reading, { bootAt, heardAt })) return []
-      return [{ level, name, power: reading.power, because: wordsOf(reading, { bootAt, heardAt }) }]
+      if (!reading || reading.power === 'on') return []
+      const { power } = reading
+      if (!isWrong(reading, { bootAt, heardAt })) return []
+      return [{ level, name, power, because: wordsOf(reading, { bootAt, heardAt }) }]
     })
+  }
+
+  /** Whether what was found of a device once is still so, for all that it has read since. */
+  isStillWrong(host: string, { level, name, power }: WrongDevice): boolean {
+    const devices = this.#devices.get(host)
+    if (devices === undefined) return true
+    const device = devices.find(one => one.level === level && one.name === name)
+    if (device === undefined) return false
+    const read = device.reading?.power
+    return read === undefined || read === power || (power === 'off' && read === 'unknown')
   }
 
   /** A host is gone. */
@@ -92,8 +104,25 @@ function wordsOf({ power, since }: Reading, { bootAt, heardAt }: Times): string 
     : `answers, but has read neither on nor off for ${forMs}`
 }
 
-/** The devices of a host that are no use as they are, as long as it is heard and since. */
-export function wrongDevicesOf(view: View, { name }: Host): readonly WrongDevice[] {
+/** The devices of a host that are no use as they are: found now, or by whoever led before. */
+export function wrongDevicesOf(view: View, { name, decided }: Host): readonly WrongDevice[] {
   const { heardAt } = view.heard(name)
-  return heardAt === undefined ? [] : view.devices.wrongOf(name, heardAt)
+  const found = heardAt === undefined ? [] : view.devices.wrongOf(name, heardAt)
+  const known = decided.wrongDevices
+  if (known === undefined) return found
+  const still = known.filter(one => view.devices.isStillWrong(name, one))
+  const news = found.filter(one => one.power === 'off' || !still.some(other => isSame(one, other)))
+  return [...news, ...still.filter(one => !news.some(other => isSame(one, other)))]
+}
+
+const isSame = (one: WrongDevice, other: WrongDevice): boolean =>
+  one.level === other.level && one.name === other.name
+
+/** Whether two lists name the same devices, and what they read. */
+export function areSameDevices(
+  some: readonly WrongDevice[],
+  others: readonly WrongDevice[]
+): boolean {
+  if (some.length !== others.length) return false
+  return some.every(one => others.some(two => isSame(one, two) && one.power === two.power))
 }

@@ -3,10 +3,10 @@
  * is needed: many a baseboard controller is found to be silent in the night in which it counts.
  */
 import { secretsOfHost } from '#shared/model/fence.ts'
-import type { Host } from '#shared/model/host.ts'
+import type { Host, WrongDevice } from '#shared/model/host.ts'
 import { formatMs } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
-import { type WrongDevice, wrongDevicesOf } from './device-words.ts'
+import { wrongDevicesOf } from './device-words.ts'
 import { canExpire } from './self-fence.ts'
 import type { View } from './view.ts'
 

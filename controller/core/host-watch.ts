@@ -2,14 +2,14 @@
  * Watches what becomes of hosts: one that falls silent, is heard again, or whose libvirt no longer
  * answers is told of in its history and as a notification. What was seen last is an argument.
  */
-import type { Host } from '#shared/model/host.ts'
+import type { Host, WrongDevice } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import type { Report } from '#shared/wire/order.ts'
 import { type Context, isoOf } from './admission/context.ts'
 import { missingOnce } from './brake.ts'
 import type { Commit } from './commit.ts'
-import { wrongDevicesOf } from './device-words.ts'
+import { areSameDevices, wrongDevicesOf } from './device-words.ts'
 import { darkOutletsOf, fenceReadiness } from './fence-readiness.ts'
 import { type Impasse, impasseOf } from './impasse.ts'
 import { type HostPhase, livenessLimits, phaseOf } from './liveness.ts'
@@ -32,8 +32,6 @@ export type HostSeen = {
   readonly hold: Hold | undefined
   /** Which of its fence devices are silent; undefined: none, or nothing is known of them. */
   readonly silentDevices: string | undefined
-  /** Which of them are wrong, and how; left out: none. */
-  readonly wrongDevices?: string | undefined
   /** Outlets that are not on beside others that are; left out: none. */
   readonly darkOutlets?: string | undefined
   /** Why the limit of its self-fence is too short; undefined: it is not, or it has none. */
@@ -84,7 +82,7 @@ export function watchHosts(
     const dark = isDark(host)
     const silent = dark ? undefined : silentDevicesOf(view, host)
     const silentDevices = dark ? before?.silentDevices : silent?.names
-    const wrongDevices = dark ? before?.wrongDevices : wrongNamesOf(view, host)
+    const wrong = dark ? undefined : wrongNews(view, host)
     const darkOutlets = dark ? before?.darkOutlets : darkOutletsOf(view, host)
     const short = shortLimit(view, host)
     const { storage } = heard.report ?? {}
@@ -94,13 +92,13 @@ export function watchHosts(
       libvirtSilence,
       hold: held?.hold,
       silentDevices,
-      wrongDevices,
       darkOutlets,
       shortLimit: short,
       silentPools: dumb?.pools,
       impasse: stuck?.at,
       lateReboot: lateReboot(host, context.now)
     }
+    if (wrong) commits.push(commitOfWrong(view, host, wrong, context))
     if (before && isSeenAs(before, now)) {
       noteJudged(view, host, { before, now: context.now.monotonic })
       continue
@@ -116,10 +114,6 @@ export function watchHosts(
     const heldWords = held && before.hold !== held.hold ? wordsOfHold(held) : undefined
     const fenceWords =
       before.silentDevices === silentDevices ? undefined : wordsOfDevices(silent, before)
-    const wrongWords =
-      before.wrongDevices === wrongDevices
-        ? undefined
-        : wordsOfWrong(view, host, { wrongDevices, before })
     const darkWords =
       before.darkOutlets === darkOutlets ? undefined : wordsOfOutlets(host, darkOutlets)
     const poolWords =
@@ -131,7 +125,7 @@ export function watchHosts(
         : undefined
     const told = [
       ...[phaseWords, libvirtWords, heldWords, stuckWords],
-      ...[fenceWords, wrongWords, darkWords, poolWords, rebootWords]
+      ...[fenceWords, darkWords, poolWords, rebootWords]
     ]
     if (before.phase !== phase || told.some(Boolean)) changed.push(host)
     for (const words of told) {
@@ -184,7 +178,6 @@ const isSeenAs = (one: HostSeen, other: HostSeen): boolean =>
   one.libvirtSilence === other.libvirtSilence &&
   one.hold === other.hold &&
   one.silentDevices === other.silentDevices &&
-  one.wrongDevices === other.wrongDevices &&
   one.darkOutlets === other.darkOutlets &&
   one.shortLimit === other.shortLimit &&
   one.silentPools === other.silentPools &&
@@ -275,23 +268,34 @@ function wordsOfDevices(silent: Silent | undefined, before: HostSeen): Words {
   return { reason: 'fence-device-answers', message, severity: 'notice' }
 }
 
-function wrongNamesOf(view: View, host: Host): string | undefined {
+/** Its wrong devices, where they are others than those recorded. */
+function wrongNews(view: View, host: Host): readonly WrongDevice[] | undefined {
   const wrong = wrongDevicesOf(view, host)
-  return wrong.length === 0 ? undefined : wrong.map(({ name, power }) => `${name} ${power}`).join()
+  return areSameDevices(wrong, host.decided.wrongDevices ?? []) ? undefined : wrong
 }
 
-function wordsOfWrong(
+function commitOfWrong(
   view: View,
   host: Host,
-  { wrongDevices, before }: { readonly wrongDevices: string | undefined; readonly before: HostSeen }
-): Words {
-  if (wrongDevices === undefined) {
-    const message = `its fence devices read as they should again: ${before.wrongDevices}`
-    return { reason: 'fence-device-right', message, severity: 'notice' }
-  }
+  wrong: readonly WrongDevice[],
+  context: Context
+): Commit {
+  const { wrongDevices: known = [], ...rest } = host.decided
+  const decided = wrong.length === 0 ? rest : { ...rest, wrongDevices: wrong }
+  const after = { ...host, decided, generation: host.generation + 1 }
+  const { changes, decisions } = commitOf(view, host, wordsOfWrong(view, host, known), context)
+  return { changes: [{ op: 'put', resource: after }, ...changes], decisions }
+}
+
+function wordsOfWrong(view: View, host: Host, known: readonly WrongDevice[]): Words {
   const { because, next } = fenceReadiness(view, host)
-  const message = `no proof of its fence device would count: ${because}; ${next}`
-  return { reason: 'fence-device-wrong', message, severity: 'alarm' }
+  if (wrongDevicesOf(view, host).length > 0) {
+    const message = `no proof of its fence device would count: ${because}; ${next}`
+    return { reason: 'fence-device-wrong', message, severity: 'alarm' }
+  }
+  const names = known.map(({ name, power }) => `${name} ${power}`).join()
+  const message = `its fence devices read as they should again: ${names}`
+  return { reason: 'fence-device-right', message, severity: 'notice' }
 }
 
 const wordsOfOutlets = ({ name }: Host, dark: string | undefined): Words =>

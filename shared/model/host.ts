@@ -100,6 +100,8 @@ export type HostDecided = {
   readonly probeEndpoint?: string
   /** What may be relied on of its self-fence; see controller/core/self-fence.ts. */
   readonly selfFence?: HostSelfFence
+  /** Fence devices that read what cannot be of a host that is heard; until they read *on*. */
+  readonly wrongDevices?: readonly WrongDevice[]
   /** Set from the moment in which it is taken for dead until it is back. */
   readonly recovery?: HostRecovery
   /** What it gets at its next boot over the network, and never again. */
@@ -120,6 +122,14 @@ export type HostDecided = {
   readonly fenceTested?: HostFenceTested
   /** Set after that, while instances that have left come back. */
   readonly returning?: HostReturning
+}
+
+/** A fence device that is no use as it is, and why, to follow its name. */
+export type WrongDevice = {
+  readonly level: number
+  readonly name: string
+  readonly power: 'off' | 'unknown'
+  readonly because: string
 }
 
 /** Out of service by an operator's wish. */

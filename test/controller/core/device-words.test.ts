@@ -28,6 +28,7 @@ function rackOf(): Rack {
 
 function watched({ cloud }: Rack, seen: ReadonlyMap<string, HostSeen>) {
   const news = watchHosts(cloud.view, seen, cloud.context)
+  for (const commit of news.commits) cloud.commit(commit)
   const told = news.commits.flatMap(({ decisions }) => decisions)
   return { seen: news.seen, told: told.filter(({ verb }) => /^(fence-device|outlet)/.test(verb)) }
 }
@@ -70,6 +71,43 @@ test('its word is no proof when the host is lost: nothing starts elsewhere', t =
   t.regex(rack.message('h1'), /before that, d1 reads off, while the host was heard.*confirm-off h1/)
   rack.pass(60_000, ['h2', 'h3'])
   t.deepEqual(rack.decide(), [], 'no silence makes it one')
+})
+
+test('the next controller knows it, until it reads on, or is no longer its device', t => {
+  const next = (): Rack => {
+    const rack = rackOf()
+    watched(rack, new Map())
+    rack.saidDevices('h1', [unasked])
+    rack.saidDevices('h1', [device('off')])
+    rack.pass(11_000)
+    watched(rack, new Map())
+    t.like(rack.cloud.host('h1').decided.wrongDevices, [{ level: 1, name: 'd1', power: 'off' }])
+    // Whoever leads next has heard of no device.
+    rack.cloud.view.devices.gone('h1')
+    return rack
+  }
+  const lost = next()
+  lost.saidDevices('h1', [device('off')])
+  lost.pass(60_000, ['h2', 'h3'])
+  t.is(readiness(lost).state, 'device-wrong')
+  t.deepEqual(lost.decide(), ['fencing'])
+  lost.saidDevices('h1', [device('unknown')])
+  lost.saidDevices('h1', [device('off')])
+  lost.said('h1', 'off-confirmed')
+  t.deepEqual(lost.decide(), ['fence-contradicted'])
+  t.is(lost.host(), 'h1')
+
+  const mended = next()
+  mended.pass(1_000)
+  const { told } = watched(mended, new Map())
+  t.deepEqual(told, [], 'it was told by the one before')
+  mended.saidDevices('h1', [device('on')])
+  t.is(watched(mended, new Map()).told[0]?.verb, 'fence-device-right')
+  t.is(mended.cloud.host('h1').decided.wrongDevices, undefined)
+
+  const other = next()
+  other.saidDevices('h1', [{ ...device('on'), name: 'd2' }])
+  t.is(readiness(other).state, 'ready')
 })
 
 test('the level after it is asked instead, and believed', t => {
