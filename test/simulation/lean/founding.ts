@@ -28,7 +28,9 @@ export type FoundedHost = {
 export type Founded = {
   readonly hosts: readonly FoundedHost[]
   readonly commits: readonly Commit[]
+  /** How many may be lost at once, and everything runs again; and whether a whole rack may. */
   readonly reserveHosts: number
+  readonly reserveRack: boolean
   /** Whether less important instances are stopped for others where room is short. */
   readonly mayYield: boolean
   /** Whether hosts have heartbeats on the storage that all see. */
@@ -40,6 +42,8 @@ const known = new Map<string, Founded>()
 /** The limit of hosts that fence themselves, and the time of their watchdogs. Unit: ms. */
 const [limitMs, watchdogMs]: readonly [Ms, Ms] = [20_000, 10_000]
 const hostsPerRack = 4
+/** Fewer hosts have not racks enough to lose one. */
+const hostsForRacks = 12
 
 /** A cloud of so many hosts; equal ones are made once. */
 export function founded(hosts: number, layout: number): Founded {
@@ -58,20 +62,23 @@ function found(count: number, layout: number): Founded {
   const far = { path: '/far', shared: true, ...(!storageBeats && { heartbeats: false }) }
   cloud.done({ verb: 'create', kind: 'pool', name: 'far', spec: wishOf('pool', far) })
   const reserveHosts = count < 6 || layout === 5 ? 1 : 1 + (layout % 2)
+  const reserveRack = layout === 4 && count >= hostsForRacks
   const mayYield = mayYieldIn(layout)
   const preemption = mayYield ? ('any' as const) : ('never' as const)
-  const reserve = setHealing(cloud.view, { reserveHosts, preemption }, cloud.context)
+  const reserveDomain = reserveRack ? 'rack' : null
+  const wish = { reserveHosts, reserveDomain, preemption }
+  const reserve = setHealing(cloud.view, wish, cloud.context)
   if (isRefusal(reserve)) throw new Error(reserve.refused.message)
   cloud.commit(reserve)
   for (let number = 0; number < count * 1.5; number++) create(cloud, number)
   for (const commit of decide(cloud.view, cloud.context)) if (commit) cloud.commit(commit)
-  return { hosts, commits, reserveHosts, mayYield, storageBeats }
+  return { hosts, commits, reserveHosts, reserveRack, mayYield, storageBeats }
 }
 
 const mayYieldIn = (layout: number): boolean => layout % 2 === 1
-/** Where instances may make room for others, there is little of it; in one layout hardly any. */
+/** Where instances may make room for others, or a rack may be lost, there is little of it. */
 const lessMibIn = (layout: number): number =>
-  layout === 5 ? 2_304 : mayYieldIn(layout) ? 1_024 : 0
+  layout === 4 || layout === 5 ? 2_304 : mayYieldIn(layout) ? 1_024 : 0
 
 /** Most have a device, some both, some a watchdog alone, and in some layouts one has nothing. */
 function hostOf(at: number, layout: number): FoundedHost {

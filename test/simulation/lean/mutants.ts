@@ -67,6 +67,13 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
     from: 'lease.beats.findLast(({ number }) => number === echo.number)?.at',
     to: 'lease.beats.at(-1)?.at'
   },
+  'reserve-unasked': {
+    says: 'who is changed or started is given the room that is kept for losses',
+    seed: 4,
+    file: 'controller/core/admission/reserve.ts',
+    from: 'if (!before || !takesMore(before, resource)) return undefined',
+    to: 'if (!before || takesMore(before, resource)) return undefined'
+  },
   'epoch-unchecked-by-bootd': {
     says: 'a bootd does what a deposed controller wants',
     seed: 1,
@@ -83,7 +90,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'unarmed-trusted': {
     says: 'a watchdog counts that was never armed',
-    seed: 5,
+    seed: 28,
     file: 'controller/core/self-fence.ts',
     from:
       "if (!selfFence?.armed || !selfFence.nowayout || selfFence.kind !== 'hardware') return " +
@@ -158,7 +165,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'equals-yield': {
     says: 'instances make room for others that are no more important',
-    seed: 5,
+    seed: 21,
     faults: ['power cut of several', 'power cut', 'power cut with its device', 'host cut off'],
     file: 'controller/core/preemption.ts',
     from: 'if (one.spec.priority >= to.spec.priority) return false',

@@ -57,24 +57,40 @@ const deeds: Readonly<Record<string, Deed>> = {
   changes: (cloud, leader) => {
     const instances = [...leader.view.all('instance').values()]
     if (instances.length === 0) return
-    wish(cloud, leader, changeOf(oneOf(instances, cloud.chance), cloud.chance()))
+    wish(cloud, leader, changeOf(oneOf(instances, cloud.chance), cloud.chance))
   }
 }
 
-function changeOf({ id }: Instance, kind: number): Intent {
+function changeOf(instance: Instance, chance: () => number): Intent {
+  const { id } = instance
+  const kind = chance()
   if (kind < 0.2) return { verb: 'power', id, power: 'stopped' }
   if (kind < 0.5) return { verb: 'power', id, power: 'running' }
   if (kind < 0.6) return { verb: 'restart', id }
   if (kind < 0.85) return { verb: 'move', id, live: kind < 0.75 }
-  return { verb: 'delete', kind: 'instance', id }
+  if (kind < 0.93) return { verb: 'delete', kind: 'instance', id }
+  return { verb: 'change', kind: 'instance', id, ...otherSpec(instance, chance) }
 }
 
-/** One in so many is looked at with all losses: that takes far longer than to judge it. */
+/** Another size, another importance, or whether it is kept available. */
+function otherSpec({ labels, spec }: Instance, chance: () => number): Pick<Change, Changed> {
+  const kind = chance()
+  const memoryMib = 512 * (1 + Math.floor(3 * chance()))
+  if (kind < 0.5) return { labels, spec: { ...spec, memoryMib } }
+  if (kind < 0.8) return { labels, spec: { ...spec, priority: Math.floor(4 * chance()) } }
+  return { labels, spec: { ...spec, highlyAvailable: !spec.highlyAvailable } }
+}
+
+type Change = Extract<Intent, { readonly verb: 'change' }>
+type Changed = 'labels' | 'spec'
+
+/** One wish in so many is looked at with all losses, and each change: that takes long. */
 const lookedAtEvery = 4
 
 /** A wish; where room is kept for losses of hosts, none that is taken may break that promise. */
 function wish(cloud: LeanCloud, leader: LeanController, intent: Intent): void {
-  const isLookedAt = (cloud.counts['wishes taken'] ?? 0) % lookedAtEvery === 0
+  const isNth = (cloud.counts['wishes taken'] ?? 0) % lookedAtEvery === 0
+  const isLookedAt = isNth || intent.verb === 'change'
   const before = isLookedAt ? promiseOf(leader.view, leader.now, { most: 1 }).state : 'none'
   const refusal = leader.wish(intent)
   said(cloud, refusal)

@@ -239,6 +239,16 @@ function lose(cloud: LeanCloud): void {
   const able = cloud.machines.filter(({ index }) => founded.hosts[index - 1]!.means !== 'none')
   const most = Math.min(founded.reserveHosts, Math.max(1, Math.floor(cloud.machines.length / 3)))
   const lost = new Set<Machine>()
+  if (founded.reserveRack && chance() < 0.5) {
+    // One that all candidates are in would take the cloud with it.
+    const led = new Set(cloud.controllers.map(({ machine }) => machine.rack))
+    const { rack } = oneOf(
+      able.filter(machine => !led.has(machine.rack)),
+      chance
+    )
+    for (const machine of able) if (machine.rack === rack) lost.add(machine)
+    cloud.count('promises of a whole rack tried')
+  }
   while (lost.size < Math.min(most, able.length)) lost.add(oneOf(able, chance))
   cloud.count('promises tried')
   for (const machine of lost) {

@@ -74,6 +74,11 @@ export class StorageBeats {
     this.#wroteAt.set(machine, beat.monotonicMs)
   }
 
+  /** Whether a slow write of a machine is under way: until that has come through it begins none. */
+  isWriting(machine: Machine): boolean {
+    return this.#writing.has(machine)
+  }
+
   /** What a machine finds of another one; undefined: nothing. */
   read(machine: Machine, host: string): StorageBeat | undefined {
     if (machine.storageIsCut || machine.diskIsSlow) return undefined

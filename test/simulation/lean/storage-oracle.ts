@@ -38,6 +38,7 @@ export class StorageOracle {
 
   #isFine(machine: Machine): boolean {
     const { storageIsCut, diskIsSlow, runs } = machine
+    if (this.#cloud.storage.isWriting(machine)) return false
     return runs && !storageIsCut && !diskIsSlow && this.#cloud.agentOf(machine).runs
   }
 
