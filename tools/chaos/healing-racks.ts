@@ -25,6 +25,8 @@ import {
 const heldMs = 30_000
 /** The brake holds from the first moment; people take their time. Unit: ms. */
 const pondersMs = 8_000
+/** Who is taken for dead so soon after a proof has waited for it. Unit: ms. */
+const turnMs = 100
 /** By this label hosts are of one rack; the one that is cut off, and all others. */
 const [apart, together] = ['r2', 'r1'] as const
 /** A third of all hosts may be missing at once. */
@@ -177,7 +179,7 @@ async function heldWith(scene: HealingScene, host: string, rack: Rack): Promise<
   wants(because, new RegExp(`${numbers}.*${names}; .*${commands}`))
 }
 
-/** Each was taken for dead once the one before was proven off, and waited for it until then. */
+/** Each was taken for dead once the one before was proven off, and said that it waited for that. */
 async function inTurn(scene: HealingScene, rack: Rack): Promise<string> {
   const turns: { readonly host: string; readonly begun: number; readonly over: number }[] = []
   for (const host of rack) {
@@ -192,6 +194,8 @@ async function inTurn(scene: HealingScene, rack: Rack): Promise<string> {
       throw new Error(`${host} was taken for dead before ${before.host} was proven off`)
     }
     const held = await allSince(scene, host, 'fence-held-rack')
+    // Of a new controller it may have been in doubt for longer than the fence before took.
+    if (held.length === 0 && begun - before.over > turnMs) continue
     const said = held.map(({ because }) => because).join(' | ')
     const command = `remuda host confirm-off ${host}; or remuda ha set --fences-per-rack N`
     wants(said, new RegExp(`of the same rack ${apart} is being fenced; .*${command}`))
