@@ -197,10 +197,10 @@ function ownEndMs(view: View, host: Host): Ms | undefined {
   return limitMs === undefined ? undefined : Math.max(limitMs, view.patience.hungMs)
 }
 
-/** Who comes back after long is reached by its peers first, and dialled by us in a moment. */
+/** Who comes back after long is reached by its peers first, and dialled by us seconds later. */
 const doesLast = (found: Corroboration, sinceMs: Ms, patience: Patience): boolean =>
   sinceMs >= patience.unwitnessedMs &&
-  (found.verdict !== 'one-sided' || found.reachedMs >= patience.newcomerMs)
+  (found.verdict !== 'one-sided' || found.reachedMs >= patience.hungMs)
 
 const ownEndWords = (limitMs: Ms): string =>
   `; without a lease for ${formatMs(limitMs)} it ends what others could start`

@@ -104,10 +104,10 @@ test('a host that peers have only just begun to reach again gets the time to be 
     suspicionOf(rack.cloud.view, rack.cloud.host('h1'), rack.cloud.context.now.monotonic)
   rack.pass(30_000, ['h2', 'h3'])
   const peers = [{ host: rack.cloud.host('h1').decided.uuid, reached: true, ageMs: 0 }]
-  rack.pass(patience.newcomerMs - 500, ['h2', 'h3'], { peers })
+  rack.pass(patience.hungMs - 500, ['h2', 'h3'], { peers })
   const soon = judge()
   t.is(soon.verdict, 'waits')
-  t.regex('because' in soon ? soon.because : '', /not heard for 33.5 s; but h2 and h3 reach it/)
+  t.regex('because' in soon ? soon.because : '', /not heard for 44.5 s; but h2 and h3 reach it/)
   t.false('lasts' in soon)
   rack.pass(1_000, ['h2', 'h3'], { peers })
   const later = judge()
