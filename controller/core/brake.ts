@@ -9,6 +9,10 @@
  * neither among the missing nor among all, or a host with a dead agent would keep all others from
  * being healed. A host that was proven off counts for a minute.
  *
+ * Where the brake held and hosts are heard again, the last of them is heard some seconds after the
+ * first, and is alive all the same: each of them counts for some time more, or the brake would let
+ * go in the moment in which the line is mended, and the last ones would be fenced.
+ *
  * How many may be missing is a share of those in service, at least one, and at least as many as
  * admission keeps room for, as long as that is fewer than half of them.
  */
@@ -36,6 +40,8 @@ export type Brake = {
   readonly most: number
   /** Who was missing long before. */
   readonly before: readonly string[]
+  /** Those of them that are heard again, too short a time ago to be counted out. */
+  readonly back: readonly string[]
 }
 
 /** Hosts that are missing. */
@@ -50,7 +56,7 @@ export type Missing = {
 export const isBraked = ({ together, most }: Brake): boolean => together.length > most
 
 /** When a host was lost. */
-type Loss = { readonly name: string; readonly at: Ms }
+type Loss = { readonly name: string; readonly at: Ms; readonly isBack: boolean }
 
 /** Finds those that were lost within a window of any one; what they are among is who was left. */
 function brakeOf(view: View, losses: readonly Loss[], total: number): Brake {
@@ -66,9 +72,10 @@ function brakeOf(view: View, losses: readonly Loss[], total: number): Brake {
   }
   const [begin, end] = widest ?? [from, until]
   const names = sorted.map(({ name }) => name)
+  const back = sorted.slice(begin, end).flatMap(({ name, isBack }) => (isBack ? [name] : []))
   const left = total - begin
   const [together, before] = [names.slice(begin, end).sort(), names.slice(0, begin).sort()]
-  return { together, before, total: left, most: mostOf(view, left) }
+  return { together, before, total: left, most: mostOf(view, left), back: back.sort() }
 }
 
 function mostOf({ cloud }: View, total: number): number {
@@ -81,11 +88,12 @@ function mostOf({ cloud }: View, total: number): number {
 }
 
 /** What holds, to follow why somebody is suspected. */
-export function brakeWords({ together, total, most, before }: Brake): string {
+export function brakeWords({ together, total, most, before, back }: Brake): string {
+  const again = back.length === 0 ? '' : `; heard again only now: ${listed(back)}`
   const long = before.length === 0 ? '' : `; missing for longer: ${listed(before)}`
   return (
     `${together.length} of ${total} hosts are missing at once, more than ${most}: ` +
-    `the fault may be the network's or ours (${together.slice(0, 5).join(', ')})${long}`
+    `the fault may be the network's or ours (${together.slice(0, 5).join(', ')})${long}${again}`
   )
 }
 
@@ -110,7 +118,10 @@ export function missingHosts(view: View, now: Ms): Missing {
     const isLost = recovery
       ? recovery.phase === 'fencing' || now - lossOf(view, host, now) < brakeWindowMs
       : silenceOfHost(view, host, { now, forMs: view.patience.brakeMs }) !== undefined
-    if (isLost) losses.push({ name: host.name, at: lossOf(view, host, now) })
+    const { back } = view.heard(host.name)
+    if (isLost) losses.push({ name: host.name, at: lossOf(view, host, now), isBack: false })
+    else if (!recovery && back && now - back.at < view.patience.hungMs)
+      losses.push({ name: host.name, at: back.lostAt, isBack: true })
     const rack = host.labels['rack'] ?? ''
     const { hosts, isWhole } = racks.get(rack) ?? { hosts: 0, isWhole: true }
     racks.set(rack, { hosts: hosts + 1, isWhole: isWhole && isLost })
@@ -118,6 +129,19 @@ export function missingHosts(view: View, now: Ms): Missing {
   const whole = [...racks].filter(([, { hosts, isWhole }]) => isWhole && hosts >= rackHostsMin)
   const wholeRacks = new Set(whole.map(([rack]) => rack))
   return { brake: brakeOf(view, losses, total), wholeRacks }
+}
+
+/**
+ * When a host was lost that is heard at this moment, and that the brake has held until now;
+ * undefined: it was not missing, or not held.
+ */
+export function heldLossOf(view: View, name: string, now: Ms): Ms | undefined {
+  const { heardAt = Number.NEGATIVE_INFINITY } = view.heard(name)
+  if (now - Math.max(heardAt, view.listeningSince) < view.patience.brakeMs) return undefined
+  const host = view.named('host', name)
+  if (!host || host.decided.recovery) return undefined
+  const { brake } = missingHosts(view, now)
+  return isBraked(brake) && brake.together.includes(name) ? lossOf(view, host, now) : undefined
 }
 
 /**

@@ -93,7 +93,7 @@ export function healingStatus(view: View, now: Moment): HealingStatus {
     ...(storageWitness !== undefined && { storageWitness }),
     watches: view.watches,
     brake: {
-      missing: view.watches ? brake.together : [],
+      missing: view.watches ? brake.together.filter(name => !brake.back.includes(name)) : [],
       hosts: brake.total,
       most: brake.most,
       ...(view.watches && brake.before.length > 0 && { before: brake.before })

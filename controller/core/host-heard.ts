@@ -13,6 +13,8 @@ export type HostHeard = {
   readonly reportAt?: Ms | undefined
   /** The boot that it named last; undefined: its last word named none. */
   readonly bootId?: string | undefined
+  /** When it was lost and heard again, where the brake held it meanwhile; undefined: never so. */
+  readonly back: { readonly lostAt: Ms; readonly at: Ms } | undefined
 }
 
 /** What is known of a host that was never listened to. All of them have the same fields. */
@@ -24,20 +26,23 @@ export const unheard: HostHeard = {
   loopLagMs: 0,
   report: undefined,
   reportAt: undefined,
-  bootId: undefined
+  bootId: undefined,
+  back: undefined
 }
 
 type Writable<T> = { -readonly [Field in keyof T]: T[Field] }
 
 /**
  * It was heard at this moment. No fact comes more often: so this is one copy of one shape, in which
- * whoever folds the fact enters what else it says.
+ * whoever folds the fact enters what else it says. One that the brake held until now was lost then.
  */
 export function heardAnew(
   before: HostHeard,
-  at: { readonly monotonic: Ms; readonly wall: Ms }
+  at: { readonly monotonic: Ms; readonly wall: Ms },
+  lostAt?: Ms
 ): Writable<HostHeard> {
   const heard: Writable<HostHeard> = { ...before }
+  if (lostAt !== undefined) heard.back = { lostAt, at: at.monotonic }
   heard.connected = true
   heard.heardAt = at.monotonic
   heard.heardAtWall = at.wall
@@ -48,9 +53,10 @@ export function heardAnew(
 export function reportedAnew(
   before: HostHeard,
   { report, late }: { readonly report: Report; readonly late: boolean },
-  at: { readonly monotonic: Ms; readonly wall: Ms }
+  at: { readonly monotonic: Ms; readonly wall: Ms },
+  lostAt?: Ms
 ): HostHeard {
-  const heard = heardAnew(before, at)
+  const heard = heardAnew(before, at, lostAt)
   const facts = before.report?.facts
   heard.reportAt = at.monotonic
   heard.bootId = report.bootId

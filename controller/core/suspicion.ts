@@ -134,7 +134,7 @@ function judged(
   const waitMs = isShown ? 0 : waitMsOf(found, view.patience, life !== undefined)
   const endMs = waitMs ?? ownEndMs(view, host)
   if (endMs === undefined || sinceMs < endMs) {
-    const lasts = endMs === undefined && sinceMs >= view.patience.unwitnessedMs
+    const lasts = endMs === undefined && doesLast(found, sinceMs, view.patience)
     return { verdict: 'waits', because, ...(lasts && { lasts: lastingOf(host, found) }) }
   }
   const why = waitMs === undefined ? ownEndWords(endMs) : ''
@@ -196,6 +196,11 @@ function ownEndMs(view: View, host: Host): Ms | undefined {
   const limitMs = host.decided.selfFence?.limitMs
   return limitMs === undefined ? undefined : Math.max(limitMs, view.patience.hungMs)
 }
+
+/** Who comes back after long is reached by its peers first, and dialled by us seconds later. */
+const doesLast = (found: Corroboration, sinceMs: Ms, patience: Patience): boolean =>
+  sinceMs >= patience.unwitnessedMs &&
+  (found.verdict !== 'one-sided' || found.reachedMs >= patience.hungMs)
 
 const ownEndWords = (limitMs: Ms): string =>
   `; without a lease for ${formatMs(limitMs)} it ends what others could start`

@@ -18,6 +18,7 @@ import type { Ms } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import type { Report } from '#shared/wire/order.ts'
 import { Boots } from './boot/boots.ts'
+import { heldLossOf } from './brake.ts'
 import type {
   Change,
   Cloud,
@@ -166,7 +167,8 @@ export class View {
         this.#foldReport(fact.host, fact.report, fact.at)
         return undefined
       case 'heartbeat': {
-        const heard = heardAnew(this.heard(fact.host), fact.at)
+        const lostAt = heldLossOf(this, fact.host, fact.at.monotonic)
+        const heard = heardAnew(this.heard(fact.host), fact.at, lostAt)
         this.#heard.set(fact.host, heard)
         heard.loopLagMs = fact.loopLagMs
         heard.bootId = fact.bootId
@@ -233,7 +235,8 @@ export class View {
   #foldReport(host: string, report: Report, at: Moment): void {
     const before = this.heard(host)
     const late = before.report?.agentRun === report.agentRun && before.report.number > report.number
-    const heard = reportedAnew(before, { report, late }, at)
+    const lostAt = heldLossOf(this, host, at.monotonic)
+    const heard = reportedAnew(before, { report, late }, at, lostAt)
     this.#heard.set(host, heard)
     this.devices.heard(host, report.bootId, at.monotonic)
     if (!late) {

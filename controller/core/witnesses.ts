@@ -23,6 +23,8 @@ export type Testimony = {
   readonly at: Ms
   /** When it was lost: each look since was in vain; left out: it is reached, or never was. */
   readonly missedSince?: Ms | undefined
+  /** Since when each look has reached it; left out: the last one did not. */
+  readonly reachedSince?: Ms | undefined
 }
 
 /** Its kernel takes calls that nobody answers, or says that nobody listens. */
@@ -57,7 +59,9 @@ export class Witnesses {
       const missedSince = missedMs === undefined || reached ? undefined : now - missedMs
       const words = this.#words.get(host) ?? new Map<string, Testimony>()
       if (words.size === 0) this.#words.set(host, words)
-      words.set(by, { by, reached, sign, at: now - ageMs, missedSince })
+      const at = now - ageMs
+      const reachedSince = reached ? (words.get(by)?.reachedSince ?? at) : undefined
+      words.set(by, { by, reached, sign, at, missedSince, reachedSince })
     }
   }
 
@@ -96,6 +100,8 @@ export type Corroboration = {
   readonly sign: MachineSign
   /** How long ago the last of those lost it; 0: not all of them have had it before. Unit: ms. */
   readonly missedMs: Ms
+  /** How long ago the first of those began that reach it at each look; 0: nobody does. Unit: ms. */
+  readonly reachedMs: Ms
 }
 
 /** Judges whether peers corroborate the silence of a host. */
@@ -121,7 +127,8 @@ export function corroborate(
   const sign = signs.find(one => one === 'refuses') ?? signs.find(one => one === 'accepts')
   const since = valid.map(({ missedSince = now }) => missedSince)
   const missedMs = verdict === 'agreed' ? now - Math.max(...since) : 0
-  return { verdict, reached, missed, sign: sign ?? 'silent', missedMs }
+  const reachedMs = now - Math.min(now, ...valid.map(({ reachedSince = now }) => reachedSince))
+  return { verdict, reached, missed, sign: sign ?? 'silent', missedMs, reachedMs }
 }
 
 /** What a judgement says, to follow "h2 is silent for 6 s". */

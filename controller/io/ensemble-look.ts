@@ -3,10 +3,11 @@
  * leads. Those who ask at about the same time share one look.
  */
 import type { Clock } from '#shared/clock.ts'
-import { Fault, sentence } from '#shared/fault.ts'
+import { sentence } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
 import { askServer } from '#shared/zookeeper/four-letters.ts'
 import { readTls } from '#shared/zookeeper/tls-files.ts'
+import { type HttpFault, noLeader } from './api/problem.ts'
 import { type ControllerConfig, serversOf, tlsOf } from './config.ts'
 
 /** A server must have answered after so long. Unit: ms. */
@@ -47,21 +48,21 @@ async function look(config: ControllerConfig): Promise<EnsembleSeen> {
 }
 
 /** Says that nobody can do what was asked for, and what of the ensemble is missing. */
-export function nobodyLeads(what: string, seen: EnsembleSeen | undefined): Fault {
+export function nobodyLeads(what: string, seen: EnsembleSeen | undefined): HttpFault {
   const next = ['remuda cluster status', 'try again in a moment']
   const said = `cannot ${what}: nobody leads at the moment`
   if (!seen) {
     const reasons = ['a controller is elected as soon as most servers of the ensemble answer']
-    return new Fault('unavailable', said, { reasons, next })
+    return noLeader(said, { reasons, next })
   }
   const answering = seen.filter(({ silent }) => silent === undefined).length
   const majority = Math.floor(seen.length / 2) + 1
   const count = `${answering} of ${seen.length} servers of the ensemble answer`
   if (answering >= majority) {
     const reasons = [`${count}: a controller is being elected`]
-    return new Fault('unavailable', said, { reasons, next })
+    return noLeader(said, { reasons, next })
   }
-  return new Fault('unavailable', `${said}: ${count}, ${majority} must`, {
+  return noLeader(`${said}: ${count}, ${majority} must`, {
     reasons: seen.flatMap(({ silent }) => silent ?? []),
     next: ['start the servers that are down', 'remuda doctor', ...next]
   })

@@ -4,6 +4,7 @@
  */
 import type { Switchboard } from '../lab/bmc/place.ts'
 import type { BmcManner } from '../lab/protocol.ts'
+import { rackFaults } from './healing-racks.ts'
 import {
   confirmOff,
   decided,
@@ -14,7 +15,8 @@ import {
   nothingLeaves,
   staysOff,
   triedInVain,
-  victim
+  victim,
+  wants
 } from './healing-scene.ts'
 
 /** What must not be fenced is watched for so long. Unit: ms. */
@@ -141,7 +143,8 @@ export const healingFaults: Readonly<Record<string, HealingFault>> = {
     for (const host of two) await staysOff(scene, host, false)
     const also = 'counted from the word of the operator'
     return { whom: `${two.join(' and ')}, ${third}`, fenced: two, ended: [third], tookMs, also }
-  }
+  },
+  ...rackFaults
 }
 
 async function powerCut(
@@ -195,8 +198,4 @@ function followers({ lab, leader, chance }: HealingScene, count: number): readon
   const picked = [...names(true).slice(0, 1), ...names(false)].slice(0, count)
   if (picked.length < count) throw new Error(`the lab has too few hosts for ${count} to fail`)
   return picked
-}
-
-function wants(said: string, pattern: RegExp): void {
-  if (!pattern.test(said)) throw new Error(`it was said "${said}", and not ${pattern}`)
 }

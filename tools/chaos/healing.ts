@@ -19,6 +19,7 @@ import { labFencings } from '../lab/plan.ts'
 import { RunWatch, runsOf } from '../lab/runs.ts'
 import { type Chance, makeChance } from './chance.ts'
 import { healingFaults } from './healing-faults.ts'
+import { mendRacks } from './healing-racks.ts'
 import { type HealingAccount, placesOf, spread } from './healing-scene.ts'
 
 const hostsDefault = 6
@@ -205,5 +206,6 @@ async function mend(lab: Lab): Promise<void> {
       if (state === 'stopped') await lab.start(name, daemon).catch(() => {})
     }
   }
+  await mendRacks({ lab }).catch(() => {})
   await until('the lab is whole again', async () => (await untilWhole(lab)) !== '')
 }

@@ -43,6 +43,7 @@ const titles: Readonly<Partial<Record<string, string>>> = {
   forbidden: 'You may not do this',
   unavailable: 'Not possible at the moment',
   'not-leading': 'This candidate does not lead',
+  'no-leader': 'This candidate sees nobody who leads',
   deadline: 'It took too long',
   'precondition-required': 'Say which state you have read',
   'too-large': 'The body is too large',
@@ -74,6 +75,15 @@ export const notLeading = (
   message: string,
   options: { readonly reasons?: readonly string[]; readonly next?: readonly string[] } = {}
 ): HttpFault => new HttpFault(503, 'not-leading', message, options)
+
+/**
+ * Says that nobody leads as far as this candidate sees, and nothing was done: it may be cut off, or
+ * just have started, and another one may see more.
+ */
+export const noLeader = (
+  message: string,
+  options: { readonly reasons?: readonly string[]; readonly next?: readonly string[] } = {}
+): HttpFault => new HttpFault(503, 'no-leader', message, options)
 
 /** Makes the problem document of anything that was thrown. */
 export function problemOf(thrown: unknown, path: string): Problem {

@@ -73,6 +73,7 @@ test('where nobody leads, reads are answered and writes are refused with the rea
   const refused = await b.ask(create('red'))
   t.is(refused.status, 503)
   t.is(refused.problem.detail, 'cannot POST /v1/tenants: nobody leads at the moment')
+  t.is(refused.problem.type, 'urn:remuda:no-leader')
   t.is(refused.headers['retry-after'], '1')
   const cluster = await b.ask({ path: '/v1/cluster' })
   t.like(JSON.parse(cluster.text), { name: 'b', state: 'follows' })

@@ -3,7 +3,9 @@ import test from 'ava'
 import { setHealing } from '../../../controller/core/admission/healing.ts'
 import { missingHosts } from '../../../controller/core/brake.ts'
 import type { Commit, Healing } from '../../../controller/core/commit.ts'
+import { healingStatus } from '../../../controller/core/healing.ts'
 import { suspicionOf } from '../../../controller/core/suspicion.ts'
+import { View } from '../../../controller/core/view.ts'
 import { decidedBy, type SampleCloud, sampleCloud } from '../../world/sample-cloud.ts'
 
 const names = (count: number): readonly string[] =>
@@ -95,6 +97,53 @@ test('who is lost after those of whom the brake holds waits with them', t => {
   for (const name of [...lost, 'h5']) {
     t.regex(judge(cloud, name), /^brake: .*4 of 9 hosts.*more than 3/)
   }
+})
+
+test('the brake does not let go of the last ones in the moment in which others come back', t => {
+  const cloud = cloudOf(6)
+  const lost = ['h4', 'h5', 'h6']
+  pass(cloud, 30_000, without(6, ...lost))
+  pass(cloud, 500, without(6, 'h5', 'h6'))
+  for (const name of ['h5', 'h6']) {
+    t.regex(judge(cloud, name), /^brake: .*3 of 6 hosts.*; heard again only now: h4$/)
+  }
+  pass(cloud, 5_000, without(6, 'h6'))
+  t.regex(judge(cloud, 'h6'), /^brake: .*3 of 6 hosts.*; heard again only now: h4, h5$/)
+  const { missing } = healingStatus(cloud.view, cloud.context.now).brake
+  t.deepEqual(missing, ['h6'])
+  pass(cloud, 9_500, without(6, 'h6'))
+  t.regex(judge(cloud, 'h6'), /^brake/)
+  pass(cloud, 1_000, without(6, 'h6'))
+  t.is(judge(cloud, 'h6'), 'suspect')
+})
+
+test('nor does it under a controller that had never heard them', t => {
+  const before = cloudOf(6)
+  const view = new View()
+  for (const key of before.view.keys()) view.load(key, before.view.valueOf(key))
+  view.loaded(before.view.position)
+  const { monotonic, wall } = before.context.now
+  Object.assign(before.context, { now: { monotonic: monotonic + 2_000, wall: wall + 2_000 } })
+  view.fold({ type: 'turn', at: before.context.now, epoch: 2 })
+  const report: SampleCloud['report'] = (host, changes) => {
+    const said = { ...before.view.heard(host).report!, ...changes }
+    view.fold({ type: 'report', host, report: said, at: before.context.now })
+  }
+  const cloud: SampleCloud = { ...before, view, report, host: name => view.named('host', name)! }
+  pass(cloud, 30_000, without(6, 'h4', 'h5', 'h6'))
+  for (const name of ['h4', 'h5', 'h6']) t.regex(judge(cloud, name), /^brake: .*not heard by this/)
+  pass(cloud, 500, without(6, 'h5', 'h6'))
+  t.regex(judge(cloud, 'h6'), /^brake: .*3 of 6 hosts.*; heard again only now: h4$/)
+  pass(cloud, 15_000, without(6, 'h6'))
+  pass(cloud, 500, without(6, 'h6'))
+  t.is(judge(cloud, 'h6'), 'suspect')
+})
+
+test('a host that is back of itself holds nobody up', t => {
+  const cloud = cloudOf(6)
+  pass(cloud, 3_000, without(6, 'h4', 'h5'))
+  pass(cloud, 3_000, without(6, 'h6'))
+  t.is(judge(cloud, 'h6'), 'suspect')
 })
 
 test('of hosts that were lost one by one, long ago, none holds another up', t => {

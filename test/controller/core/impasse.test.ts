@@ -10,6 +10,8 @@ import type { Commit } from '../../../controller/core/commit.ts'
 import { fenceTurnOf } from '../../../controller/core/fence-turn.ts'
 import { fencings } from '../../../controller/core/fencing.ts'
 import { type HostSeen, watchHosts } from '../../../controller/core/host-watch.ts'
+import { suspicionOf } from '../../../controller/core/suspicion.ts'
+import { patience } from '../../../controller/core/suspicion-times.ts'
 import { View } from '../../../controller/core/view.ts'
 import { Rack } from '../../world/rack.ts'
 
@@ -95,6 +97,22 @@ for (const one of cases) {
     if (said) t.regex(message ?? '', said)
   })
 }
+
+test('a host that peers have only just begun to reach again gets the time to be dialled', t => {
+  const rack = new Rack()
+  const judge = () =>
+    suspicionOf(rack.cloud.view, rack.cloud.host('h1'), rack.cloud.context.now.monotonic)
+  rack.pass(30_000, ['h2', 'h3'])
+  const peers = [{ host: rack.cloud.host('h1').decided.uuid, reached: true, ageMs: 0 }]
+  rack.pass(patience.hungMs - 500, ['h2', 'h3'], { peers })
+  const soon = judge()
+  t.is(soon.verdict, 'waits')
+  t.regex('because' in soon ? soon.because : '', /not heard for 44.5 s; but h2 and h3 reach it/)
+  t.false('lasts' in soon)
+  rack.pass(1_000, ['h2', 'h3'], { peers })
+  const later = judge()
+  t.is('lasts' in later ? later.lasts?.obstacle : undefined, 'reached')
+})
 
 type Story = {
   /** The verdict by which it is proven off; left out: it is not. */

@@ -53,6 +53,21 @@ test('a candidate that does not lead has done nothing: any change goes to the ne
   t.is(second.resources.find({ kind: 'size', name: 's' }), undefined)
 })
 
+test('a candidate that sees nobody who leads refuses for itself alone', async t => {
+  await using first = await FakeApi.start()
+  await using second = await FakeApi.start()
+  const said = 'cannot record the change: nobody leads at the moment: 0 of 3 servers answer'
+  first.intercept = () => problem(503, 'no-leader', said, { next: ['start the servers'] })
+  second.resources.put({ kind: 'size', name: 's' }, { spec: { vcpus: 1 } })
+  const remove = (server: string) => typeLine('size delete s --yes', { server })
+  t.is((await remove(`${first.url},${second.url}`)).code, 0)
+  t.is(second.resources.find({ kind: 'size', name: 's' }), undefined)
+  const alone = await remove(first.url)
+  t.is(alone.code, 6)
+  t.regex(alone.errors, /nobody leads at the moment: 0 of 3 servers answer/)
+  t.regex(alone.errors, /next {2}start the servers/)
+})
+
 test('a candidate that sees no controller is believed only where no other one does', async t => {
   await using cutOff = await FakeApi.start()
   await using other = await FakeApi.start()

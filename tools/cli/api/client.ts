@@ -10,7 +10,13 @@ import { pipeline } from 'node:stream/promises'
 import { Fault, isFault } from '#shared/fault.ts'
 import { formatMs } from '#shared/units.ts'
 import { type Address, writeAddress } from './address.ts'
-import { faultOfAnswer, faultOfConnection, isNotLeading, type Peer } from './problem.ts'
+import {
+  faultOfAnswer,
+  faultOfConnection,
+  isNotLeading,
+  type Peer,
+  seesNoLeader
+} from './problem.ts'
 import { Servers, type Try } from './servers.ts'
 import { noTrace, type Trace } from './trace.ts'
 
@@ -97,9 +103,11 @@ export class Api implements AsyncDisposable {
       attempt: address =>
         this.#tryAsking(ask, async () => {
           const answer = await this.#askOnce(ask, address)
-          if (isNotLeading(answer.status, answer.bytes)) {
-            const missed = faultOfAnswer(answer.status, answer.bytes, ask.doing)
-            return { missed, untouched: !ask.content, hopeful: true }
+          const { status, bytes } = answer
+          const hopeful = isNotLeading(status, bytes)
+          if (hopeful || (this.servers.count > 1 && seesNoLeader(status, bytes))) {
+            const missed = faultOfAnswer(status, bytes, ask.doing)
+            return { missed, untouched: !ask.content, hopeful }
           }
           const isOutOfTouch = ask.method === 'GET' && seesNoController(answer.headers)
           return { ...(await this.#redirected(ask, address, answer)), isOutOfTouch }

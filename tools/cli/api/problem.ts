@@ -88,6 +88,10 @@ export function faultOfAnswer(status: number, bytes: Buffer, doing: string): Fau
 export const isNotLeading = (status: number, bytes: Buffer): boolean =>
   status === 503 && readProblem(bytes).type === 'urn:remuda:not-leading'
 
+/** Whether it says that it sees nobody who leads: it has done nothing, another may see more. */
+export const seesNoLeader = (status: number, bytes: Buffer): boolean =>
+  status === 503 && readProblem(bytes).type === 'urn:remuda:no-leader'
+
 /** The command that says what may stand in the fields of the kind that was spoken of. */
 function explanationOf({ instance = '' }: Problem): readonly string[] {
   const collection = /^\/v1\/([^/?]+)/.exec(instance)?.[1]

@@ -1,9 +1,10 @@
 /**
  * The servers of one cloud, of which any may be asked. The one that answered last is asked first.
  *
- * A server that cannot be reached, or that says that it does not lead, is passed over: nothing was
- * done there. What is lost under way may have been done: only what may be said twice is then said
- * to another server. While a new controller is elected all of them are asked again, for a time.
+ * A server that cannot be reached, or that says that it does not lead or sees nobody who does, is
+ * passed over: nothing was done there. What is lost under way may have been done: only what may be
+ * said twice is then said to another server. While a new controller is elected all of them are
+ * asked again, for a time.
  *
  * A candidate that sees no controller answers out of what it knew last, which may be long ago: it
  * may be cut off from all others. Its answer is taken only where no other one sees a controller.
