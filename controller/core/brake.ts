@@ -128,8 +128,15 @@ export function missingHosts(view: View, now: Ms): Missing {
   }
   const whole = [...racks].filter(([, { hosts, isWhole }]) => isWhole && hosts >= rackHostsMin)
   const wholeRacks = new Set(whole.map(([rack]) => rack))
-  return { brake: brakeOf(view, losses, total), wholeRacks }
+  const brake = brakeOf(view, losses, total)
+  lastJudged.set(view, { at: now, brake })
+  return { brake, wholeRacks }
 }
+
+/** How it was judged last: thousands may come back at once, and each asks. */
+const lastJudged = new WeakMap<View, { readonly at: Ms; readonly brake: Brake }>()
+/** A turn is this long ago at most; what is older says nothing of now. */
+const judgedMsMax: Ms = 1_000
 
 /**
  * When a host was lost that is heard at this moment, and that the brake has held until now;
@@ -140,7 +147,9 @@ export function heldLossOf(view: View, name: string, now: Ms): Ms | undefined {
   if (now - Math.max(heardAt, view.listeningSince) < view.patience.brakeMs) return undefined
   const host = view.named('host', name)
   if (!host || host.decided.recovery) return undefined
-  const { brake } = missingHosts(view, now)
+  const last = lastJudged.get(view)
+  const isOfNow = last !== undefined && now - last.at <= judgedMsMax
+  const brake = isOfNow ? last.brake : missingHosts(view, now).brake
   return isBraked(brake) && brake.together.includes(name) ? lossOf(view, host, now) : undefined
 }
 
