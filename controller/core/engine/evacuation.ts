@@ -5,11 +5,11 @@
  * move only adds to hosts that stay open, so the moves are allowed in the order in which they are
  * given, and whoever comes first is safe first.
  */
-import { Cheapest } from './cheapest.ts'
+import { Cheapest, type Listed } from './cheapest.ts'
 import { descend } from './descent.ts'
 import type { Layout } from './layout.ts'
 import type { Move } from './problem.ts'
-import { bestFirst, bestSecond, takesFirst } from './seating.ts'
+import { bestFirst, bestSecond, scoreGrain, takesFirst } from './seating.ts'
 
 /** How hosts are emptied. */
 export type Evacuation = {
@@ -99,26 +99,38 @@ function sizeOf({ dimensions, amount, scale, weight }: Layout, demand: number): 
 
 /** Gives one the best seats on open hosts; false: some seat is on a closed one still. */
 function settle(layout: Layout, leaver: Leaver, hosts: Cheapest): boolean {
-  const [below, free, forced] = [Infinity, { forced: false }, { forced: true }]
+  const free = { below: Infinity, forced: false }
   const found =
-    bestSeats(layout, leaver, { hosts, below, ...free }) ??
-    bestSeats(layout, leaver, { hosts: hosts.all, below, ...free }) ??
-    bestSeats(layout, leaver, { hosts: hosts.all, below, ...forced })
+    bestSeats(layout, leaver, { hosts, ...free }) ??
+    (hosts.isWhole ? undefined : bestSeats(layout, leaver, { hosts: hosts.all, ...free })) ??
+    bestForced(layout, leaver, hosts)
   if (!found) return false
   take(layout, leaver.demand, { hosts, ...found })
   if (found.second < 0 || layout.open[found.second] === 1) return true
   return settle(layout, { ...leaver, ...found, keeps: found.first }, hosts)
 }
 
+/** The best seats of all when only hard limits hold; the cheap ones say what to stay below. */
+function bestForced(layout: Layout, leaver: Leaver, hosts: Cheapest): Seats | undefined {
+  const forced = { below: Infinity, forced: true }
+  const cheap = bestSeats(layout, leaver, { hosts, ...forced })
+  if (hosts.isWhole) return cheap
+  const below = cheap ? cheap.score + 2 * scoreGrain : Infinity
+  return bestSeats(layout, leaver, { hosts: hosts.all, below, forced: true })
+}
+
 /** Gives a demand its seats, and follows the hosts that this changes. */
 function take(
   layout: Layout,
   demand: number,
-  { hosts, first, second }: Seats & { readonly hosts: Cheapest }
+  { hosts, first, second }: Omit<Seats, 'score'> & { readonly hosts: Cheapest }
 ): void {
-  const { first: oldFirst, second: oldSecond } = seatsOf(layout, demand)
+  const [oldFirst, oldSecond] = [layout.first[demand]!, layout.second[demand]!]
   layout.place(demand, first, second)
-  for (const host of [oldFirst, oldSecond, first, second]) if (host >= 0) hosts.renew(host)
+  hosts.renew(first)
+  if (second >= 0) hosts.renew(second)
+  if (oldFirst !== first && oldFirst !== second) hosts.renew(oldFirst)
+  if (oldSecond >= 0 && oldSecond !== first && oldSecond !== second) hosts.renew(oldSecond)
 }
 
 /** Offers each a better seat; false: nobody took one. */
@@ -181,7 +193,7 @@ function shuffle(layout: Layout, leavers: readonly Leaver[], hosts: Cheapest): v
 
 /** Whether one has left, and by one move. */
 function isSettled(layout: Layout, { demand, keeps }: Leaver): boolean {
-  const { first, second } = seatsOf(layout, demand)
+  const [first, second] = [layout.first[demand]!, layout.second[demand]!]
   if (layout.open[first] === 0) return false
   return second < 0 || (layout.open[keeps] === 1 && layout.open[second] === 1)
 }
@@ -195,13 +207,13 @@ function lots(count: number): () => number {
   }
 }
 
-type Asked = { readonly hosts: Cheapest; readonly forced: boolean; readonly below: number }
-type Seats = { readonly first: number; readonly second: number }
+type Asked = { readonly hosts: Listed; readonly forced: boolean; readonly below: number }
+type Seats = { readonly first: number; readonly second: number; readonly score: number }
 
 /** The best seats, of a pair one of them anew; the layout is afterwards as it was. */
 function bestSeats(layout: Layout, leaver: Leaver, asked: Asked): Seats | undefined {
   const { demand } = leaver
-  const { first, second } = seatsOf(layout, demand)
+  const [first, second] = [layout.first[demand]!, layout.second[demand]!]
   layout.place(demand, -1, -1)
   const best = second < 0 ? bestSingle(layout, demand, asked) : bestPair(layout, leaver, asked)
   layout.place(demand, first, second)
@@ -209,10 +221,10 @@ function bestSeats(layout: Layout, leaver: Leaver, asked: Asked): Seats | undefi
 }
 
 function bestSingle(layout: Layout, demand: number, asked: Asked): Seats | undefined {
-  const { hosts, ...rest } = asked
-  const look = { hosts: hosts.of(demand, false), except: -1, ...rest }
-  const { host } = bestFirst(layout, demand, look)
-  return host < 0 ? undefined : { first: host, second: -1 }
+  const { hosts, below, forced } = asked
+  const look = { hosts: hosts.of(demand, false), except: -1, below, forced }
+  const { host, score } = bestFirst(layout, demand, look)
+  return host < 0 ? undefined : { first: host, second: -1, score }
 }
 
 /** The seat that is kept becomes the first one, or the second. */
@@ -227,10 +239,10 @@ function bestPair(layout: Layout, leaver: Leaver, asked: Asked): Seats | undefin
     layout.place(demand, keeps, -1)
     const look = { hosts: hosts.of(demand, true), except: -1, below, forced }
     const { host, score } = bestSecond(layout, demand, look)
-    if (host >= 0) [best, below] = [{ first: keeps, second: host }, score]
+    if (host >= 0) [best, below] = [{ first: keeps, second: host, score }, score]
   }
   layout.place(demand, -1, keeps)
   const look = { hosts: hosts.of(demand, false), except: -1, below, forced }
-  const { host } = bestFirst(layout, demand, look)
-  return host < 0 ? best : { first: host, second: keeps }
+  const { host, score } = bestFirst(layout, demand, look)
+  return host < 0 ? best : { first: host, second: keeps, score }
 }

@@ -9,7 +9,7 @@
  * of seats. Only `place` and `setOpen` write.
  */
 import { Chains } from './chains.ts'
-import type { Problem } from './problem.ts'
+import type { Level, Problem } from './problem.ts'
 import { Tally } from './tally.ts'
 
 const centreGrid = 4096
@@ -61,6 +61,8 @@ export class Layout {
   /** Demands by the host of their first seat, and of their second one. */
   readonly residents: Chains
   readonly copies: Chains
+  /** Levels that count when both seats of a pair are in one domain. */
+  readonly pairLevels: readonly Level[]
 
   constructor(problem: Problem) {
     const [hosts, demands] = [problem.open.length, problem.first.length]
@@ -94,6 +96,7 @@ export class Layout {
     this.copies = new Chains(hosts, demands)
     const named = 1 + problem.groups.flat().reduce((most, group) => Math.max(most, group), -1)
     const groups = Math.max(named, problem.groupCount ?? 0)
+    this.pairLevels = problem.levels.filter(({ pairWeight }) => pairWeight !== 0)
     this.members = problem.levels.map(level => new Tally(domainsOf(level.domain), groups))
     this.#fill()
   }
@@ -280,6 +283,7 @@ export class Layout {
 
   /** Members on closed hosts are not counted. */
   #markGroups(demand: number, host: number, sign: number): void {
+    if (this.grouped[demand] === 0) return
     const { levels } = this.problem
     for (const group of this.problem.groups[demand]!) {
       for (let level = 0; level < levels.length; level += 1) {
@@ -293,8 +297,8 @@ export class Layout {
 
   #markPairs(demand: number, first: number, second: number, sign: number): void {
     if (first < 0 || second < 0 || !this.problem.pair[demand]) return
-    for (const { domain, pairWeight } of this.problem.levels) {
-      if (pairWeight === 0 || domain[first]! < 0 || domain[first] !== domain[second]) continue
+    for (const { domain, pairWeight } of this.pairLevels) {
+      if (domain[first]! < 0 || domain[first] !== domain[second]) continue
       this.clash += sign * pairWeight
     }
   }

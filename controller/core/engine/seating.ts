@@ -90,12 +90,12 @@ function clashesAt(layout: Layout, demand: number, host: number): boolean {
 function clashWith(layout: Layout, demand: number, first: number, second: number): number {
   const groups = layout.problem.groups[demand]!
   const { levels } = layout.problem
-  let clash = 0
+  let clash = second >= 0 ? pairWith(layout, second, first) : 0
+  if (layout.grouped[demand] === 0) return clash
   for (let level = 0; level < levels.length; level += 1) {
-    const { domain, clashWeight, pairWeight } = levels[level]!
+    const { domain, clashWeight } = levels[level]!
     const here = domain[first]!
     if (here < 0) continue
-    if (second >= 0 && pairWeight !== 0 && here === domain[second]!) clash += pairWeight
     for (const group of groups) {
       if (layout.members[level]!.get(here, group) > 0) clash += clashWeight
     }
@@ -105,7 +105,7 @@ function clashWith(layout: Layout, demand: number, first: number, second: number
 
 /** The best host for the first seat of a demand that has none. */
 export function bestFirst(layout: Layout, demand: number, look: Look): Seat {
-  const { dimensions, value, scale, sum, square, weight, problem } = layout
+  const { dimensions, amount, value, scale, sum, square, weight, problem } = layout
   const { hosts, except, forced } = look
   const listed = look.count ?? hosts.length
   const { reserve } = problem
@@ -122,7 +122,7 @@ export function bestFirst(layout: Layout, demand: number, look: Look): Seat {
     const cells = host * dimensions
     let score = base
     for (let d = 0; d < dimensions; d += 1) {
-      const rise = layout.amount[amounts + d]! * scale[cells + d]!
+      const rise = amount[amounts + d]! * scale[cells + d]!
       const mean = (sum[d]! + rise) / count
       const squares = square[d]! + rise * (2 * value[cells + d]! + rise)
       const variance = squares / count - mean * mean
@@ -142,7 +142,7 @@ export function bestFirst(layout: Layout, demand: number, look: Look): Seat {
 
 /** The best host for the second seat of a demand that has a first one. */
 export function bestSecond(layout: Layout, demand: number, look: Look): Seat {
-  const { dimensions, value, scale, sum, square, weight, both, problem } = layout
+  const { dimensions, amount, value, scale, sum, square, weight, both, problem } = layout
   const { hosts, except, forced } = look
   const listed = look.count ?? hosts.length
   const { reserve } = problem
@@ -153,7 +153,7 @@ export function bestSecond(layout: Layout, demand: number, look: Look): Seat {
   for (let d = 0; d < dimensions; d += 1) {
     if (both[d] === 0) base += weight[d]! * deviation(sum[d]!, square[d]!, count)
   }
-  const floor = reserve ? reserveFloor(layout, demand, -1) : 0
+  const floor = reserve ? reserveFloorOfSecond(layout) : 0
   let [best, bestHost] = [look.below, -1]
   for (let index = 0; index < listed; index += 1) {
     const host = hosts[index]!
@@ -162,7 +162,7 @@ export function bestSecond(layout: Layout, demand: number, look: Look): Seat {
     let score = base
     for (let d = 0; d < dimensions; d += 1) {
       if (both[d] === 0) continue
-      const rise = layout.amount[amounts + d]! * scale[cells + d]!
+      const rise = amount[amounts + d]! * scale[cells + d]!
       const mean = (sum[d]! + rise) / count
       const squares = square[d]! + rise * (2 * value[cells + d]! + rise)
       const variance = squares / count - mean * mean
@@ -181,10 +181,8 @@ export function bestSecond(layout: Layout, demand: number, look: Look): Seat {
 
 function pairWith(layout: Layout, second: number, first: number): number {
   let weighed = 0
-  for (const { domain, pairWeight } of layout.problem.levels) {
-    if (pairWeight !== 0 && domain[first]! >= 0 && domain[first] === domain[second]) {
-      weighed += pairWeight
-    }
+  for (const { domain, pairWeight } of layout.pairLevels) {
+    if (domain[first]! >= 0 && domain[first] === domain[second]) weighed += pairWeight
   }
   return weighed
 }
@@ -214,6 +212,23 @@ function reserveFloor(layout: Layout, demand: number, second: number): number {
   const rise = Math.min(Math.max(ideal, 0), amount * scale)
   const squares = keptSquare + rise * (2 * share + rise)
   return plain + deviationWeight * deviation(keptSum + rise, squares, openHosts)
+}
+
+/**
+ * The same while a second seat is free, whatever host gets it: at best one that keeps nothing yet,
+ * and then so much that the deviation falls most.
+ */
+function reserveFloorOfSecond({
+  keptSum,
+  keptSquare,
+  openHosts,
+  shortSeats,
+  problem
+}: Layout): number {
+  const { deviationWeight, sumWeight, shortWeight } = problem.reserve!
+  const rise = keptSum / (openHosts - 1)
+  const spread = deviation(keptSum + rise, keptSquare + rise * rise, openHosts)
+  return deviationWeight * spread + sumWeight * keptSum + shortWeight * shortSeats
 }
 
 /** What the reserve adds to the score when a host keeps so much, with so many more short seats. */
