@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '#shared/clock.ts'
+import { Fault } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
 
 /** Long work holds the event loop at most about so long at a time. Unit: ms. */
@@ -16,4 +17,19 @@ export function breathing(clock: Pick<Clock, 'monotonic'>): () => Promise<void> 
     since = clock.monotonic()
   }
   return () => (clock.monotonic() - since < holdMs ? undefined : pause())
+}
+
+/** Takes the steps of long work with breaths between them, unless nobody waits for it any more. */
+export async function breathed<Result>(
+  steps: Generator<undefined, Result>,
+  clock: Pick<Clock, 'monotonic'>,
+  signal: AbortSignal | undefined
+): Promise<Result> {
+  const breath = breathing(clock)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+    if (signal?.aborted) throw new Fault('aborted', 'the client is gone')
+    await breath()
+  }
 }

@@ -9,7 +9,10 @@ import type { Change, Commit } from '../../controller/core/commit.ts'
 import { candidatesOf } from '../../controller/core/placement/candidates.ts'
 import { place } from '../../controller/core/placement/pipeline.ts'
 import { rules } from '../../controller/core/placement/rules.ts'
-import { harmOf, promiseOf } from '../../controller/core/reserve/promise.ts'
+import { outlookOf } from '../../controller/core/reserve/outlook.ts'
+import { harmOf, promiseOf, promiseSteps } from '../../controller/core/reserve/promise.ts'
+import { reserveOf } from '../../controller/core/reserve/settings.ts'
+import { copied } from '../../controller/core/reserve/what-if.ts'
 import type { View } from '../../controller/core/view.ts'
 import { formatTime } from './measure.ts'
 import { benchContext, type Extent, instanceOf, reserveCloud } from './reserve-cloud.ts'
@@ -48,8 +51,38 @@ export async function reserveBench(print: (line: string) => void): Promise<void>
     const view = reserveCloud(extent)
     const startMs = timeOfThread(() => promiseOf(view, benchContext.now))
     print(`  the first look, at all hosts and instances: ${Math.round(startMs)} ms`)
+    look(view, print)
     create(view, extent, print)
   }
+}
+
+/** What `remuda capacity` looks at: whether the promise is kept, and what fits after losses. */
+function look(view: View, print: (line: string) => void): void {
+  const reserve = reserveOf(view)
+  let ground = copied(view, benchContext.now)
+  const copyMs = timeOfThread(() => {
+    ground = copied(view, benchContext.now)
+  })
+  const promised = longest(promiseSteps(ground, reserve))
+  const fits = longest(outlookOf(view, ground, reserve))
+  const most = formatTime(Math.max(copyMs, promised.mostMs, fits.mostMs))
+  print(
+    `  shown: ${formatTime(copyMs + promised.allMs + fits.allMs)} (the promise ` +
+      `${formatTime(promised.allMs)}); others wait for ${most} at a time at most`
+  )
+}
+
+/** Takes all steps; how long all of them took, and the longest. Unit: ms. */
+function longest(steps: Generator): { readonly allMs: number; readonly mostMs: number } {
+  let [allMs, mostMs] = [0, 0]
+  for (let isOver = false; !isOver; ) {
+    const tookMs = timeOfThread(() => {
+      isOver = steps.next().done === true
+    })
+    allMs += tookMs
+    mostMs = Math.max(mostMs, tookMs)
+  }
+  return { allMs, mostMs }
 }
 
 function create(view: View, extent: Extent, print: (line: string) => void): void {

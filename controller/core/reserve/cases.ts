@@ -12,35 +12,51 @@ const casesMax = 250_000
 /** Those of them that no bound settles, so that each must be planned, which takes far longer. */
 export const doubtsMax = 40_000
 
-/** What came of looking at losses: all were seen, one ended it, or there were too many. */
-export type Looked = 'all' | 'ended' | 'too-many'
+/** What came of looking at losses: all were seen, or there were too many. */
+export type Looked = 'all' | 'too-many'
+/** A loss that no bound settles, by the numbers of its hosts; none: as it is. */
+export type Doubt = readonly number[]
 
 /** Shows each loss that no bound settles, until `ends` says of one that it is enough. */
 export function eachDoubt(
   ground: Ground,
   reserve: Reserve,
-  ends: (lost: readonly number[]) => boolean
-): Looked {
-  const search: Search = { ground, ends, left: casesMax, doubts: doubtsMax, summits: [] }
-  if (ground.waiting.length > 0 && ends([])) return 'ended'
-  const looked = reserve.hosts > 0 ? losses(search, [], 0, reserve.hosts) : 'all'
+  ends: (lost: Doubt) => boolean
+): Looked | 'ended' {
+  const doubts = doubtsOf(ground, reserve)
+  for (;;) {
+    const { done, value } = doubts.next()
+    if (done) return value
+    if (ends(value)) return 'ended'
+  }
+}
+
+/** Shows each loss that no bound settles. */
+export function* doubtsOf(ground: Ground, reserve: Reserve): Generator<Doubt, Looked> {
+  const search: Search = { ground, left: casesMax, doubts: doubtsMax, summits: [] }
+  if (ground.waiting.length > 0) yield []
+  const looked = reserve.hosts > 0 ? yield* losses(search, [], 0, reserve.hosts) : 'all'
   if (looked !== 'all' || reserve.domain === undefined) return looked
   for (const lost of domainsOf(ground, reserve.domain).values()) {
-    if (!isSure(ground, lost, undefined) && ends(lost)) return 'ended'
+    if (!isSure(ground, lost, undefined)) yield lost
   }
   return 'all'
 }
 
 type Search = {
   readonly ground: Ground
-  readonly ends: (lost: readonly number[]) => boolean
   left: number
   doubts: number
   readonly summits: (Summit | undefined)[]
 }
 
 /** All ways to lose up to so many more hosts, beginning with a number. */
-function losses(search: Search, lost: readonly number[], from: number, more: number): Looked {
+function* losses(
+  search: Search,
+  lost: Doubt,
+  from: number,
+  more: number
+): Generator<Doubt, Looked> {
   const { ground } = search
   search.summits[more] ??= summitOf(ground, more)
   if (isSure(ground, lost, { count: more, summit: search.summits[more] })) return 'all'
@@ -52,10 +68,10 @@ function losses(search: Search, lost: readonly number[], from: number, more: num
     if (!isSure(ground, next, undefined)) {
       search.doubts -= 1
       if (search.doubts < 0) return 'too-many'
-      if (search.ends(next)) return 'ended'
+      yield next
     }
     if (more === 1) continue
-    const looked = losses(search, next, host + 1, more - 1)
+    const looked = yield* losses(search, next, host + 1, more - 1)
     if (looked !== 'all') return looked
   }
   return 'all'

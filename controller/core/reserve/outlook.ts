@@ -50,10 +50,7 @@ export type Outlook = {
 
 type Shape = Pick<SizeLeft, 'name' | 'vcpus' | 'memoryMib' | 'overheadMib'>
 
-/** How many losses are looked at between two breaths. */
-const casesPerSlice = 64
-
-/** Looks; it yields every now and then, and gives the outlook at its end. */
+/** Looks; it yields after each loss, and gives the outlook at its end. */
 export function* outlookOf(
   view: View,
   ground: Ground,
@@ -79,7 +76,7 @@ export function* outlookOf(
       const fits = now[at]! - lessAfter(ground, { lost, taken, want }, size)
       if (fits < after[at]!.fits || number === 0) after[at] = { fits, worst: lost }
     }
-    if (number % casesPerSlice === 0) yield
+    yield
   }
   return {
     hosts: open.length,

@@ -10,7 +10,7 @@ import { formatMib, type Mib } from '#shared/units.ts'
 import type { Change } from '../commit.ts'
 import { listed, type Refusal, refuse } from '../refusal.ts'
 import type { Moment, View } from '../view.ts'
-import { doubtsMax, eachDoubt } from './cases.ts'
+import { doubtsMax, doubtsOf, eachDoubt } from './cases.ts'
 import type { Evacuee } from './evacuee.ts'
 import type { Ground } from './ground.ts'
 import { leavingChanges } from './leaving.ts'
@@ -165,8 +165,15 @@ function strandingOf(ground: Ground, lost: readonly number[]): Stranding | undef
 
 const shown = ({ id, name, memoryMib, vcpus }: Evacuee) => ({ id, name, memoryMib, vcpus })
 
+/** How the promise stands: kept, or the first losses that it is not kept for. */
+export type Promised = {
+  readonly reserve: Reserve | undefined
+  readonly state: 'none' | 'kept' | 'broken' | 'too-many-cases'
+  readonly strandings: readonly Stranding[]
+}
+
 /**
- * How the promise stands: kept, or the losses that it is not kept for; at most so many of them.
+ * Looks how it stands, at one loss that no bound settles after the other; so many are told at most.
  * `ground`: one that is only thought of; left out: the cloud as it is.
  */
 export function promiseOf(
@@ -176,24 +183,34 @@ export function promiseOf(
     most = 10,
     ground = surveyed(view, now)
   }: { readonly most?: number; readonly ground?: Ground } = {}
-): {
-  readonly reserve: Reserve | undefined
-  readonly state: 'none' | 'kept' | 'broken' | 'too-many-cases'
-  readonly strandings: readonly Stranding[]
-} {
-  const reserve = reserveOf(view)
+): Promised {
+  const steps = promiseSteps(ground, reserveOf(view), most)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+  }
+}
+
+/** The same on a ground of one's own; it yields after each of these losses. */
+export function* promiseSteps(
+  ground: Ground,
+  reserve: Reserve | undefined,
+  most = 10
+): Generator<undefined, Promised> {
   if (!reserve) return { reserve, state: 'none', strandings: [] }
   ground.countAll()
   const waiting = new Set(planOf(ground, []).stranded.map(({ id }) => id))
   const strandings: Stranding[] = []
-  const looked = eachDoubt(ground, reserve, lost => {
-    const stranding = strandingOf(ground, lost)
+  const doubts = doubtsOf(ground, reserve)
+  let step = doubts.next()
+  for (; !step.done && strandings.length < most; step = doubts.next()) {
+    const stranding = strandingOf(ground, step.value)
     const stranded = stranding?.stranded.filter(({ id }) => !waiting.has(id)) ?? []
     if (stranding && stranded.length > 0) strandings.push({ ...stranding, stranded })
-    return strandings.length >= most
-  })
+    yield
+  }
   if (strandings.length > 0) return { reserve, state: 'broken', strandings }
-  return { reserve, state: looked === 'all' ? 'kept' : 'too-many-cases', strandings }
+  return { reserve, state: step.value === 'all' ? 'kept' : 'too-many-cases', strandings }
 }
 
 /** The sentence that says what a loss strands and what room there would be. */

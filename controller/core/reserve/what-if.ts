@@ -33,6 +33,16 @@ export type Imagined = {
 /** One that can run on its own host alone. */
 export type Staying = { readonly name: string; readonly host: string; readonly because: string }
 
+/** The cloud as it is now, on a ground that stays so whatever becomes of the cloud. */
+export const copied = (view: View, now: Moment): Ground => copyOf(surveyed(view, now), [])
+
+function copyOf(ground: Ground, more: readonly Row[]): Ground {
+  const copy = new Ground(ground.wants, ground.groups)
+  copy.fill([...ground.rows, ...more])
+  copy.waiting = ground.waiting
+  return copy
+}
+
 /** Imagines it; refuses hosts that are not there or whose hardware is not known. */
 export function imagined(view: View, wish: WhatIf, now: Moment): Imagined | Refusal {
   const ground = surveyed(view, now)
@@ -52,9 +62,10 @@ export function imagined(view: View, wish: WhatIf, now: Moment): Imagined | Refu
   if (more > thoughtUpMax) {
     return refuse('invalid', `cannot think of ${more} more hosts: at most ${thoughtUpMax}`)
   }
-  const whole = new Ground(ground.wants, ground.groups)
-  whole.fill([...ground.rows, ...wish.with.flatMap(one => likeRows(ground, one))])
-  whole.waiting = ground.waiting
+  const whole = copyOf(
+    ground,
+    wish.with.flatMap(one => likeRows(ground, one))
+  )
   if (wish.without.length === 0) return { ground: whole, stranded: [], staying: [] }
   return emptied(view, whole, wish.without)
 }

@@ -4,10 +4,10 @@ import { Fault } from '#shared/fault.ts'
 import { Strict, Words } from '#shared/model/resource.ts'
 import { isRefusal } from '../../core/refusal.ts'
 import { outlookOf } from '../../core/reserve/outlook.ts'
-import { promiseOf, strandingSentence } from '../../core/reserve/promise.ts'
+import { promiseSteps, strandingSentence } from '../../core/reserve/promise.ts'
 import { reserveOf } from '../../core/reserve/settings.ts'
 import { imagined, thoughtUpMax, type WhatIf } from '../../core/reserve/what-if.ts'
-import { breathing } from '../breath.ts'
+import { breathed } from '../breath.ts'
 import { faultOf } from '../refusal-fault.ts'
 import type { Call, Reply, Route } from './route.ts'
 import type { Service } from './service.ts'
@@ -103,22 +103,17 @@ async function capacity(service: Service, call: Call): Promise<Reply> {
   const thought = imagined(view, whatIf, now)
   if (isRefusal(thought)) throw faultOf(thought)
   const { ground, stranded, staying } = thought
-  const { state, strandings } = promiseOf(view, now, { ground })
-  const look = outlookOf(view, ground, reserve)
-  const breath = breathing(service.clock)
-  let step = look.next()
-  while (!step.done) {
-    if (call.signal.aborted) throw new Fault('aborted', 'the client is gone')
-    await breath()
-    step = look.next()
-  }
+  const { clock } = service
+  const promised = await breathed(promiseSteps(ground, reserve), clock, call.signal)
+  const { state, strandings } = promised
+  const outlook = await breathed(outlookOf(view, ground, reserve), clock, call.signal)
   const { hosts = 0, domain } = reserve ?? {}
   const broken = strandings.map(strandingSentence)
   return {
     body: {
       reserve: { hosts, ...(domain !== undefined && { domain }), state, broken },
       whatIf: { ...whatIf, stranded, staying },
-      ...step.value
+      ...outlook
     }
   }
 }

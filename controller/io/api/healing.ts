@@ -17,8 +17,11 @@ import type { Commit } from '../../core/commit.ts'
 import { healingStatus } from '../../core/healing.ts'
 import { sentencesOfLoss } from '../../core/loss.ts'
 import type { Refusal } from '../../core/refusal.ts'
-import { promiseOf, strandingSentence } from '../../core/reserve/promise.ts'
+import { promiseSteps, strandingSentence } from '../../core/reserve/promise.ts'
+import { reserveOf } from '../../core/reserve/settings.ts'
+import { copied } from '../../core/reserve/what-if.ts'
 import type { View } from '../../core/view.ts'
+import { breathed } from '../breath.ts'
 import { record } from './record.ts'
 import type { Call, Reply, Route } from './route.ts'
 import { DryRun, DryRunReply, documentSchema } from './schemas.ts'
@@ -215,14 +218,16 @@ export const healingRoutes = (service: Service): readonly Route[] => [
   confirmOff(service)
 ]
 
-function shown({ reign }: Service): Reply {
+/** All of one moment; the losses that room is kept for are planned on a copy of it. */
+async function shown({ reign, clock }: Service): Promise<Reply> {
   const { view } = reign
   const now = reign.now()
-  const { strandings } = view.watches ? promiseOf(view, now) : { strandings: [] }
+  const status = healingStatus(view, now)
+  const reserve = view.watches ? reserveOf(view) : undefined
+  if (!reserve) return { body: status }
+  const { strandings } = await breathed(promiseSteps(copied(view, now), reserve), clock, undefined)
   const reserveBroken = strandings.map(strandingSentence)
-  return {
-    body: { ...healingStatus(view, now), ...(reserveBroken.length > 0 && { reserveBroken }) }
-  }
+  return { body: { ...status, ...(reserveBroken.length > 0 && { reserveBroken }) } }
 }
 
 const change = (

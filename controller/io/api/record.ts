@@ -13,7 +13,7 @@ export async function record(
   call: Call,
   given: {
     readonly judge: (view: View, context: Context) => Commit | Refusal
-    readonly shown: (service: Service) => Reply
+    readonly shown: (service: Service) => Reply | Promise<Reply>
   }
 ): Promise<Reply> {
   const { reign } = service

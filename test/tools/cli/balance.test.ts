@@ -1,10 +1,13 @@
 /** How even hosts are, as typed to a whole controller. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { giveImage, joinHost, worldController } from '../../world/world-controller.ts'
 import { typeLine } from './type-line.ts'
 
 /** For what takes a moment on an idle machine. Unit: ms. */
 const patienceMs = 120_000
+/** On a busy one a host is late now and then, and then out of service: looked at again. */
+const looksMax = 20
 
 const lines: readonly (readonly [line: string, code: number, says: RegExp])[] = [
   ['balance show', 0, /^unevenness +0\.\d{4}; 0: the same share of each host is promised$/m],
@@ -36,7 +39,12 @@ test('how even hosts are is shown, planned and set', async t => {
   await giveImage(world)
   const server = `unix:${world.socket('admin')}`
   for (const [line, wanted, says] of lines) {
-    const { code, output, errors } = await typeLine(line, { server })
+    let [{ code, output, errors }, looks] = [await typeLine(line, { server }), 1]
+    const isLook = /show|plan/.test(line)
+    for (; isLook && !says.test(`${output}${errors}`) && looks < looksMax; looks += 1) {
+      await sleep(500)
+      ;({ code, output, errors } = await typeLine(line, { server }))
+    }
     t.is(code, wanted, `${line}: ${errors}`)
     t.regex(`${output}${errors}`, says, line)
     t.log(`$ remuda ${line}\n${output}${errors}`)
