@@ -20,6 +20,7 @@ import type { Host } from '#shared/model/host.ts'
 import type { Ms } from '#shared/units.ts'
 import { listed } from './refusal.ts'
 import { corroborationOf, silenceOfHost } from './silence.ts'
+import type { Patience } from './suspicion-times.ts'
 import type { View } from './view.ts'
 
 /** Losses within this time count together. */
@@ -71,11 +72,12 @@ function brakeOf(view: View, losses: readonly Loss[], total: number): Brake {
     if (!widest || count > widest[1] - widest[0]) widest = [from, until]
   }
   const [begin, end] = widest ?? [from, until]
-  const names = sorted.map(({ name }) => name)
-  const back = sorted.slice(begin, end).flatMap(({ name, isBack }) => (isBack ? [name] : []))
-  const left = total - begin
-  const [together, before] = [names.slice(begin, end).sort(), names.slice(0, begin).sort()]
-  return { together, before, total: left, most: mostOf(view, left), back: back.sort() }
+  const within = sorted.slice(begin, end)
+  const together = within.map(({ name }) => name).sort()
+  const back = within.flatMap(({ name, isBack }) => (isBack ? [name] : [])).sort()
+  const long = sorted.slice(0, begin).filter(({ isBack }) => !isBack)
+  const [before, left] = [long.map(({ name }) => name).sort(), total - long.length]
+  return { together, before, total: left, most: mostOf(view, left), back }
 }
 
 function mostOf({ cloud }: View, total: number): number {
@@ -120,8 +122,9 @@ export function missingHosts(view: View, now: Ms): Missing {
       : silenceOfHost(view, host, { now, forMs: view.patience.brakeMs }) !== undefined
     const { back } = view.heard(host.name)
     if (isLost) losses.push({ name: host.name, at: lossOf(view, host, now), isBack: false })
-    else if (!recovery && back && now - back.at < view.patience.hungMs)
+    else if (!recovery && back && now - back.at < lingerMs(back, view.patience)) {
       losses.push({ name: host.name, at: back.lostAt, isBack: true })
+    }
     const rack = host.labels['rack'] ?? ''
     const { hosts, isWhole } = racks.get(rack) ?? { hosts: 0, isWhole: true }
     racks.set(rack, { hosts: hosts + 1, isWhole: isWhole && isLost })
@@ -133,24 +136,31 @@ export function missingHosts(view: View, now: Ms): Missing {
   return { brake, wholeRacks }
 }
 
-/** How it was judged last: thousands may come back at once, and each asks. */
+/** How it was judged last; only what was held then is back, whatever we ourselves have missed. */
 const lastJudged = new WeakMap<View, { readonly at: Ms; readonly brake: Brake }>()
-/** A turn is this long ago at most; what is older says nothing of now. */
+/** It is judged with each turn while anybody is suspected; what is older is over. Unit: ms. */
 const judgedMsMax: Ms = 1_000
+
+/** How long one that is back still counts: those lost with it are dialled the later, the longer. */
+const lingerMs = (back: { readonly lostAt: Ms; readonly at: Ms }, times: Patience): Ms =>
+  Math.min(times.hungMs, times.suspectMs + back.at - back.lostAt)
 
 /**
  * When a host was lost that is heard at this moment, and that the brake has held until now;
  * undefined: it was not missing, or not held.
  */
 export function heldLossOf(view: View, name: string, now: Ms): Ms | undefined {
-  const { heardAt = Number.NEGATIVE_INFINITY } = view.heard(name)
-  if (now - Math.max(heardAt, view.listeningSince) < view.patience.brakeMs) return undefined
+  const { heardAt } = view.heard(name)
+  const { brakeMs, newcomerMs } = view.patience
+  // A controller that has just begun hears one after the other.
+  const leastMs = heardAt === undefined ? newcomerMs : brakeMs
+  const since = Math.max(heardAt ?? Number.NEGATIVE_INFINITY, view.listeningSince)
+  if (now - since < leastMs) return undefined
   const host = view.named('host', name)
   if (!host || host.decided.recovery) return undefined
   const last = lastJudged.get(view)
-  const isOfNow = last !== undefined && now - last.at <= judgedMsMax
-  const brake = isOfNow ? last.brake : missingHosts(view, now).brake
-  return isBraked(brake) && brake.together.includes(name) ? lossOf(view, host, now) : undefined
+  if (last === undefined || now - last.at > judgedMsMax || !isBraked(last.brake)) return undefined
+  return last.brake.together.includes(name) ? lossOf(view, host, now) : undefined
 }
 
 /**

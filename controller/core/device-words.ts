@@ -10,8 +10,8 @@
  * others count when they have lasted for longer than any round.
  *
  * What was found is recorded of the host, so that the next controller, which has heard nothing yet,
- * knows it: a device is wrong from then on until it reads *on*, or is no longer a device of that
- * host.
+ * knows it: a device is wrong from then on, at whichever level it is, until it reads *on* while the
+ * host is in use, or is no longer a device of that host.
  */
 import type { Host, WrongDevice } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
@@ -41,10 +41,10 @@ export class DeviceWords {
   note({ name: host, devices }: FenceState, now: Ms): void {
     const known = this.#devices.get(host)
     const words = devices.map(({ level, name, power, reachable }): Device => {
-      const before = known?.find(one => one.level === level && one.name === name)
+      const before = named(known ?? [], { level, name })
       // One that gives no answer for a while has not said anything else.
-      if (reachable !== true) return before ?? { level, name }
-      if (before?.reading?.power === power) return before
+      if (reachable !== true) return { ...before, level, name }
+      if (before?.reading?.power === power) return { ...before, level }
       return { level, name, reading: { power, since: now, isNew: before !== undefined } }
     })
     this.#devices.set(host, words)
@@ -73,14 +73,16 @@ export class DeviceWords {
     })
   }
 
-  /** Whether what was found of a device once is still so, for all that it has read since. */
-  isStillWrong(host: string, { level, name, power }: WrongDevice): boolean {
+  /** What was found of a device once, where it is still so and at the level at which it is now. */
+  stillWrong(host: string, wrong: WrongDevice): readonly WrongDevice[] {
     const devices = this.#devices.get(host)
-    if (devices === undefined) return true
-    const device = devices.find(one => one.level === level && one.name === name)
-    if (device === undefined) return false
-    const read = device.reading?.power
-    return read === undefined || read === power || (power === 'off' && read === 'unknown')
+    if (devices === undefined) return [wrong]
+    const { name, power } = wrong
+    const isStill = (read: Reading['power'] | undefined): boolean =>
+      read === undefined || read === power || (power === 'off' && read === 'unknown')
+    return devices
+      .filter(device => device.name === name && isStill(device.reading?.power))
+      .map(({ level }) => ({ ...wrong, level }))
   }
 
   /** A host is gone. */
@@ -89,6 +91,11 @@ export class DeviceWords {
     this.#boots.delete(host)
   }
 }
+
+/** A device wherever it is: others may have been put before it. */
+const named = (devices: readonly Device[], { level, name }: Device): Device | undefined =>
+  devices.find(one => one.level === level && one.name === name) ??
+  devices.find(one => one.name === name)
 
 type Times = { readonly bootAt: Ms; readonly heardAt: Ms }
 
@@ -110,7 +117,7 @@ export function wrongDevicesOf(view: View, { name, decided }: Host): readonly Wr
   const found = heardAt === undefined ? [] : view.devices.wrongOf(name, heardAt)
   const known = decided.wrongDevices
   if (known === undefined) return found
-  const still = known.filter(one => view.devices.isStillWrong(name, one))
+  const still = known.flatMap(one => view.devices.stillWrong(name, one))
   const news = found.filter(one => one.power === 'off' || !still.some(other => isSame(one, other)))
   return [...news, ...still.filter(one => !news.some(other => isSame(one, other)))]
 }

@@ -11,19 +11,23 @@
  * It ends by what bootd says of this very test. A level by itself is tested where one is named:
  * it is the first that is tried, and what another one behind it proves counts for nothing. Off or
  * not, power is given back: a device that says nothing may have cut it all the same. Meanwhile
- * nobody takes the host for dead.
+ * nobody takes the host for dead. Where its agent runs it falls silent with its power: one that is
+ * heard on has a device that switches another machine, or lies.
  */
 import type { Host, HostFenceTest, HostFenceTested } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { FenceOrder, FenceState } from '#shared/wire/fence.ts'
 import { type Context, decision, isoOf } from './admission/context.ts'
 import type { Commit } from './commit.ts'
+import { lyingMs } from './contradiction.ts'
 import { notification } from './notification.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
 
 /** A step of which nothing is heard for so long is given up. Unit: ms. */
 export const fenceTestMsMax: Ms = 600_000
+/** What a host said before it lost its power is heard by then. Unit: ms. */
+const wordsMs: Ms = 1_000
 
 /** What bootd is to do for a test. */
 export const wantOfTest = ({
@@ -62,11 +66,28 @@ function nextOf(view: View, tested: Tested, context: Context): Commit | undefine
     const because = `no bootd has said anything of it for ${formatMs(fenceTestMsMax)}`
     return over(view, tested, context, because)
   }
-  if (test.step === 'off') return switchedOff(view, tested, context, said)
+  if (test.step === 'off') {
+    const readAt = readOffAt(view, tested)
+    const isHeardLong = context.now.monotonic >= readAt + lyingMs + wordsMs
+    if (said.verdict === 'off-confirmed' && !isHeardLong) return undefined
+    return switchedOff(view, tested, context, said)
+  }
   const { off } = test
   const isOn = said.verdict === 'on-confirmed'
   const because = `${off?.because ?? ''}; ${isOn ? 'on again' : 'not on again'}: ${said.because}`
   return ended(view, host, context, { passed: isOn && off?.proven === true, because })
+}
+
+/** When its devices read off for this test; of what an earlier controller saw: long ago. */
+const readOffAt = (view: View, { host, test }: Tested): Ms =>
+  view.witnesses.storage.readOffAt(host.name, wantOfTest(test).fence ?? '') ??
+  Number.NEGATIVE_INFINITY
+
+/** How long it was heard after its devices read off; undefined: not so long that they lie. */
+function livedFor(view: View, tested: Tested): Ms | undefined {
+  const { heardAt = Number.NEGATIVE_INFINITY } = view.heard(tested.host.name)
+  const forMs = heardAt - readOffAt(view, tested)
+  return Number.isFinite(forMs) && forMs >= lyingMs ? forMs : undefined
 }
 
 /** What was found of another test, or of a fence, proves nothing here. */
@@ -76,19 +97,25 @@ function verdictOf(state: FenceState | undefined, test: HostFenceTest): FenceSta
 
 function switchedOff(
   view: View,
-  { host, test }: Tested,
+  tested: Tested,
   context: Context,
   said: NonNullable<FenceState['verdict']>
 ): Commit {
+  const { host, test } = tested
   const { level } = test
+  const livedMs = livedFor(view, tested)
   const isOff = said.verdict === 'off-confirmed'
-  const proven = isOff && (level === undefined || level === provingLevel(view, host))
+  const isMeant = level === undefined || level === provingLevel(view, host)
+  const proven = isOff && isMeant && livedMs === undefined
   const by = level === undefined ? '' : ` by level ${level}`
   const because = proven
     ? `proven off${by}: ${said.because}`
-    : isOff
-      ? `not proven off${by}, but by another one: ${said.because}`
-      : `not proven off${by} after ${formatMs(said.tookMs)}: ${said.because}`
+    : isOff && livedMs !== undefined
+      ? `not proven off${by}: it was heard for ${formatMs(livedMs)} after that, so what was ` +
+        `switched off is another machine, or the device lies: ${said.because}`
+      : isOff
+        ? `not proven off${by}, but by another one: ${said.because}`
+        : `not proven off${by} after ${formatMs(said.tookMs)}: ${said.because}`
   const fenceTest: HostFenceTest = {
     ...test,
     step: 'on',

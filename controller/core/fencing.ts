@@ -21,7 +21,7 @@
  * Only that a fence is wanted is recorded, not how far it is: whoever leads next asks bootd anew.
  */
 
-import type { Host, HostRecovery } from '#shared/model/host.ts'
+import type { Host, HostRecovery, WrongDevice } from '#shared/model/host.ts'
 import { formatMs } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import { type Context, isoOf } from './admission/context.ts'
@@ -146,13 +146,14 @@ function nextOfFencing(view: View, lost: Lost, context: Context): Commit | undef
 function judged(view: View, lost: Lost, said: string, context: Context): Commit | undefined {
   const { host, recovery } = lost
   const isContradicted = isTurnContradicted(host, recovery)
-  const doubt = doubtOf(view, host, { recovery, now: context.now.monotonic })
-  if (doubt?.state === 'writes' && !isContradicted) {
-    return deviceContradicted(view, lost, { said, seen: doubt.because }, context)
-  }
+  // What is told of a device for good comes before what quiet may take back.
   const wrong = wrongBefore(view, lost)
   if (wrong && !isContradicted) {
     return deviceContradicted(view, lost, { said, seen: wrong, spoke: true }, context)
+  }
+  const doubt = doubtOf(view, host, { recovery, now: context.now.monotonic })
+  if (doubt?.state === 'writes' && !isContradicted) {
+    return deviceContradicted(view, lost, { said, seen: doubt.because }, context)
   }
   const lies = isHeardAfterReading(view, host, recovery)
   if (lies && !isContradicted) {
@@ -161,7 +162,7 @@ function judged(view: View, lost: Lost, said: string, context: Context): Commit 
   if (recovery.contradicted && (lies || isVoicedSinceLost(view, lost))) return undefined
   if (doubt && witnessHolds(view)) return undefined
   if (!isContradicted) return confirmed(view, lost, said, context)
-  if (recovery.contradicted?.spoke) return undefined
+  if (recovery.contradicted?.spoke || wrong) return undefined
   return confirmed(view, { host, recovery: returning(view, recovery) }, said, context)
 }
 
@@ -169,9 +170,13 @@ function judged(view: View, lost: Lost, said: string, context: Context): Commit 
 function wrongBefore(view: View, { host, recovery }: Lost): string | undefined {
   const { fence, from } = fenceTurnOf(host, recovery)
   const level = view.witnesses.storage.readOffLevel(host.name, fence) ?? from
-  const wrong = wrongDevicesOf(view, host).find(one => one.level === level && one.power === 'off')
+  const wrong = wrongAt(view, host, level)
   return wrong && `before that, ${wrong.name} ${wrong.because}`
 }
+
+/** A device of a level that read off of the host while it spoke. */
+const wrongAt = (view: View, host: Host, level: number): WrongDevice | undefined =>
+  wrongDevicesOf(view, host).find(one => one.level === level && one.power === 'off')
 
 /** A device that was contradicted, where no other one answers, and the host is not seen to live. */
 function cameBack(view: View, lost: Lost, context: Context): Commit | undefined {
@@ -179,6 +184,7 @@ function cameBack(view: View, lost: Lost, context: Context): Commit | undefined 
   const { contradicted } = recovery
   if (!contradicted || contradicted.by === 'operator' || contradicted.spoke) return undefined
   if (isTurnContradicted(host, recovery) || isVoicedSinceLost(view, lost)) return undefined
+  if (wrongAt(view, host, contradicted.level)) return undefined
   const isOver = !isLasting(contradicted) && isQuiet(view, host, context.now.monotonic)
   if (!isOver && witnessHolds(view)) return undefined
   const after = { host, recovery: returning(view, recovery) }

@@ -30,9 +30,17 @@ type Growing = {
 
 /** Changed by the indexes, and by a trial that takes back what it did. */
 export class Groups {
-  readonly #groups = new Map<string, Growing>()
-  readonly #blocked = new Tally()
-  readonly #memberships = new Tally()
+  readonly #groups: Map<string, Growing>
+  readonly #blocked: Tally
+  readonly #memberships: Tally
+
+  /** As others are at this moment; left out: none. */
+  constructor(from?: Groups) {
+    const groups = from ? [...from.#groups] : []
+    this.#groups = new Map(groups.map(([key, group]) => [key, copyOf(group)]))
+    this.#blocked = new Tally(from ? from.#blocked : undefined)
+    this.#memberships = new Tally(from ? from.#memberships : undefined)
+  }
 
   /** The hosts that the groups of any one instance keep it from, at most. */
   get blockedMost(): number {
@@ -86,11 +94,20 @@ export class Groups {
   }
 }
 
+const copyOf = ({ members, moving, hosts, rules }: Growing): Growing => ({
+  ...{ members, moving },
+  ...{ hosts: new Map(hosts), rules: new Map(rules) }
+})
+
 const bareGroup = (): Growing => ({ members: 0, moving: 0, hosts: new Map(), rules: new Map() })
 
 /** How often each number occurs, to know the largest; zero is not counted. */
 class Tally {
-  readonly #counts = new Map<number, number>()
+  readonly #counts: Map<number, number>
+
+  constructor(from?: Tally) {
+    this.#counts = new Map(from ? from.#counts : [])
+  }
 
   add(value: number, sign: 1 | -1): void {
     if (value === 0) return

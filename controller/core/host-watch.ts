@@ -282,7 +282,7 @@ function commitOfWrong(
 ): Commit {
   const { wrongDevices: known = [], ...rest } = host.decided
   const decided = wrong.length === 0 ? rest : { ...rest, wrongDevices: wrong }
-  const after = { ...host, decided, generation: host.generation + 1 }
+  const after = { ...host, decided }
   const { changes, decisions } = commitOf(view, host, wordsOfWrong(view, host, known), context)
   return { changes: [{ op: 'put', resource: after }, ...changes], decisions }
 }
@@ -294,7 +294,8 @@ function wordsOfWrong(view: View, host: Host, known: readonly WrongDevice[]): Wo
     return { reason: 'fence-device-wrong', message, severity: 'alarm' }
   }
   const names = known.map(({ name, power }) => `${name} ${power}`).join()
-  const message = `its fence devices read as they should again: ${names}`
+  const test = `to know whose they are: remuda host fence test ${host.name}`
+  const message = `its fence devices read as they should again, were ${names}; ${test}`
   return { reason: 'fence-device-right', message, severity: 'notice' }
 }
 

@@ -200,7 +200,9 @@ function ownEndMs(view: View, host: Host): Ms | undefined {
 /** Who comes back after long is reached by its peers first, and dialled by us seconds later. */
 const doesLast = (found: Corroboration, sinceMs: Ms, patience: Patience): boolean =>
   sinceMs >= patience.unwitnessedMs &&
-  (found.verdict !== 'one-sided' || found.reachedMs >= patience.hungMs)
+  (found.verdict !== 'one-sided' ||
+    found.reachedMs >= patience.hungMs ||
+    sinceMs >= patience.unwitnessedMs + 2 * patience.hungMs)
 
 const ownEndWords = (limitMs: Ms): string =>
   `; without a lease for ${formatMs(limitMs)} it ends what others could start`

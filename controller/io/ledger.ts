@@ -141,9 +141,9 @@ export class Ledger {
   }
 
   /** Makes an answer, and gives it once all that it can have been made of is in the journal. */
-  async settled<Answer>(make: () => Answer): Promise<Answer> {
+  async settled<Answer>(make: () => Answer | Promise<Answer>): Promise<Answer> {
     try {
-      return make()
+      return await make()
     } finally {
       await this.durable()
     }

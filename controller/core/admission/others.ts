@@ -1,6 +1,6 @@
 /** Admission of the kinds that are little more than their spec. */
 import { overlaps, parseCidr } from '#shared/cidr.ts'
-import { HostSpec } from '#shared/model/host.ts'
+import { type Host, HostSpec } from '#shared/model/host.ts'
 import type { Resource, ResourceOf } from '#shared/model/index.ts'
 import type { Network, Subnet } from '#shared/model/network.ts'
 import { rangeOf } from '../addresses.ts'
@@ -101,6 +101,28 @@ export function changePlain(
 type Fields = Readonly<Record<string, unknown>>
 const text = (value: unknown): string => (value === undefined ? 'unset' : JSON.stringify(value))
 
+/**
+ * Who comes after a level whose word was contradicted is asked next, by its number: with another
+ * one before it the device that lied would be asked again, and believed.
+ */
+function faultOfLevels({ name, decided, spec: before }: Host, spec: Fields): Refusal | undefined {
+  const { level = 0 } = decided.recovery?.contradicted ?? {}
+  const after = (spec['fence'] ?? []) as NonNullable<Host['spec']['fence']>
+  const upTo = (levels: Host['spec']['fence']): string => JSON.stringify(levels?.slice(0, level))
+  if (level === 0 || upTo(before.fence) === upTo(after)) return undefined
+  const count = before.fence?.length ?? 0
+  return refuse('conflict', `cannot change levels 1 to ${level} of the fence of host ${name} now`, {
+    pointer: '/spec/fence',
+    reasons: [
+      `it is being fenced, and what level ${level} said was contradicted: those after it are asked`
+    ],
+    next: [
+      `remuda host fence set ${name} --level ${count + 1} --help`,
+      `cut its power by hand, then: remuda host confirm-off ${name}`
+    ]
+  })
+}
+
 function faultOfChange(
   resource: ResourceOf[PlainKind | 'host'],
   spec: Fields
@@ -121,6 +143,7 @@ function faultOfChange(
       })
     }
   }
+  if (resource.kind === 'host') return faultOfLevels(resource, spec)
   if (resource.kind === 'subnet') {
     const range = rangeOf(spec as Subnet['spec'])
     if ('fault' in range) return refuse('invalid', range.fault, { pointer: '/spec' })

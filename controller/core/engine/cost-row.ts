@@ -122,6 +122,13 @@ export class CostRow {
   #insert(place: number, cost: number): void {
     const [places, kept] = [this.#places, this.#kept]
     const isFull = this.#count === places.length
+    const last = places.length - 1
+    // Others have left since the edge was drawn: it may lie beyond the last one by now.
+    if (isFull && (kept[last]! < cost || (kept[last] === cost && places[last]! < place))) {
+      this.#edge = kept[last]!
+      this.#edgePlace = places[last]!
+      return
+    }
     if (!isFull) this.#count += 1
     let at = this.#count - 1
     while (at > 0) {

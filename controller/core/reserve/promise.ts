@@ -203,11 +203,13 @@ export function* promiseSteps(
   const strandings: Stranding[] = []
   const doubts = doubtsOf(ground, reserve)
   let step = doubts.next()
-  for (; !step.done && strandings.length < most; step = doubts.next()) {
+  while (!step.done) {
     const stranding = strandingOf(ground, step.value)
     const stranded = stranding?.stranded.filter(({ id }) => !waiting.has(id)) ?? []
     if (stranding && stranded.length > 0) strandings.push({ ...stranding, stranded })
+    if (strandings.length >= most) break
     yield
+    step = doubts.next()
   }
   if (strandings.length > 0) return { reserve, state: 'broken', strandings }
   return { reserve, state: step.value === 'all' ? 'kept' : 'too-many-cases', strandings }

@@ -37,7 +37,7 @@ export type Staying = { readonly name: string; readonly host: string; readonly b
 export const copied = (view: View, now: Moment): Ground => copyOf(surveyed(view, now), [])
 
 function copyOf(ground: Ground, more: readonly Row[]): Ground {
-  const copy = new Ground(ground.wants, ground.groups)
+  const copy = new Ground(ground.wants, new Groups(ground.groups))
   copy.fill([...ground.rows, ...more])
   copy.waiting = ground.waiting
   return copy

@@ -175,7 +175,7 @@ export const healingRoutes = (service: Service): readonly Route[] => [
     tag: 'cloud',
     role: 'reader',
     replies: { 200: HealingReply },
-    answer: async () => await service.ledger.settled(() => shown(service))
+    answer: async ({ signal }) => await service.ledger.settled(() => shown(service, signal))
   },
   {
     method: 'PATCH',
@@ -219,13 +219,13 @@ export const healingRoutes = (service: Service): readonly Route[] => [
 ]
 
 /** All of one moment; the losses that room is kept for are planned on a copy of it. */
-async function shown({ reign, clock }: Service): Promise<Reply> {
+async function shown({ reign, clock }: Service, signal?: AbortSignal): Promise<Reply> {
   const { view } = reign
   const now = reign.now()
   const status = healingStatus(view, now)
   const reserve = view.watches ? reserveOf(view) : undefined
   if (!reserve) return { body: status }
-  const { strandings } = await breathed(promiseSteps(copied(view, now), reserve), clock, undefined)
+  const { strandings } = await breathed(promiseSteps(copied(view, now), reserve), clock, signal)
   const reserveBroken = strandings.map(strandingSentence)
   return { body: { ...status, ...(reserveBroken.length > 0 && { reserveBroken }) } }
 }
@@ -234,7 +234,7 @@ const change = (
   service: Service,
   call: Call,
   judge: (view: View, context: Context) => Commit | Refusal
-): Promise<Reply> => record(service, call, { judge, shown })
+): Promise<Reply> => record(service, call, { judge, shown: () => shown(service) })
 
 const confirmOff = (service: Service): Route => ({
   method: 'POST',

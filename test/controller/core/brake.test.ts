@@ -103,6 +103,7 @@ test('the brake does not let go of the last ones in the moment in which others c
   const cloud = cloudOf(6)
   const lost = ['h4', 'h5', 'h6']
   pass(cloud, 30_000, without(6, ...lost))
+  for (const name of lost) t.regex(judge(cloud, name), /^brake/)
   pass(cloud, 500, without(6, 'h5', 'h6'))
   for (const name of ['h5', 'h6']) {
     t.regex(judge(cloud, name), /^brake: .*3 of 6 hosts.*; heard again only now: h4$/)
@@ -115,6 +116,14 @@ test('the brake does not let go of the last ones in the moment in which others c
   t.regex(judge(cloud, 'h6'), /^brake/)
   pass(cloud, 1_000, without(6, 'h6'))
   t.is(judge(cloud, 'h6'), 'suspect')
+})
+
+test('who was missed only because we did not listen ourselves is not held', t => {
+  const cloud = cloudOf(6)
+  const { monotonic, wall } = cloud.context.now
+  Object.assign(cloud.context, { now: { monotonic: monotonic + 2_000, wall: wall + 2_000 } })
+  for (let host = 1; host <= 6; host += 1) cloud.report(`h${host}`)
+  for (let host = 1; host <= 6; host += 1) t.is(cloud.view.heard(`h${host}`).back, undefined)
 })
 
 test('nor does it under a controller that had never heard them', t => {

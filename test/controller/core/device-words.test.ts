@@ -4,6 +4,7 @@ import type { FenceState } from '#shared/wire/fence.ts'
 import { fenceOrdersOf } from '../../../controller/core/fence-orders.ts'
 import { fenceReadiness } from '../../../controller/core/fence-readiness.ts'
 import { type HostSeen, watchHosts } from '../../../controller/core/host-watch.ts'
+import { isRefusal } from '../../../controller/core/refusal.ts'
 import { Rack } from '../../world/rack.ts'
 
 type Power = FenceState['devices'][number]['power']
@@ -108,6 +109,52 @@ test('the next controller knows it, until it reads on, or is no longer its devic
   const other = next()
   other.saidDevices('h1', [{ ...device('on'), name: 'd2' }])
   t.is(readiness(other).state, 'ready')
+})
+
+test('it is wrong at whichever level it is; no other one is put before it while it matters', t => {
+  const rack = rackOf()
+  rack.saidDevices('h1', [unasked])
+  rack.saidDevices('h1', [device('off')])
+  rack.pass(11_000)
+  watched(rack, new Map())
+  const before = { level: 1, name: 'd0', power: 'on' as const, reachable: true }
+  rack.saidDevices('h1', [before, { ...device('off'), level: 2 }])
+  t.is(readiness(rack).state, 'degraded')
+  t.regex(readiness(rack).because, /d1 reads off.*level 1 is left/)
+  watched(rack, new Map())
+  t.like(rack.cloud.host('h1').decided.wrongDevices, [{ level: 2, name: 'd1' }])
+
+  const lost = rackOf()
+  lost.saidDevices('h1', [unasked])
+  lost.saidDevices('h1', [device('off')])
+  lost.pass(11_000)
+  lost.pass(6_000, ['h2', 'h3'])
+  lost.decide()
+  lost.said('h1', 'off-confirmed')
+  t.deepEqual(lost.decide(), ['fence-contradicted'])
+  const { id, labels, spec } = lost.cloud.host('h1')
+  const other = { devices: [{ type: 'lab' as const, socket: '/run/other.sock', host: 'h1' }] }
+  const change = (fence: typeof spec.fence) =>
+    lost.cloud.judged({ verb: 'change', kind: 'host', id, labels, spec: { ...spec, fence } })
+  const verdict = change([other, ...spec.fence!])
+  if (!isRefusal(verdict)) return t.fail('it is taken')
+  t.regex(verdict.refused.message, /cannot change levels 1 to 1 of the fence of host h1 now/)
+  t.false(isRefusal(change([...spec.fence!, other])), 'one behind it is asked next')
+})
+
+test('that it writes on as well makes no word of it which quiet brings back', t => {
+  const rack = rackOf()
+  rack.saidDevices('h1', [unasked])
+  rack.saidDevices('h1', [device('off')])
+  rack.pass(11_000)
+  rack.pass(6_000, ['h2', 'h3'])
+  rack.decide()
+  rack.said('h1', 'off-confirmed')
+  const { uuid: host, bootId } = rack.cloud.host('h1').decided
+  const seen = { host, bootId, number: 7, ageMs: 100, stillMs: 0, writtenMs: 600 }
+  rack.pass(4_000, ['h2', 'h3'], { storage: [{ pool: 'far', seen: [seen] }] })
+  t.deepEqual(rack.decide(), ['fence-contradicted'])
+  t.true(rack.cloud.host('h1').decided.recovery?.contradicted?.spoke)
 })
 
 test('the level after it is asked instead, and believed', t => {

@@ -51,6 +51,8 @@ test('a host is switched off, proven off, and on again, and the test has passed'
   says(rack, 'off-confirmed', 'of-another-test')
   t.deepEqual(rack.decide(), [], 'what was found of another test proves nothing')
   says(rack, 'off-confirmed')
+  t.deepEqual(rack.decide(), [], 'it may be heard yet')
+  rack.pass(4_500, ['h1', 'h3'])
   t.deepEqual(rack.decide(), ['fence-test-off'])
   t.like(wantOf(rack), { want: 'on', fence: `${id}-on` })
   t.deepEqual(rack.decide(), [], 'that it is off says nothing of its being on')
@@ -74,6 +76,20 @@ test('where it is not proven off, power is given back all the same, and the test
   t.is(view.named('event', 'fence-test-failed-host-h2')?.spec.severity, 'alarm')
 })
 
+test('a host that is heard on after its devices read off has failed its test', t => {
+  const rack = rackWithIdle()
+  rack.cloud.done(wish(rack, 'h2'))
+  says(rack, 'off-confirmed')
+  rack.pass(4_500)
+  t.deepEqual(rack.decide(), ['fence-test-off'])
+  says(rack, 'on-confirmed')
+  t.deepEqual(rack.decide(), ['fence-test-failed'])
+  t.regex(
+    testedOf(rack)!.because,
+    /^not proven off: it was heard for 4\.5 s after.*another machine/
+  )
+})
+
 for (const [proving, passed, because] of [
   [2, true, /^proven off by level 2: off-confirmed.*; on again/],
   [3, false, /^not proven off by level 2, but by another one: off-confirmed.*; on again/]
@@ -88,6 +104,7 @@ for (const [proving, passed, because] of [
     rack.cloud.done(wish(rack, 'h2', false, 2))
     t.like(wantOf(rack), { want: 'off', from: 2 })
     says(rack, 'off-confirmed', undefined, proving)
+    rack.pass(4_500, ['h1', 'h3'])
     t.deepEqual(rack.decide(), ['fence-test-off'])
     t.like(wantOf(rack), { want: 'on', from: undefined })
     says(rack, 'on-confirmed')
@@ -109,6 +126,7 @@ test('a host that does not come on again has failed its test', t => {
   const rack = rackWithIdle()
   rack.cloud.done(wish(rack, 'h2'))
   says(rack, 'off-confirmed')
+  rack.pass(4_500, ['h1', 'h3'])
   rack.decide()
   says(rack, 'unknown')
   t.deepEqual(rack.decide(), ['fence-test-failed'])
