@@ -161,6 +161,7 @@ function unrest(cloud: LeanCloud): string | undefined {
     if (!cloud.agentOf(machine).isRunning) return `the agent of ${name} does not run`
     if (decided.recovery) return `${name} is ${decided.recovery.phase}`
     if (decided.duty) return `${name} is in state ${decided.duty.state}`
+    if (decided.wrongDevices) return `a device of ${name} has not read on since it was wrong`
     const isArmed = decided.selfFence?.armed?.bootId === machine.bootId
     if (machine.dog && !isArmed) return `the watchdog of ${name} is not armed`
   }
