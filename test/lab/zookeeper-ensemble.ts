@@ -40,6 +40,8 @@ export async function startEnsemble(
     readonly count?: number
     /** Most memory for each server; four times what is stored. */
     readonly heapMib?: number
+    /** Writes reach the disk, for who measures: a busy disk makes servers silent for seconds. */
+    readonly forced?: boolean
     /** Makes the files of TLS for servers of these addresses. */
     readonly tls?: (addresses: readonly string[]) => Promise<NonNullable<ServerSpec['tls']>>
   } = {}
@@ -57,7 +59,14 @@ export async function startEnsemble(
   const places = members.map(({ id, address }): Place => {
     const folder = join(root, `${id}`)
     const heapMib = options.heapMib ?? 128
-    const spec = { id, members, folder, heapMib, ...(tls && { tls }) }
+    const spec = {
+      id,
+      members,
+      folder,
+      heapMib,
+      forced: options.forced === true,
+      ...(tls && { tls })
+    }
     return { id, address, folder, plan: zooKeeperServer(home, spec), running: undefined }
   })
   const ensemble = new ZooKeeperEnsemble(root, places, options.tls === undefined)

@@ -43,7 +43,7 @@ type Line = { readonly time: string; readonly message: string }
 export async function electionBench(print: Print): Promise<void> {
   await buildAll()
   await using opened = new AsyncDisposableStack()
-  const ensemble = opened.use(await startEnsemble({ heapMib: 1_536 }))
+  const ensemble = opened.use(await startEnsemble({ heapMib: 1_536, forced: true }))
   const { servers } = ensemble
   const options = { servers, secret, log: silentLog, clock: realClock }
   const connect = () => connectZooKeeper({ ...options, sessionMs: 30_000 })

@@ -30,7 +30,7 @@ export async function journalsBench(print: (line: string) => void): Promise<void
 }
 
 async function zooKeeperBench(print: (line: string) => void): Promise<void> {
-  await using ensemble = await startEnsemble()
+  await using ensemble = await startEnsemble({ forced: true })
   const servers = [ensemble.servers[(await ensemble.leader())! - 1]!]
   await using session = await connectZooKeeper({
     servers,

@@ -22,7 +22,7 @@ type Round = { readonly rate: number; readonly latencies: readonly number[] }
 
 /** Measures and prints, one line each. */
 export async function zookeeperBench(print: (line: string) => void): Promise<void> {
-  await using ensemble = await startEnsemble()
+  await using ensemble = await startEnsemble({ forced: true })
   const leader = ensemble.servers[(await ensemble.leader())! - 1]!
   const options = { sessionMs: 30_000, log: silentLog, clock: realClock }
   await using session = await connectZooKeeper({

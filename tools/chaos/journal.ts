@@ -99,7 +99,7 @@ export async function runJournalChaos(chaos: JournalChaos): Promise<JournalChaos
   const folder = await mkdtemp(join(tmpdir(), `remuda-chaos-${process.pid}-`))
   await using resources = new AsyncDisposableStack()
   resources.defer(() => rm(folder, { recursive: true, force: true }))
-  const ensemble = resources.use(await startEnsemble())
+  const ensemble = resources.use(await startEnsemble({ forced: true }))
   chaos.signal.throwIfAborted()
   const database =
     chaos.journal === 'postgres' ? resources.use(await PostgresServer.start()) : undefined

@@ -20,6 +20,8 @@ export type ServerSpec = {
   readonly folder: string
   /** Most memory for Java's heap: four times what is stored at least, or it dies at a restart. */
   readonly heapMib?: number
+  /** False: what it acknowledges outlives its death, not the machine's; disks make nobody wait. */
+  readonly forced?: boolean
   /** PEM files, as it will see them: clients and servers speak TLS and show a certificate. */
   readonly tls?: { readonly authority: string; readonly certificateAndKey: string }
 }
@@ -82,7 +84,7 @@ export async function writeServerFiles(plan: ServerPlan): Promise<void> {
  * A tick of half a second allows sessions of two seconds; a silent leader is left after eight
  * ticks, which is less than a session of six seconds, so that sessions outlive it.
  */
-function configurationOf({ id, members, folder, tls }: ServerSpec): string {
+function configurationOf({ id, members, folder, tls, forced }: ServerSpec): string {
   const own = members.find(member => member.id === id)!.address
   const { client, quorum, election } = serverPorts
   const lines = [
@@ -104,7 +106,7 @@ function configurationOf({ id, members, folder, tls }: ServerSpec): string {
         ]
       : [`clientPort=${client}`, `clientPortAddress=${own}`]),
     'maxClientCnxns=0',
-    'forceSync=yes',
+    `forceSync=${forced === false ? 'no' : 'yes'}`,
     'preAllocSize=16384',
     'snapCount=100000',
     'autopurge.snapRetainCount=3',

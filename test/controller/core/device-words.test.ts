@@ -27,6 +27,18 @@ function rackOf(): Rack {
   return rack
 }
 
+/** The device of h1 read off while it spoke; now it is lost, and its device reads off again. */
+function rackOfLiar(): Rack {
+  const rack = rackOf()
+  rack.saidDevices('h1', [unasked])
+  rack.saidDevices('h1', [device('off')])
+  rack.pass(11_000)
+  rack.pass(6_000, ['h2', 'h3'])
+  rack.decide()
+  rack.said('h1', 'off-confirmed')
+  return rack
+}
+
 function watched({ cloud }: Rack, seen: ReadonlyMap<string, HostSeen>) {
   const news = watchHosts(cloud.view, seen, cloud.context)
   for (const commit of news.commits) cloud.commit(commit)
@@ -124,13 +136,7 @@ test('it is wrong at whichever level it is; no other one is put before it while 
   watched(rack, new Map())
   t.like(rack.cloud.host('h1').decided.wrongDevices, [{ level: 2, name: 'd1' }])
 
-  const lost = rackOf()
-  lost.saidDevices('h1', [unasked])
-  lost.saidDevices('h1', [device('off')])
-  lost.pass(11_000)
-  lost.pass(6_000, ['h2', 'h3'])
-  lost.decide()
-  lost.said('h1', 'off-confirmed')
+  const lost = rackOfLiar()
   t.deepEqual(lost.decide(), ['fence-contradicted'])
   const { id, labels, spec } = lost.cloud.host('h1')
   const other = { devices: [{ type: 'lab' as const, socket: '/run/other.sock', host: 'h1' }] }
@@ -143,13 +149,7 @@ test('it is wrong at whichever level it is; no other one is put before it while 
 })
 
 test('that it writes on as well makes no word of it which quiet brings back', t => {
-  const rack = rackOf()
-  rack.saidDevices('h1', [unasked])
-  rack.saidDevices('h1', [device('off')])
-  rack.pass(11_000)
-  rack.pass(6_000, ['h2', 'h3'])
-  rack.decide()
-  rack.said('h1', 'off-confirmed')
+  const rack = rackOfLiar()
   const { uuid: host, bootId } = rack.cloud.host('h1').decided
   const seen = { host, bootId, number: 7, ageMs: 100, stillMs: 0, writtenMs: 600 }
   rack.pass(4_000, ['h2', 'h3'], { storage: [{ pool: 'far', seen: [seen] }] })

@@ -19,6 +19,8 @@ test('a server is told who it is, who the others are, and where it listens', t =
   ]) {
     t.true(lines.includes(line), line)
   }
+  const unforced = zooKeeperServer(home, { ...spec, forced: false })
+  t.regex(unforced.files['/srv/zookeeper/zoo.cfg']!, /^forceSync=no$/m)
   t.is(plan.command, 'java')
   t.true(plan.args.includes('-Xmx512m'))
   t.true(plan.args.includes('/a/zookeeper.jar:/a/slf4j-api.jar'))
