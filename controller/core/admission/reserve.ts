@@ -86,7 +86,8 @@ const givesLess = (before: Host, after: Host): boolean =>
 /**
  * More room, a promise that it did not have, other volumes, or another place in the queue: also who
  * comes later may take the room of others then, as the plan goes by priority. Who yields to others
- * counts as if it ran, as it does again once there is room.
+ * counts as if it ran, as it does again once there is room. Who waits for it takes some once it is
+ * small enough.
  */
 function takesMore(before: Instance, after: Instance): boolean {
   const [was, will] = [before, after].map(one =>
@@ -102,9 +103,13 @@ function takesMore(before: Instance, after: Instance): boolean {
     (after.spec.highlyAvailable && !before.spec.highlyAvailable) ||
     after.spec.priority !== before.spec.priority ||
     asksOtherwise(before, after) ||
-    !same(after.decided.volumes, before.decided.volumes)
+    !same(after.decided.volumes, before.decided.volumes) ||
+    (before.decided.host === undefined && isSmaller(after, before))
   )
 }
+
+const isSmaller = ({ decided: one }: Instance, { decided: other }: Instance): boolean =>
+  one.memoryMib < other.memoryMib || one.vcpus < other.vcpus
 
 const isStopped = ({ spec, decided }: Instance): boolean =>
   spec.desiredPower === 'stopped' || decided.deletedAt !== undefined

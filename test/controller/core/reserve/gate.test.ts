@@ -83,3 +83,23 @@ function closed(random: RandomCloud, at: number) {
   const { id, labels, spec } = random.hostAt(at)
   return { id, labels, spec: { ...spec, schedulable: false } }
 }
+
+for (const [memoryMib, isHarmful] of [
+  [2 * gib, true],
+  [gib, false]
+] as const) {
+  test(`one that waits for room, made as small as ${memoryMib} MiB, is judged as a new one`, t => {
+    const random = cloudOf(4, 4)
+    put(random, 'h0', 3 * gib)
+    const placed = put(random, 'h1', 4 * gib, { priority: 600, highlyAvailable: false })
+    const { host: _, ...decided } = placed.decided
+    const waiter = { ...placed, spec: { ...placed.spec, memoryMib: 6 * gib } }
+    random.put({ ...waiter, decided: { ...decided, memoryMib: 6 * gib } })
+    random.heal({ reserveHosts: 1 })
+    const why = refused(random, change(waiter, { memoryMib }))
+    t.is(why !== undefined, isHarmful)
+    if (!why) return
+    t.is(why.message.split(':')[0], 'cannot change instance i2')
+    t.regex(why.reasons[0]!, /^if h0 is lost, i1 \(3072 MiB\) could start nowhere/)
+  })
+}
