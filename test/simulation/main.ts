@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { replayOf, runLeanBatch } from './lean/batch.ts'
 import { sometimes } from './lean/oracle.ts'
+import { type WeatherName, weathers } from './lean/run.ts'
 import { manySeeds, simulateWhole } from './whole.ts'
 
 const { values } = parseArgs({
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: String(availableParallelism()) },
     mutant: { type: 'string' },
     faults: { type: 'string' },
+    weather: { type: 'string' },
     'until-failed': { type: 'boolean', default: false }
   }
 })
@@ -37,12 +39,22 @@ async function simulateWholeClouds(): Promise<boolean> {
   return await simulateWhole(wish, { first, count, jobs, untilFailed, signal })
 }
 
+function weatherOf(name: string | undefined): WeatherName | undefined {
+  const names = Object.keys(weathers) as WeatherName[]
+  const weather = names.find(one => one === name)
+  if (name !== undefined && !weather) {
+    throw new Error(`there is no weather "${name}": one of ${names.join(', ')}`)
+  }
+  return weather
+}
+
 async function simulateCores(): Promise<boolean> {
   const count = Number(values.seeds ?? 1)
   const [hosts, seconds] = [Number(values.hosts ?? 20), Number(values.seconds ?? 300)]
   const jobs = Math.min(count, Number(values.jobs))
   const faults = values.faults?.split(',')
-  const batch = { first, count, jobs, hosts, seconds, mutant, faults, untilFailed, signal }
+  const weather = weatherOf(values.weather)
+  const batch = { first, count, jobs, hosts, seconds, mutant, faults, weather, untilFailed, signal }
   const startedAt = performance.now()
   const { sum, ran, failed, virtualMs, cpuMsEach } = await runLeanBatch(batch, run => {
     if (count === 1) console.log(`digest ${run.digest}`)

@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import type { Counts } from './cloud.ts'
 import { leanMutants } from './mutants.ts'
 import { bundled, type Program, sources } from './program.ts'
-import type { LeanFinding, LeanWish } from './run.ts'
+import type { LeanFinding, LeanWish, WeatherName } from './run.ts'
 
 /** Which seeds, and of what. */
 export type LeanBatch = {
@@ -15,6 +15,8 @@ export type LeanBatch = {
   readonly mutant?: string | undefined
   /** Names of strikes; left out: as each seed draws them. */
   readonly faults?: readonly string[] | undefined
+  /** Left out: mixed. */
+  readonly weather?: WeatherName | undefined
   /** Ends with the first seed that fails. */
   readonly untilFailed?: boolean
   /** Whether the program is bundled first; left out: where there are many seeds. */
@@ -47,6 +49,7 @@ const warmAfter = 10
 export const replayOf = (batch: LeanBatch, seed: number): string =>
   `node test/simulation/main.ts --seed ${seed} --hosts ${batch.hosts} --seconds ${batch.seconds}` +
   (batch.mutant ? ` --mutant ${batch.mutant}` : '') +
+  (batch.weather ? ` --weather ${batch.weather}` : '') +
   (batch.faults ? ` --faults '${batch.faults.join()}'` : '')
 
 /** Runs all of them; tells of each as it ends. */
@@ -54,7 +57,7 @@ export async function runLeanBatch(
   batch: LeanBatch,
   tell: (run: LeanRun) => void = () => {}
 ): Promise<LeanSum> {
-  const { first, count, jobs, hosts, seconds } = batch
+  const { first, count, jobs, hosts, seconds, weather } = batch
   const faults = batch.faults ?? leanMutants[batch.mutant ?? '']?.faults
   const sum: Counts = {}
   const failed: number[] = []
@@ -70,7 +73,7 @@ export async function runLeanBatch(
     let child: ChildProcess | undefined
     for (let done = 0; !isOver(); done++) {
       child ??= start(program, batch.mutant)
-      const wish = { seed: next++, hosts, seconds, faults }
+      const wish = { seed: next++, hosts, seconds, faults, weather }
       const run = await runIn(child, wish)
       for (const [what, by] of Object.entries(run.counts)) sum[what] = (sum[what] ?? 0) + by
       ran += 1

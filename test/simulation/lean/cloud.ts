@@ -68,6 +68,8 @@ export class LeanCloud {
   readonly problems: string[] = []
   /** How long the ensemble takes at most to answer. Unit: ms. */
   ensembleMs: Ms = 20
+  /** All faults are over: one that has acts to come does nothing any more. */
+  isMended = false
   readonly #agents = new Map<string, LeanAgent>()
   readonly #agentsByUuid = new Map<string, LeanAgent>()
   readonly #machinesByName = new Map<string, Machine>()

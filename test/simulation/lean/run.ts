@@ -23,12 +23,26 @@ const promiseMsMax: Ms = 120_000
 const firstFaultMs: Ms = 8_000
 const lookMs: Ms = 1_000
 
+/** From fault to fault and from wish to wish, on average: each seed draws one of each. */
+type Weather = { readonly faultMs: readonly Ms[]; readonly wishMs: readonly Ms[] }
+
+/** From seeds in which much comes together to those in which nearly everything comes alone. */
+export const weathers = {
+  wild: { faultMs: [2_000, 4_000], wishMs: [4_000, 10_000] },
+  mixed: { faultMs: [2_000, 5_000, 12_000], wishMs: [4_000, 10_000, 30_000] },
+  mild: { faultMs: [8_000, 20_000, 50_000], wishMs: [20_000, 40_000, 80_000] }
+} as const satisfies Readonly<Record<string, Weather>>
+
+export type WeatherName = keyof typeof weathers
+
 export type LeanWish = {
   readonly seed: number
   readonly hosts: number
   readonly seconds: number
   /** Names of strikes, where not the seed draws which there are. */
   readonly faults?: readonly string[] | undefined
+  /** Left out: mixed. */
+  readonly weather?: WeatherName | undefined
 }
 
 export type LeanFinding = {
@@ -41,11 +55,12 @@ export type LeanFinding = {
 }
 
 /** Runs it to its end, or to the first problem. */
-export function runLean({ seed, hosts, seconds, faults }: LeanWish): LeanFinding {
+export function runLean(wish: LeanWish): LeanFinding {
+  const { seed, hosts, seconds } = wish
   const chance = chanceOf(seed * 2_654_435_761)
   const cloud = new LeanCloud({ seed, hosts, chance })
   try {
-    live(cloud, (seconds * 1_000 * 2) / 3, faults)
+    live(cloud, (seconds * 1_000 * 2) / 3, wish)
   } catch (thrown) {
     cloud.problem(`a mistake: ${(thrown as Error).stack ?? thrown}`)
   }
@@ -55,14 +70,14 @@ export function runLean({ seed, hosts, seconds, faults }: LeanWish): LeanFinding
   return { seed, problems, counts, virtualMs: timeline.now, digest }
 }
 
-function live(cloud: LeanCloud, faultsMs: Ms, faults: LeanWish['faults']): void {
+function live(cloud: LeanCloud, faultsMs: Ms, { faults, weather = 'mixed' }: LeanWish): void {
   const { chance, timeline } = cloud
   for (const machine of cloud.machines) whenAwake(machine, () => awake(cloud, machine))
   // Each seed has its own weather: few faults of few sorts, or many of all.
   const drawn = Object.keys(strikes).filter(() => chance() < 0.5)
   const names = faults ?? drawn
-  const gapMs = oneOf([2_000, 5_000, 12_000], chance)
-  const wishGapMs = oneOf([4_000, 10_000, 30_000], chance)
+  const gapMs = oneOf(weathers[weather].faultMs, chance)
+  const wishGapMs = oneOf(weathers[weather].wishMs, chance)
   const strike = (): void => {
     if (timeline.now > faultsMs) return
     const name = oneOf(names, chance)
@@ -120,6 +135,7 @@ function awake(cloud: LeanCloud, machine: Machine): void {
 }
 
 function mend(cloud: LeanCloud): void {
+  cloud.isMended = true
   cloud.net.mendAll()
   cloud.broken.clear()
   Object.assign(cloud.ensemble, { hasQuorum: true })

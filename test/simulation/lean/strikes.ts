@@ -33,12 +33,13 @@ function someMachines({ machines, chance }: LeanCloud, count: number): readonly 
 }
 
 const cutPower = (cloud: LeanCloud, machine: Machine, whileMs: Ms): void => {
-  if (!machine.isOn) return
+  if (!machine.isOn || cloud.isMended) return
   machine.powerOff()
   cloud.timeline.after(whileMs, () => machine.powerOn())
 }
 
 const islandOf = (cloud: LeanCloud, machines: readonly Machine[], whileMs: Ms): void => {
+  if (cloud.isMended) return
   const island = 1 + Math.floor(cloud.chance() * 1_000_000)
   for (const machine of machines) machine.island = island
   cloud.timeline.after(whileMs, () => {
@@ -282,7 +283,7 @@ export const strikes: Readonly<Record<string, Strike>> = {
     const watch = (leftMs: Ms): void => {
       const host = cloud.leader?.view.named('host', machine.name)
       if (host?.decided.recovery?.phase === 'fenced') for (const bootd of bootds) bootd.stop()
-      else if (leftMs > 0) timeline.after(20, () => watch(leftMs - 20))
+      else if (leftMs > 0 && !cloud.isMended) timeline.after(20, () => watch(leftMs - 20))
     }
     watch(9_000)
     timeline.after(27_000, () => {
@@ -380,7 +381,7 @@ export const strikes: Readonly<Record<string, Strike>> = {
     const forMs = 50_000 + whileMs
     islandOf(cloud, [machine], forMs)
     cloud.timeline.after(forMs - 500, () => {
-      cloud.ensembleMs = 2_000
+      if (!cloud.isMended) cloud.ensembleMs = 2_000
     })
     cloud.timeline.after(forMs + 6_000, () => {
       cloud.ensembleMs = 20
