@@ -181,11 +181,13 @@ async function heldWith(scene: HealingScene, host: string, rack: Rack): Promise<
 
 /** Each was taken for dead once the one before was proven off, and said that it waited for that. */
 async function inTurn(scene: HealingScene, rack: Rack): Promise<string> {
-  const turns: { readonly host: string; readonly begun: number; readonly over: number }[] = []
-  for (const host of rack) {
-    const begun = Date.parse((await decided(scene, host, 'fencing')).at)
-    turns.push({ host, begun, over: Date.parse((await decided(scene, host, 'fenced')).at) })
-  }
+  const turns = await Promise.all(
+    rack.map(async host => {
+      const { at, because } = await decided(scene, host, 'fencing')
+      const over = Date.parse((await decided(scene, host, 'fenced')).at)
+      return { host, begun: Date.parse(at), because, over }
+    })
+  )
   turns.sort((a, b) => a.begun - b.begun)
   for (const [at, { host, begun }] of turns.entries()) {
     const before = turns[at - 1]
@@ -200,8 +202,9 @@ async function inTurn(scene: HealingScene, rack: Rack): Promise<string> {
     const command = `remuda host confirm-off ${host}; or remuda ha set --fences-per-rack N`
     wants(said, new RegExp(`of the same rack ${apart} is being fenced; .*${command}`))
   }
-  const first = turns[0]!.begun
-  return turns.map(({ host, over }) => `${host} was off ${over - first} ms`).join(', ')
+  const { begun: first, because } = turns[0]!
+  const ends = turns.map(({ host, over }) => `${host} was off ${over - first} ms`)
+  return `${ends.join(', ')} after the first was ${because}`
 }
 
 async function brakeAt(
