@@ -136,6 +136,15 @@ export function missingHosts(view: View, now: Ms): Missing {
   return { brake, wholeRacks }
 }
 
+/** All that are missing and not proven off, however long: what is on them may need a place. */
+export function missingNames(view: View, now: Ms): readonly string[] {
+  const { together, before, back } = missingHosts(view, now).brake
+  return [...before, ...together].filter(name => {
+    const phase = view.named('host', name)?.decided.recovery?.phase ?? 'fencing'
+    return phase === 'fencing' && !back.includes(name)
+  })
+}
+
 /** How it was judged last; only what was held then is back, whatever we ourselves have missed. */
 const lastJudged = new WeakMap<View, { readonly at: Ms; readonly brake: Brake }>()
 /** It is judged with each turn while anybody is suspected; what is older is over. Unit: ms. */

@@ -14,6 +14,7 @@ import { demandOf, placeInstance } from './admission/instance-place.ts'
 import { staleJoinTokens } from './admission/join-token.ts'
 import { balances } from './balance/rounds.ts'
 import { bootNews } from './boot/news.ts'
+import { missingNames } from './brake.ts'
 import type { Because, Change, Commit } from './commit.ts'
 import { crashes } from './crashes.ts'
 import { drains } from './drain.ts'
@@ -78,6 +79,11 @@ function* placements(view: View, context: Context): Iterable<Commit | undefined>
     .flatMap(id => view.get('instance', id) ?? [])
     .sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
   const hopeless = new Map<string, Refusal>()
+  let names: readonly string[] | undefined
+  const missing = (): readonly string[] => {
+    names ??= missingNames(view, context.now.monotonic)
+    return names
+  }
   for (const { id } of waiting) {
     const instance = view.get('instance', id)
     if (instance?.decided.preempted) {
@@ -90,7 +96,9 @@ function* placements(view: View, context: Context): Iterable<Commit | undefined>
     const volumes = instance.decided.volumes.flatMap(id => view.get('volume', id) ?? [])
     const shape = shapeOf(demandOf(view, { instance, volumes }))
     const known = hopeless.get(shape)
-    const placement = known ?? placeInstance(view, { instance, volumes }, context.now)
+    const changesOn = (host: string): readonly Change[] => placedOn(instance, volumes, host)
+    const placement =
+      known ?? placeInstance(view, { instance, volumes }, context.now, { changesOn, missing })
     if (isRefusal(placement)) {
       hopeless.set(shape, placement)
       const yielding = yieldingTo(view, { instance, volumes }, context.now)
@@ -103,15 +111,24 @@ function* placements(view: View, context: Context): Iterable<Commit | undefined>
       continue
     }
     if (!placement.chosen) continue
-    const host = placement.chosen.name
-    const { displaced: _, ...decided } = instance.decided
-    const placed: Instance = { ...instance, decided: { ...decided, host } }
-    const bound = volumes.map(volume => onHost(volume, host))
-    yield {
-      changes: [placed, ...bound].map((resource: Resource): Change => ({ op: 'put', resource })),
-      decisions: [placedDecision(context, placed, placement.because)]
-    }
+    const { chosen, because } = placement
+    const placed = withHost(instance, chosen.name)
+    yield { changes: changesOn(chosen.name), decisions: [placedDecision(context, placed, because)] }
   }
+}
+
+const placedOn = (
+  instance: Instance,
+  volumes: readonly Volume[],
+  host: string
+): readonly Change[] =>
+  [withHost(instance, host), ...volumes.map(volume => onHost(volume, host))].map(
+    (resource: Resource): Change => ({ op: 'put', resource })
+  )
+
+function withHost(instance: Instance, host: string): Instance {
+  const { displaced: _, ...decided } = instance.decided
+  return { ...instance, decided: { ...decided, host } }
 }
 
 /** Who has lost its host, or was let in, and finds none: that is told, once. */

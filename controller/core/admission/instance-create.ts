@@ -71,7 +71,7 @@ export function createInstance(view: View, wish: InstanceWish, context: Context)
     [on(unplaced, host), ...madeOn(view, volumes.all, host), ...ports].map(
       (resource: Resource): Change => ({ op: 'put', resource })
     )
-  const placement = placeInstance(view, wanted, context.now, changesOn)
+  const placement = placeInstance(view, wanted, context.now, { changesOn })
   if (isRefusal(placement)) return placement
   const host = placement.chosen?.name
   const instance = on(unplaced, host)

@@ -27,7 +27,7 @@ import { rules, weighedRules } from '../placement/rules.ts'
 import { smallestChanges } from '../placement/smallest-change.ts'
 import { weightsOf } from '../placement/weights.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
-import { type Kept, placeKeeping } from '../reserve/keeping.ts'
+import { type Kept, placeKeeping, placeLeavingRoom } from '../reserve/keeping.ts'
 import { type Harm, harmSentence, nextOfHarm } from '../reserve/promise.ts'
 import { reserveOf } from '../reserve/settings.ts'
 import { noScarce, scarceOf } from '../scarce.ts'
@@ -110,28 +110,34 @@ function bondsOf(instance: Instance, volumes: readonly Volume[]): Demand['bonds'
   return wished === undefined ? bound : [{ host: wished, because: 'its spec says so' }, ...bound]
 }
 
+/** What would be recorded, and which hosts are missing; see `placeInstance`. */
+type Given = {
+  readonly changesOn?: (host: string) => readonly Change[]
+  readonly missing?: () => readonly string[]
+}
+
 /**
  * Finds a host. Refuses only when every host is known and none can take it; where a host has not
  * been heard yet, the instance waits unplaced, which the placement without a host says. With
  * `changesOn`, which says what would be recorded, it is a new wish, and the reserve is kept: then
- * nothing waits for a host that may be gone.
+ * nothing waits for a host that may be gone. With `missing`, the names of such hosts, it is none,
+ * and leaves room for what is on them.
  */
 export function placeInstance(
   view: View,
   wanted: Wanted,
   now: Moment,
-  changesOn?: (host: string) => readonly Change[]
+  given: Given = {}
 ): Placement | Refusal {
   const { instance } = wanted
   const candidates = candidatesOf(view, now.monotonic)
   const demand = demandOf(view, wanted)
-  const weighed = weighedRules(weightsOf(view))
-  const { placement, harm }: Kept = changesOn
-    ? placeKeeping(view, { demand, candidates, rules: weighed, changesOn }, now)
-    : { placement: place(demand, candidates, rules), harm: undefined, plans: 0 }
+  const isWish = given.changesOn !== undefined && given.missing === undefined
+  const asked = { demand, candidates, rules: isWish ? weighedRules(weightsOf(view)) : rules }
+  const { placement, harm } = chosenOf(view, asked, given, now)
   if (placement.chosen) return placement
   if (harm) return refuseKept(instance, placement, harm)
-  const isPromised = changesOn !== undefined && reserveOf(view) !== undefined
+  const isPromised = isWish && reserveOf(view) !== undefined
   const mayTake = (candidate: Candidate): boolean =>
     filterPinned(candidate, demand) === undefined && filterApproved(candidate, demand) === undefined
   const isUnheard = candidates.some(
@@ -143,18 +149,31 @@ export function placeInstance(
   const hosts = { candidates: later, filters }
   // Who waits already has been let in: the others keep only a new one from waiting.
   const isLeft = (): boolean =>
-    !changesOn || hasCellLater(view, { demand, before: waitingForCells(view, instance), ...hosts })
+    !isWish || hasCellLater(view, { demand, before: waitingForCells(view, instance), ...hosts })
   if (later.length > 0 && isLeft()) return placement
   return refuse('capacity', `cannot place instance ${instance.name}: ${placement.because}`, {
     reasons: [
-      ...(changesOn ? sortedSentences : refusalSentences)(placement.rejected),
+      ...(isWish ? sortedSentences : refusalSentences)(placement.rejected),
       ...(later.length > 0 ? [noCellLater] : [])
     ],
     next: [
-      ...(changesOn ? smallestChanges(demand, candidates, rules).map(enough) : []),
+      ...(isWish ? smallestChanges(demand, candidates, rules).map(enough) : []),
       ...nextSteps(candidates)
     ]
   })
+}
+
+function chosenOf(
+  view: View,
+  asked: Omit<Parameters<typeof placeKeeping>[1], 'changesOn'>,
+  { changesOn, missing }: Given,
+  now: Moment
+): Pick<Kept, 'placement' | 'harm'> {
+  const { demand, candidates, rules } = asked
+  if (!changesOn) return { placement: place(demand, candidates, rules), harm: undefined }
+  if (!missing) return placeKeeping(view, { ...asked, changesOn }, now)
+  const placement = placeLeavingRoom(view, { ...asked, changesOn, missing }, now)
+  return { placement, harm: undefined }
 }
 
 const noCellLater = 'nor is a cell left for it once those have theirs that came before it'

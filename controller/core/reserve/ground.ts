@@ -244,6 +244,11 @@ export class Ground {
     return this.rows[host]!.host.name
   }
 
+  /** The number of a host; undefined: it is not on this ground. */
+  numberOf(name: string): number | undefined {
+    return this.#numbers.get(name)
+  }
+
   /** A host by its name; undefined: it is not on this ground. */
   hostNamed(name: string): Host | undefined {
     const number = this.#numbers.get(name)

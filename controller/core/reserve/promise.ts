@@ -10,6 +10,7 @@ import { formatMib, type Mib } from '#shared/units.ts'
 import type { Change } from '../commit.ts'
 import { listed, type Refusal, refuse } from '../refusal.ts'
 import type { Moment, View } from '../view.ts'
+import { isSure } from './bound.ts'
 import { doubtsMax, doubtsOf, eachDoubt } from './cases.ts'
 import type { Evacuee } from './evacuee.ts'
 import type { Ground } from './ground.ts'
@@ -122,6 +123,34 @@ function harmIn(
     trial.end()
   }
   return { reserve, stranding, plans }
+}
+
+/** Of more that wait at once nobody is asked whether another one takes the room away. */
+const waitingMost = 1_000
+
+/**
+ * Whether a place for one of those that wait would strand another of them, or somebody in this very
+ * loss, who finds one else.
+ */
+export function strandsIn(
+  view: View,
+  given: { readonly lost: readonly string[]; readonly changes: readonly Change[] },
+  now: Moment
+): boolean {
+  const ground = surveyed(view, now)
+  const lost = given.lost.flatMap(name => ground.numberOf(name) ?? [])
+  const isAlone = ground.waiting.length === 1 || ground.waiting.length > waitingMost
+  if (isAlone && lost.every(host => ground.rows[host]!.evacuees.length === 0)) return false
+  const trial = trialOf(view, { ground, changes: given.changes }, now)
+  ground.countHopeful()
+  trial.begin()
+  try {
+    if (isSure(ground, lost, undefined)) return false
+    if (planOf(ground, lost, { first: true }).stranded.length === 0) return false
+    return worsened(ground, lost, { trial, without: nothing }) !== undefined
+  } finally {
+    trial.end()
+  }
 }
 
 const isOfHost = (change: Change): boolean =>

@@ -13,6 +13,32 @@ const healing = fc.constantFrom(
 )
 
 test('after any loss that room was kept for, everything that can go elsewhere runs there', t => {
+  const { evacuated } = losses(({ random, lost }) => {
+    const { stranded, leaving } = loseAll(random, lost)
+    if (stranded.length > 0) throw new Error(`${stranded} after the loss of ${lost}`)
+    return leaving
+  })
+  t.true(evacuated > 100, `${evacuated} instances started elsewhere`)
+})
+
+test('also when its hosts are proven off one after another, but for one in many hundreds', t => {
+  const left: string[] = []
+  const { evacuated } = losses(({ random, lost }) => {
+    const { stranded, leaving } = loseAll(random, lost, { inTurn: true })
+    left.push(...stranded)
+    return leaving
+  }, 400)
+  t.true(evacuated > 100, `${evacuated} instances started elsewhere`)
+  // Not all plans are tried, so in clouds as full as these one in 1,200 is left; it would be one in
+  // 110 if nobody left room for others.
+  t.true(left.length <= evacuated / 200, `of ${evacuated} these have no place: ${left}`)
+})
+
+/** Loses hosts of some clouds in which room was kept for that. */
+function losses(
+  lose: (given: { readonly random: RandomCloud; readonly lost: readonly string[] }) => number,
+  numRuns = 80
+) {
   let evacuated = 0
   const property = fc.property(
     fc.array(randomHost, { minLength: 3, maxLength: 6 }),
@@ -29,12 +55,12 @@ test('after any loss that room was kept for, everything that can go elsewhere ru
         if (refused >= 8) break
       }
       const lost = lossIn(random, wish, chance)
-      evacuated += loseAll(random, lost)
+      evacuated += lose({ random, lost: chance % 3 === 0 ? lost.toReversed() : lost })
     }
   )
-  fc.assert(property, { numRuns: 80, includeErrorInReport: true })
-  t.true(evacuated > 100, `${evacuated} instances started elsewhere`)
-})
+  fc.assert(property, { numRuns, includeErrorInReport: true })
+  return { evacuated }
+}
 
 /** Some hosts that may be lost, as chance has it. */
 function lossIn(
@@ -56,21 +82,22 @@ function lossIn(
   return [...new Set(some.map(({ name }) => name))]
 }
 
-/** Gives how many started elsewhere; throws when one that could has found no place. */
-function loseAll(random: RandomCloud, lost: readonly string[]): number {
+/** Gives how many could start elsewhere, and who of them has found no place. */
+function loseAll(random: RandomCloud, lost: readonly string[], { inTurn = false } = {}) {
   const { cloud } = random
   const { view } = cloud
   const leaving = [...view.all('instance').values()].filter(
     instance => lost.includes(instance.decided.host!) && whyItStays(view, instance) === undefined
   )
-  random.pass(8_000, lost)
-  for (const name of lost) cloud.done({ verb: 'confirm-off', id: cloud.host(name).id })
-  random.decide()
-  for (const { id, name } of leaving) {
-    const { host } = view.get('instance', id)!.decided
-    if (host === undefined || lost.includes(host)) {
-      throw new Error(`${name} is on ${host} after the loss of ${lost.join(' ')}`)
-    }
+  for (let passed = 0; passed < 8; passed += 1) random.pass(1_000, lost)
+  for (const name of lost) {
+    cloud.done({ verb: 'confirm-off', id: cloud.host(name).id })
+    if (inTurn) random.decide()
   }
-  return leaving.length
+  random.decide()
+  const stranded = leaving.flatMap(({ id, name }) => {
+    const { host } = view.get('instance', id)!.decided
+    return host === undefined || lost.includes(host) ? [name] : []
+  })
+  return { stranded, leaving: leaving.length }
 }
