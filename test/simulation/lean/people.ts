@@ -1,8 +1,9 @@
 /** Operators and users, as the seed has them. An operator says of a host only what is true. */
-import type { Instance } from '#shared/model/instance.ts'
+import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
 import type { Intent } from '../../../controller/core/admission/admit.ts'
 import { arm, disarm } from '../../../controller/core/admission/healing.ts'
 import { promiseOf } from '../../../controller/core/reserve/promise.ts'
+import type { View } from '../../../controller/core/view.ts'
 import type { LeanCloud } from './cloud.ts'
 import type { LeanController } from './controller.ts'
 import { instanceSpec } from './founding.ts'
@@ -87,10 +88,20 @@ type Changed = 'labels' | 'spec'
 /** One wish in so many is looked at with all losses, and each change: that takes long. */
 const lookedAtEvery = 4
 
+/** To give room back is always taken, also where the plan of a loss then puts others in the way. */
+function givesRoom(view: View, intent: Intent): boolean {
+  if (intent.verb === 'delete') return true
+  if (intent.verb === 'power') return intent.power === 'stopped'
+  if (intent.verb !== 'change' || intent.kind !== 'instance') return false
+  const before = view.get('instance', intent.id)
+  const { memoryMib = 0 } = intent.spec as InstanceSpec
+  return before?.decided.host !== undefined && memoryMib < before.decided.memoryMib
+}
+
 /** A wish; where room is kept for losses of hosts, none that is taken may break that promise. */
 function wish(cloud: LeanCloud, leader: LeanController, intent: Intent): void {
   const isNth = (cloud.counts['wishes taken'] ?? 0) % lookedAtEvery === 0
-  const isLookedAt = isNth || intent.verb === 'change'
+  const isLookedAt = (isNth || intent.verb === 'change') && !givesRoom(leader.view, intent)
   const before = isLookedAt ? promiseOf(leader.view, leader.now, { most: 1 }).state : 'none'
   const refusal = leader.wish(intent)
   said(cloud, refusal)
