@@ -136,13 +136,16 @@ export function missingHosts(view: View, now: Ms): Missing {
   return { brake, wholeRacks }
 }
 
-/** All that are missing and not proven off, however long: what is on them may need a place. */
+/** Hosts that may be proven off soon: they are being fenced, or are missing for no longer. */
 export function missingNames(view: View, now: Ms): readonly string[] {
-  const { together, before, back } = missingHosts(view, now).brake
-  return [...before, ...together].filter(name => {
-    const phase = view.named('host', name)?.decided.recovery?.phase ?? 'fencing'
-    return phase === 'fencing' && !back.includes(name)
-  })
+  const isMissing = (host: Host): boolean => {
+    const { approval, duty, recovery, fenceTest } = host.decided
+    if (approval !== 'approved' || duty?.state === 'maintenance' || fenceTest) return false
+    if (recovery) return recovery.phase === 'fencing'
+    const silence = silenceOfHost(view, host, { now, forMs: view.patience.brakeMs })
+    return silence !== undefined && silence.sinceMs < brakeWindowMs
+  }
+  return [...view.all('host').values()].filter(isMissing).map(({ name }) => name)
 }
 
 /** How it was judged last; only what was held then is back, whatever we ourselves have missed. */

@@ -14,7 +14,6 @@ import { demandOf, placeInstance } from './admission/instance-place.ts'
 import { staleJoinTokens } from './admission/join-token.ts'
 import { balances } from './balance/rounds.ts'
 import { bootNews } from './boot/news.ts'
-import { missingNames } from './brake.ts'
 import type { Because, Change, Commit } from './commit.ts'
 import { crashes } from './crashes.ts'
 import { drains } from './drain.ts'
@@ -30,6 +29,7 @@ import { powers } from './power.ts'
 import { returned, roomMade, yielded, yieldingTo } from './preemption.ts'
 import { isRefusal, listed, type Refusal } from './refusal.ts'
 import { reportedIn } from './reported.ts'
+import { othersOf } from './reserve/room-for-others.ts'
 import { startNews } from './start-news.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
@@ -79,11 +79,7 @@ function* placements(view: View, context: Context): Iterable<Commit | undefined>
     .flatMap(id => view.get('instance', id) ?? [])
     .sort((a, b) => b.spec.priority - a.spec.priority || (a.id < b.id ? -1 : 1))
   const hopeless = new Map<string, Refusal>()
-  let names: readonly string[] | undefined
-  const missing = (): readonly string[] => {
-    names ??= missingNames(view, context.now.monotonic)
-    return names
-  }
+  const others = othersOf(view, context.now)
   for (const { id } of waiting) {
     const instance = view.get('instance', id)
     if (instance?.decided.preempted) {
@@ -98,7 +94,7 @@ function* placements(view: View, context: Context): Iterable<Commit | undefined>
     const known = hopeless.get(shape)
     const changesOn = (host: string): readonly Change[] => placedOn(instance, volumes, host)
     const placement =
-      known ?? placeInstance(view, { instance, volumes }, context.now, { changesOn, missing })
+      known ?? placeInstance(view, { instance, volumes }, context.now, { changesOn, others })
     if (isRefusal(placement)) {
       hopeless.set(shape, placement)
       const yielding = yieldingTo(view, { instance, volumes }, context.now)

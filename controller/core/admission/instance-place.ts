@@ -27,8 +27,9 @@ import { rules, weighedRules } from '../placement/rules.ts'
 import { smallestChanges } from '../placement/smallest-change.ts'
 import { weightsOf } from '../placement/weights.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
-import { type Kept, placeKeeping, placeLeavingRoom } from '../reserve/keeping.ts'
+import { type Kept, placeKeeping } from '../reserve/keeping.ts'
 import { type Harm, harmSentence, nextOfHarm } from '../reserve/promise.ts'
+import { type Others, placeLeavingRoom } from '../reserve/room-for-others.ts'
 import { reserveOf } from '../reserve/settings.ts'
 import { noScarce, scarceOf } from '../scarce.ts'
 import { defaultTenant } from '../subject.ts'
@@ -110,18 +111,17 @@ function bondsOf(instance: Instance, volumes: readonly Volume[]): Demand['bonds'
   return wished === undefined ? bound : [{ host: wished, because: 'its spec says so' }, ...bound]
 }
 
-/** What would be recorded, and which hosts are missing; see `placeInstance`. */
+/** What would be recorded, and who else needs a place; see `placeInstance`. */
 type Given = {
   readonly changesOn?: (host: string) => readonly Change[]
-  readonly missing?: () => readonly string[]
+  readonly others?: Others
 }
 
 /**
  * Finds a host. Refuses only when every host is known and none can take it; where a host has not
  * been heard yet, the instance waits unplaced, which the placement without a host says. With
  * `changesOn`, which says what would be recorded, it is a new wish, and the reserve is kept: then
- * nothing waits for a host that may be gone. With `missing`, the names of such hosts, it is none,
- * and leaves room for what is on them.
+ * nothing waits for a host that may be gone. With `others` it is none, and leaves room for those.
  */
 export function placeInstance(
   view: View,
@@ -132,7 +132,7 @@ export function placeInstance(
   const { instance } = wanted
   const candidates = candidatesOf(view, now.monotonic)
   const demand = demandOf(view, wanted)
-  const isWish = given.changesOn !== undefined && given.missing === undefined
+  const isWish = given.changesOn !== undefined && given.others === undefined
   const asked = { demand, candidates, rules: isWish ? weighedRules(weightsOf(view)) : rules }
   const { placement, harm } = chosenOf(view, asked, given, now)
   if (placement.chosen) return placement
@@ -166,14 +166,13 @@ export function placeInstance(
 function chosenOf(
   view: View,
   asked: Omit<Parameters<typeof placeKeeping>[1], 'changesOn'>,
-  { changesOn, missing }: Given,
+  { changesOn, others }: Given,
   now: Moment
 ): Pick<Kept, 'placement' | 'harm'> {
   const { demand, candidates, rules } = asked
   if (!changesOn) return { placement: place(demand, candidates, rules), harm: undefined }
-  if (!missing) return placeKeeping(view, { ...asked, changesOn }, now)
-  const placement = placeLeavingRoom(view, { ...asked, changesOn, missing }, now)
-  return { placement, harm: undefined }
+  if (!others) return placeKeeping(view, { ...asked, changesOn }, now)
+  return { placement: placeLeavingRoom({ ...asked, changesOn, others }), harm: undefined }
 }
 
 const noCellLater = 'nor is a cell left for it once those have theirs that came before it'

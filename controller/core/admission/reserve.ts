@@ -104,9 +104,12 @@ function takesMore(before: Instance, after: Instance): boolean {
     after.spec.priority !== before.spec.priority ||
     asksOtherwise(before, after) ||
     !same(after.decided.volumes, before.decided.volumes) ||
-    (before.decided.host === undefined && isSmaller(after, before))
+    (waits(before) && isSmaller(after, before))
   )
 }
+
+const waits = ({ decided }: Instance): boolean =>
+  decided.host === undefined || decided.preempted !== undefined
 
 const isSmaller = ({ decided: one }: Instance, { decided: other }: Instance): boolean =>
   one.memoryMib < other.memoryMib || one.vcpus < other.vcpus

@@ -7,9 +7,8 @@ import {
   place,
   type Rules
 } from '../placement/pipeline.ts'
-import { listed } from '../refusal.ts'
 import type { Moment, View } from '../view.ts'
-import { type Harm, harmNow, harmOf, strandsIn } from './promise.ts'
+import { type Harm, harmNow, harmOf } from './promise.ts'
 import { reserveOf } from './settings.ts'
 
 /** Hosts that are tried at most for one wish: those that placement likes best. */
@@ -69,48 +68,6 @@ export function placeKeeping(
     ? `${tried} can take it, but not keep the reserve`
     : `none of ${candidates.length} hosts can take it and keep the reserve`
   return { placement: merged({ ...placement, chosen: undefined, because }, rejected), harm, plans }
-}
-
-/** Hosts that are tried at most for one of those who leave room for others. */
-const roomTriesMax = 16
-
-/**
- * Chooses a host for one that waits while hosts are missing. Those are proven off one by one, and
- * what is on them then needs a place as well; room is kept for the loss of all at once. So of the
- * hosts that leave them room it is the best, and where none does the best of all: who can start now
- * does not wait for others.
- */
-export function placeLeavingRoom(
-  view: View,
-  wanted: {
-    readonly demand: Demand
-    readonly candidates: readonly Candidate[]
-    readonly rules: Rules
-    readonly changesOn: (host: string) => readonly Change[]
-    /** Gives the names of hosts that are missing. */
-    readonly missing: () => readonly string[]
-  },
-  now: Moment
-): Placement {
-  const { demand, candidates, rules, changesOn } = wanted
-  const best = place(demand, candidates, rules)
-  if (!best.chosen) return best
-  const missing = wanted.missing()
-  const rejected = new Set<string>()
-  let placement = best
-  while (placement.chosen && rejected.size < roomTriesMax) {
-    const { name } = placement.chosen
-    if (!strandsIn(view, { lost: missing, changes: changesOn(name) }, now)) {
-      if (rejected.size === 0) return best
-      const whom = missing.length === 0 ? 'others that wait' : `what is on ${listed(missing)}`
-      const because = `${rejected.size} better left to ${whom}`
-      return { ...placement, because: `${placement.because} (${because})` }
-    }
-    rejected.add(name)
-    const rest = candidates.filter(({ host }) => !rejected.has(host.name))
-    placement = place(demand, rest, rules)
-  }
-  return best
 }
 
 function merged(placement: Placement, rejected: ReadonlyMap<string, string>): Placement {

@@ -125,29 +125,26 @@ function harmIn(
   return { reserve, stranding, plans }
 }
 
-/** Of more that wait at once nobody is asked whether another one takes the room away. */
-const waitingMost = 1_000
-
-/**
- * Whether a place for one of those that wait would strand another of them, or somebody in this very
- * loss, who finds one else.
- */
-export function strandsIn(
+/** Whom some changes would strand, as things are or in this very loss, who finds a place else. */
+export function strandedBy(
   view: View,
   given: { readonly lost: readonly string[]; readonly changes: readonly Change[] },
   now: Moment
-): boolean {
+): readonly string[] {
   const ground = surveyed(view, now)
   const lost = given.lost.flatMap(name => ground.numberOf(name) ?? [])
-  const isAlone = ground.waiting.length === 1 || ground.waiting.length > waitingMost
-  if (isAlone && lost.every(host => ground.rows[host]!.evacuees.length === 0)) return false
+  const waits = ground.waiting.length > 1
   const trial = trialOf(view, { ground, changes: given.changes }, now)
   ground.countHopeful()
   trial.begin()
   try {
-    if (isSure(ground, lost, undefined)) return false
-    if (planOf(ground, lost, { first: true }).stranded.length === 0) return false
-    return worsened(ground, lost, { trial, without: nothing }) !== undefined
+    for (const each of waits && lost.length > 0 ? [[], lost] : [lost]) {
+      if (!waits && isSure(ground, each, undefined)) continue
+      if (planOf(ground, each, { first: true }).stranded.length === 0) continue
+      const found = worsened(ground, each, { trial, without: nothing })
+      if (found) return found.stranded.map(({ name }) => name)
+    }
+    return []
   } finally {
     trial.end()
   }

@@ -53,12 +53,17 @@ export function trialOf(
     for (const [host, row] of all) ground.set(host, row)
     ground.waiting = those
   }
+  let isOn = false
   return {
     begin: () => {
+      if (isOn) return
+      isOn = true
       for (const { before, after } of members.values()) regroup(ground, before, after)
       put(rows, waiting)
     },
     end: () => {
+      if (!isOn) return
+      isOn = false
       for (const { before, after } of members.values()) regroup(ground, after, before)
       put(before, waitedBefore)
     }

@@ -90,12 +90,12 @@ const lookedAtEvery = 4
 
 /** To give room back is always taken, also where the plan of a loss then puts others in the way. */
 function givesRoom(view: View, intent: Intent): boolean {
-  if (intent.verb === 'delete') return true
+  if (intent.verb === 'delete') return intent.kind !== 'host'
   if (intent.verb === 'power') return intent.power === 'stopped'
   if (intent.verb !== 'change' || intent.kind !== 'instance') return false
-  const before = view.get('instance', intent.id)
-  const { memoryMib = 0 } = intent.spec as InstanceSpec
-  return before?.decided.host !== undefined && memoryMib < before.decided.memoryMib
+  const { host, preempted, memoryMib = 0 } = view.get('instance', intent.id)?.decided ?? {}
+  const waits = host === undefined || preempted !== undefined
+  return !waits && ((intent.spec as InstanceSpec).memoryMib ?? 0) < memoryMib
 }
 
 /** A wish; where room is kept for losses of hosts, none that is taken may break that promise. */

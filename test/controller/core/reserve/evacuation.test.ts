@@ -23,21 +23,24 @@ test('after any loss that room was kept for, everything that can go elsewhere ru
 
 test('also when its hosts are proven off one after another, but for one in many hundreds', t => {
   const left: string[] = []
-  const { evacuated } = losses(({ random, lost }) => {
-    const { stranded, leaving } = loseAll(random, lost, { inTurn: true })
-    left.push(...stranded)
-    return leaving
-  }, 400)
+  const { evacuated } = losses(
+    ({ random, lost }) => {
+      const { stranded, leaving } = loseAll(random, lost, { inTurn: true })
+      left.push(...stranded)
+      return leaving
+    },
+    { numRuns: 400, seed: 3 }
+  )
   t.true(evacuated > 100, `${evacuated} instances started elsewhere`)
-  // Not all plans are tried, so in clouds as full as these one in 1,200 is left; it would be one in
-  // 110 if nobody left room for others.
-  t.true(left.length <= evacuated / 200, `of ${evacuated} these have no place: ${left}`)
+  // Not all plans are tried: in clouds as full as these about one in 1,800 is left. Of just these
+  // it would be nine if nobody left room for others.
+  t.true(left.length <= 2, `of ${evacuated} these have no place: ${left}`)
 })
 
 /** Loses hosts of some clouds in which room was kept for that. */
 function losses(
   lose: (given: { readonly random: RandomCloud; readonly lost: readonly string[] }) => number,
-  numRuns = 80
+  how: { readonly numRuns: number; readonly seed?: number } = { numRuns: 80 }
 ) {
   let evacuated = 0
   const property = fc.property(
@@ -58,7 +61,7 @@ function losses(
       evacuated += lose({ random, lost: chance % 3 === 0 ? lost.toReversed() : lost })
     }
   )
-  fc.assert(property, { numRuns, includeErrorInReport: true })
+  fc.assert(property, { ...how, includeErrorInReport: true })
   return { evacuated }
 }
 
