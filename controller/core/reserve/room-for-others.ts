@@ -24,20 +24,20 @@ const triesMax = 8
 const looksMax = 64
 const othersMax = 256
 
-/** Gives the names of those whom changes would leave without a place; none: nobody, or too many. */
-export type Others = (changes: readonly Change[]) => readonly string[]
+/** Gives the names of those whom changes would leave without a place; undefined: nobody looks. */
+export type Others = (changes: readonly Change[]) => readonly string[] | undefined
 
 /** All that need a place in one round of decisions. */
 export function othersOf(view: View, now: Moment): Others {
   let lost: readonly string[] | undefined
   let looks = looksMax
   return changes => {
-    if (looks === 0 || !reserveOf(view)) return []
+    if (looks === 0 || !reserveOf(view)) return undefined
     lost ??= missingNames(view, now.monotonic)
     const { unplaced, preempted } = view.indexes
     const coming = lost.map(name => view.indexes.of('host-instances', name).size)
     const count = coming.reduce((sum, one) => sum + one, unplaced.size + preempted.size)
-    if (count <= 1 || count > othersMax) return []
+    if (count <= 1 || count > othersMax) return undefined
     looks -= 1
     return strandedBy(view, { lost, changes }, now)
   }
@@ -58,6 +58,7 @@ export function placeLeavingRoom(wanted: {
   while (placement.chosen && tried.size < triesMax) {
     const { name } = placement.chosen
     const stranded = others(changesOn(name))
+    if (!stranded) return best
     if (stranded.length === 0) {
       if (tried.size === 0) return best
       const because = `${tried.size} better left to ${listed([...left])}`
