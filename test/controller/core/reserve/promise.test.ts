@@ -95,17 +95,19 @@ function judgedBoth({
         const reserve = reserveOf(view)
         const verdict = random.cloud.judged(intent)
         if (reserve) {
-          // A host on which it failed is taken when no other one can be, if it can take it at all.
-          let [isHarmless, mayBe] = [false, false]
+          let isHarmless = false
+          const fine = new Set<string | undefined>()
           for (const { host, changes } of variantsOf(random, plain)) {
             const isFine = agree(random, reserve, changes)
             if (isFine) unharmed += 1
             else harmed += 1
-            const because = host === undefined ? undefined : plain.placement?.rejected.get(host)
-            if (because === undefined) isHarmless ||= isFine
-            else if (/^it failed /.test(because)) mayBe ||= isFine
+            if (isFine) fine.add(host)
+            if (host === undefined || !plain.placement?.rejected.has(host)) isHarmless ||= isFine
           }
-          const isWrong = isRefusal(verdict) ? isHarmless : !isHarmless && !mayBe
+          // One on which it failed is taken for want of another one, and no harm either.
+          const isWrong = isRefusal(verdict)
+            ? isHarmless
+            : !fine.has(verdict.placement?.chosen?.name)
           if (isAsked(view, intent) && isWrong) {
             throw new Error(`the gate differs: ${JSON.stringify({ intent, isHarmless, verdict })}`)
           }
