@@ -288,7 +288,7 @@ function leaseOf(
 function watchdogOf({ hostUuid, watchdogFolder: own }: AgentConfig): Watchdog {
   if (hostUuid === undefined) return new KernelWatchdog()
   if (own === undefined) return noWatchdogHere('this host shares its machine with others')
-  return new KernelWatchdog({ sys: join(own, 'sys'), dev: join(own, 'dev') })
+  return new KernelWatchdog({ root: own })
 }
 
 function hardwareOf(

@@ -6,12 +6,14 @@
  * when nothing of it might be begun any more. After it was cut off, what ran here may run
  * elsewhere: so it starts nothing before it has the order that the first new lease speaks of.
  */
+import { endsAfterMs } from '#shared/self-fence-times.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { Order, Report } from '#shared/wire/order.ts'
 import type { Observed } from './observed.ts'
 import type { WatchdogFacts } from './ports.ts'
 import {
   beatEchoed,
+  beatSent,
   type CutOff,
   type Dog,
   isClearOf,
@@ -34,6 +36,8 @@ export type Keeping = {
   /** As the watchdog was found last; undefined: it was never looked at. */
   readonly facts: WatchdogFacts | undefined
   readonly isHeld: boolean
+  /** Before when the last pet may have come about. */
+  readonly petUntil: Ms
   /** When nothing was found that others could start, after the lease had run out. */
   readonly clearAt: Ms
   /** After it was cut off: what ran here may run elsewhere, so it starts by this order or later. */
@@ -48,6 +52,7 @@ export const freshKeeping = (run: string, since: Ms): Keeping => ({
   lease: noLease(run, since),
   facts: undefined,
   isHeld: false,
+  petUntil: Number.NEGATIVE_INFINITY,
   clearAt: Number.NEGATIVE_INFINITY,
   awaited: undefined
 })
@@ -58,20 +63,29 @@ export const standOf = (keeping: Keeping, { limitMs, now }: At): SelfFenceStand 
     limitMs,
     lease: keeping.lease,
     dog: dogOf(keeping),
+    petUntil: keeping.petUntil,
     isClear: now - keeping.clearAt < clearMsMax,
     now
   })
 
 function dogOf({ isHeld, facts }: Keeping): Dog {
-  if (isHeld) return { state: 'held' }
   if (facts === undefined) return { state: 'unknown' }
-  if (facts.because !== '') return { state: 'none' }
-  return { state: 'closed', counts: facts.counts && facts.nowayout }
+  const { because, counts, nowayout, timeoutMs } = facts
+  if (isHeld) return { state: 'held', timeoutMs }
+  if (because !== '') return { state: 'none' }
+  return { state: 'closed', counts: counts && nowayout, timeoutMs }
 }
 
 /** Whether what others could start may be started here. */
 export const mayStart = ({ state }: SelfFenceStand): boolean =>
   state === 'free' || state === 'leased'
+
+/** A heartbeat is sent. Where no limit is ordered nobody echoes it, so no lease is kept. */
+export function beatKept(keeping: Keeping, number: number, { limitMs, now }: At): Keeping {
+  const { lease } = keeping
+  const own = limitMs === undefined ? noLease(lease.run, now) : lease
+  return { ...keeping, lease: beatSent(own, number, now) }
+}
 
 /** A controller has heard a heartbeat of ours; the same value: that says nothing new. */
 export function echoTaken(
@@ -84,8 +98,11 @@ export function echoTaken(
 ): Keeping {
   const lease = beatEchoed(keeping.lease, heard.echo)
   if (lease.from === keeping.lease.from) return keeping
+  const after = { ...keeping, lease }
+  // One that is too old to start anything by leaves all as it is.
+  if (!mayStart(standOf(after, at))) return after
   const awaited = mayStart(standOf(keeping, at)) ? keeping.awaited : heard.newest
-  return { ...keeping, lease, awaited, clearAt: Number.NEGATIVE_INFINITY }
+  return { ...after, awaited, clearAt: Number.NEGATIVE_INFINITY }
 }
 
 /** The loop has looked: what is kept then, how it stands, and what may not be done. */
@@ -116,8 +133,8 @@ export const cutOffOf = (stand: SelfFenceStand, limitMs: Ms | undefined): CutOff
         because:
           stand.state === 'waiting'
             ? 'no controller has heard this run of the agent yet: what others could start waits'
-            : `no controller has heard this host for ${formatMs(limitMs ?? 0)}: what others ` +
-              'could start is ended here'
+            : `no controller has heard this host for ${formatMs(endsAfterMs(limitMs ?? 0))}: ` +
+              'what others could start is ended here'
       }
 
 const isAwaited = ({ awaited }: Keeping, { epoch, generation }: Order): boolean =>
@@ -133,5 +150,5 @@ export function saidOf(
   const armed = isHeld && fault === '' && facts.because === ''
   const because = fault || facts.because || (armed ? '' : 'it waits for a lease')
   const inForce = armed && limitMs !== undefined ? { limitMs } : {}
-  return { kind, identity, timeoutMs, armed, nowayout, ...inForce, because }
+  return { kind, identity, timeoutMs, armed, kept: armed, nowayout, ...inForce, because }
 }

@@ -294,15 +294,18 @@ export type WatchdogFacts = {
 }
 
 /**
- * What resets this machine unless it is pet in time. A close is no stop: the kernel pets it once
- * more, and it counts on.
+ * What resets this machine unless it is pet in time. Once it was opened it stays so, whatever
+ * becomes of this program: the kernel pets one that is closed once more.
  */
 export interface Watchdog extends AsyncDisposable {
   look(): Promise<WatchdogFacts>
-  /** Makes it impossible to stop and starts it, or pets it. Fault `unavailable`: it cannot. */
-  open(): Promise<WatchdogFacts>
-  /** Pets it, at once and not later: nothing may come between the judgement and this. */
-  pet(): void
+  /**
+   * Makes it impossible to stop and starts it, within this time or not at all; one that an earlier
+   * run has opened is taken over. Fault `unavailable`: it cannot.
+   */
+  open(withinMs: Ms): Promise<WatchdogFacts>
+  /** Pets it within this time, or not at all; throws where it is not open any more. */
+  pet(withinMs: Ms): void
 }
 
 /**

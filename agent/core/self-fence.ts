@@ -4,10 +4,10 @@
  *
  * A controller gives a lease with each of its heartbeats: it says which of ours it has heard last.
  * The lease counts from the moment in which *we sent* that one, so nothing that comes late makes it
- * longer. A hardware watchdog, which nobody can stop once it runs, is pet only as long as the lease
- * is fresh, or as long as nothing runs here that could run elsewhere.
+ * longer. A hardware watchdog, which nobody can stop once it runs, is pet only as long as it bites
+ * by the limit of the lease, or as long as nothing runs here that could run elsewhere.
  *
- *        a limit is ordered, and           the limit is over
+ *        a limit is ordered, and           the limit is near
  *   free ─────────────────────► leased ───────────────────────► ending
  *        the watchdog is ours   ▲    ▲                             │ libvirt says that all
  *                               │    │ a controller hears us       │ of them are gone
@@ -15,7 +15,7 @@
  *   a new run of the agent, and the watchdog counts
  *
  * - free: no limit, or no watchdog to hold it: nothing ends by itself, and nobody relies on it.
- * - leased: the watchdog is pet.
+ * - leased: the watchdog is pet, unless it would bite after the limit.
  * - waiting: this run has had no lease yet, or has not looked for a watchdog. Nothing that others
  *   could start is started here: they may have started it while an earlier run was cut off.
  * - ending: what others could start is ended at once. The watchdog is not pet: it bites in time.
@@ -24,6 +24,7 @@
  * What others could start: all whose volumes are in shared pools alone. Not those that are highly
  * available now: that may be wished after we were cut off.
  */
+import { endsAfterMs, petForMs } from '#shared/self-fence-times.ts'
 import type { Ms } from '#shared/units.ts'
 import type { Order } from '#shared/wire/order.ts'
 import type { OwnDomain } from './metadata.ts'
@@ -32,6 +33,8 @@ import { domainsOf } from './observed.ts'
 import { isAlive, sortDomains } from './own-domains.ts'
 import type { Step } from './steps.ts'
 
+/** Judged for so long at most: whoever is later judges anew. Unit: ms. */
+const judgedMs: Ms = 1_000
 /** Heartbeats of which it is remembered when they were sent; older ones give no lease. */
 export const beatsMax = 128
 
@@ -80,14 +83,16 @@ export function beatEchoed(
 export type Dog =
   | { readonly state: 'unknown' }
   | { readonly state: 'none' }
-  | { readonly state: 'closed'; readonly counts: boolean }
-  | { readonly state: 'held' }
+  | { readonly state: 'closed'; readonly counts: boolean; readonly timeoutMs: Ms }
+  | { readonly state: 'held'; readonly timeoutMs: Ms }
 
 /** What it is judged by. */
 export type Plight = {
   readonly limitMs: Ms | undefined
   readonly lease: Lease
   readonly dog: Dog
+  /** Before when the last pet may have come about. */
+  readonly petUntil: Ms
   /** Whether libvirt says that nothing runs, nor anything begins, which others could start. */
   readonly isClear: boolean
   readonly now: Ms
@@ -102,6 +107,8 @@ export type SelfFenceStand = {
   /** Whether the watchdog, closed so far, is opened, which starts or pets it. */
   readonly opens: boolean
   readonly pets: boolean
+  /** Before when that is to be done, if at all. */
+  readonly petBy: Ms
   /** When it is otherwise though nothing happens; undefined: never. */
   readonly until: Ms | undefined
 }
@@ -109,18 +116,43 @@ export type SelfFenceStand = {
 /** Judges a moment. */
 export function selfFenceStand(plight: Plight): SelfFenceStand {
   const { limitMs, dog, isClear, lease, now } = plight
-  const until = limitMs === undefined || lease.from === undefined ? undefined : lease.from + limitMs
-  const isFresh = until !== undefined && now < until
+  const endsMs = limitMs === undefined ? undefined : endsAfterMs(limitMs)
+  const until = endsMs === undefined || lease.from === undefined ? undefined : lease.from + endsMs
+  const isFresh = until !== undefined && now < until && !isPetBeyond(plight)
   const state = stateOf(plight, isFresh)
-  const mayPet = state === 'free' || state === 'leased' || isClear
+  const petBy = petByOf(plight, state)
   const opens = dog.state === 'closed' && limitMs !== undefined
   return {
     state,
-    opens: opens && (isFresh || (dog.counts && isClear)),
-    pets: dog.state === 'held' && mayPet,
-    until: isFresh ? until : state === 'waiting' ? lease.since + limitMs! : undefined
+    opens: opens && now < petBy && (isFresh || (dog.counts && isClear)),
+    pets: dog.state === 'held' && now < petBy,
+    petBy,
+    until: isFresh ? until : state === 'waiting' ? lease.since + endsMs! : undefined
   }
 }
+
+/** Before when the watchdog may be pet: a pet is good for its whole time. */
+function petByOf(plight: Plight, state: SelfFenceState): Ms {
+  const { limitMs, now } = plight
+  const judged = now + judgedMs
+  if (state === 'ended' || limitMs === undefined) return judged
+  if (state !== 'leased' && state !== 'free') return Number.NEGATIVE_INFINITY
+  return Math.min(judged, leasedPetBy(plight))
+}
+
+/** Before when a pet goes by the lease. */
+function leasedPetBy({ limitMs, lease, dog }: Plight): Ms {
+  if (limitMs === undefined || lease.from === undefined) return Number.NEGATIVE_INFINITY
+  if (dog.state !== 'held' && dog.state !== 'closed') return Number.NEGATIVE_INFINITY
+  return lease.from + petForMs({ limitMs, watchdogMs: dog.timeoutMs })
+}
+
+/**
+ * Whether the watchdog would bite later than this lease allows: it was pet since, as nothing was
+ * left to end, and only then came an old lease. A newer one is waited for.
+ */
+const isPetBeyond = (plight: Plight): boolean =>
+  plight.dog.state === 'held' && plight.petUntil > leasedPetBy(plight)
 
 function stateOf({ limitMs, dog, lease, isClear, now }: Plight, isFresh: boolean): SelfFenceState {
   if (limitMs !== undefined && dog.state === 'unknown') return 'waiting'
@@ -128,7 +160,8 @@ function stateOf({ limitMs, dog, lease, isClear, now }: Plight, isFresh: boolean
   if (limitMs === undefined || !isInForce) return 'free'
   if (isFresh) return 'leased'
   if (isClear) return 'ended'
-  return lease.from === undefined && now < lease.since + limitMs ? 'waiting' : 'ending'
+  const isNew = lease.from === undefined && now < lease.since + endsAfterMs(limitMs)
+  return isNew ? 'waiting' : 'ending'
 }
 
 /** What a host that has no lease may not do, and what it ends; see `Situation`. */

@@ -59,7 +59,7 @@ export const AgentConfig = Strict({
     })
   ),
   watchdogFolder: Type.Optional(
-    Path('Folder with the sys and dev of the watchdog that the lab gives to such a host.')
+    Path('Folder with sys, dev and run for the watchdog that the lab gives to such a host.')
   ),
   migrationAddress: Type.Optional(
     Type.String({

@@ -5,10 +5,12 @@
 import type { Clock } from '#shared/clock.ts'
 import { sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
+import { endsAfterMs } from '#shared/self-fence-times.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import { petMs } from '#shared/wire/beat.ts'
 import type { Order, Report } from '#shared/wire/order.ts'
 import {
+  beatKept,
   cutOffOf,
   echoTaken,
   foundIn,
@@ -21,12 +23,7 @@ import {
 import type { NoticeText } from '../core/notices.ts'
 import type { Observed } from '../core/observed.ts'
 import type { Watchdog } from '../core/ports.ts'
-import {
-  beatSent,
-  type CutOff,
-  type SelfFenceStand,
-  type SelfFenceState
-} from '../core/self-fence.ts'
+import type { CutOff, SelfFenceStand, SelfFenceState } from '../core/self-fence.ts'
 import type { Step } from '../core/steps.ts'
 
 /** A watchdog that could not be opened is tried again so often, and looked at. Unit: ms. */
@@ -62,8 +59,7 @@ export class SelfFence {
 
   /** Notes that a heartbeat is sent now; gives our run where a lease is needed. */
   sending(number: number): string | undefined {
-    const lease = beatSent(this.#keeping.lease, number, this.#options.clock.monotonic())
-    this.#keeping = { ...this.#keeping, lease }
+    this.#keeping = beatKept(this.#keeping, number, this.#at)
     return this.#limitMs === undefined ? undefined : this.#options.run
   }
 
@@ -121,10 +117,11 @@ export class SelfFence {
 
   async #tick(): Promise<void> {
     if (!this.#keeping.isHeld && this.#limitMs !== undefined) await this.#lookWhenDue()
-    if (this.#stand().opens) await this.#open()
-    // Judged anew, with nothing between this and the pet: what was awaited may have taken long.
+    const { opens, petBy } = this.#stand()
+    if (opens) await this.#open(petBy)
+    // Judged anew: what was awaited may have taken long.
     const stand = this.#stand()
-    if (stand.pets) this.#pet()
+    if (stand.pets) this.#pet(stand.petBy)
     this.#tell(stand)
   }
 
@@ -138,14 +135,14 @@ export class SelfFence {
     if (JSON.stringify(before) !== JSON.stringify(facts)) this.#options.onChanged()
   }
 
-  async #open(): Promise<void> {
-    const { watchdog, log, onChanged } = this.#options
-    const now = this.#options.clock.monotonic()
+  async #open(petBy: Ms): Promise<void> {
+    const { watchdog, clock, log, onChanged } = this.#options
+    const now = clock.monotonic()
     if (now - this.#triedAt < lookMs) return
     this.#triedAt = now
     try {
-      const facts = await watchdog.open()
-      this.#keeping = { ...this.#keeping, facts, isHeld: true }
+      const facts = await watchdog.open(petBy - clock.monotonic())
+      this.#keeping = { ...this.#keeping, facts, isHeld: true, petUntil: petBy }
       this.#fault = ''
       const { identity, timeoutMs } = facts
       log.info('watchdog opened', { identity, timeoutMs, limitMs: this.#limitMs })
@@ -156,15 +153,20 @@ export class SelfFence {
     onChanged()
   }
 
-  #pet(): void {
+  #pet(petBy: Ms): void {
+    const { watchdog, clock, log, onChanged } = this.#options
     const before = this.#fault
+    this.#keeping = { ...this.#keeping, petUntil: petBy }
     try {
-      this.#options.watchdog.pet()
+      watchdog.pet(petBy - clock.monotonic())
       this.#fault = ''
     } catch (thrown) {
+      // Whoever held it is gone. It counts on: it is opened anew at the next look.
+      this.#keeping = { ...this.#keeping, isHeld: false }
       this.#fault = `cannot pet the watchdog: ${sentence(thrown)}`
+      log.error('watchdog lost', { because: this.#fault })
     }
-    if (this.#fault !== before) this.#options.onChanged()
+    if (this.#fault !== before) onChanged()
   }
 
   #tell({ state }: SelfFenceStand): void {
@@ -185,8 +187,8 @@ function wordsOf(
 ): Pick<NoticeText, 'message' | 'severity'> | undefined {
   if (state === 'ending') {
     const message =
-      `no controller has heard this host for ${formatMs(limitMs)}: ` +
-      'it ends what others could start'
+      `no controller has heard this host for ${formatMs(endsAfterMs(limitMs))}: it ends what others ` +
+      `could start, since they may when it is ${formatMs(limitMs)}`
     return { message, severity: 'alarm' }
   }
   if (state !== 'ended') return undefined

@@ -1,18 +1,19 @@
 /**
  * The kernel's watchdogs, without any call that needs more than files: what they are stands under
- * /sys/class/watchdog, they are pet by writing to their device, and they are made impossible to
- * stop by writing to `nowayout` there, which no kernel takes back. Their time is what the driver
+ * /sys/class/watchdog, they are pet by writing to their device (watchdog-keeper.ts), and they are
+ * made impossible to stop by writing to `nowayout` there, which no kernel takes back. Their time is what the driver
  * was loaded with (`options i6300esb heartbeat=20`).
  *
  * The driver of baseboard controllers is older than that folder: what it was loaded with stands
  * under /sys/module. It leaves a panicked machine alone for 255 s unless `panic_wdt_timeout` says
  * otherwise, so it counts only where that does.
  */
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Fault, sentence } from '#shared/fault.ts'
+import type { Ms } from '#shared/units.ts'
 import type { Watchdog, WatchdogFacts } from '../core/ports.ts'
+import { WatchdogKeeper } from './watchdog-keeper.ts'
 
 /** One that bites sooner would reset a machine that is only busy. Unit: ms. */
 export const watchdogMsMin = 4_000
@@ -44,48 +45,57 @@ export const noWatchdogHere = (because: string): Watchdog => ({
   [Symbol.asyncDispose]: async () => {}
 })
 
-/** A watchdog of this machine; opened only by `open`, and closed, but not stopped, at the end. */
+/** A watchdog of this machine; opened only by `open`, and left to its keeper at the end. */
 export class KernelWatchdog implements Watchdog {
-  readonly #sys: string
-  readonly #dev: string
-  #fd: number | undefined
+  readonly #root: string
+  #keeper: WatchdogKeeper | undefined
 
-  constructor({
-    sys = '/sys',
-    dev = '/dev'
-  }: { readonly sys?: string; readonly dev?: string } = {}) {
-    this.#sys = sys
-    this.#dev = dev
+  /** Where `sys`, `dev` and `run` are: in the lab those of a host are in a folder of its own. */
+  constructor({ root = '/' }: { readonly root?: string } = {}) {
+    this.#root = root
   }
 
   async look(): Promise<WatchdogFacts> {
     return (await this.#find())?.facts ?? noWatchdog
   }
 
-  async open(): Promise<WatchdogFacts> {
+  async open(withinMs: Ms): Promise<WatchdogFacts> {
+    const openedBy = performance.now() + withinMs
     const found = await this.#find()
     const because = found?.facts.because ?? noWatchdog.because
     if (!found || because !== '') throw cannotOpen(found, because)
     if (!found.facts.nowayout) await this.#makeUnstoppable(found)
+    const place = {
+      device: found.device,
+      folder: join(this.#root, 'run/remuda'),
+      group: join(this.#root, 'sys/fs/cgroup/cgroup.procs')
+    }
     try {
-      // A kernel's own never has anybody wait; that of a lab, which is a FIFO, shall not either.
-      this.#fd ??= openSync(found.device, constants.O_WRONLY | constants.O_NONBLOCK)
+      this.#keeper ??= await WatchdogKeeper.of(place, openedBy - performance.now())
     } catch (thrown) {
-      const who = (thrown as NodeJS.ErrnoException).code === 'EBUSY'
-      throw cannotOpen(found, who ? 'another program has it open' : sentence(thrown))
+      const isBusy = sentence(thrown).includes('busy')
+      throw cannotOpen(found, isBusy ? 'another program has it open' : sentence(thrown))
     }
     return this.look()
   }
 
-  pet(): void {
-    // Anything but "V", which would ask to stop it.
-    if (this.#fd !== undefined) writeSync(this.#fd, '.')
+  pet(withinMs: Ms): void {
+    if (this.#keeper === undefined) throw cannotOpen(undefined, 'nobody holds it')
+    try {
+      this.#keeper.pet(withinMs)
+    } catch (thrown) {
+      this.#letGo()
+      throw thrown
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const fd = this.#fd
-    this.#fd = undefined
-    if (fd !== undefined) closeSync(fd)
+    this.#letGo()
+  }
+
+  #letGo(): void {
+    this.#keeper?.[Symbol.dispose]()
+    this.#keeper = undefined
   }
 
   async #makeUnstoppable(found: Found): Promise<void> {
@@ -103,7 +113,7 @@ export class KernelWatchdog implements Watchdog {
 
   /** The first that counts; one that does not only where there is no other. */
   async #find(): Promise<Found | undefined> {
-    const folder = join(this.#sys, 'class/watchdog')
+    const folder = join(this.#root, 'sys/class/watchdog')
     const names = await readdir(folder).catch(() => [])
     const all = await Promise.all(names.sort().map(name => this.#read(join(folder, name), name)))
     const ipmi = await this.#readIpmi()
@@ -124,11 +134,11 @@ export class KernelWatchdog implements Watchdog {
       counts: state === 'active',
       because: isSoftware ? 'the kernel plays it itself, and would not fire after a panic' : ''
     }
-    return { facts: checked(facts), device: join(this.#dev, name), folder }
+    return { facts: checked(facts), device: join(this.#root, 'dev', name), folder }
   }
 
   async #readIpmi(): Promise<Found | undefined> {
-    const folder = join(this.#sys, 'module/ipmi_watchdog/parameters')
+    const folder = join(this.#root, 'sys/module/ipmi_watchdog/parameters')
     const timeout = await read(folder, 'timeout')
     if (timeout === undefined) return undefined
     const afterPanic = Number((await read(folder, 'panic_wdt_timeout')) ?? 255)
@@ -142,7 +152,7 @@ export class KernelWatchdog implements Watchdog {
       counts: nowayout,
       because: isSlow ? `after a panic it waits ${afterPanic} s: set panic_wdt_timeout` : ''
     }
-    return { facts: checked(facts), device: join(this.#dev, 'watchdog'), folder }
+    return { facts: checked(facts), device: join(this.#root, 'dev/watchdog'), folder }
   }
 }
 

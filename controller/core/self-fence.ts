@@ -12,6 +12,7 @@
  * before an order says it, and made shorter only when the host has taken on an order that says so.
  */
 import type { Host, HostRecovery, HostSelfFence } from '#shared/model/host.ts'
+import type { SelfFenceTimes } from '#shared/self-fence-times.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { Report } from '#shared/wire/order.ts'
 import { expiryMs, limitProblem } from './timing.ts'
@@ -44,14 +45,16 @@ export function selfFenceOf(view: View, host: Host): HostSelfFence | undefined {
 
 function armedBy({ selfFence, bootId }: Report): HostSelfFence['armed'] {
   if (!selfFence?.armed || !selfFence.nowayout || selfFence.kind !== 'hardware') return undefined
-  const { identity, timeoutMs, limitMs } = selfFence
-  return limitMs === undefined || timeoutMs === 0 ? undefined : { bootId, identity, timeoutMs }
+  const { identity, timeoutMs, limitMs, kept } = selfFence
+  if (limitMs === undefined || timeoutMs === 0) return undefined
+  return { bootId, identity, timeoutMs, ...(kept === true && { kept }) }
 }
 
 const isAlike = (one: HostSelfFence['armed'], other: HostSelfFence['armed']): boolean =>
   one?.bootId === other?.bootId &&
   one?.identity === other?.identity &&
-  one?.timeoutMs === other?.timeoutMs
+  one?.timeoutMs === other?.timeoutMs &&
+  one?.kept === other?.kept
 
 /** Whether two records say the same. */
 export const isSameSelfFence = (
@@ -75,6 +78,15 @@ export type Expiry = {
   readonly because: string
 }
 
+const timesOf = (
+  limitMs: Ms,
+  { timeoutMs, kept }: NonNullable<HostSelfFence['armed']>
+): SelfFenceTimes & { readonly kept: boolean } => ({
+  limitMs,
+  watchdogMs: timeoutMs,
+  kept: kept === true
+})
+
 /** Works out when a host that is taken for dead has ended by itself. */
 export function expiryOf(view: View, host: Host, recovery: HostRecovery): Expiry | undefined {
   const known = host.decided.selfFence
@@ -82,7 +94,7 @@ export function expiryOf(view: View, host: Host, recovery: HostRecovery): Expiry
     return undefined
   }
   const { limitMs, armed } = known
-  const waitMs = expiryMs({ limitMs, watchdogMs: armed.timeoutMs })
+  const waitMs = expiryMs(timesOf(limitMs, armed))
   const since = view.leases.endedAt(host.name, view.heard(host.name))
   const because =
     `its watchdog ${armed.identity} (${formatMs(armed.timeoutMs)}) was armed in boot ` +
@@ -106,7 +118,7 @@ export function selfFenceShown(view: View, host: Host): object {
   const relied = canExpire(view, host)
   const known = host.decided.selfFence
   const expiresMs =
-    relied && known ? expiryMs({ limitMs: known.limitMs, watchdogMs: timeoutMs }) : undefined
+    relied && known?.armed ? expiryMs(timesOf(known.limitMs, known.armed)) : undefined
   return {
     selfFence: {
       armed,

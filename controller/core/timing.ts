@@ -18,6 +18,12 @@
  * Each clock may run faster or slower than true time by `clockRateError`, so two that are compared
  * may differ by twice that.
  */
+import {
+  bittenAfterMs,
+  endingMs,
+  endsAfterMs,
+  type SelfFenceTimes
+} from '#shared/self-fence-times.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import { heartbeatMs, petMs } from '#shared/wire/beat.ts'
 import { clockRateError, reportMsMax } from '#shared/zookeeper/lease.ts'
@@ -40,13 +46,18 @@ export const marginMs: Ms = 1_000
 /** A time on our clock in which one of another clock has passed for certain. */
 const surely = (ms: Ms): Ms => Math.ceil(ms * (1 + 2 * clockRateError))
 
+/** Whether its watchdog is held open also when its agent dies, beside the times. */
+type Expiring = SelfFenceTimes & { readonly kept: boolean }
+
 /**
  * How long after a host sent the last heartbeat that may have given it a lease nothing of it that
- * others could start runs any more. Its watchdog counts twice: who had it open may die just before
- * it bites, and the kernel pets it once more when it closes it.
+ * others could start runs any more. An agent of before pets its watchdog up to the limit, and holds
+ * it open itself: it may die just before it bites, and the kernel pets it once more as it closes.
  */
-export const expiryMs = (given: { readonly limitMs: Ms; readonly watchdogMs: Ms }): Ms =>
-  surely(given.limitMs + 2 * given.watchdogMs) + marginMs
+export const expiryMs = (given: Expiring): Ms => surely(endedAfterMs(given)) + marginMs
+
+const endedAfterMs = ({ kept, ...times }: Expiring): Ms =>
+  kept ? bittenAfterMs(times) : times.limitMs + 2 * times.watchdogMs
 
 /** How long hosts may be without a controller when one dies; a shorter limit would fence all. */
 export const withoutControllerMs = (sessionMs: Ms): Ms =>
@@ -54,7 +65,7 @@ export const withoutControllerMs = (sessionMs: Ms): Ms =>
 
 /** The shortest limit that can be set where sessions are so long: full seconds. */
 export const leastLimitMs = (sessionMs: Ms): Ms =>
-  Math.max(limitMsMin, Math.ceil(withoutControllerMs(sessionMs) / 1_000) * 1_000)
+  Math.max(limitMsMin, Math.ceil((withoutControllerMs(sessionMs) + endingMs) / 1_000) * 1_000)
 
 /** One link of the chain, for people. */
 export type Link = { readonly name: string; readonly ms: Ms; readonly because: string }
@@ -118,15 +129,17 @@ export type HostLimit = {
   readonly host: string
   readonly limitMs: Ms
   readonly watchdogMs?: Ms
+  readonly kept?: boolean
 }
 
 /** The limits that are set on hosts. */
 export function limitsOf(view: View): readonly HostLimit[] {
   return [...view.all('host').values()].flatMap(({ name: host, spec, decided }) => {
     const limitMs = decided.selfFence?.limitMs ?? spec.selfFence?.limitMs
-    const watchdogMs = decided.selfFence?.armed?.timeoutMs
+    const armed = decided.selfFence?.armed
     if (limitMs === undefined) return []
-    return [{ host, limitMs, ...(watchdogMs !== undefined && { watchdogMs }) }]
+    const { timeoutMs: watchdogMs, kept = false } = armed ?? {}
+    return [{ host, limitMs, kept, ...(watchdogMs !== undefined && { watchdogMs }) }]
   })
 }
 
@@ -207,25 +220,25 @@ function rulesOfSession(sessionMs: Ms): readonly Rule[] {
 
 /** Of a host that fences itself. */
 function rulesOfLimit(
-  { host, limitMs, watchdogMs }: HostLimit,
+  { host, limitMs, watchdogMs, kept = false }: HostLimit,
   sessionMs: Ms | undefined
 ): readonly Rule[] {
   const away = sessionMs === undefined ? undefined : withoutControllerMs(sessionMs)
-  const kept =
+  const lasting =
     away === undefined
       ? []
       : [
           rule(
             `limit of ${host}`,
             ['without a controller', away],
-            ['limit', limitMs],
+            ['until it ends what others could start', endsAfterMs(limitMs)],
             'each change of the controller would end what runs there'
           )
         ]
-  if (watchdogMs === undefined) return kept
-  const ended = surely(limitMs + 2 * watchdogMs)
+  if (watchdogMs === undefined) return lasting
+  const times = { limitMs, watchdogMs, kept }
   return [
-    ...kept,
+    ...lasting,
     rule(
       `watchdog of ${host}`,
       ['two pets', 2 * petMs],
@@ -235,10 +248,10 @@ function rulesOfLimit(
     rule(
       `end of ${host}`,
       [
-        'limit and twice its watchdog, by the slowest clock, and the pet that is due',
-        ended + petMs
+        'its watchdog has bitten, by the slowest clock, and the pet that is due',
+        surely(endedAfterMs(times)) + petMs
       ],
-      ['what we wait', expiryMs({ limitMs, watchdogMs })],
+      ['what we wait', expiryMs(times)],
       'what ran there could run twice'
     )
   ]
@@ -270,9 +283,10 @@ const minimumLeaseMs: Ms = 400
 /** Why a host's limit does not go with a session; undefined: it does. */
 export function limitProblem(limitMs: Ms, sessionMs: Ms): string | undefined {
   const needed = withoutControllerMs(sessionMs)
-  if (limitMs >= needed) return undefined
+  if (endsAfterMs(limitMs) >= needed) return undefined
   return (
-    `a limit of ${formatMs(limitMs)} is shorter than a change of the controller may last: ` +
+    `with a limit of ${formatMs(limitMs)} a host ends its instances after ` +
+    `${formatMs(endsAfterMs(limitMs))}, sooner than a change of the controller may last: ` +
     `${formatMs(needed)} with sessions of ${formatMs(sessionMs)}`
   )
 }

@@ -58,6 +58,8 @@ export type HostSelfFence = {
     readonly bootId: string
     readonly identity: string
     readonly timeoutMs: number
+    /** It bites by the limit, also when its agent dies. */
+    readonly kept?: true
   }
 }
 

@@ -40,8 +40,8 @@ export const SelfFence = Strict(
       minimum: 15_000,
       maximum: 600_000,
       description:
-        'Without a controller for so long it ends what others could start, or its hardware ' +
-        'watchdog resets it. Unit: ms.'
+        'Without a controller for so long nothing of it runs that others could start: it has ' +
+        'ended that, or its hardware watchdog has reset it. Unit: ms.'
     })
   },
   { description: 'How it fences itself when it is cut off; left out: it does not.' }

@@ -14,6 +14,8 @@ export const ReportSelfFence = Strict({
   timeoutMs: Count(),
   /** Whether this run of the agent has started it, and nobody can stop it. */
   armed: Type.Boolean(),
+  /** Whether it bites by the limit, also when the agent dies; left out: by an agent of before. */
+  kept: Type.Optional(Type.Boolean()),
   nowayout: Type.Boolean(),
   /** The limit that is in force; left out: none. */
   limitMs: Type.Optional(Count()),

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { Fault } from '#shared/fault.ts'
 import { silentLog } from '#shared/log.ts'
+import { endingMs } from '#shared/self-fence-times.ts'
 import { SelfFence } from '../../agent/io/self-fence.ts'
 import { expiryMs } from '../../controller/core/timing.ts'
 import { FakeWatchdog } from '../world/fake-watchdog.ts'
@@ -108,8 +109,8 @@ test('a host with a limit arms its watchdog, says so, and pets it while it is he
 test('cut off, it ends what others could start, and starts it again when heard', async t => {
   await using host = await leased()
   host.isCutOff = true
-  await host.rig.clock.pass(limitMs - 1_000)
-  t.deepEqual(host.running, ['acme.near', 'acme.web'], 'its limit is not over')
+  await host.rig.clock.pass(limitMs - endingMs - 1_000)
+  t.deepEqual(host.running, ['acme.near', 'acme.web'], 'its limit is not near')
   await host.rig.clock.pass(2_000)
   t.deepEqual(host.running, ['acme.near'])
   await host.rig.clock.pass(60_000)
@@ -140,8 +141,8 @@ test('where it cannot end them its watchdog bites in time', async t => {
   host.isCutOff = true
   const cannot = new Fault('hypervisor', 'cannot destroy: busy')
   for (let time = 0; time < 100; time++) host.rig.hypervisor.failNext('destroy', cannot)
-  await host.rig.clock.pass(limitMs + host.dog.facts.timeoutMs + 500)
-  t.is(host.dog.bites, 1)
+  await host.rig.clock.pass(host.heardAt + limitMs - host.rig.clock.monotonic())
+  t.is(host.dog.bites, 1, 'by the limit')
   t.false(host.running.includes('acme.web'))
 })
 
@@ -149,12 +150,34 @@ test('an agent that dies while it is cut off, and its next run, keep to that end
   await using host = await leased(30_000)
   host.isCutOff = true
   await host.rig.clock.pass(limitMs - 500)
-  const endsAt = host.heardAt + expiryMs({ limitMs, watchdogMs: host.dog.facts.timeoutMs })
+  const endsAt =
+    host.heardAt + expiryMs({ limitMs, watchdogMs: host.dog.facts.timeoutMs, kept: true })
   await host.stop()
   await host.start()
   t.not(host.fence.said?.armed, true, 'the next run does not pet what counts')
   await host.rig.clock.pass(endsAt - host.rig.clock.monotonic())
   t.false(host.running.includes('acme.web'))
+})
+
+test('a limit that is ordered again ends nothing: what was heard of before is no lease', async t => {
+  await using host = await leased()
+  const { selfFence: _, ...free } = both
+  await host.rig.order({ ...free, generation: 2 }, 60_000)
+  await host.rig.order({ ...both, generation: 3 }, 5_000)
+  t.true(host.rig.report.selfFence?.armed)
+  t.deepEqual(host.running, ['acme.near', 'acme.web'])
+  const reasons = host.rig.report.notices.map(({ reason }) => reason)
+  t.false(reasons.includes('self-fence-ending'))
+})
+
+test('who holds the watchdog is killed: it is opened anew, and pet as before', async t => {
+  await using host = await leased()
+  host.dog.keeperKilled()
+  await host.rig.clock.pass(600)
+  t.regex(host.rig.report.selfFence?.because ?? '', /cannot pet the watchdog: nobody holds it/)
+  await host.rig.clock.pass(60_000)
+  t.true(host.rig.report.selfFence?.armed)
+  t.is(host.dog.bites, 0)
 })
 
 test('a next run that has not seen its watchdog yet starts nothing of what has ended', async t => {

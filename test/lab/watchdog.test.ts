@@ -53,7 +53,12 @@ async function userland(tree: string): Promise<void> {
     await mkdir(join(tree, dirname(path)), { recursive: true })
     await cp(path, join(tree, path), { dereference: true })
   }
-  for (const path of ['package.json', 'shared/fault.ts', 'agent/io/watchdog.ts']) {
+  for (const path of [
+    'package.json',
+    'shared/fault.ts',
+    'agent/io/watchdog.ts',
+    'agent/io/watchdog-keeper.ts'
+  ]) {
     await cp(join(root, path), join(tree, 'app', path))
   }
   const own = join(import.meta.dirname, 'watchdog-guest.ts')
@@ -108,7 +113,9 @@ test('whoever pets the watchdog dies, nobody can stop it, and the machine is res
   t.like(of('FOUND')[0]?.value, { ...facts, nowayout: false, counts: false, because: '' }, said)
   t.like(of('OPENED')[0]?.value, { ...facts, nowayout: true, counts: true })
   t.is(of('PET').length, 8, 'longer than it would have waited')
-  const [died, last] = [of('DIED')[0]!.at, lines.at(-1)!.at]
-  t.log(`reset ${(last - died).toFixed(1)} s after the last that anybody could do to stop it`)
-  t.true(last - died <= timeoutS + 1, 'by the clock of the guest')
+  t.is(of('KEPT')[0]?.value, -1_000, 'no lack of memory ends who holds it')
+  const [pet, died, last] = [of('PET').at(-1)!.at, of('DIED')[0]!.at, lines.at(-1)!.at]
+  t.log(`reset ${(last - pet).toFixed(1)} s after it was pet last, ${(last - died).toFixed(1)} s`)
+  t.log('after the last that anybody could do to stop it')
+  t.true(last - pet <= timeoutS + 1, 'by the clock of the guest: who pet it died, and pet nobody')
 })

@@ -3,7 +3,7 @@ import { Fault } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
 import type { Watchdog, WatchdogFacts } from '../../agent/core/ports.ts'
 
-/** A watchdog that nobody can stop; it outlives the programs that open it, as the real one does. */
+/** A watchdog that nobody can stop, with its keeper: both outlive the programs that open it. */
 export class FakeWatchdog implements Watchdog {
   readonly #clock: Clock
   readonly #onBite: () => void
@@ -34,23 +34,31 @@ export class FakeWatchdog implements Watchdog {
     return { ...this.facts, counts: this.#bitesAt !== undefined }
   }
 
-  async open(): Promise<WatchdogFacts> {
-    if (this.isBusy || this.#isOpen)
+  async open(withinMs: Ms): Promise<WatchdogFacts> {
+    if (this.isBusy || withinMs <= 0) {
       throw new Fault('unavailable', 'cannot open the watchdog: busy')
-    this.#isOpen = true
-    const isNew = this.#bitesAt === undefined
-    this.#reset()
-    if (isNew) void this.#count()
+    }
+    if (!this.#isOpen) {
+      this.#isOpen = true
+      const isNew = this.#bitesAt === undefined
+      this.#reset()
+      if (isNew) void this.#count()
+    }
     return this.look()
   }
 
-  pet(): void {
+  pet(withinMs: Ms): void {
+    if (!this.#isOpen) throw new Fault('unavailable', 'nobody holds it')
+    if (withinMs <= 0) return
     this.pets += 1
     this.#reset()
   }
 
-  /** The program that has it open ends: the kernel closes it, and pets it once more. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** The program that pets it ends; its keeper goes on. */
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** Its keeper is killed: the kernel closes it, and pets it once more. */
+  keeperKilled(): void {
     if (this.#isOpen) this.#reset()
     this.#isOpen = false
   }

@@ -34,7 +34,7 @@ import { untilWhole } from './takeover-checks.ts'
 const limitMs: Ms = 15_000
 const watchdogMs: Ms = 5_000
 /** After its last lease nothing runs on a host that others could start. */
-const endMs = expiryMs({ limitMs, watchdogMs })
+const endMs = expiryMs({ limitMs, watchdogMs, kept: true })
 /** For so many cuts one host is cut off, and one stands still. */
 const cutsPerOther = 4
 const instances = ['web1', 'web2', 'web3', 'web4', 'web5'] as const

@@ -13,10 +13,12 @@ import {
 import { expiryMs } from '../../../controller/core/timing.ts'
 
 const limitMs = 15_000
+const closed: Dog = { state: 'closed', counts: false, timeoutMs: 5_000 }
 const plight = (given: Partial<Plight>): Plight => ({
   limitMs,
   lease: { ...noLease('run', 0), from: 100_000 },
-  dog: { state: 'held' },
+  dog: { state: 'held', timeoutMs: 5_000 },
+  petUntil: Number.NEGATIVE_INFINITY,
   isClear: false,
   now: 100_000,
   ...given
@@ -47,38 +49,63 @@ for (const [title, given, state, opens, pets] of [
   ],
   [
     'a fresh lease starts a watchdog',
-    { dog: { state: 'closed', counts: false } },
+    { dog: { state: 'closed', counts: false, timeoutMs: 5_000 } },
     'free',
     true,
     false
   ],
-  ['with a fresh lease it is pet', { now: 114_999 }, 'leased', false, true],
-  ['at the limit it is pet no more', { now: 115_000 }, 'ending', false, false],
-  ['when all has ended it is pet', { now: 115_000, isClear: true }, 'ended', false, true],
+  ['with a fresh lease it is pet', { now: 109_999 }, 'leased', false, true],
+  ['it is pet no more where it would bite late', { now: 110_000 }, 'leased', false, false],
+  ['nor is it opened then', { now: 110_000, dog: closed }, 'free', false, false],
+  ['two seconds before the limit all ends', { now: 113_000 }, 'ending', false, false],
+  [
+    'a slow one is pet while the lease is young',
+    { now: 102_999, dog: { state: 'held', timeoutMs: 60_000 } },
+    'leased',
+    false,
+    true
+  ],
+  ['when all has ended it is pet', { now: 113_000, isClear: true }, 'ended', false, true],
+  [
+    'an old lease after all had ended starts nothing, as the watchdog was pet since',
+    { now: 108_000, petUntil: 111_000, isClear: true },
+    'ended',
+    false,
+    true
+  ],
+  ['a newer one does', { now: 108_000, petUntil: 109_000, isClear: true }, 'leased', false, true],
   [
     'a new run leaves what counts alone until it has a lease',
-    { dog: { state: 'closed', counts: true }, lease: noLease('new', 95_000) },
+    { dog: { state: 'closed', counts: true, timeoutMs: 5_000 }, lease: noLease('new', 95_000) },
     'waiting',
     false,
     false
   ],
   [
     'a new run ends all when it has had none for the whole limit',
-    { dog: { state: 'closed', counts: true }, lease: noLease('new', 85_000) },
+    { dog: { state: 'closed', counts: true, timeoutMs: 5_000 }, lease: noLease('new', 85_000) },
     'ending',
     false,
     false
   ],
   [
     'a new run pets what counts once nothing runs',
-    { dog: { state: 'closed', counts: true }, lease: noLease('new', 85_000), isClear: true },
+    {
+      dog: { state: 'closed', counts: true, timeoutMs: 5_000 },
+      lease: noLease('new', 85_000),
+      isClear: true
+    },
     'ended',
     true,
     false
   ],
   [
     'a watchdog that does not count yet is not started without a lease',
-    { dog: { state: 'closed', counts: false }, lease: noLease('new', 85_000), isClear: true },
+    {
+      dog: { state: 'closed', counts: false, timeoutMs: 5_000 },
+      lease: noLease('new', 85_000),
+      isClear: true
+    },
     'free',
     false,
     false
@@ -114,6 +141,8 @@ test('what was sent too long ago gives no lease', t => {
 
 const watchdogMs = 10_000
 const tickMs = 500
+/** How late a pet comes about. */
+const lateMs = 400
 
 type Chance = {
   readonly hears: boolean
@@ -130,8 +159,9 @@ class Model {
   bitten = false
   heardAt = 0
   #lease: Lease = noLease('0', 0)
-  #dog: Dog = { state: 'closed', counts: false }
+  #dog: Dog = { state: 'closed', counts: false, timeoutMs: watchdogMs }
   #bitesAt = Number.POSITIVE_INFINITY
+  #petUntil = Number.NEGATIVE_INFINITY
   #beats = 0
   #runs = 0
   #clearAt = Number.NEGATIVE_INFINITY
@@ -156,18 +186,20 @@ class Model {
   }
 
   #die(): void {
-    if (this.#dog.state === 'held') this.#bitesAt = this.now + watchdogMs
-    this.#dog = { state: 'closed', counts: Number.isFinite(this.#bitesAt) }
+    const counts = Number.isFinite(this.#bitesAt)
+    this.#dog = { state: 'closed', counts, timeoutMs: watchdogMs }
     this.#lease = noLease(String(++this.#runs), this.now)
+    this.#petUntil = Number.NEGATIVE_INFINITY
   }
 
   #judge({ ends }: Chance): void {
     const isClear = this.#clearAt === this.now - tickMs && !this.isRunning
     const given = { limitMs, lease: this.#lease, dog: this.#dog, isClear, now: this.now }
-    const { state, opens, pets } = selfFenceStand(given)
-    if (opens) this.#dog = { state: 'held' }
+    const { state, opens, pets, petBy } = selfFenceStand({ ...given, petUntil: this.#petUntil })
+    if (opens) this.#dog = { state: 'held', timeoutMs: watchdogMs }
     if (opens) this.wasArmed = true
-    if (opens || pets) this.#bitesAt = this.now + watchdogMs
+    if (opens || pets) this.#petUntil = petBy
+    if (opens || pets) this.#bitesAt = Math.min(petBy, this.now + lateMs) + watchdogMs
     if (state === 'free' || state === 'leased') this.isRunning = true
     else {
       if (state === 'ending' && ends) this.isRunning = false
@@ -185,7 +217,7 @@ test('whatever happens, when it must have ended nothing runs that others could s
     dies: rarely
   })
   const seen = { bitten: 0, ended: 0, armed: 0 }
-  const endsMs = expiryMs({ limitMs, watchdogMs })
+  const endsMs = expiryMs({ limitMs, watchdogMs, kept: true })
   const property = fc.property(
     fc.array(chance, { minLength: 150, maxLength: 150 }),
     fc.integer({ min: 1, max: 60 }),

@@ -137,12 +137,13 @@ test('a limit that has become too short is an alarm once, and long enough again 
   t.is(commits.length, 3)
   t.is(
     commits[0]?.decisions[0]?.because,
-    'a limit of 15 s is shorter than a change of the controller may last: 28.9 s with sessions ' +
+    'with a limit of 15 s a host ends its instances after 13 s, sooner than a change of the ' +
+      'controller may last: 28.9 s with sessions ' +
       'of 20 s; each change of the controller may end what runs here; ' +
-      'remuda host fence self h1 --limit 29s'
+      'remuda host fence self h1 --limit 31s'
   )
   t.deepEqual(watch(cloud, seen).commits, [])
-  cloud.view.sessionMs = 6_000
+  cloud.view.sessionMs = 4_000
   const mended = watch(cloud, seen).commits[0]?.decisions[0]
   t.is(mended?.verb, 'limit-long-enough')
 })

@@ -1,4 +1,5 @@
 import test from 'ava'
+import { endsAfterMs } from '#shared/self-fence-times.ts'
 import {
   expiryMs,
   limitMsMin,
@@ -15,12 +16,19 @@ test('each link of the chain is longer than those that it stands on', t => {
   for (const [at, name] of order.slice(1).entries()) {
     t.true(of.get(name)! > of.get(order[at]!)!, `${order[at]} < ${name}`)
   }
-  t.is(of.get('limit'), limitMsMin)
+  t.is(of.get('limit'), 17_000)
 })
 
-test('what is waited for has the clocks differ, and counts the watchdog twice', t => {
-  t.is(expiryMs({ limitMs: 15_000, watchdogMs: 10_000 }), 36_700)
-  t.true(withoutControllerMs(6_000) <= limitMsMin)
+test('what is waited for has the clocks differ, and is the limit where the watchdog can', t => {
+  const times = { limitMs: 15_000, watchdogMs: 10_000, kept: true }
+  t.is(expiryMs(times), 16_300)
+  t.is(
+    expiryMs({ ...times, watchdogMs: 30_000 }),
+    34_660,
+    'pet while its lease is younger than 3 s'
+  )
+  t.is(expiryMs({ ...times, kept: false }), 36_700, 'it counts twice if its agent holds it itself')
+  t.true(withoutControllerMs(4_000) <= endsAfterMs(limitMsMin))
 })
 
 test('settings that do not hold are told with their numbers', t => {
@@ -33,15 +41,15 @@ test('settings that do not hold are told with their numbers', t => {
     if (words) t.regex(problem ?? '', words)
     else t.is(problem, undefined)
   }
-  t.is(limitProblem(15_000, 6_000), undefined)
+  t.is(limitProblem(17_000, 6_000), undefined)
   t.regex(
     limitProblem(15_000, 20_000) ?? '',
-    /15 s is shorter than a change of the controller may last: 28.9 s/
+    /limit of 15 s .* after 13 s, sooner than a change of the controller may last: 28.9 s/
   )
 })
 
 test('each rule says its numbers, and all of them hold for what clouds go by', t => {
-  const limits = [{ host: 'h1', limitMs: 15_000, watchdogMs: 10_000 }]
+  const limits = [{ host: 'h1', limitMs: 17_000, watchdogMs: 10_000, kept: true }]
   const rules = timingRules({ sessionMs: 6_000, limits })
   t.deepEqual(
     rules.filter(({ holds }) => !holds),
@@ -51,11 +59,11 @@ test('each rule says its numbers, and all of them hold for what clouds go by', t
   t.deepEqual(of.get('brake'), [2_250, 2_500])
   t.deepEqual(of.get('two controllers'), [5_488, 6_000])
   t.deepEqual(of.get('limit of h1'), [14_620, 15_000])
-  t.deepEqual(of.get('end of h1'), [36_200, 36_700])
+  t.deepEqual(of.get('end of h1'), [17_840, 18_340])
   t.deepEqual(of.get('watchdog of h1'), [1_000, 10_000])
   const [quick] = timingRules({
     sessionMs: 6_000,
-    limits: [{ host: 'h1', limitMs: 15_000, watchdogMs: 900 }]
+    limits: [{ host: 'h1', limitMs: 17_000, watchdogMs: 900 }]
   }).filter(({ holds }) => !holds)
   t.is(quick?.name, 'watchdog of h1')
 })
@@ -63,7 +71,10 @@ test('each rule says its numbers, and all of them hold for what clouds go by', t
 test('a limit that is shorter than a take-over is told, with what would come of it', t => {
   const limits = [{ host: 'h1', limitMs: 15_000 }]
   const [problem] = timingProblems({ sessionMs: 20_000, limits })
-  t.regex(problem ?? '', /limit of h1: without a controller \(28.9 s\) exceeds limit \(15 s\)/)
+  t.regex(
+    problem ?? '',
+    /limit of h1: without a controller \(28.9 s\) exceeds until it ends what .* \(13 s\)/
+  )
 })
 
 test('a controller that is alone has no session, and so no rules of one', t => {

@@ -142,7 +142,6 @@ export class LeanAgent {
 
   /** Its process is gone, by a signal or with the power. */
   stop(): void {
-    if (this.isRunning) this.machine.dog?.close()
     this.isRunning = false
     this.#ear = undefined
     this.#incoming = undefined

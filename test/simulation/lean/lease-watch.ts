@@ -3,7 +3,7 @@ import type { Ms } from '#shared/units.ts'
 import type { Heartbeat } from '#shared/wire/messages.ts'
 import type { Report } from '#shared/wire/order.ts'
 import * as kept from '../../../agent/core/lease-keeping.ts'
-import { beatSent, type CutOff, type SelfFenceState } from '../../../agent/core/self-fence.ts'
+import type { CutOff, SelfFenceState } from '../../../agent/core/self-fence.ts'
 import type { Machine } from './machine.ts'
 
 /** How often a watchdog that is not open is looked at, and tried to open. Unit: ms. */
@@ -59,8 +59,7 @@ export class LeaseWatch {
   /** A heartbeat is sent. */
   sending(number: number): void {
     if (!this.#machine.dog) return
-    const lease = beatSent(this.#keeping.lease, number, this.#machine.monotonic)
-    this.#keeping = { ...this.#keeping, lease }
+    this.#keeping = kept.beatKept(this.#keeping, number, this.#at)
     this.#tend()
   }
 
@@ -92,11 +91,16 @@ export class LeaseWatch {
       if (kept.standOf(this.#keeping, this.#at).opens) {
         const isHeld = dog.open()
         this.#fault = isHeld ? '' : 'cannot open the watchdog: it is busy'
-        this.#keeping = { ...this.#keeping, facts: dog.facts, isHeld }
+        const petUntil = this.#machine.monotonic
+        this.#keeping = { ...this.#keeping, facts: dog.facts, isHeld, petUntil }
         this.#onChanged(undefined)
       }
     }
-    if (kept.standOf(this.#keeping, this.#at).pets) dog.pet()
+    const { pets, petBy } = kept.standOf(this.#keeping, this.#at)
+    if (pets) {
+      dog.pet()
+      this.#keeping = { ...this.#keeping, petUntil: petBy }
+    }
     this.#tell()
   }
 

@@ -190,7 +190,7 @@ export class Machine {
 /** The wall clock at the beginning of each run. */
 const wallAtStart = Date.UTC(2026, 0, 1)
 
-/** A hardware watchdog that nobody can stop. */
+/** A hardware watchdog that nobody can stop, with its keeper: agents come and go. */
 export class Dog {
   readonly timeoutMs: Ms
   readonly #machine: Machine
@@ -214,21 +214,15 @@ export class Dog {
   }
 
   open(): boolean {
-    if (this.isBusy || this.isOpen) return false
+    if (this.isBusy) return false
+    if (!this.isOpen) this.pet()
     this.isOpen = true
-    this.pet()
     return true
   }
 
   pet(): void {
     this.#bitesAt = this.#world.timeline.now + this.timeoutMs
     if (!this.#counted) this.#count()
-  }
-
-  /** Who had it open ends: the kernel pets it once more. */
-  close(): void {
-    if (this.isOpen) this.pet()
-    this.isOpen = false
   }
 
   powerCut(): void {

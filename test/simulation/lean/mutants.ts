@@ -82,11 +82,11 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
     to: 'if (lowest > 0) return undefined'
   },
   'no-margin': {
-    says: 'a host is taken to have ended itself as soon as its limit is over',
+    says: 'a host is taken to have ended itself as soon as it begins to',
     seed: 3,
     file: 'controller/core/timing.ts',
-    from: 'surely(given.limitMs + 2 * given.watchdogMs) + marginMs',
-    to: 'surely(given.limitMs)'
+    from: 'surely(endedAfterMs(given)) + marginMs',
+    to: 'endsAfterMs(given.limitMs)'
   },
   'unarmed-trusted': {
     says: 'a watchdog counts that was never armed',
@@ -94,11 +94,18 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
     file: 'controller/core/self-fence.ts',
     from:
       "if (!selfFence?.armed || !selfFence.nowayout || selfFence.kind !== 'hardware') return " +
-      'undefined\n  const { identity, timeoutMs, limitMs } = selfFence\n' +
-      '  return limitMs === undefined || timeoutMs === 0',
+      'undefined\n  const { identity, timeoutMs, limitMs, kept } = selfFence\n' +
+      '  if (limitMs === undefined || timeoutMs === 0) return undefined',
     to:
       'if (!selfFence) return undefined\n' +
-      '  const { identity, timeoutMs } = selfFence\n  return timeoutMs === 0'
+      '  const { identity, timeoutMs, kept } = selfFence\n' +
+      '  if (timeoutMs === 0) return undefined'
+  },
+  'pet-until-the-end': {
+    says: 'a watchdog is pet until its host begins to end what others could start',
+    file: 'agent/core/self-fence.ts',
+    from: 'lease.from + petForMs({ limitMs, watchdogMs: dog.timeoutMs })',
+    to: 'lease.from + endsAfterMs(limitMs)'
   },
   'no-lease-before-us': {
     says: 'a new controller takes it that hosts had no lease before it began',

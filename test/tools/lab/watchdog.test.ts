@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { KernelWatchdog } from '../../../agent/io/watchdog.ts'
 import { LabWatchdog } from '../../../tools/lab/keeper/watchdog.ts'
+import { endKeepers } from '../../agent/keepers.ts'
 import { eventually } from '../../lab/cloud/waiting.ts'
 
 async function folderOf(t: ExecutionContext): Promise<string> {
@@ -16,7 +17,7 @@ async function folderOf(t: ExecutionContext): Promise<string> {
 test('an agent finds it, makes it impossible to stop, and starts it', async t => {
   const folder = await folderOf(t)
   using _dog = await LabWatchdog.open({ folder, timeoutMs: 60_000, bite: () => t.fail() })
-  await using watchdog = new KernelWatchdog({ sys: join(folder, 'sys'), dev: join(folder, 'dev') })
+  await using watchdog = new KernelWatchdog({ root: folder })
   const found = {
     kind: 'hardware',
     identity: 'lab watchdog',
@@ -26,8 +27,8 @@ test('an agent finds it, makes it impossible to stop, and starts it', async t =>
     because: ''
   }
   t.deepEqual(await watchdog.look(), found as never)
-  t.deepEqual(await watchdog.open(), { ...found, nowayout: true } as never)
-  watchdog.pet()
+  t.teardown(() => endKeepers(folder))
+  t.like(await watchdog.open(60_000), { kind: 'hardware', nowayout: true })
   const counting = await eventually('it counts down', async () => {
     const facts = await watchdog.look()
     return facts.counts ? facts : undefined

@@ -103,8 +103,8 @@ export const host = {
     },
     'selfFence.limitMs': {
       doc:
-        'Without a controller for so long it ends what others could start, or its hardware ' +
-        'watchdog resets it.',
+        'Without a controller for so long nothing of it runs that others could start: it ' +
+        'has ended that, or its hardware watchdog has reset it.',
       type: 'integer',
       unit: 'ms',
       required: true,
