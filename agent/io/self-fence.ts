@@ -187,8 +187,8 @@ function wordsOf(
 ): Pick<NoticeText, 'message' | 'severity'> | undefined {
   if (state === 'ending') {
     const message =
-      `no controller has heard this host for ${formatMs(endsAfterMs(limitMs))}: it ends what others ` +
-      `could start, since they may when it is ${formatMs(limitMs)}`
+      `no controller has heard this host for ${formatMs(endsAfterMs(limitMs))}: it ends what ` +
+      `others could start, since they may when it is ${formatMs(limitMs)}`
     return { message, severity: 'alarm' }
   }
   if (state !== 'ended') return undefined

@@ -1,8 +1,8 @@
 /**
  * The kernel's watchdogs, without any call that needs more than files: what they are stands under
  * /sys/class/watchdog, they are pet by writing to their device (watchdog-keeper.ts), and they are
- * made impossible to stop by writing to `nowayout` there, which no kernel takes back. Their time is what the driver
- * was loaded with (`options i6300esb heartbeat=20`).
+ * made impossible to stop by writing to `nowayout` there, which no kernel takes back. Their time is
+ * what the driver was loaded with (`options i6300esb heartbeat=20`).
  *
  * The driver of baseboard controllers is older than that folder: what it was loaded with stands
  * under /sys/module. It leaves a panicked machine alone for 255 s unless `panic_wdt_timeout` says

@@ -159,7 +159,7 @@ test('an agent that dies while it is cut off, and its next run, keep to that end
   t.false(host.running.includes('acme.web'))
 })
 
-test('a limit that is ordered again ends nothing: what was heard of before is no lease', async t => {
+test('a limit that is ordered again ends nothing: what was heard before is no lease', async t => {
   await using host = await leased()
   const { selfFence: _, ...free } = both
   await host.rig.order({ ...free, generation: 2 }, 60_000)
