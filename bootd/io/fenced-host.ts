@@ -53,6 +53,11 @@ export type FencingMeans = {
   readonly open: (model: Model, secrets: FenceOrder['secrets']) => OpenDevice
   /** Asks the host itself to power off; faults with why it could not be asked. */
   readonly ask: (courtesy: SshCourtesy, secret: string, signal: AbortSignal) => Promise<void>
+  /**
+   * Whether a controller was heard of late. Asked before each step: a program that stood still goes
+   * on where it was, before any timer of the silence, while another one may have ended the fence.
+   */
+  readonly isWanted: () => boolean
   /** Told whenever `state` says something else. */
   readonly onChanged: () => void
 }
@@ -205,6 +210,10 @@ export class FencedHost implements AsyncDisposable {
   }
 
   #apply({ plan, effects }: FenceStep): void {
+    if (!this.#means.isWanted()) {
+      this.rest()
+      return
+    }
     const before = this.#plan
     this.#plan = plan
     for (const said of plan.story.slice(plan.story.indexOf(before?.story.at(-1) ?? '') + 1)) {

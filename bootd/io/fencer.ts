@@ -69,6 +69,8 @@ export class Fencer implements AsyncDisposable {
   readonly #closing = new AbortController()
   readonly #silenceMsMax: Ms
   #epoch: Epoch
+  /** When it was last heard that it is. */
+  #renewedAt: Ms = Number.NEGATIVE_INFINITY
   /** Epoch of who wants what is wanted. */
   #wantedIn: Epoch = 0
   #silence = new AbortController()
@@ -93,6 +95,7 @@ export class Fencer implements AsyncDisposable {
       open: options.open ?? ((model, secrets): OpenDevice => openDevice(model, secrets, openings)),
       ask:
         options.ask ?? ((courtesy, secret, signal) => askToPowerOff(courtesy, secret, { signal })),
+      isWanted: () => options.clock.monotonic() - this.#renewedAt <= this.#silenceMsMax,
       onChanged: options.onChanged
     }
   }
@@ -162,6 +165,7 @@ export class Fencer implements AsyncDisposable {
     this.#check(orders, epochs)
     await this.#raise(Math.max(...epochs))
     this.#wantedIn = this.#epoch
+    this.#renewedAt = this.#means.clock.monotonic()
     const wanted = new Map(orders.map(order => [order.host, order]))
     for (const [host, fenced] of this.#hosts) {
       if (!wanted.has(host)) this.#leave(host, fenced)
@@ -180,6 +184,7 @@ export class Fencer implements AsyncDisposable {
 
   /** What is wanted lasts for a while from now. */
   #renew(): void {
+    this.#renewedAt = this.#means.clock.monotonic()
     this.#silence.abort()
     const stop = new AbortController()
     this.#silence = stop

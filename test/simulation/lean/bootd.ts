@@ -115,6 +115,7 @@ export class LeanBootd {
     this.#cloud.oracle.wanted(this, { epoch, seen })
     this.#epoch = Math.max(seen, epoch)
     this.#wantedIn = epoch
+    this.#renewedAt = this.machine.monotonic
     this.#ear = from
     const wanted = new Set(orders.map(({ host }) => host))
     for (const [host, fenced] of this.#hosts) {
@@ -131,12 +132,18 @@ export class LeanBootd {
   tick(): void {
     if (!this.runs || this.#hosts.size === 0) return
     if (this.machine.monotonic - this.#toldAt >= tellEveryMs) this.#tellSoon()
-    if (this.machine.monotonic - this.#renewedAt <= silenceMsMax) return
-    for (const fenced of this.#hosts.values()) {
-      if (fenced.isResting) continue
-      fenced.isResting = true
-      if (fenced.plan && fenced.plan.stage.phase !== 'proven') this.#withdraw(fenced)
-    }
+    if (this.#isWanted) return
+    for (const fenced of this.#hosts.values()) this.#rest(fenced)
+  }
+
+  get #isWanted(): boolean {
+    return this.machine.monotonic - this.#renewedAt <= silenceMsMax
+  }
+
+  #rest(fenced: Fenced): void {
+    if (fenced.isResting) return
+    fenced.isResting = true
+    if (fenced.plan && fenced.plan.stage.phase !== 'proven') this.#withdraw(fenced)
   }
 
   #renew(): void {
@@ -182,6 +189,7 @@ export class LeanBootd {
   }
 
   #apply(fenced: Fenced, { plan, effects }: FenceStep): void {
+    if (!this.#isWanted) return this.#rest(fenced)
     if (fenced.plan?.stage.phase !== plan.stage.phase) fenced.since = this.#wall
     fenced.plan = plan
     for (const effect of effects) this.#do(fenced, effect)

@@ -155,27 +155,32 @@ export class LeanController implements Ear {
   #elected(epoch: number): void {
     const reign = this.#reign
     this.#cloud.timeline.after(20 + 100 * this.#cloud.chance(), () => {
-      if (this.#reign !== reign || !this.runs) return
-      this.#cloud.count('reigns')
-      this.view = new View()
-      const { entries } = this.#cloud.ensemble
-      for (const { position, commit } of entries)
-        this.view.fold({ type: 'commit', position, commit })
-      Object.assign(this, { epoch, leads: true })
-      this.#trace.lead(this.#cloud.ensemble.traces, this.machine.monotonic)
-      this.#durable = entries.length
-      this.#sent = new SentOrders()
-      this.#grace = this.#newGrace()
-      this.#grace.begin()
-      this.#seen = new Map()
-      this.#ring.begin()
-      this.#lease = makeLease(sessionMs)
-      this.fences.begin()
-      const sentAt = this.machine.monotonic
-      this.#confirm(() => this.#lease.connected(sentAt))
-      this.#beat(reign)
-      this.wake()
+      // One that stands still begins when it goes on; the ensemble may have given it up by then.
+      if (this.#reign === reign) this.#whenItRuns(() => this.#lead(epoch, reign))
     })
+  }
+
+  #lead(epoch: number, reign: number): void {
+    if (this.#reign !== reign) return
+    this.#cloud.count('reigns')
+    this.view = new View()
+    const { entries } = this.#cloud.ensemble
+    for (const { position, commit } of entries)
+      this.view.fold({ type: 'commit', position, commit })
+    Object.assign(this, { epoch, leads: true })
+    this.#trace.lead(this.#cloud.ensemble.traces, this.machine.monotonic)
+    this.#durable = entries.length
+    this.#sent = new SentOrders()
+    this.#grace = this.#newGrace()
+    this.#grace.begin()
+    this.#seen = new Map()
+    this.#ring.begin()
+    this.#lease = makeLease(sessionMs)
+    this.fences.begin()
+    const sentAt = this.machine.monotonic
+    this.#confirm(() => this.#lease.connected(sentAt))
+    this.#beat(reign)
+    this.wake()
   }
 
   #newGrace(): Grace {

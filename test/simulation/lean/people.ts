@@ -1,4 +1,5 @@
 /** Operators and users, as the seed has them. An operator says of a host only what is true. */
+import type { Host } from '#shared/model/host.ts'
 import type { Instance, InstanceSpec } from '#shared/model/instance.ts'
 import type { Intent } from '../../../controller/core/admission/admit.ts'
 import { arm, disarm } from '../../../controller/core/admission/healing.ts'
@@ -20,18 +21,10 @@ const deeds: Readonly<Record<string, Deed>> = {
     timeline.after(5_000 + 20_000 * chance(), () => armed(leader))
   },
   'confirms off': (cloud, leader) => {
-    for (const { name, id, decided } of leader.view.all('host').values()) {
-      const machine = cloud.machine(name)
-      // It has gone there, seen that nothing runs, and pulled the plug.
-      if (machine.isOn || decided.recovery?.phase === 'fenced') continue
-      machine.isBroken = true
-      said(cloud, leader.wish({ verb: 'confirm-off', id }))
-      cloud.timeline.after(20_000, () => {
-        machine.isBroken = false
-        machine.powerOn()
-      })
-      return
-    }
+    const found = [...leader.view.all('host').values()].find(
+      ({ name, decided }) => !cloud.machine(name).isOn && decided.recovery?.phase !== 'fenced'
+    )
+    if (found) confirmOff(cloud, leader, found)
   },
   drains: (cloud, leader) => {
     const host = oneOf([...leader.view.all('host').values()], cloud.chance)
@@ -60,6 +53,17 @@ const deeds: Readonly<Record<string, Deed>> = {
     if (instances.length === 0) return
     wish(cloud, leader, changeOf(oneOf(instances, cloud.chance), cloud.chance))
   }
+}
+
+/** It has gone there, seen that nothing runs, and pulled the plug. */
+function confirmOff(cloud: LeanCloud, leader: LeanController, { name, id }: Host): void {
+  const machine = cloud.machine(name)
+  machine.isBroken = true
+  said(cloud, leader.wish({ verb: 'confirm-off', id }))
+  cloud.timeline.after(20_000, () => {
+    machine.isBroken = false
+    machine.powerOn()
+  })
 }
 
 function changeOf(instance: Instance, chance: () => number): Intent {
@@ -131,11 +135,18 @@ export function want(cloud: LeanCloud): void {
   deeds[name]!(cloud, leader)
 }
 
-/** The operator puts all in order: fences are armed, and every host is in use again. */
-export function tidy({ leader }: LeanCloud): void {
+/**
+ * The operator puts all in order: fences are armed, every host is in use again, and one whose device
+ * has lied, so that nothing proves it off any more, is looked at as the cloud asks for it.
+ */
+export function tidy(cloud: LeanCloud): void {
+  const { leader } = cloud
   if (!leader) return
   armed(leader)
-  for (const { id, decided } of [...leader.view.all('host').values()]) {
-    if (decided.duty) leader.wish({ verb: 'resume-host', id, back: false })
+  for (const host of [...leader.view.all('host').values()]) {
+    const { duty, recovery } = host.decided
+    if (duty) leader.wish({ verb: 'resume-host', id: host.id, back: false })
+    const isDoubted = recovery?.phase === 'fencing' && recovery.contradicted !== undefined
+    if (isDoubted && !cloud.machine(host.name).isOn) confirmOff(cloud, leader, host)
   }
 }
