@@ -135,13 +135,20 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     use.run(signal),
     hear({ mesh, loop, relay, answer: answers, briefed, lease, log }, signal),
     sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen, lease } }, signal),
-    lease.run(signal),
     probes.run(signal),
     beats.run(signal),
     gatesOf(config, { loop, clock, log }).run(signal),
     begun.joining
   ]
-  await untilOver(tasks, stop).finally(() => rm(readyFile, { force: true }))
+  // Pet by its lease until the last step is done: the next run may be seconds away.
+  const over = new AbortController()
+  const pet = lease.run(over.signal)
+  pet.catch(() => stop.abort())
+  await untilOver(tasks, stop).finally(async () => {
+    over.abort()
+    await rm(readyFile, { force: true })
+  })
+  await pet
 }
 
 async function untilOver(tasks: readonly Promise<void>[], stop: AbortController): Promise<void> {

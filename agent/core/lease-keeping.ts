@@ -17,8 +17,10 @@ import {
   type CutOff,
   type Dog,
   isClearOf,
+  isPetBeyond,
   type Lease,
   noLease,
+  type Plight,
   type SelfFenceStand,
   selfFenceStand
 } from './self-fence.ts'
@@ -58,22 +60,24 @@ export const freshKeeping = (run: string, since: Ms): Keeping => ({
 })
 
 /** How it stands at a moment. */
-export const standOf = (keeping: Keeping, { limitMs, now }: At): SelfFenceStand =>
-  selfFenceStand({
-    limitMs,
-    lease: keeping.lease,
-    dog: dogOf(keeping),
-    petUntil: keeping.petUntil,
-    isClear: now - keeping.clearAt < clearMsMax,
-    now
-  })
+export const standOf = (keeping: Keeping, at: At): SelfFenceStand =>
+  selfFenceStand(plightOf(keeping, at))
+
+const plightOf = (keeping: Keeping, { limitMs, now }: At): Plight => ({
+  limitMs,
+  lease: keeping.lease,
+  dog: dogOf(keeping),
+  petUntil: keeping.petUntil,
+  isClear: now - keeping.clearAt < clearMsMax,
+  now
+})
 
 function dogOf({ isHeld, facts }: Keeping): Dog {
   if (facts === undefined) return { state: 'unknown' }
-  const { because, counts, nowayout, timeoutMs } = facts
+  const { because, counts, kept, nowayout, timeoutMs } = facts
   if (isHeld) return { state: 'held', timeoutMs }
   if (because !== '') return { state: 'none' }
-  return { state: 'closed', counts: counts && nowayout, timeoutMs }
+  return { state: 'closed', counts: counts && nowayout, kept, timeoutMs }
 }
 
 /** Whether what others could start may be started here. */
@@ -140,15 +144,19 @@ export const cutOffOf = (stand: SelfFenceStand, limitMs: Ms | undefined): CutOff
 const isAwaited = ({ awaited }: Keeping, { epoch, generation }: Order): boolean =>
   awaited !== undefined && (epoch < awaited.epoch || generation < awaited.generation)
 
-/** What a report says of it; undefined: nobody has ever asked for it. */
-export function saidOf(
-  { facts, isHeld }: Keeping,
-  { limitMs, fault }: { readonly limitMs: Ms | undefined; readonly fault: string }
-): Report['selfFence'] {
-  if (facts === undefined) return undefined
+/** What a report says of it; undefined: nobody asks for it. */
+export function saidOf(keeping: Keeping, at: At, fault: string): Report['selfFence'] {
+  const { facts, isHeld } = keeping
+  const { limitMs } = at
+  if (facts === undefined || (limitMs === undefined && !isHeld)) return undefined
   const { kind, identity, timeoutMs, nowayout } = facts
   const armed = isHeld && fault === '' && facts.because === ''
   const because = fault || facts.because || (armed ? '' : 'it waits for a lease')
-  const inForce = armed && limitMs !== undefined ? { limitMs } : {}
-  return { kind, identity, timeoutMs, armed, kept: armed, nowayout, ...inForce, because }
+  const inForce = armed && limitMs !== undefined && isInForce(keeping, at) ? { limitMs } : {}
+  const kept = armed && facts.kept
+  return { kind, identity, timeoutMs, armed, kept, nowayout, ...inForce, because }
 }
+
+/** Whether a limit has a lease to count from, and the watchdog bites by it. */
+const isInForce = (keeping: Keeping, at: At): boolean =>
+  keeping.lease.from !== undefined && !isPetBeyond(plightOf(keeping, at))

@@ -289,9 +289,14 @@ export type WatchdogFacts = {
   readonly nowayout: boolean
   /** Whether it counts down, whoever has started it; true also where that cannot be known. */
   readonly counts: boolean
+  /** Whether somebody who outlives this program, and all of its kind, holds it open. */
+  readonly kept: boolean
   /** Why it cannot be used; empty: it can. */
   readonly because: string
 }
+
+/** How much time is left for something; asked when the clock was read that it is added to. */
+export type TimeLeft = () => Ms
 
 /**
  * What resets this machine unless it is pet in time. Once it was opened it stays so, whatever
@@ -303,9 +308,9 @@ export interface Watchdog extends AsyncDisposable {
    * Makes it impossible to stop and starts it, within this time or not at all; one that an earlier
    * run has opened is taken over. Fault `unavailable`: it cannot.
    */
-  open(withinMs: Ms): Promise<WatchdogFacts>
+  open(within: TimeLeft): Promise<WatchdogFacts>
   /** Pets it within this time, or not at all; throws where it is not open any more. */
-  pet(withinMs: Ms): void
+  pet(within: TimeLeft): void
 }
 
 /**

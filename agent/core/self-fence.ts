@@ -16,8 +16,9 @@
  *
  * - free: no limit, or no watchdog to hold it: nothing ends by itself, and nobody relies on it.
  * - leased: the watchdog is pet, unless it would bite after the limit.
- * - waiting: this run has had no lease yet, or has not looked for a watchdog. Nothing that others
- *   could start is started here: they may have started it while an earlier run was cut off.
+ * - waiting: this run has had no lease yet, or has not looked for a watchdog, or the watchdog was
+ *   pet so late that it would bite after the limit of the lease. Nothing that others could start is
+ *   started here: they may have started it while an earlier run was cut off.
  * - ending: what others could start is ended at once. The watchdog is not pet: it bites in time.
  * - ended: nothing of that runs, nor is being started. The watchdog is pet, the rest runs on.
  *
@@ -35,6 +36,8 @@ import type { Step } from './steps.ts'
 
 /** Judged for so long at most: whoever is later judges anew. Unit: ms. */
 const judgedMs: Ms = 1_000
+/** To open one takes longer: a program is started for it. Unit: ms. */
+const openingMs: Ms = 5_000
 /** Heartbeats of which it is remembered when they were sent; older ones give no lease. */
 export const beatsMax = 128
 
@@ -83,7 +86,13 @@ export function beatEchoed(
 export type Dog =
   | { readonly state: 'unknown' }
   | { readonly state: 'none' }
-  | { readonly state: 'closed'; readonly counts: boolean; readonly timeoutMs: Ms }
+  | {
+      readonly state: 'closed'
+      readonly counts: boolean
+      /** Whether it is held open for whoever comes, and has to be pet. */
+      readonly kept: boolean
+      readonly timeoutMs: Ms
+    }
   | { readonly state: 'held'; readonly timeoutMs: Ms }
 
 /** What it is judged by. */
@@ -104,10 +113,10 @@ export type SelfFenceState = 'free' | 'leased' | 'waiting' | 'ending' | 'ended'
 /** What follows of it. */
 export type SelfFenceStand = {
   readonly state: SelfFenceState
-  /** Whether the watchdog, closed so far, is opened, which starts or pets it. */
+  /** Whether the watchdog, closed so far, is opened, which starts or pets it; before when. */
   readonly opens: boolean
+  readonly openBy: Ms
   readonly pets: boolean
-  /** Before when that is to be done, if at all. */
   readonly petBy: Ms
   /** When it is otherwise though nothing happens; undefined: never. */
   readonly until: Ms | undefined
@@ -115,29 +124,33 @@ export type SelfFenceStand = {
 
 /** Judges a moment. */
 export function selfFenceStand(plight: Plight): SelfFenceStand {
-  const { limitMs, dog, isClear, lease, now } = plight
-  const endsMs = limitMs === undefined ? undefined : endsAfterMs(limitMs)
-  const until = endsMs === undefined || lease.from === undefined ? undefined : lease.from + endsMs
-  const isFresh = until !== undefined && now < until && !isPetBeyond(plight)
-  const state = stateOf(plight, isFresh)
-  const petBy = petByOf(plight, state)
-  const opens = dog.state === 'closed' && limitMs !== undefined
+  const { limitMs, dog, lease, now } = plight
+  const state = stateOf(plight)
+  const petBy = Math.min(now + judgedMs, petByOf(plight, state))
+  const openBy = Math.min(now + openingMs, petByOf(plight, state))
+  const isFresh = isFreshAt(plight)
+  const mayOpen =
+    dog.state === 'closed' &&
+    (limitMs === undefined ? dog.kept : isFresh || (dog.counts && state === 'ended'))
+  const since = isFresh ? lease.from : state === 'waiting' ? lease.since : undefined
   return {
     state,
-    opens: opens && now < petBy && (isFresh || (dog.counts && isClear)),
+    opens: mayOpen && now < openBy,
+    openBy,
     pets: dog.state === 'held' && now < petBy,
     petBy,
-    until: isFresh ? until : state === 'waiting' ? lease.since + endsMs! : undefined
+    until: since === undefined || limitMs === undefined ? undefined : since + endsAfterMs(limitMs)
   }
 }
 
+/** Whether there is a lease, and nothing has to end yet. */
+const isFreshAt = ({ limitMs, lease, now }: Plight): boolean =>
+  limitMs !== undefined && lease.from !== undefined && now < lease.from + endsAfterMs(limitMs)
+
 /** Before when the watchdog may be pet: a pet is good for its whole time. */
 function petByOf(plight: Plight, state: SelfFenceState): Ms {
-  const { limitMs, now } = plight
-  const judged = now + judgedMs
-  if (state === 'ended' || limitMs === undefined) return judged
-  if (state !== 'leased' && state !== 'free') return Number.NEGATIVE_INFINITY
-  return Math.min(judged, leasedPetBy(plight))
+  if (state === 'ended' || plight.limitMs === undefined) return Number.POSITIVE_INFINITY
+  return state === 'leased' || state === 'free' ? leasedPetBy(plight) : Number.NEGATIVE_INFINITY
 }
 
 /** Before when a pet goes by the lease. */
@@ -149,19 +162,21 @@ function leasedPetBy({ limitMs, lease, dog }: Plight): Ms {
 
 /**
  * Whether the watchdog would bite later than this lease allows: it was pet since, as nothing was
- * left to end, and only then came an old lease. A newer one is waited for.
+ * left to end or as the limit was longer, and only then came what it is judged by now. A newer
+ * lease is waited for.
  */
-const isPetBeyond = (plight: Plight): boolean =>
-  plight.dog.state === 'held' && plight.petUntil > leasedPetBy(plight)
+export const isPetBeyond = (plight: Plight): boolean => plight.petUntil > leasedPetBy(plight)
 
-function stateOf({ limitMs, dog, lease, isClear, now }: Plight, isFresh: boolean): SelfFenceState {
+function stateOf(plight: Plight): SelfFenceState {
+  const { limitMs, dog, lease, isClear, now } = plight
   if (limitMs !== undefined && dog.state === 'unknown') return 'waiting'
   const isInForce = dog.state === 'held' || (dog.state === 'closed' && dog.counts)
   if (limitMs === undefined || !isInForce) return 'free'
-  if (isFresh) return 'leased'
+  const isFresh = isFreshAt(plight)
+  if (isFresh && !isPetBeyond(plight)) return 'leased'
   if (isClear) return 'ended'
   const isNew = lease.from === undefined && now < lease.since + endsAfterMs(limitMs)
-  return isNew ? 'waiting' : 'ending'
+  return isFresh || isNew ? 'waiting' : 'ending'
 }
 
 /** What a host that has no lease may not do, and what it ends; see `Situation`. */

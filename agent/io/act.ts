@@ -65,7 +65,9 @@ const deadlineMs: Readonly<Record<StepType, Ms>> = {
 }
 
 /** Sorts of work that do not get into each other's way, and how much of each goes on at once. */
-export type WorkClass = 'fetch' | 'storage' | 'network' | 'start' | 'domain' | 'migration'
+export type WorkClass =
+  | ('fetch' | 'storage' | 'network' | 'start')
+  | ('end' | 'domain' | 'migration')
 /**
  * So many steps of one sort are under way at once. How many migrations there are is the
  * controller's to say; each takes one of the twenty calls that libvirtd works on at once.
@@ -76,6 +78,8 @@ export const workAtOnceMax: Readonly<Record<WorkClass, number>> = {
   network: 1,
   // The order says how many; this only bounds what one libvirt is asked at once.
   start: 32,
+  // A host that is cut off has seconds to end all that it runs.
+  end: 16,
   domain: 4,
   migration: 16
 }
@@ -91,7 +95,7 @@ export const classOf: Readonly<Record<StepType, WorkClass>> = {
   'apply-networks': 'network',
   'create-domain': 'start',
   shutdown: 'domain',
-  destroy: 'domain',
+  destroy: 'end',
   suspend: 'domain',
   resume: 'domain',
   'migrate-domain': 'migration',

@@ -78,6 +78,8 @@ export class SelfFence {
   }): CutOff | undefined {
     const { keeping, stand, isCutOff } = foundIn(this.#keeping, found, this.#at)
     this.#keeping = keeping
+    // Once all has ended every moment counts in which it is not pet.
+    if (stand.pets) this.#pet(stand.petBy)
     this.#tell(stand)
     return isCutOff ? cutOffOf(stand, this.#limitMs) : undefined
   }
@@ -89,7 +91,7 @@ export class SelfFence {
 
   /** What a report says of it; undefined: nobody has ever asked for it. */
   get said(): Report['selfFence'] {
-    return saidOf(this.#keeping, { limitMs: this.#limitMs, fault: this.#fault })
+    return saidOf(this.#keeping, this.#at, this.#fault)
   }
 
   /** Until the signal aborts; the watchdog is not stopped then: nobody can. */
@@ -107,6 +109,12 @@ export class SelfFence {
     return this.#options.order()?.selfFence?.limitMs
   }
 
+  /** Without a limit one that an earlier run has opened is still to be pet: that is seen at once. */
+  get #isAsked(): boolean {
+    const order = this.#options.order()
+    return order?.selfFence !== undefined || (order !== undefined && !this.#keeping.facts)
+  }
+
   get #at() {
     return { limitMs: this.#limitMs, now: this.#options.clock.monotonic() }
   }
@@ -116,9 +124,9 @@ export class SelfFence {
   }
 
   async #tick(): Promise<void> {
-    if (!this.#keeping.isHeld && this.#limitMs !== undefined) await this.#lookWhenDue()
-    const { opens, petBy } = this.#stand()
-    if (opens) await this.#open(petBy)
+    if (!this.#keeping.isHeld && this.#isAsked) await this.#lookWhenDue()
+    const { opens, openBy } = this.#stand()
+    if (opens) await this.#open(openBy)
     // Judged anew: what was awaited may have taken long.
     const stand = this.#stand()
     if (stand.pets) this.#pet(stand.petBy)
@@ -135,14 +143,14 @@ export class SelfFence {
     if (JSON.stringify(before) !== JSON.stringify(facts)) this.#options.onChanged()
   }
 
-  async #open(petBy: Ms): Promise<void> {
+  async #open(openBy: Ms): Promise<void> {
     const { watchdog, clock, log, onChanged } = this.#options
     const now = clock.monotonic()
     if (now - this.#triedAt < lookMs) return
     this.#triedAt = now
     try {
-      const facts = await watchdog.open(petBy - clock.monotonic())
-      this.#keeping = { ...this.#keeping, facts, isHeld: true, petUntil: petBy }
+      const facts = await watchdog.open(() => openBy - clock.monotonic())
+      this.#keeping = { ...this.#keeping, facts, isHeld: true, petUntil: clock.monotonic() }
       this.#fault = ''
       const { identity, timeoutMs } = facts
       log.info('watchdog opened', { identity, timeoutMs, limitMs: this.#limitMs })
@@ -158,7 +166,7 @@ export class SelfFence {
     const before = this.#fault
     this.#keeping = { ...this.#keeping, petUntil: petBy }
     try {
-      watchdog.pet(petBy - clock.monotonic())
+      watchdog.pet(() => petBy - clock.monotonic())
       this.#fault = ''
     } catch (thrown) {
       // Whoever held it is gone. It counts on: it is opened anew at the next look.

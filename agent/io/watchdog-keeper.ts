@@ -2,14 +2,15 @@
  * Who holds a watchdog open: a small program of its own that outlives the agent. The kernel pets a
  * watchdog once more when it is closed, so if the agent held it, its death would put off the end of
  * its host by the watchdog's whole time. Nothing but root's own hand ends the keeper: it uses no
- * memory to speak of, is never chosen when memory is short, and leaves the agent's control group.
+ * memory to speak of, is never chosen when memory is short, and leaves the agent's control group
+ * (where it cannot, that is said, and the host proven off by the longer time).
  *
  * It is told through a FIFO until when it may pet, and looks at the clock itself before it does, so
  * what comes late pets nobody. The next run of the agent finds it by that FIFO.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, writeSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { uptime } from 'node:os'
 import { basename, join } from 'node:path'
@@ -17,41 +18,52 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
+import type { TimeLeft } from '../core/ports.ts'
 
 /** It opens a file or two; a machine that is that slow has other troubles. Unit: ms. */
 const startMsMax: Ms = 10_000
 
 /**
- * Its arguments: the device, the FIFO, until when it may begin, and the control group in which it
- * lives, if there is one. Times are hundredths of a second since the machine was booted.
+ * Its arguments: the device, the FIFO, until when it may begin, and the file that takes it out of
+ * the agent's control group, or nothing where it need not leave it. Times are hundredths of a
+ * second since the machine was booted. That it has left is told by a file beside the FIFO. A pet
+ * that fails ends it: the next keeper opens the device anew, which a board that has forgotten its
+ * timer needs, and the kernel's pet as it closes comes no later than the one that failed.
  */
 const program = `
 device=$1 pets=$2 until=$3 group=$4
 in_time() { read -r up _ </proc/uptime; [ "\${up%.*}\${up#*.}" -lt "$1" ]; }
+end() { [ -z "$1" ] || echo "$1" >&2; exit 1; }
 trap '' HUP INT
+trap 'rm -f "$pets.$$"' EXIT
 { echo -1000 >/proc/self/oom_score_adj; } 2>/dev/null
-{ [ -w "$group" ] && echo $$ >"$group"; } 2>/dev/null
-rm -f "$pets.new"
-mkfifo -m 600 "$pets.new" || exit
-exec 8<>"$pets.new"
-in_time "$until" || { echo 'this host had no lease any more' >&2; exit 1; }
+[ -c "$device" ] || [ -p "$device" ] || end "there is no device $device"
+mkfifo -m 600 "$pets.$$" || end
+exec 8<>"$pets.$$"
+apart=yes
+if [ -n "$group" ]; then
+  { echo $$ >"$group"; } 2>/dev/null
+  own=; { while read -r line; do own="$own $line"; done </proc/self/cgroup; } 2>/dev/null
+  case $own in '' | ' 0::/') ;; *) apart= ;; esac
+fi
+in_time "$until" || end 'this host had no lease any more'
 exec 9<>"$device"
-printf . >&9 || exit
-mv -f "$pets.new" "$pets" || exit
+printf . >&9 || end
+rm -f "$pets.apart"
+[ -z "$apart" ] || : >"$pets.apart"
+mv -f "$pets.$$" "$pets" || end
 exec </dev/null >/dev/null 2>&1
 while read -r until <&8; do
   in_time "$until" || continue
-  printf . >&9 || break
+  printf . >&9 || exit 1
 done
-# Whoever writes learns so that nobody pets any more; it stays open.
-exec 8<&-
-while :; do sleep 3600; done
 `
 
-/** Where the keeper of a device is found, and in which control group it lives. */
+/** Where the keeper of a device is found. */
 export type KeeperPlace = {
   readonly device: string
   readonly folder: string
+  /** `cgroup.procs` of the group of all; empty: it may stay in that of the agent. */
   readonly group: string
 }
 
@@ -65,12 +77,12 @@ export class WatchdogKeeper implements Disposable {
   }
 
   /** Finds the one that runs, or starts one; it opens the device only within that time. */
-  static async of(place: KeeperPlace, withinMs: Ms): Promise<WatchdogKeeper> {
-    const until = uptimeIn(withinMs)
-    const pets = join(place.folder, `${basename(place.device)}.pets`)
+  static async of(place: KeeperPlace, within: TimeLeft): Promise<WatchdogKeeper> {
+    const pets = petsOf(place)
     const running = openPets(pets)
     if (running !== undefined) return new WatchdogKeeper(running)
     await mkdir(place.folder, { recursive: true })
+    const until = uptimeIn(within)
     await start(['-c', program, 'remuda-watchdog', place.device, pets, until, place.group])
     const fd = openPets(pets)
     if (fd === undefined) throw new Fault('unavailable', 'its keeper ended as soon as it began')
@@ -78,8 +90,8 @@ export class WatchdogKeeper implements Disposable {
   }
 
   /** Pets, if that happens within this time; throws where nobody is left who could. */
-  pet(withinMs: Ms): void {
-    writeSync(this.#fd, `${uptimeIn(withinMs)}\n`)
+  pet(within: TimeLeft): void {
+    writeSync(this.#fd, `${uptimeIn(within)}\n`)
   }
 
   [Symbol.dispose](): void {
@@ -88,7 +100,21 @@ export class WatchdogKeeper implements Disposable {
   }
 }
 
-const uptimeIn = (ms: Ms): string => String(Math.floor(uptime() * 100 + ms / 10))
+/** Whether a keeper holds the device that nothing which ends the agent ends, too. */
+export function isKept(place: KeeperPlace): boolean {
+  const fd = openPets(petsOf(place))
+  if (fd === undefined) return false
+  closeSync(fd)
+  return existsSync(`${petsOf(place)}.apart`)
+}
+
+const petsOf = ({ device, folder }: KeeperPlace): string => join(folder, `${basename(device)}.pets`)
+
+/** The clock is read first: whoever stands still in between is too early, never too late. */
+function uptimeIn(within: TimeLeft): string {
+  const seconds = uptime()
+  return String(Math.floor(seconds * 100 + within() / 10))
+}
 
 /** The end to write to; undefined: nobody reads at the other one. */
 function openPets(path: string): number | undefined {

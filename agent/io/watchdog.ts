@@ -12,13 +12,16 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Fault, sentence } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
-import type { Watchdog, WatchdogFacts } from '../core/ports.ts'
-import { WatchdogKeeper } from './watchdog-keeper.ts'
+import type { TimeLeft, Watchdog, WatchdogFacts } from '../core/ports.ts'
+import { isKept, type KeeperPlace, WatchdogKeeper } from './watchdog-keeper.ts'
 
 /** One that bites sooner would reset a machine that is only busy. Unit: ms. */
 export const watchdogMsMin = 4_000
 /** One that bites later keeps everybody waiting for too long. Unit: ms. */
 export const watchdogMsMax = 120_000
+
+/** A pet of a baseboard controller's is a message, which it may take so long to obey. Unit: ms. */
+const bmcMsMax: Ms = 5_000
 
 /** What the kernel's own watchdog calls itself. */
 const softwareIdentity = 'Software Watchdog'
@@ -29,6 +32,7 @@ const noWatchdog: WatchdogFacts = {
   timeoutMs: 0,
   nowayout: false,
   counts: false,
+  kept: false,
   because: 'this machine has no watchdog: /sys/class/watchdog is empty'
 }
 
@@ -59,19 +63,13 @@ export class KernelWatchdog implements Watchdog {
     return (await this.#find())?.facts ?? noWatchdog
   }
 
-  async open(withinMs: Ms): Promise<WatchdogFacts> {
-    const openedBy = performance.now() + withinMs
+  async open(within: TimeLeft): Promise<WatchdogFacts> {
     const found = await this.#find()
     const because = found?.facts.because ?? noWatchdog.because
     if (!found || because !== '') throw cannotOpen(found, because)
     if (!found.facts.nowayout) await this.#makeUnstoppable(found)
-    const place = {
-      device: found.device,
-      folder: join(this.#root, 'run/remuda'),
-      group: join(this.#root, 'sys/fs/cgroup/cgroup.procs')
-    }
     try {
-      this.#keeper ??= await WatchdogKeeper.of(place, openedBy - performance.now())
+      this.#keeper ??= await WatchdogKeeper.of(this.#placeOf(found.device), within)
     } catch (thrown) {
       const isBusy = sentence(thrown).includes('busy')
       throw cannotOpen(found, isBusy ? 'another program has it open' : sentence(thrown))
@@ -79,10 +77,10 @@ export class KernelWatchdog implements Watchdog {
     return this.look()
   }
 
-  pet(withinMs: Ms): void {
+  pet(within: TimeLeft): void {
     if (this.#keeper === undefined) throw cannotOpen(undefined, 'nobody holds it')
     try {
-      this.#keeper.pet(withinMs)
+      this.#keeper.pet(within)
     } catch (thrown) {
       this.#letGo()
       throw thrown
@@ -96,6 +94,12 @@ export class KernelWatchdog implements Watchdog {
   #letGo(): void {
     this.#keeper?.[Symbol.dispose]()
     this.#keeper = undefined
+  }
+
+  /** Whoever shares its machine with others, as in the lab, ends with all that it has started. */
+  #placeOf(device: string): KeeperPlace {
+    const group = this.#root === '/' ? '/sys/fs/cgroup/cgroup.procs' : ''
+    return { device, folder: join(this.#root, 'run/remuda'), group }
   }
 
   async #makeUnstoppable(found: Found): Promise<void> {
@@ -126,15 +130,17 @@ export class KernelWatchdog implements Watchdog {
       ['identity', 'timeout', 'nowayout', 'state'].map(field => read(folder, field))
     )
     const isSoftware = identity === softwareIdentity
+    const device = join(this.#root, 'dev', name)
     const facts: WatchdogFacts = {
       kind: isSoftware ? 'software' : 'hardware',
       identity,
       timeoutMs: Number(timeout ?? 0) * 1_000,
       nowayout: nowayout === '1',
       counts: state === 'active',
+      kept: isKept(this.#placeOf(device)),
       because: isSoftware ? 'the kernel plays it itself, and would not fire after a panic' : ''
     }
-    return { facts: checked(facts), device: join(this.#root, 'dev', name), folder }
+    return { facts: checked(facts), device, folder }
   }
 
   async #readIpmi(): Promise<Found | undefined> {
@@ -144,15 +150,17 @@ export class KernelWatchdog implements Watchdog {
     const afterPanic = Number((await read(folder, 'panic_wdt_timeout')) ?? 255)
     const nowayout = isYes(await read(folder, 'nowayout'))
     const isSlow = afterPanic * 1_000 > watchdogMsMax
+    const device = join(this.#root, 'dev/watchdog')
     const facts: WatchdogFacts = {
       kind: 'hardware',
       identity: 'IPMI',
-      timeoutMs: Math.max(Number(timeout), afterPanic) * 1_000,
+      timeoutMs: Math.max(Number(timeout), afterPanic) * 1_000 + bmcMsMax,
       nowayout,
       counts: nowayout,
+      kept: isKept(this.#placeOf(device)),
       because: isSlow ? `after a panic it waits ${afterPanic} s: set panic_wdt_timeout` : ''
     }
-    return { facts: checked(facts), device: join(this.#root, 'dev/watchdog'), folder }
+    return { facts: checked(facts), device, folder }
   }
 }
 

@@ -18,12 +18,7 @@
  * Each clock may run faster or slower than true time by `clockRateError`, so two that are compared
  * may differ by twice that.
  */
-import {
-  bittenAfterMs,
-  endingMs,
-  endsAfterMs,
-  type SelfFenceTimes
-} from '#shared/self-fence-times.ts'
+import { bittenAfterMs, endsAfterMs, type SelfFenceTimes } from '#shared/self-fence-times.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import { heartbeatMs, petMs } from '#shared/wire/beat.ts'
 import { clockRateError, reportMsMax } from '#shared/zookeeper/lease.ts'
@@ -64,8 +59,12 @@ export const withoutControllerMs = (sessionMs: Ms): Ms =>
   surely(sessionMs) + takeOverMs + patience.newcomerMs + 2 * heartbeatMs + traceMs
 
 /** The shortest limit that can be set where sessions are so long: full seconds. */
-export const leastLimitMs = (sessionMs: Ms): Ms =>
-  Math.max(limitMsMin, Math.ceil((withoutControllerMs(sessionMs) + endingMs) / 1_000) * 1_000)
+export function leastLimitMs(sessionMs: Ms): Ms {
+  const needed = withoutControllerMs(sessionMs)
+  let limitMs = limitMsMin
+  while (endsAfterMs(limitMs) < needed) limitMs += 1_000
+  return limitMs
+}
 
 /** One link of the chain, for people. */
 export type Link = { readonly name: string; readonly ms: Ms; readonly because: string }

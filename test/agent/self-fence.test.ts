@@ -24,7 +24,12 @@ const both = order({
 /** A host whose heartbeats a controller hears and echoes as long as it is not cut off. */
 class Host implements AsyncDisposable {
   readonly rig = new LoopRig()
-  readonly dog = new FakeWatchdog(this.rig.clock, () => this.rig.hypervisor.powerCut())
+  readonly dog = new FakeWatchdog(this.rig.clock, () => {
+    this.ranAtBite = this.running
+    this.rig.hypervisor.powerCut()
+  })
+  /** What the bite has ended, and the agent with it, which goes on here. */
+  ranAtBite: readonly string[] = []
   fence!: SelfFence
   isCutOff = false
   heardAt = 0
@@ -109,7 +114,7 @@ test('a host with a limit arms its watchdog, says so, and pets it while it is he
 test('cut off, it ends what others could start, and starts it again when heard', async t => {
   await using host = await leased()
   host.isCutOff = true
-  await host.rig.clock.pass(limitMs - endingMs - 1_000)
+  await host.rig.clock.pass(limitMs - endingMs(limitMs) - 1_000)
   t.deepEqual(host.running, ['acme.near', 'acme.web'], 'its limit is not near')
   await host.rig.clock.pass(2_000)
   t.deepEqual(host.running, ['acme.near'])
@@ -143,7 +148,7 @@ test('where it cannot end them its watchdog bites in time', async t => {
   for (let time = 0; time < 100; time++) host.rig.hypervisor.failNext('destroy', cannot)
   await host.rig.clock.pass(host.heardAt + limitMs - host.rig.clock.monotonic())
   t.is(host.dog.bites, 1, 'by the limit')
-  t.false(host.running.includes('acme.web'))
+  t.deepEqual(host.ranAtBite, ['acme.near', 'acme.web'])
 })
 
 test('an agent that dies while it is cut off, and its next run, keep to that end', async t => {
@@ -170,11 +175,53 @@ test('a limit that is ordered again ends nothing: what was heard before is no le
   t.false(reasons.includes('self-fence-ending'))
 })
 
+test('no limit is said to be in force before a heartbeat was heard that it counts from', async t => {
+  await using host = await leased()
+  const { selfFence: _, ...free } = both
+  await host.rig.order({ ...free, generation: 2 }, 60_000)
+  t.is(host.rig.report.selfFence?.limitMs, undefined)
+  host.isCutOff = true
+  await host.rig.order({ ...both, generation: 3 }, 5_000)
+  const { armed, limitMs: inForce } = host.rig.report.selfFence!
+  t.deepEqual([armed, inForce], [true, undefined], 'who relied on it would count from long ago')
+  host.isCutOff = false
+  await host.rig.clock.pass(2_000)
+  t.is(host.rig.report.selfFence?.limitMs, limitMs)
+})
+
+test('a limit that is shortened ends nothing, and counts once the watchdog bites by it', async t => {
+  await using host = await leased()
+  const long = { ...both, selfFence: { limitMs: 60_000 } }
+  await host.rig.order({ ...long, generation: 2 }, 5_000)
+  host.isCutOff = true
+  await host.rig.clock.pass(8_000)
+  await host.rig.order({ ...both, generation: 3 }, 2_000)
+  t.deepEqual([host.fence.state, host.rig.report.selfFence?.limitMs], ['waiting', undefined])
+  t.deepEqual(host.running, ['acme.near', 'acme.web'])
+  host.isCutOff = false
+  await host.rig.clock.pass(2_000)
+  t.deepEqual([host.fence.state, host.rig.report.selfFence?.limitMs], ['leased', limitMs])
+})
+
+test('whose limit was taken back is pet on, also by the next run of the agent', async t => {
+  await using host = await leased(30_000)
+  const { selfFence: _, ...free } = both
+  await host.rig.order({ ...free, generation: 2 }, 5_000)
+  await host.stop()
+  await host.start()
+  await host.rig.order({ ...free, generation: 2 }, 60_000)
+  t.is(host.dog.bites, 0)
+})
+
 test('who holds the watchdog is killed: it is opened anew, and pet as before', async t => {
   await using host = await leased()
   host.dog.keeperKilled()
-  await host.rig.clock.pass(600)
-  t.regex(host.rig.report.selfFence?.because ?? '', /cannot pet the watchdog: nobody holds it/)
+  const told = new Set<string | undefined>()
+  for (let ms = 0; ms < 2_000; ms += 50) {
+    await host.rig.clock.pass(50)
+    told.add(host.rig.report.selfFence?.because)
+  }
+  t.deepEqual([...told].sort(), ['', 'cannot pet the watchdog: nobody holds it'])
   await host.rig.clock.pass(60_000)
   t.true(host.rig.report.selfFence?.armed)
   t.is(host.dog.bites, 0)

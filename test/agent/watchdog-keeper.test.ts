@@ -1,15 +1,15 @@
-import { closeSync, constants, openSync, readSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { run } from '#shared/process.ts'
-import { WatchdogKeeper } from '../../agent/io/watchdog-keeper.ts'
+import { isKept, WatchdogKeeper } from '../../agent/io/watchdog-keeper.ts'
 import { eventually } from '../lab/cloud/waiting.ts'
 import { endKeepers, keepersOf } from './keepers.ts'
 
-const longMs = 600_000
+const long = (): number => 600_000
 
 /** A device that remembers how often it was pet, and where its keeper is found. */
 class Device implements AsyncDisposable {
@@ -20,7 +20,7 @@ class Device implements AsyncDisposable {
   private constructor(folder: string) {
     this.#folder = folder
     const device = join(folder, 'watchdog0')
-    this.place = { device, folder: join(folder, 'run'), group: join(folder, 'none') }
+    this.place = { device, folder: join(folder, 'run'), group: '' }
     this.#fd = openSync(device, constants.O_RDWR | constants.O_NONBLOCK)
   }
 
@@ -56,58 +56,76 @@ class Device implements AsyncDisposable {
 
 test('it opens the device, pets when it is told, and says nothing when the agent ends', async t => {
   await using device = await Device.make()
-  const keeper = await WatchdogKeeper.of(device.place, longMs)
+  const keeper = await WatchdogKeeper.of(device.place, long)
   await device.pet(t)
-  keeper.pet(longMs)
+  keeper.pet(long)
   await device.pet(t)
   const [pid] = await keepersOf(device.place.device)
   keeper[Symbol.dispose]()
   process.kill(pid!, 'SIGHUP')
   await sleep(200)
   t.is(device.pets, 0)
-  using next = await WatchdogKeeper.of(device.place, longMs)
+  using next = await WatchdogKeeper.of(device.place, long)
   t.deepEqual(await keepersOf(device.place.device), [pid], 'the next run of the agent has found it')
-  next.pet(longMs)
+  next.pet(long)
   await device.pet(t)
 })
 
 test('what comes after its time pets nobody, nor is the device opened then', async t => {
   await using device = await Device.make()
-  await t.throwsAsync(WatchdogKeeper.of(device.place, 0), { message: /no lease any more/ })
+  await t.throwsAsync(
+    WatchdogKeeper.of(device.place, () => 0),
+    { message: /no lease any more/ }
+  )
   t.is(device.pets, 0)
-  using keeper = await WatchdogKeeper.of(device.place, longMs)
+  using keeper = await WatchdogKeeper.of(device.place, long)
   await device.pet(t)
   const [pid] = await keepersOf(device.place.device)
   process.kill(pid!, 'SIGSTOP')
-  keeper.pet(50)
+  keeper.pet(() => 50)
   await sleep(100)
   process.kill(pid!, 'SIGCONT')
-  keeper.pet(-1)
-  keeper.pet(longMs)
+  keeper.pet(() => -1)
+  keeper.pet(long)
   await device.pet(t)
   await sleep(200)
   t.is(device.pets, 0, 'once, for the last that it was told')
 })
 
+test('one that cannot leave the control group of its agent says so', async t => {
+  await using device = await Device.make()
+  using _apart = await WatchdogKeeper.of(device.place, long)
+  t.true(isKept(device.place))
+  await endKeepers(device.place.device)
+  t.false(isKept(device.place), 'nor does one that has ended')
+  const own = (await readFile('/proc/self/cgroup', 'utf8').catch(() => '')).trim()
+  using _beside = await WatchdogKeeper.of({ ...device.place, group: '/proc/none' }, long)
+  t.is(isKept(device.place), own === '' || own === '0::/')
+})
+
 test('that it was killed is told, and another one is started', async t => {
   await using device = await Device.make()
-  const keeper = await WatchdogKeeper.of(device.place, longMs)
+  const keeper = await WatchdogKeeper.of(device.place, long)
   await device.pet(t)
   await endKeepers(device.place.device)
-  t.throws(() => keeper.pet(longMs), { code: 'EPIPE' })
+  t.throws(() => keeper.pet(long), { code: 'EPIPE' })
   keeper[Symbol.dispose]()
-  using other = await WatchdogKeeper.of(device.place, longMs)
+  using other = await WatchdogKeeper.of(device.place, long)
   await device.pet(t)
-  other.pet(longMs)
+  other.pet(long)
   await device.pet(t)
 })
 
 test('why it cannot open a device is told', async t => {
   await using device = await Device.make()
-  const place = { ...device.place, device: join(device.place.folder, 'none/watchdog0') }
-  await t.throwsAsync(WatchdogKeeper.of(place, longMs), {
-    code: 'unavailable',
-    message: /watchdog0/
-  })
-  t.deepEqual(await keepersOf(device.place.device), [])
+  const missing = join(device.place.folder, 'watchdog1')
+  for (const [place, message] of [
+    [{ ...device.place, device: missing }, /there is no device .*watchdog1/],
+    [{ ...device.place, device: device.place.folder }, /there is no device/]
+  ] as const) {
+    await t.throwsAsync(WatchdogKeeper.of(place, long), { code: 'unavailable', message })
+  }
+  t.false(existsSync(missing), 'a file in its place would be pet for ever')
+  t.deepEqual(await keepersOf(device.place.folder), [])
+  t.deepEqual(await readdir(device.place.folder), [])
 })

@@ -19,10 +19,10 @@ const say = (what: string, value: unknown = ''): void => {
 
 const watchdog = new KernelWatchdog()
 say('FOUND', await watchdog.look())
-say('OPENED', await watchdog.open(60_000))
+say('OPENED', await watchdog.open(() => 60_000))
 for (let pet = 0; pet < pets; pet++) {
   await wait(petsMs)
-  watchdog.pet(petsMs)
+  watchdog.pet(() => petsMs)
   say('PET')
 }
 const keeper = readdirSync('/proc').find(

@@ -1,7 +1,7 @@
 import type { Clock } from '#shared/clock.ts'
 import { Fault } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
-import type { Watchdog, WatchdogFacts } from '../../agent/core/ports.ts'
+import type { TimeLeft, Watchdog, WatchdogFacts } from '../../agent/core/ports.ts'
 
 /** A watchdog that nobody can stop, with its keeper: both outlive the programs that open it. */
 export class FakeWatchdog implements Watchdog {
@@ -15,6 +15,7 @@ export class FakeWatchdog implements Watchdog {
     timeoutMs: 10_000,
     nowayout: true,
     counts: false,
+    kept: false,
     because: ''
   }
   /** Lets nobody open it. */
@@ -31,11 +32,11 @@ export class FakeWatchdog implements Watchdog {
 
   async look(): Promise<WatchdogFacts> {
     if (this.lookMs > 0) await this.#clock.sleep(this.lookMs)
-    return { ...this.facts, counts: this.#bitesAt !== undefined }
+    return { ...this.facts, counts: this.#bitesAt !== undefined, kept: this.#isOpen }
   }
 
-  async open(withinMs: Ms): Promise<WatchdogFacts> {
-    if (this.isBusy || withinMs <= 0) {
+  async open(within: TimeLeft): Promise<WatchdogFacts> {
+    if (this.isBusy || within() <= 0) {
       throw new Fault('unavailable', 'cannot open the watchdog: busy')
     }
     if (!this.#isOpen) {
@@ -47,9 +48,9 @@ export class FakeWatchdog implements Watchdog {
     return this.look()
   }
 
-  pet(withinMs: Ms): void {
+  pet(within: TimeLeft): void {
     if (!this.#isOpen) throw new Fault('unavailable', 'nobody holds it')
-    if (withinMs <= 0) return
+    if (within() <= 0) return
     this.pets += 1
     this.#reset()
   }

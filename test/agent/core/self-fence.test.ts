@@ -13,7 +13,7 @@ import {
 import { expiryMs } from '../../../controller/core/timing.ts'
 
 const limitMs = 15_000
-const closed: Dog = { state: 'closed', counts: false, timeoutMs: 5_000 }
+const closed: Dog = { state: 'closed', counts: false, kept: false, timeoutMs: 5_000 }
 const plight = (given: Partial<Plight>): Plight => ({
   limitMs,
   lease: { ...noLease('run', 0), from: 100_000 },
@@ -49,7 +49,7 @@ for (const [title, given, state, opens, pets] of [
   ],
   [
     'a fresh lease starts a watchdog',
-    { dog: { state: 'closed', counts: false, timeoutMs: 5_000 } },
+    { dog: { state: 'closed', counts: false, kept: false, timeoutMs: 5_000 } },
     'free',
     true,
     false
@@ -60,7 +60,7 @@ for (const [title, given, state, opens, pets] of [
   ['two seconds before the limit all ends', { now: 113_000 }, 'ending', false, false],
   [
     'a slow one is pet while the lease is young',
-    { now: 102_999, dog: { state: 'held', timeoutMs: 60_000 } },
+    { now: 104_999, dog: { state: 'held', timeoutMs: 60_000 } },
     'leased',
     false,
     true
@@ -76,14 +76,20 @@ for (const [title, given, state, opens, pets] of [
   ['a newer one does', { now: 108_000, petUntil: 109_000, isClear: true }, 'leased', false, true],
   [
     'a new run leaves what counts alone until it has a lease',
-    { dog: { state: 'closed', counts: true, timeoutMs: 5_000 }, lease: noLease('new', 95_000) },
+    {
+      dog: { state: 'closed', counts: true, kept: true, timeoutMs: 5_000 },
+      lease: noLease('new', 95_000)
+    },
     'waiting',
     false,
     false
   ],
   [
     'a new run ends all when it has had none for the whole limit',
-    { dog: { state: 'closed', counts: true, timeoutMs: 5_000 }, lease: noLease('new', 85_000) },
+    {
+      dog: { state: 'closed', counts: true, kept: true, timeoutMs: 5_000 },
+      lease: noLease('new', 85_000)
+    },
     'ending',
     false,
     false
@@ -91,7 +97,7 @@ for (const [title, given, state, opens, pets] of [
   [
     'a new run pets what counts once nothing runs',
     {
-      dog: { state: 'closed', counts: true, timeoutMs: 5_000 },
+      dog: { state: 'closed', counts: true, kept: true, timeoutMs: 5_000 },
       lease: noLease('new', 85_000),
       isClear: true
     },
@@ -102,7 +108,7 @@ for (const [title, given, state, opens, pets] of [
   [
     'a watchdog that does not count yet is not started without a lease',
     {
-      dog: { state: 'closed', counts: false, timeoutMs: 5_000 },
+      dog: { state: 'closed', counts: false, kept: false, timeoutMs: 5_000 },
       lease: noLease('new', 85_000),
       isClear: true
     },
@@ -159,7 +165,7 @@ class Model {
   bitten = false
   heardAt = 0
   #lease: Lease = noLease('0', 0)
-  #dog: Dog = { state: 'closed', counts: false, timeoutMs: watchdogMs }
+  #dog: Dog = { state: 'closed', counts: false, kept: false, timeoutMs: watchdogMs }
   #bitesAt = Number.POSITIVE_INFINITY
   #petUntil = Number.NEGATIVE_INFINITY
   #beats = 0
@@ -187,7 +193,7 @@ class Model {
 
   #die(): void {
     const counts = Number.isFinite(this.#bitesAt)
-    this.#dog = { state: 'closed', counts, timeoutMs: watchdogMs }
+    this.#dog = { state: 'closed', counts, kept: counts, timeoutMs: watchdogMs }
     this.#lease = noLease(String(++this.#runs), this.now)
     this.#petUntil = Number.NEGATIVE_INFINITY
   }
@@ -195,11 +201,15 @@ class Model {
   #judge({ ends }: Chance): void {
     const isClear = this.#clearAt === this.now - tickMs && !this.isRunning
     const given = { limitMs, lease: this.#lease, dog: this.#dog, isClear, now: this.now }
-    const { state, opens, pets, petBy } = selfFenceStand({ ...given, petUntil: this.#petUntil })
+    const { state, opens, openBy, pets, petBy } = selfFenceStand({
+      ...given,
+      petUntil: this.#petUntil
+    })
     if (opens) this.#dog = { state: 'held', timeoutMs: watchdogMs }
     if (opens) this.wasArmed = true
-    if (opens || pets) this.#petUntil = petBy
-    if (opens || pets) this.#bitesAt = Math.min(petBy, this.now + lateMs) + watchdogMs
+    const petAt = Math.min(opens ? openBy : petBy, this.now + lateMs)
+    if (opens || pets) this.#bitesAt = petAt + watchdogMs
+    if (opens || pets) this.#petUntil = opens ? petAt : petBy
     if (state === 'free' || state === 'leased') this.isRunning = true
     else {
       if (state === 'ending' && ends) this.isRunning = false

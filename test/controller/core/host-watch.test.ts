@@ -140,7 +140,7 @@ test('a limit that has become too short is an alarm once, and long enough again 
     'with a limit of 15 s a host ends its instances after 13 s, sooner than a change of the ' +
       'controller may last: 28.9 s with sessions ' +
       'of 20 s; each change of the controller may end what runs here; ' +
-      'remuda host fence self h1 --limit 31s'
+      'remuda host fence self h1 --limit 34s'
   )
   t.deepEqual(watch(cloud, seen).commits, [])
   cloud.view.sessionMs = 4_000

@@ -195,9 +195,9 @@ for (const [sessionMs, limitMs, least] of [
   [4_000, 15_000, undefined],
   [6_000, 16_600, '17s'],
   [6_000, 17_000, undefined],
-  [20_000, 15_000, '31s'],
-  [20_000, 30_000, '31s'],
-  [20_000, 31_000, undefined]
+  [20_000, 15_000, '34s'],
+  [20_000, 33_000, '34s'],
+  [20_000, 34_000, undefined]
 ] as const) {
   const which = `${limitMs} ms where sessions are ${sessionMs ?? 'none'}`
   test(`a limit of ${which} is ${least ? 'refused with the least' : 'taken'}`, t => {

@@ -189,7 +189,10 @@ export class LeanBootd {
   }
 
   #apply(fenced: Fenced, { plan, effects }: FenceStep): void {
-    if (!this.#isWanted) return this.#rest(fenced)
+    if (!this.#isWanted) {
+      this.#rest(fenced)
+      return
+    }
     if (fenced.plan?.stage.phase !== plan.stage.phase) fenced.since = this.#wall
     fenced.plan = plan
     for (const effect of effects) this.#do(fenced, effect)

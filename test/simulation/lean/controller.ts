@@ -165,8 +165,7 @@ export class LeanController implements Ear {
     this.#cloud.count('reigns')
     this.view = new View()
     const { entries } = this.#cloud.ensemble
-    for (const { position, commit } of entries)
-      this.view.fold({ type: 'commit', position, commit })
+    for (const { position, commit } of entries) this.view.fold({ type: 'commit', position, commit })
     Object.assign(this, { epoch, leads: true })
     this.#trace.lead(this.#cloud.ensemble.traces, this.machine.monotonic)
     this.#durable = entries.length

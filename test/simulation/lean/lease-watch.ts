@@ -79,7 +79,7 @@ export class LeaseWatch {
   }
 
   get said(): Report['selfFence'] {
-    return kept.saidOf(this.#keeping, { limitMs: this.#limitMs, fault: this.#fault })
+    return kept.saidOf(this.#keeping, this.#at, this.#fault)
   }
 
   #tend(): void {

@@ -210,7 +210,9 @@ export class Dog {
   get facts(): WatchdogFacts {
     const { timeoutMs } = this
     const counts = this.#bitesAt !== undefined
-    return { kind: 'hardware', identity: 'dog', timeoutMs, nowayout: true, counts, because: '' }
+    const kept = this.isOpen
+    const kind = 'hardware'
+    return { kind, identity: 'dog', timeoutMs, nowayout: true, counts, kept, because: '' }
   }
 
   open(): boolean {

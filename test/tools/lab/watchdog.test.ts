@@ -24,16 +24,17 @@ test('an agent finds it, makes it impossible to stop, and starts it', async t =>
     timeoutMs: 60_000,
     nowayout: false,
     counts: false,
+    kept: false,
     because: ''
   }
   t.deepEqual(await watchdog.look(), found as never)
   t.teardown(() => endKeepers(folder))
-  t.like(await watchdog.open(60_000), { kind: 'hardware', nowayout: true })
+  t.like(await watchdog.open(() => 60_000), { kind: 'hardware', nowayout: true })
   const counting = await eventually('it counts down', async () => {
     const facts = await watchdog.look()
     return facts.counts ? facts : undefined
   })
-  t.deepEqual(counting, { ...found, nowayout: true, counts: true } as never)
+  t.deepEqual(counting, { ...found, nowayout: true, counts: true, kept: true } as never)
 })
 
 test('it bites once when nobody writes any more, also when it is closed', async t => {
