@@ -140,14 +140,19 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     gatesOf(config, { loop, clock, log }).run(signal),
     begun.joining
   ]
-  // Pet by its lease until the last step is done: the next run may be seconds away.
+  await pettingUntilOver(lease, tasks, stop).finally(() => rm(readyFile, { force: true }))
+}
+
+/** Pets by its lease until the last step is done: the next run may be seconds away. */
+async function pettingUntilOver(
+  lease: SelfFence,
+  tasks: readonly Promise<void>[],
+  stop: AbortController
+): Promise<void> {
   const over = new AbortController()
   const pet = lease.run(over.signal)
   pet.catch(() => stop.abort())
-  await untilOver(tasks, stop).finally(async () => {
-    over.abort()
-    await rm(readyFile, { force: true })
-  })
+  await untilOver(tasks, stop).finally(() => over.abort())
   await pet
 }
 

@@ -17,10 +17,8 @@ import {
   type CutOff,
   type Dog,
   isClearOf,
-  isPetBeyond,
   type Lease,
   noLease,
-  type Plight,
   type SelfFenceStand,
   selfFenceStand
 } from './self-fence.ts'
@@ -60,17 +58,15 @@ export const freshKeeping = (run: string, since: Ms): Keeping => ({
 })
 
 /** How it stands at a moment. */
-export const standOf = (keeping: Keeping, at: At): SelfFenceStand =>
-  selfFenceStand(plightOf(keeping, at))
-
-const plightOf = (keeping: Keeping, { limitMs, now }: At): Plight => ({
-  limitMs,
-  lease: keeping.lease,
-  dog: dogOf(keeping),
-  petUntil: keeping.petUntil,
-  isClear: now - keeping.clearAt < clearMsMax,
-  now
-})
+export const standOf = (keeping: Keeping, { limitMs, now }: At): SelfFenceStand =>
+  selfFenceStand({
+    limitMs,
+    lease: keeping.lease,
+    dog: dogOf(keeping),
+    petUntil: keeping.petUntil,
+    isClear: now - keeping.clearAt < clearMsMax,
+    now
+  })
 
 function dogOf({ isHeld, facts }: Keeping): Dog {
   if (facts === undefined) return { state: 'unknown' }
@@ -157,6 +153,6 @@ export function saidOf(keeping: Keeping, at: At, fault: string): Report['selfFen
   return { kind, identity, timeoutMs, armed, kept, nowayout, ...inForce, because }
 }
 
-/** Whether a limit has a lease to count from, and the watchdog bites by it. */
+/** Whether a limit has a lease to count from, and the watchdog bites by it if anything runs. */
 const isInForce = (keeping: Keeping, at: At): boolean =>
-  keeping.lease.from !== undefined && !isPetBeyond(plightOf(keeping, at))
+  keeping.lease.from !== undefined && standOf(keeping, at).state !== 'waiting'

@@ -165,7 +165,7 @@ function leasedPetBy({ limitMs, lease, dog }: Plight): Ms {
  * left to end or as the limit was longer, and only then came what it is judged by now. A newer
  * lease is waited for.
  */
-export const isPetBeyond = (plight: Plight): boolean => plight.petUntil > leasedPetBy(plight)
+const isPetBeyond = (plight: Plight): boolean => plight.petUntil > leasedPetBy(plight)
 
 function stateOf(plight: Plight): SelfFenceState {
   const { limitMs, dog, lease, isClear, now } = plight

@@ -109,7 +109,7 @@ export class SelfFence {
     return this.#options.order()?.selfFence?.limitMs
   }
 
-  /** Without a limit one that an earlier run has opened is still to be pet: that is seen at once. */
+  /** Without a limit one that an earlier run has opened is pet on: that is seen at once. */
   get #isAsked(): boolean {
     const order = this.#options.order()
     return order?.selfFence !== undefined || (order !== undefined && !this.#keeping.facts)

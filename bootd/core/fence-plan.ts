@@ -122,6 +122,13 @@ export function stepFence(plan: FencePlan, event: FenceEvent, now: Ms): FenceSte
 export const withdrawFence = ({ stage }: FencePlan): readonly FenceEffect[] =>
   stage.phase === 'working' ? abandon(stage.devices) : []
 
+/** How far it is, in a word that is equal for equals. */
+export function standOf(plan: FencePlan | undefined): string {
+  if (plan === undefined) return ''
+  const { stage, attempt } = plan
+  return `${stage.phase} ${attempt} ${stage.phase === 'working' ? stage.level : ''}`
+}
+
 /** When the next `tick` is due; undefined: an answer is awaited, or nothing. */
 export function nextTickAt({ stage }: FencePlan): Ms | undefined {
   if (stage.phase === 'waiting') return stage.until

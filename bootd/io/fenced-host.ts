@@ -32,6 +32,7 @@ import {
   type FenceStep,
   type Finding,
   nextTickAt,
+  standOf,
   stepFence,
   withdrawFence
 } from '../core/fence-plan.ts'
@@ -54,8 +55,8 @@ export type FencingMeans = {
   /** Asks the host itself to power off; faults with why it could not be asked. */
   readonly ask: (courtesy: SshCourtesy, secret: string, signal: AbortSignal) => Promise<void>
   /**
-   * Whether a controller was heard of late. Asked before each step: a program that stood still goes
-   * on where it was, before any timer of the silence, while another one may have ended the fence.
+   * Whether a controller was heard of late. Asked before each step: what stood still goes on where
+   * it was before it learns of the silence, while another one may have ended the fence.
    */
   readonly isWanted: () => boolean
   /** Told whenever `state` says something else. */
@@ -210,16 +211,13 @@ export class FencedHost implements AsyncDisposable {
   }
 
   #apply({ plan, effects }: FenceStep): void {
-    if (!this.#means.isWanted()) {
-      this.rest()
-      return
-    }
+    if (!this.#means.isWanted()) return void this.rest()
     const before = this.#plan
     this.#plan = plan
     for (const said of plan.story.slice(plan.story.indexOf(before?.story.at(-1) ?? '') + 1)) {
       this.#means.log.info('fence', { host: plan.host, said })
     }
-    if (phasePrint(before) !== phasePrint(plan)) {
+    if (standOf(before) !== standOf(plan)) {
       this.#phaseSince = this.#now()
       this.#means.onChanged()
     }
@@ -400,9 +398,3 @@ async function reading(device: FenceDevice<Reading>, signal: AbortSignal): Promi
 }
 
 const closed = async (device: OpenDevice): Promise<void> => await device[Symbol.asyncDispose]()
-
-const phasePrint = (plan: FencePlan | undefined): string => {
-  if (plan === undefined) return ''
-  const { stage, attempt } = plan
-  return `${stage.phase} ${attempt} ${stage.phase === 'working' ? stage.level : ''}`
-}

@@ -175,7 +175,7 @@ test('a limit that is ordered again ends nothing: what was heard before is no le
   t.false(reasons.includes('self-fence-ending'))
 })
 
-test('no limit is said to be in force before a heartbeat was heard that it counts from', async t => {
+test('no limit is said to be in force before there is a lease that it counts from', async t => {
   await using host = await leased()
   const { selfFence: _, ...free } = both
   await host.rig.order({ ...free, generation: 2 }, 60_000)
@@ -189,7 +189,7 @@ test('no limit is said to be in force before a heartbeat was heard that it count
   t.is(host.rig.report.selfFence?.limitMs, limitMs)
 })
 
-test('a limit that is shortened ends nothing, and counts once the watchdog bites by it', async t => {
+test('a limit that is shortened ends nothing, and counts once a watchdog bites by it', async t => {
   await using host = await leased()
   const long = { ...both, selfFence: { limitMs: 60_000 } }
   await host.rig.order({ ...long, generation: 2 }, 5_000)

@@ -1,7 +1,7 @@
 /**
  * What runs in the guest of watchdog.test.ts: opens the watchdog as the agent does, pets it for a
- * while, waits, and dies without a word to it. Each line begins with the guest's own time in
- * seconds.
+ * while, waits, and dies without a word to it, alone or with who holds it open for it. Each line
+ * begins with the guest's own time in seconds.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -30,4 +30,5 @@ const keeper = readdirSync('/proc').find(
 )
 say('KEPT', Number(readFileSync(`/proc/${keeper}/oom_score_adj`, 'utf8')))
 await wait(waitsMs)
+if (process.argv[2] === 'both') process.kill(Number(keeper), 'SIGKILL')
 process.kill(process.pid, 'SIGKILL')

@@ -26,7 +26,7 @@ import { SentOrders } from '../../../controller/io/sent-orders.ts'
 import { noClock } from '../../world/fake-clock.ts'
 import type { Beat, Ear } from './agent.ts'
 import type { LeanCloud } from './cloud.ts'
-import { type Member, sessionMs } from './ensemble.ts'
+import { nobody, sessionMs } from './ensemble.ts'
 import { FenceLine } from './fence-line.ts'
 import { LeanTrace } from './lean-trace.ts'
 import type { Machine } from './machine.ts'
@@ -53,7 +53,7 @@ export class LeanController implements Ear {
   leads = false
   readonly fences: FenceLine
   /** This run of it, as the ensemble knows it. */
-  member: Member = { isThere: () => false, ...deaf }
+  member = nobody
   readonly #cloud: LeanCloud
   #reign = 0
   #lease: Lease = makeLease(sessionMs)
@@ -151,17 +151,15 @@ export class LeanController implements Ear {
     else if (this.isRunning && this.#unheard.length < unheardMax) this.#unheard.push(hear)
   }
 
-  /** Somebody has raised the epoch in its name: it reads the journal and leads. */
+  /** Somebody has raised the epoch in its name: it leads, when it does not stand still. */
   #elected(epoch: number): void {
     const reign = this.#reign
     this.#cloud.timeline.after(20 + 100 * this.#cloud.chance(), () => {
-      // One that stands still begins when it goes on; the ensemble may have given it up by then.
       if (this.#reign === reign) this.#whenItRuns(() => this.#lead(epoch, reign))
     })
   }
 
   #lead(epoch: number, reign: number): void {
-    if (this.#reign !== reign) return
     this.#cloud.count('reigns')
     this.view = new View()
     const { entries } = this.#cloud.ensemble
@@ -400,5 +398,3 @@ export class LeanController implements Ear {
     return { by, now: this.now, newId: this.#cloud.newId }
   }
 }
-
-const deaf = { elected: () => {}, expired: () => {}, traced: () => {} }

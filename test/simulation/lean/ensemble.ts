@@ -29,6 +29,14 @@ export type Member = {
   readonly traced: (change: number) => unknown
 }
 
+/** Before a candidate stands. */
+export const nobody: Member = {
+  isThere: () => false,
+  elected: () => {},
+  expired: () => {},
+  traced: () => {}
+}
+
 type Session = { readonly member: Member; heardAt: Ms }
 
 export class Ensemble {

@@ -5,7 +5,7 @@ import type { SourceMutant } from '../source-mutants.ts'
 export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   'read-back-skipped': {
     says: 'a device that says "done" counts as proof',
-    seed: 54,
+    seed: 18,
     file: 'bootd/core/fence-switch.ts',
     from: 'return read({ ...device, refusal, did, failures, toldAt: now }, call)',
     to:
@@ -14,7 +14,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'one-reading-trusted': {
     says: 'one reading proves that a host is off',
-    seed: 1,
+    seed: 2,
     faults: ['device flickers'],
     file: 'bootd/core/fence-switch.ts',
     from: 'export const readingsProof = 2',
@@ -22,7 +22,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'wall-clock-trusted': {
     says: 'the wait for the end of a host is counted on the wall clock',
-    seed: 2,
+    seed: 8,
     file: 'controller/core/fencing.ts',
     from: 'const now = context.now.monotonic\n  if (expiry?.at === undefined || now < expiry.at)',
     to:
@@ -47,7 +47,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'evacuates-on-suspicion': {
     says: 'instances leave a host that is only taken for dead',
-    seed: 1,
+    seed: 2,
     file: 'controller/core/evacuation.ts',
     from: "return host?.decided.recovery?.phase === 'fenced' ? host : undefined",
     to: 'return host?.decided.recovery ? host : undefined'
@@ -69,7 +69,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'reserve-unasked': {
     says: 'who is changed or started is given the room that is kept for losses',
-    seed: 4,
+    seed: 19,
     file: 'controller/core/admission/reserve.ts',
     from: 'if (!before || !takesMore(before, resource)) return undefined',
     to: 'if (!before || takesMore(before, resource)) return undefined'
@@ -90,7 +90,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'unarmed-trusted': {
     says: 'a watchdog counts that was never armed',
-    seed: 28,
+    seed: 12,
     file: 'controller/core/self-fence.ts',
     from:
       "if (!selfFence?.armed || !selfFence.nowayout || selfFence.kind !== 'hardware') return " +
@@ -103,13 +103,14 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'pet-until-the-end': {
     says: 'a watchdog is pet until its host begins to end what others could start',
+    seed: 3,
     file: 'agent/core/self-fence.ts',
     from: 'lease.from + petForMs({ limitMs, watchdogMs: dog.timeoutMs })',
     to: 'lease.from + endsAfterMs(limitMs)'
   },
   'no-lease-before-us': {
     says: 'a new controller takes it that hosts had no lease before it began',
-    seed: 1,
+    seed: 2,
     file: 'controller/core/leases.ts',
     from: 'Math.max(reign.since, echoedAt)',
     to: 'echoedAt'
@@ -122,13 +123,14 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'unseen-watchdog-none': {
     says: 'a new run of the agent takes it that there is no watchdog before it has looked',
+    seed: 56,
     file: 'agent/core/lease-keeping.ts',
     from: "if (facts === undefined) return { state: 'unknown' }",
     to: "if (facts === undefined) return { state: 'none' }"
   },
   'starts-after-cut-off': {
     says: 'a host that was cut off starts what its last order names as soon as it is heard',
-    seed: 2,
+    seed: 8,
     faults: ['cut off until the ensemble is slow'],
     file: 'agent/core/lease-keeping.ts',
     from: 'if (isAwaited(clear, found.order))',
@@ -136,7 +138,7 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'any-proof-taken': {
     says: 'a proof of another fence counts',
-    seed: 1,
+    seed: 2,
     faults: ['lost again while no bootd tells'],
     file: 'controller/core/fencing.ts',
     from: "state?.verdict?.verdict === 'off-confirmed' && state.verdict.fence === fence",
@@ -165,14 +167,14 @@ export const leanMutants: Readonly<Record<string, SourceMutant>> = {
   },
   'running-taken-for-ready': {
     says: 'who runs counts as ready, whatever gates its wish names',
-    seed: 1,
+    seed: 3,
     file: 'controller/core/start-order.ts',
     from: "|| seen.ready === 'ready'",
     to: "|| seen.power === 'running'"
   },
   'equals-yield': {
     says: 'instances make room for others that are no more important',
-    seed: 21,
+    seed: 5,
     faults: ['power cut of several', 'power cut', 'power cut with its device', 'host cut off'],
     file: 'controller/core/preemption.ts',
     from: 'if (one.spec.priority >= to.spec.priority) return false',

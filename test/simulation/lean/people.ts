@@ -136,8 +136,8 @@ export function want(cloud: LeanCloud): void {
 }
 
 /**
- * The operator puts all in order: fences are armed, every host is in use again, and one whose device
- * has lied, so that nothing proves it off any more, is looked at as the cloud asks for it.
+ * The operator puts all in order: fences are armed, every host is in use again, and one whose
+ * device has lied, so that nothing proves it off any more, is looked at as the cloud asks for it.
  */
 export function tidy(cloud: LeanCloud): void {
   const { leader } = cloud

@@ -218,8 +218,9 @@ export const fenceCommands: readonly Command[] = [
     details: [
       'For a host whose devices may die with it, or that has none. It needs a watchdog of ' +
         'hardware, which resets it if it cannot end them, and which nobody can stop once it runs.',
-      'Its instances start elsewhere 1.02 × limit + 1 s after it was last heard. If no ' +
-        'controller can be reached for so long, they end, and wait for one.'
+      'Its instances start elsewhere 1.02 × limit + 1 s after it was last heard, or later where ' +
+        'its watchdog takes longer than the limit less 5 s. If no controller can be reached for ' +
+        'so long, they end, and wait for one.'
     ],
     positionals: [nameOfOne('host')],
     options: [
