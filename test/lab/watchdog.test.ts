@@ -114,7 +114,7 @@ async function guestIn(t: ExecutionContext, who: 'agent' | 'both'): Promise<Line
   return { said, of: what => lines.filter(line => line.what === what) }
 }
 
-test('whoever pets it dies, and the machine is reset as if that had only fallen silent', async t => {
+test('whoever pets it dies, and it is reset as if that had only fallen silent', async t => {
   const { said, of } = await guestIn(t, 'agent')
   const facts = { kind: 'hardware', identity: 'i6300ESB timer', timeoutMs: timeoutS * 1_000 }
   t.like(of('FOUND')[0]?.value, { ...facts, nowayout: false, counts: false, because: '' }, said)
