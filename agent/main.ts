@@ -85,12 +85,10 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   await using networks = new FlatNetworks({ state, log, clock, ...(netns && { netns }) })
   await using consoles = new ConsoleHub({ hypervisor, folder: consoleFolder, clock, log })
   const { bootId, run: agentRun } = sender
-  const changed = (): void => loop.ring()
-  await using probes = await openProbes(config, { keys, clock, log, onChanged: changed })
+  const onChanged = (): void => loop.ring()
+  await using probes = await openProbes(config, { keys, clock, log, onChanged })
   const remains = remainsIn([join(own, 'seeds'), consoleFolder], consoles)
-  const { migrationAddress: address = config.address, migrationUri: uri } = config
-  const emulatorUid = () => loop.emulatorUid
-  const door = new MigrationDoor({ uri, address, folder: own, emulatorUid, clock })
+  const door = doorOf(config, { folder: own, emulatorUid: () => loop.emulatorUid, clock })
   await using watchdog = watchdogOf(config)
   const lease = leaseOf({ watchdog, run: agentRun, loop: () => loop, clock, log })
   const loop = await AgentLoop.open({
@@ -123,8 +121,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   const relay = new ConsoleRelay({ hub: consoles, send: message => mesh.send(message) })
   const pages = pagesOf({ loop, mesh, relay, facts, sender, clock })
   await using _socket = await LocalSocket.open(join(state, 'run', 'agent.sock'), pages)
-  const readyFile = join(state, 'run', 'agent.ready')
-  await writeFile(readyFile, `${process.pid}\n`)
+  const readyFile = await writeReady(state)
   log.info('ready', { host, hostname, endpoint: mesh.endpoint })
   const answers = (asked: Question) => answer(asked, { hypervisor, consoles })
   const briefed = briefing({ trust, probes, beats, loop, log })
@@ -133,27 +130,39 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
     door.keepTrying(signal),
     locks.keepLooking(clock, signal),
     use.run(signal),
-    hear({ mesh, loop, relay, answer: answers, briefed, lease, log }, signal),
-    sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen, lease } }, signal),
     probes.run(signal),
     beats.run(signal),
     gatesOf(config, { loop, clock, log }).run(signal),
     begun.joining
   ]
-  await pettingUntilOver(lease, tasks, stop).finally(() => rm(readyFile, { force: true }))
+  const lasting = (until: AbortSignal) => [
+    hear({ mesh, loop, relay, answer: answers, briefed, lease, log }, until),
+    sendHeartbeats({ mesh, clock, values: { seen: () => loop.seen, lease } }, until),
+    lease.run(until)
+  ]
+  await untilLast(tasks, lasting, stop).finally(() => rm(readyFile, { force: true }))
 }
 
-/** Pets by its lease until the last step is done: the next run may be seconds away. */
-async function pettingUntilOver(
-  lease: SelfFence,
+/**
+ * Some last until all others have ended, so that a host is heard, and pet by its lease, until the
+ * last step is done: the next run is seconds away. One that fails takes all with it.
+ */
+async function untilLast(
   tasks: readonly Promise<void>[],
+  begin: (until: AbortSignal) => readonly Promise<void>[],
   stop: AbortController
 ): Promise<void> {
   const over = new AbortController()
-  const pet = lease.run(over.signal)
-  pet.catch(() => stop.abort())
+  const lasting = begin(over.signal)
+  for (const task of lasting) task.catch(() => stop.abort())
   await untilOver(tasks, stop).finally(() => over.abort())
-  await pet
+  await untilOver(lasting, over)
+}
+
+async function writeReady(state: string): Promise<string> {
+  const file = join(state, 'run', 'agent.ready')
+  await writeFile(file, `${process.pid}\n`)
+  return file
 }
 
 async function untilOver(tasks: readonly Promise<void>[], stop: AbortController): Promise<void> {
@@ -259,6 +268,11 @@ function gatesOf(
     log
   })
 }
+
+const doorOf = (
+  { address, migrationAddress = address, migrationUri: uri }: AgentConfig,
+  given: Omit<ConstructorParameters<typeof MigrationDoor>[0], 'uri' | 'address'>
+): MigrationDoor => new MigrationDoor({ ...given, uri, address: migrationAddress })
 
 /** Heartbeats on the shared pools that the order names. */
 const beatsOf = (given: {

@@ -33,6 +33,8 @@ export type Newest = { readonly epoch: number; readonly generation: number }
 /** What is kept from moment to moment. Times are monotonic. */
 export type Keeping = {
   readonly lease: Lease
+  /** The limit that is in force; undefined: none, or the one that is ordered. */
+  readonly limitMs: Ms | undefined
   /** As the watchdog was found last; undefined: it was never looked at. */
   readonly facts: WatchdogFacts | undefined
   readonly isHeld: boolean
@@ -50,6 +52,7 @@ export type At = { readonly limitMs: Ms | undefined; readonly now: Ms }
 /** What a run that begins keeps: nothing yet. */
 export const freshKeeping = (run: string, since: Ms): Keeping => ({
   lease: noLease(run, since),
+  limitMs: undefined,
   facts: undefined,
   isHeld: false,
   petUntil: Number.NEGATIVE_INFINITY,
@@ -58,14 +61,14 @@ export const freshKeeping = (run: string, since: Ms): Keeping => ({
 })
 
 /** How it stands at a moment. */
-export const standOf = (keeping: Keeping, { limitMs, now }: At): SelfFenceStand =>
+export const standOf = (keeping: Keeping, at: At): SelfFenceStand =>
   selfFenceStand({
-    limitMs,
+    limitMs: limitAt(keeping, at),
     lease: keeping.lease,
     dog: dogOf(keeping),
     petUntil: keeping.petUntil,
-    isClear: now - keeping.clearAt < clearMsMax,
-    now
+    isClear: at.now - keeping.clearAt < clearMsMax,
+    now: at.now
   })
 
 function dogOf({ isHeld, facts }: Keeping): Dog {
@@ -73,7 +76,7 @@ function dogOf({ isHeld, facts }: Keeping): Dog {
   const { because, counts, kept, nowayout, timeoutMs } = facts
   if (isHeld) return { state: 'held', timeoutMs }
   if (because !== '') return { state: 'none' }
-  return { state: 'closed', counts: counts && nowayout, kept, timeoutMs }
+  return { state: 'closed', counts: counts && nowayout, kept: kept !== 'no', timeoutMs }
 }
 
 /** Whether what others could start may be started here. */
@@ -84,8 +87,22 @@ export const mayStart = ({ state }: SelfFenceStand): boolean =>
 export function beatKept(keeping: Keeping, number: number, { limitMs, now }: At): Keeping {
   const { lease } = keeping
   const own = limitMs === undefined ? noLease(lease.run, now) : lease
-  return { ...keeping, lease: beatSent(own, number, now) }
+  return inForceAt({ ...keeping, lease: beatSent(own, number, now) }, { limitMs, now })
 }
+
+/**
+ * A limit that is ordered is in force at once, unless it is shorter than the one before: that
+ * stays until there is a lease which the shorter one lets live, and by which the watchdog bites.
+ */
+function inForceAt(keeping: Keeping, at: At): Keeping {
+  const next = { ...keeping, limitMs: at.limitMs }
+  const { state } = standOf(next, at)
+  return limitAt(keeping, at) === at.limitMs || state === 'leased' ? next : keeping
+}
+
+/** The limit that counts: no shorter one than is in force. */
+const limitAt = (keeping: Keeping, { limitMs }: At): Ms | undefined =>
+  limitMs === undefined ? undefined : Math.max(limitMs, keeping.limitMs ?? 0)
 
 /** A controller has heard a heartbeat of ours; the same value: that says nothing new. */
 export function echoTaken(
@@ -98,11 +115,10 @@ export function echoTaken(
 ): Keeping {
   const lease = beatEchoed(keeping.lease, heard.echo)
   if (lease.from === keeping.lease.from) return keeping
-  const after = { ...keeping, lease }
-  // One that is too old to start anything by leaves all as it is.
-  if (!mayStart(standOf(after, at))) return after
   const awaited = mayStart(standOf(keeping, at)) ? keeping.awaited : heard.newest
-  return { ...after, awaited, clearAt: Number.NEGATIVE_INFINITY }
+  const after = inForceAt({ ...keeping, lease, awaited }, at)
+  // By one that is too old to start anything what was found stays true.
+  return mayStart(standOf(after, at)) ? { ...after, clearAt: Number.NEGATIVE_INFINITY } : after
 }
 
 /** The loop has looked: what is kept then, how it stands, and what may not be done. */
@@ -132,7 +148,7 @@ export const cutOffOf = (stand: SelfFenceStand, limitMs: Ms | undefined): CutOff
         ends: stand.state === 'ending',
         because:
           stand.state === 'waiting'
-            ? 'no controller has heard this run of the agent yet: what others could start waits'
+            ? 'no controller has heard this host of late: what others could start waits'
             : `no controller has heard this host for ${formatMs(endsAfterMs(limitMs ?? 0))}: ` +
               'what others could start is ended here'
       }
@@ -143,13 +159,13 @@ const isAwaited = ({ awaited }: Keeping, { epoch, generation }: Order): boolean 
 /** What a report says of it; undefined: nobody asks for it. */
 export function saidOf(keeping: Keeping, at: At, fault: string): Report['selfFence'] {
   const { facts, isHeld } = keeping
-  const { limitMs } = at
+  const limitMs = limitAt(keeping, at)
   if (facts === undefined || (limitMs === undefined && !isHeld)) return undefined
   const { kind, identity, timeoutMs, nowayout } = facts
   const armed = isHeld && fault === '' && facts.because === ''
   const because = fault || facts.because || (armed ? '' : 'it waits for a lease')
   const inForce = armed && limitMs !== undefined && isInForce(keeping, at) ? { limitMs } : {}
-  const kept = armed && facts.kept
+  const kept = armed && facts.kept === 'apart'
   return { kind, identity, timeoutMs, armed, kept, nowayout, ...inForce, because }
 }
 

@@ -289,8 +289,8 @@ export type WatchdogFacts = {
   readonly nowayout: boolean
   /** Whether it counts down, whoever has started it; true also where that cannot be known. */
   readonly counts: boolean
-  /** Whether somebody who outlives this program, and all of its kind, holds it open. */
-  readonly kept: boolean
+  /** Whether a keeper holds it open, and outlives also those who end all that the agent started. */
+  readonly kept: 'no' | 'beside' | 'apart'
   /** Why it cannot be used; empty: it can. */
   readonly because: string
 }

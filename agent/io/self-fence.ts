@@ -59,14 +59,14 @@ export class SelfFence {
 
   /** Notes that a heartbeat is sent now; gives our run where a lease is needed. */
   sending(number: number): string | undefined {
-    this.#keeping = beatKept(this.#keeping, number, this.#at)
+    this.#keep(beatKept(this.#keeping, number, this.#at))
     return this.#limitMs === undefined ? undefined : this.#options.run
   }
 
   /** A controller has heard a heartbeat of ours; it says its newest order for this host, too. */
   echoed(echo: { readonly run: string; readonly number: number }, newest: Newest): void {
     const before = this.#keeping
-    this.#keeping = echoTaken(before, { echo, newest }, this.#at)
+    this.#keep(echoTaken(before, { echo, newest }, this.#at))
     if (this.#keeping !== before) this.#tell(this.#stand())
   }
 
@@ -82,6 +82,13 @@ export class SelfFence {
     if (stand.pets) this.#pet(stand.petBy)
     this.#tell(stand)
     return isCutOff ? cutOffOf(stand, this.#limitMs) : undefined
+  }
+
+  /** Keeps what has come of it; whoever relies on another limit now is told. */
+  #keep(keeping: Keeping): void {
+    const { limitMs } = this.#keeping
+    this.#keeping = keeping
+    if (keeping.limitMs !== limitMs) this.#options.onChanged()
   }
 
   /** How it stands, in a word. */
@@ -155,6 +162,9 @@ export class SelfFence {
       const { identity, timeoutMs } = facts
       log.info('watchdog opened', { identity, timeoutMs, limitMs: this.#limitMs })
     } catch (thrown) {
+      // It may have been open for a moment, and was pet as it was closed.
+      const petUntil = Math.max(this.#keeping.petUntil, clock.monotonic())
+      this.#keeping = { ...this.#keeping, petUntil }
       this.#fault = sentence(thrown)
       log.error('watchdog not opened', { because: this.#fault })
     }
@@ -196,7 +206,7 @@ function wordsOf(
   if (state === 'ending') {
     const message =
       `no controller has heard this host for ${formatMs(endsAfterMs(limitMs))}: it ends what ` +
-      `others could start, since they may when it is ${formatMs(limitMs)}`
+      `others could start before its limit of ${formatMs(limitMs)} is over`
     return { message, severity: 'alarm' }
   }
   if (state !== 'ended') return undefined

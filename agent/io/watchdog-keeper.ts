@@ -18,7 +18,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
-import type { TimeLeft } from '../core/ports.ts'
+import type { TimeLeft, WatchdogFacts } from '../core/ports.ts'
 
 /** It opens a file or two; a machine that is that slow has other troubles. Unit: ms. */
 const startMsMax: Ms = 10_000
@@ -28,7 +28,7 @@ const startMsMax: Ms = 10_000
  * the agent's control group, or nothing where it need not leave it. Times are hundredths of a
  * second since the machine was booted. That it has left is told by a file beside the FIFO. A pet
  * that fails ends it: the next keeper opens the device anew, which a board that has forgotten its
- * timer needs, and the kernel's pet as it closes comes no later than the one that failed.
+ * timer needs, and the kernel's pet as it closes comes right after the one that failed.
  */
 const program = `
 device=$1 pets=$2 until=$3 group=$4
@@ -52,6 +52,7 @@ printf . >&9 || end
 rm -f "$pets.apart"
 [ -z "$apart" ] || : >"$pets.apart"
 mv -f "$pets.$$" "$pets" || end
+trap - EXIT
 exec </dev/null >/dev/null 2>&1
 while read -r until <&8; do
   in_time "$until" || continue
@@ -100,12 +101,17 @@ export class WatchdogKeeper implements Disposable {
   }
 }
 
-/** Whether a keeper holds the device that nothing which ends the agent ends, too. */
-export function isKept(place: KeeperPlace): boolean {
-  const fd = openPets(petsOf(place))
-  if (fd === undefined) return false
-  closeSync(fd)
-  return existsSync(`${petsOf(place)}.apart`)
+/** Whether a keeper holds the device, and none of what ends the agent ends it, too. */
+export function keptOf(place: KeeperPlace): WatchdogFacts['kept'] {
+  try {
+    const fd = openPets(petsOf(place))
+    if (fd === undefined) return 'no'
+    closeSync(fd)
+  } catch {
+    // Whatever is in the place of its FIFO: opening it tells what.
+    return 'no'
+  }
+  return existsSync(`${petsOf(place)}.apart`) ? 'apart' : 'beside'
 }
 
 const petsOf = ({ device, folder }: KeeperPlace): string => join(folder, `${basename(device)}.pets`)
@@ -136,8 +142,8 @@ async function start(args: readonly string[]): Promise<void> {
     const late = sleep(startMsMax, undefined, { signal: over.signal })
     late.catch(() => {})
     const said = await Promise.race([ready, late])
+    // It is not killed: it opens nothing any more once its time is over, and is found if it has.
     if (said === undefined) {
-      child.kill('SIGKILL')
       throw new Fault('unavailable', `its keeper was not ready after ${startMsMax / 1_000} s`)
     }
     const because = said.trim()

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { Fault, sentence } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
 import type { TimeLeft, Watchdog, WatchdogFacts } from '../core/ports.ts'
-import { isKept, type KeeperPlace, WatchdogKeeper } from './watchdog-keeper.ts'
+import { type KeeperPlace, keptOf, WatchdogKeeper } from './watchdog-keeper.ts'
 
 /** One that bites sooner would reset a machine that is only busy. Unit: ms. */
 export const watchdogMsMin = 4_000
@@ -32,7 +32,7 @@ const noWatchdog: WatchdogFacts = {
   timeoutMs: 0,
   nowayout: false,
   counts: false,
-  kept: false,
+  kept: 'no',
   because: 'this machine has no watchdog: /sys/class/watchdog is empty'
 }
 
@@ -137,7 +137,7 @@ export class KernelWatchdog implements Watchdog {
       timeoutMs: Number(timeout ?? 0) * 1_000,
       nowayout: nowayout === '1',
       counts: state === 'active',
-      kept: isKept(this.#placeOf(device)),
+      kept: keptOf(this.#placeOf(device)),
       because: isSoftware ? 'the kernel plays it itself, and would not fire after a panic' : ''
     }
     return { facts: checked(facts), device, folder }
@@ -157,7 +157,7 @@ export class KernelWatchdog implements Watchdog {
       timeoutMs: Math.max(Number(timeout), afterPanic) * 1_000 + bmcMsMax,
       nowayout,
       counts: nowayout,
-      kept: isKept(this.#placeOf(device)),
+      kept: keptOf(this.#placeOf(device)),
       because: isSlow ? `after a panic it waits ${afterPanic} s: set panic_wdt_timeout` : ''
     }
     return { facts: checked(facts), device, folder }

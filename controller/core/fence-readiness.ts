@@ -7,7 +7,7 @@ import type { Host, WrongDevice } from '#shared/model/host.ts'
 import { formatMs } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
 import { wrongDevicesOf } from './device-words.ts'
-import { canExpire } from './self-fence.ts'
+import { canExpire, endedByItselfMs } from './self-fence.ts'
 import type { View } from './view.ts'
 
 /**
@@ -95,7 +95,8 @@ const nextOfWrong = ({ name }: Host): string =>
 
 /** What a host does to itself when it has had no lease for too long. */
 export const ownEnd = ({ decided }: Host): string =>
-  `its own watchdog ends it ${formatMs(decided.selfFence?.limitMs ?? 0)} after its last lease`
+  `its own watchdog ends it ${formatMs(decided.selfFence ? endedByItselfMs(decided.selfFence) : 0)} ` +
+  'after its last lease'
 
 /** The first level of which every device answers, and none is wrong. */
 function levelLeft({ devices }: FenceState, wrong: readonly WrongDevice[]): number | undefined {

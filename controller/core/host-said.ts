@@ -4,7 +4,7 @@ import type { Report } from '#shared/wire/order.ts'
 import { type Context, decision } from './admission/context.ts'
 import type { Commit } from './commit.ts'
 import { hostChange } from './host-change.ts'
-import { isSameSelfFence, selfFenceOf } from './self-fence.ts'
+import { endedByItselfMs, isSameSelfFence, selfFenceOf } from './self-fence.ts'
 import { subjectOf } from './subject.ts'
 import type { View } from './view.ts'
 
@@ -55,7 +55,7 @@ function reliance(view: View, host: Host, context: Context): Commit | undefined 
   }
   const message = wasArmed
     ? 'nothing can be relied on any more of its self-fence'
-    : `fences itself ${formatMs(selfFence!.limitMs)} after its last lease: its watchdog ` +
+    : `fences itself ${formatMs(endedByItselfMs(selfFence!))} after its last lease: its watchdog ` +
       `${selfFence!.armed!.identity} (${formatMs(selfFence!.armed!.timeoutMs)}) is armed`
   return {
     changes: [{ op: 'put', resource: after }],

@@ -15,7 +15,7 @@ import type { Host, HostRecovery, HostSelfFence } from '#shared/model/host.ts'
 import type { SelfFenceTimes } from '#shared/self-fence-times.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { Report } from '#shared/wire/order.ts'
-import { expiryMs, limitProblem } from './timing.ts'
+import { endedAfterMs, expiryMs, limitProblem } from './timing.ts'
 import type { View } from './view.ts'
 
 /** The limit that an order may say: never a longer one than is recorded. */
@@ -86,6 +86,10 @@ const timesOf = (
   watchdogMs: timeoutMs,
   kept: kept === true
 })
+
+/** How long after its last lease it has ended what others could start, as it counts itself. */
+export const endedByItselfMs = ({ limitMs, armed }: HostSelfFence): Ms =>
+  armed ? endedAfterMs(timesOf(limitMs, armed)) : limitMs
 
 /** Works out when a host that is taken for dead has ended by itself. */
 export function expiryOf(view: View, host: Host, recovery: HostRecovery): Expiry | undefined {

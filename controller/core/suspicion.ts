@@ -205,7 +205,7 @@ const doesLast = (found: Corroboration, sinceMs: Ms, patience: Patience): boolea
     sinceMs >= patience.unwitnessedMs + 2 * patience.hungMs)
 
 const ownEndWords = (limitMs: Ms): string =>
-  `; without a lease for ${formatMs(limitMs)} it ends what others could start`
+  `; without a lease for ${formatMs(limitMs)} it has ended what others could start`
 
 /** What people can do about a host that is not suspected, however long that lasts. */
 function lastingOf(

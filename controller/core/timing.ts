@@ -51,7 +51,8 @@ type Expiring = SelfFenceTimes & { readonly kept: boolean }
  */
 export const expiryMs = (given: Expiring): Ms => surely(endedAfterMs(given)) + marginMs
 
-const endedAfterMs = ({ kept, ...times }: Expiring): Ms =>
+/** The same by the host's own clock. */
+export const endedAfterMs = ({ kept, ...times }: Expiring): Ms =>
   kept ? bittenAfterMs(times) : times.limitMs + 2 * times.watchdogMs
 
 /** How long hosts may be without a controller when one dies; a shorter limit would fence all. */

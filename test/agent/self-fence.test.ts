@@ -189,19 +189,25 @@ test('no limit is said to be in force before there is a lease that it counts fro
   t.is(host.rig.report.selfFence?.limitMs, limitMs)
 })
 
-test('a limit that is shortened ends nothing, and counts once a watchdog bites by it', async t => {
-  await using host = await leased()
-  const long = { ...both, selfFence: { limitMs: 60_000 } }
-  await host.rig.order({ ...long, generation: 2 }, 5_000)
-  host.isCutOff = true
-  await host.rig.clock.pass(8_000)
-  await host.rig.order({ ...both, generation: 3 }, 2_000)
-  t.deepEqual([host.fence.state, host.rig.report.selfFence?.limitMs], ['waiting', undefined])
-  t.deepEqual(host.running, ['acme.near', 'acme.web'])
-  host.isCutOff = false
-  await host.rig.clock.pass(2_000)
-  t.deepEqual([host.fence.state, host.rig.report.selfFence?.limitMs], ['leased', limitMs])
-})
+for (const awayMs of [8_000, 30_000]) {
+  test(`a limit that is shortened after ${awayMs} ms without a lease ends nothing`, async t => {
+    await using host = await leased()
+    const long = { ...both, selfFence: { limitMs: 60_000 } }
+    await host.rig.order({ ...long, generation: 2 }, 5_000)
+    host.isCutOff = true
+    await host.rig.clock.pass(awayMs)
+    await host.rig.order({ ...both, generation: 3 }, 2_000)
+    const said = () => [host.fence.state, host.rig.report.selfFence?.limitMs]
+    t.deepEqual(said(), ['leased', 60_000], 'the longer one is in force until it is heard')
+    t.deepEqual(host.running, ['acme.near', 'acme.web'])
+    host.isCutOff = false
+    await host.rig.clock.pass(2_000)
+    t.deepEqual(said(), ['leased', limitMs])
+    host.isCutOff = true
+    await host.rig.clock.pass(limitMs)
+    t.deepEqual(host.running, ['acme.near'])
+  })
+}
 
 test('whose limit was taken back is pet on, also by the next run of the agent', async t => {
   await using host = await leased(30_000)
@@ -239,6 +245,24 @@ test('a next run that has not seen its watchdog yet starts nothing of what has e
     await host.rig.clock.pass(250)
     t.deepEqual(host.running, ['acme.near'], `others may have started it, ${ms} ms`)
   }
+})
+
+test('heard again before it has seen its watchdog, it starts by no order of before', async t => {
+  await using host = await leased(30_000)
+  host.isCutOff = true
+  await host.rig.clock.pass(limitMs + 1_000)
+  t.deepEqual(host.running, ['acme.near'])
+  await host.stop()
+  host.dog.lookMs = 5_000
+  host.newest = 3
+  await host.start()
+  host.isCutOff = false
+  for (let ms = 0; ms < 15_000; ms += 250) {
+    await host.rig.clock.pass(250)
+    t.deepEqual(host.running, ['acme.near'], `others may have started it, ${ms} ms`)
+  }
+  await host.rig.order({ ...both, generation: 3 }, 5_000)
+  t.deepEqual(host.running, ['acme.near', 'acme.web'])
 })
 
 test('an agent that is replaced while it is heard goes on as before', async t => {

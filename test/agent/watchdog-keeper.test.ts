@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { run } from '#shared/process.ts'
-import { isKept, WatchdogKeeper } from '../../agent/io/watchdog-keeper.ts'
+import { keptOf, WatchdogKeeper } from '../../agent/io/watchdog-keeper.ts'
 import { eventually } from '../lab/cloud/waiting.ts'
 import { endKeepers, keepersOf } from './keepers.ts'
 
@@ -95,12 +95,12 @@ test('what comes after its time pets nobody, nor is the device opened then', asy
 test('one that cannot leave the control group of its agent says so', async t => {
   await using device = await Device.make()
   using _apart = await WatchdogKeeper.of(device.place, long)
-  t.true(isKept(device.place))
+  t.is(keptOf(device.place), 'apart')
   await endKeepers(device.place.device)
-  t.false(isKept(device.place), 'nor does one that has ended')
+  t.is(keptOf(device.place), 'no', 'nor does one that has ended')
   const own = (await readFile('/proc/self/cgroup', 'utf8').catch(() => '')).trim()
   using _beside = await WatchdogKeeper.of({ ...device.place, group: '/proc/none' }, long)
-  t.is(isKept(device.place), own === '' || own === '0::/')
+  t.is(keptOf(device.place), own === '' || own === '0::/' ? 'apart' : 'beside')
 })
 
 test('that it was killed is told, and another one is started', async t => {

@@ -15,7 +15,7 @@ export class FakeWatchdog implements Watchdog {
     timeoutMs: 10_000,
     nowayout: true,
     counts: false,
-    kept: false,
+    kept: 'no',
     because: ''
   }
   /** Lets nobody open it. */
@@ -32,7 +32,11 @@ export class FakeWatchdog implements Watchdog {
 
   async look(): Promise<WatchdogFacts> {
     if (this.lookMs > 0) await this.#clock.sleep(this.lookMs)
-    return { ...this.facts, counts: this.#bitesAt !== undefined, kept: this.#isOpen }
+    return {
+      ...this.facts,
+      counts: this.#bitesAt !== undefined,
+      kept: this.#isOpen ? 'apart' : 'no'
+    }
   }
 
   async open(within: TimeLeft): Promise<WatchdogFacts> {

@@ -113,9 +113,15 @@ class Libvirt implements Hypervisor {
   }
 
   async destroy(key: DomainKey): Promise<void> {
-    await this.#onDomain(key, 'destroy', (connection, dom, what) =>
-      connection.call('domainDestroyFlags', { dom, flags: 0 }, { what })
-    )
+    const what = `destroy ${key.driver} domain ${key.uuid}`
+    // A host that is cut off has seconds for all of them: none waits behind calls that take long.
+    const connection = await this.#links[key.driver].extraConnection()
+    try {
+      const dom = await lookUp(connection, key, what)
+      await connection.call('domainDestroyFlags', { dom, flags: 0 }, { what })
+    } finally {
+      connection.close()
+    }
   }
 
   async shutdown(key: DomainKey): Promise<void> {

@@ -81,6 +81,8 @@ export class RedfishDevice implements FenceDevice {
     }
     const ResetType = choose(to, action['ResetType@Redfish.AllowableValues'])
     const ask = { method: 'POST' as const, path: target, body: { ResetType } }
+    // What stood still since it asked learns first whether that is still wanted: by its timers.
+    await sleep(0, undefined, { signal })
     const reply = await this.#client.ask(ask, signal)
     const wantsEtag = reply.status === 412 || reply.status === 428
     const etag = system.headers['etag']

@@ -169,7 +169,7 @@ test('the loss of a host is foretold: what starts elsewhere, and what waits and 
 
 const watchdog = {
   ...{ kind: 'hardware' as const, identity: 'i6300ESB timer', timeoutMs: 10_000, limitMs: 15_000 },
-  ...{ armed: true, nowayout: true, because: '' }
+  ...{ armed: true, kept: true, nowayout: true, because: '' }
 }
 
 test('a host whose own watchdog ends it is not exposed, and stands in for a silent device', t => {

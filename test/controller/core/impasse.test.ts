@@ -21,7 +21,7 @@ const boundMs = 45_000
 const stepMs = 500
 const watchdog = {
   ...{ kind: 'hardware' as const, identity: 'i6300ESB timer', timeoutMs: 10_000 },
-  ...{ armed: true, nowayout: true, limitMs, because: '' }
+  ...{ armed: true, kept: true, nowayout: true, limitMs, because: '' }
 }
 
 const peerWords = ['miss it', 'see it', 'do not look'] as const

@@ -210,7 +210,7 @@ export class Dog {
   get facts(): WatchdogFacts {
     const { timeoutMs } = this
     const counts = this.#bitesAt !== undefined
-    const kept = this.isOpen
+    const kept = this.isOpen ? 'apart' : 'no'
     const kind = 'hardware'
     return { kind, identity: 'dog', timeoutMs, nowayout: true, counts, kept, because: '' }
   }

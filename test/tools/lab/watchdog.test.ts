@@ -24,7 +24,7 @@ test('an agent finds it, makes it impossible to stop, and starts it', async t =>
     timeoutMs: 60_000,
     nowayout: false,
     counts: false,
-    kept: false,
+    kept: 'no',
     because: ''
   }
   t.deepEqual(await watchdog.look(), found as never)
@@ -34,7 +34,7 @@ test('an agent finds it, makes it impossible to stop, and starts it', async t =>
     const facts = await watchdog.look()
     return facts.counts ? facts : undefined
   })
-  t.deepEqual(counting, { ...found, nowayout: true, counts: true, kept: true } as never)
+  t.deepEqual(counting, { ...found, nowayout: true, counts: true, kept: 'apart' } as never)
 })
 
 test('it bites once when nobody writes any more, also when it is closed', async t => {
