@@ -94,9 +94,10 @@ const nextOfWrong = ({ name }: Host): string =>
   `see which machine it switches, then: remuda host fence set ${name} --help`
 
 /** What a host does to itself when it has had no lease for too long. */
-export const ownEnd = ({ decided }: Host): string =>
-  `its own watchdog ends it ${formatMs(decided.selfFence ? endedByItselfMs(decided.selfFence) : 0)} ` +
-  'after its last lease'
+export function ownEnd({ decided: { selfFence } }: Host): string {
+  const endsMs = selfFence ? endedByItselfMs(selfFence) : 0
+  return `its own watchdog ends it ${formatMs(endsMs)} after its last lease`
+}
 
 /** The first level of which every device answers, and none is wrong. */
 function levelLeft({ devices }: FenceState, wrong: readonly WrongDevice[]): number | undefined {
