@@ -55,6 +55,8 @@ export class Oracle {
   readonly #failed = new Set<string>()
   readonly #confirmed = new Set<string>()
   readonly #applied = new Map<string, number>()
+  /** When whoever led has heard each host, in true time. */
+  readonly #heardAt = new Map<string, Ms>()
   /** Instances that have left a dead host and do not run yet. */
   readonly #evacuated = new Set<string>()
 
@@ -86,7 +88,11 @@ export class Oracle {
 
   /** A controller has something done that others see. */
   acts(controller: LeanController): void {
-    const { ensemble } = this.#cloud
+    const { ensemble, timeline } = this.#cloud
+    for (const name of this.hosts.keys()) {
+      const silentMs = controller.machine.monotonic - (controller.view.heard(name).heardAt ?? 0)
+      if (silentMs < longMs) this.#heardAt.set(name, timeline.now - silentMs)
+    }
     if (!controller.mayAct) this.#cloud.problem(`${controller.name} acts without its lease`)
     if (ensemble.first === controller.member && ensemble.epoch === controller.epoch) return
     this.#cloud.problem(`${controller.name} acts, and another one is first`)
@@ -116,7 +122,9 @@ export class Oracle {
         ({ decided: { duty, fenceTest } }) => duty?.state !== 'maintenance' && !fenceTest
       )
       const lostAt = inService.flatMap(other => {
-        const { heardAt = machine.monotonic } = view.heard(other.name)
+        // One that this controller has never heard was lost when another one has heard it last.
+        const agoMs = this.#cloud.timeline.now - (this.#heardAt.get(other.name) ?? 0)
+        const { heardAt = machine.monotonic - agoMs } = view.heard(other.name)
         const { recovery } = other.decided
         const isMissing = recovery
           ? recovery.phase === 'fencing'
