@@ -5,6 +5,7 @@
 import { uuidOf } from '#shared/ids.ts'
 import type { Host, HostRecovery } from '#shared/model/host.ts'
 import type { Instance } from '#shared/model/instance.ts'
+import type { Ms } from '#shared/units.ts'
 import type { FenceOrder, FenceState } from '#shared/wire/fence.ts'
 import type { Order } from '#shared/wire/order.ts'
 import type { Domain } from '../../../agent/core/ports.ts'
