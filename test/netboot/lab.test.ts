@@ -102,7 +102,8 @@ for (const { what, line, event, lastWords } of strikes) {
     await until('the cloud relies on its watchdog', async () => {
       const { status } = await scene.read('host', host)
       const said = status['selfFence'] as Readonly<Record<string, unknown>> | undefined
-      return said?.['relied'] === true && said['armed'] === true
+      // The longer time would tell that what holds the watchdog could not leave the agent's group.
+      return said?.['relied'] === true && said['armed'] === true && said['expiresMs'] === 62_200
     })
     const before = await machines.untilOnline()
     const { fence } = (await scene.read('host', host)).spec

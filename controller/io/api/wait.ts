@@ -1,5 +1,6 @@
 import type { Resource } from '#shared/model/index.ts'
 import { documentOf } from '../../core/documents.ts'
+import { volumesOf } from '../../core/evacuation.ts'
 import { subjectOf } from '../../core/subject.ts'
 import type { FeedItem } from '../feed.ts'
 import type { Service } from './service.ts'
@@ -22,6 +23,7 @@ export async function waitFor(
 ): Promise<'settled' | 'timeout'> {
   const { clock, feed } = service
   const deadline = clock.monotonic() + wanted.waitMs
+  const all = [wanted.resource, ...(wanted.gone ? goingWith(service, wanted.resource) : [])]
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, wanted.signal])
   const news = feed.follow(undefined, signal)
@@ -29,7 +31,9 @@ export async function waitFor(
   let look = true
   try {
     while (!wanted.signal.aborted) {
-      if (look && isSettled(service, wanted)) return 'settled'
+      if (look && all.every(resource => isSettled(service, { ...wanted, resource }))) {
+        return 'settled'
+      }
       const leftMs = deadline - clock.monotonic()
       if (leftMs <= 0) return 'timeout'
       const timer = new AbortController()
@@ -39,7 +43,7 @@ export async function waitFor(
       )
       const first = await Promise.race([next, late])
       timer.abort()
-      look = first === 'late' || first.done === true || concerns(first.value, wanted.resource)
+      look = first === 'late' || first.done === true || concerns(first.value, all)
       if (first !== 'late') next = news.next()
     }
     return 'timeout'
@@ -51,8 +55,15 @@ export async function waitFor(
 }
 
 /** What becomes of others is no reason to look: with many who wait that would be much. */
-const concerns = (said: readonly FeedItem[] | 'reset', resource: Resource): boolean =>
-  said === 'reset' || said.some(({ subjects }) => subjects.includes(subjectOf(resource)))
+const concerns = (said: readonly FeedItem[] | 'reset', all: readonly Resource[]): boolean =>
+  said === 'reset' ||
+  said.some(({ subjects }) => all.some(resource => subjects.includes(subjectOf(resource))))
+
+/** What is deleted with an instance has to be gone before its name is free again. */
+const goingWith = ({ reign: { view } }: Service, resource: Resource): readonly Resource[] =>
+  resource.kind === 'instance'
+    ? volumesOf(view, resource).filter(({ decided }) => decided.ownerId === resource.id)
+    : []
 
 function isSettled(
   service: Service,
