@@ -26,8 +26,8 @@ export type Effort = {
  * How much a score may rise to be kept about one time in three, first and last: shares of the best
  * score, over the root of the number of hosts, since one move changes less where there are more.
  */
-const warmest = 0.11
-const coldest = 0.0025
+export type Heat = { readonly warmest: number; readonly coldest: number }
+
 /** Trials between one temperature and the next. */
 const blockTrials = 4096
 /** Chances as what they allow: -log of a share, of so many shares. */
@@ -46,6 +46,7 @@ export class Annealing {
   readonly #layout: Layout
   readonly #from: Int32Array
   readonly #effort: Effort
+  readonly #range: Heat
   readonly #hosts: Int32Array
   /** Those that may move, by the host they come from: `#starts` says where each host's begin. */
   readonly #free: Int32Array
@@ -62,10 +63,12 @@ export class Annealing {
   #heat = 0
   #state: number
 
-  constructor(layout: Layout, from: ArrayLike<number>, effort: Effort) {
+  constructor(layout: Layout, from: ArrayLike<number>, given: Effort & { readonly heat: Heat }) {
+    const { heat, ...effort } = given
     this.#layout = layout
     this.#from = Int32Array.from(from)
     this.#effort = effort
+    this.#range = heat
     this.#hosts = Int32Array.from(layout.open.keys()).filter(host => layout.open[host] === 1)
     this.#free = Int32Array.from(layout.first.keys()).filter(
       each => !layout.problem.fixed[each] && layout.first[each]! >= 0 && layout.second[each]! < 0
@@ -85,6 +88,7 @@ export class Annealing {
   /** Makes all trials, and ends with the best layout that was seen. */
   run(): void {
     const { trials } = this.#effort
+    const { warmest, coldest } = this.#range
     if (this.#free.length === 0 || this.#hosts.length === 0) return
     for (let done = 0; done < trials; done += blockTrials) {
       this.#layout.recount()

@@ -1,17 +1,25 @@
 /**
- * Goes on where single moves get stuck: who moves at all, and where to, is looked for by simulated
- * annealing. Only demands with one seat move.
+ * Goes on where single moves get stuck: who moves at all, and where to, is first made out by a market
+ * (`market.ts`), where there are few shapes, and then looked for by simulated annealing. Only
+ * demands with one seat move.
  *
  * Afterwards the moves are put in an order in which each is allowed, of those that are allowed now
  * the one that gains most first, as far as is known. Who is in a circle steps aside to a third
  * host, once; those that are still not allowed then are left out.
  */
-import { Annealing, type Effort } from './annealing.ts'
+import { Annealing, type Effort, type Heat } from './annealing.ts'
+import { exchange } from './exchange.ts'
 import type { Layout } from './layout.ts'
 import type { Move } from './problem.ts'
 import { scoreGrain, takesFirst } from './seating.ts'
 
 export type { Effort }
+
+/** How warm the search is: on its own, and where a market has been before it. */
+const alone: Heat = { warmest: 0.11, coldest: 0.0025 }
+const afterwards: Heat = { warmest: 0.01, coldest: 0.0025 }
+/** Steps of the market's innermost loop for each change that is tried: a third of its time. */
+const marketShare = 100
 
 /** A move and the score once it is made. */
 type Step = Move & { readonly score: number }
@@ -28,7 +36,8 @@ export function refine(
 ): readonly Step[] | undefined {
   const { score } = layout
   const before = Int32Array.from(layout.first)
-  const search = new Annealing(layout, from, effort)
+  const traded = exchange(layout, from, { ...effort, work: marketShare * effort.trials })
+  const search = new Annealing(layout, from, { ...effort, heat: traded ? afterwards : alone })
   search.run()
   const { movers } = search
   const to = Int32Array.from(layout.first)
