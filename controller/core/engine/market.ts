@@ -1,11 +1,11 @@
 /**
- * Who leaves each host and who comes to it, all hosts at once, by shape. To level many hosts by few
- * moves hangs on sums of many that fit, which searches that change one or two at a time do not find.
- * But what ties the hosts together is little: of each shape as many come as leave, and all moves
- * together are at most so many. So each of these gets a price (a Lagrange multiplier), and with
- * given prices every host chooses alone and exactly (`host-choice.ts`). Host after host chooses
- * anew; of what is offered more than it is wanted the price falls, and the other way round, so that
- * both meet but for a few; and the price of a move rises while there are too many.
+ * Who leaves each host and who comes to it, all hosts at once, by shape. To level many hosts by
+ * few moves hangs on sums of many that fit, which searches that change one or two at a time do not
+ * find. But what ties the hosts together is little: of each shape as many come as leave, and all
+ * moves together are at most so many. So each of these gets a price (a Lagrange multiplier), and
+ * with given prices every host chooses alone and exactly (`host-choice.ts`). Host after host
+ * chooses anew; of what is offered more than it is wanted the price falls, and the other way round,
+ * so that both meet but for a few; and the price of a move rises while there are too many.
  *
  * Costs are those of the score: the deviation of an axis rises with each square by its weight over
  * twice the deviation itself. Groups and what hosts refuse are not looked at here.

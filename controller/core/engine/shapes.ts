@@ -1,7 +1,8 @@
 /**
  * Demands that take the same are of one shape: which of them goes somewhere makes no difference to
- * how level hosts are. Hosts are levelled in one or two dimensions, the axes, and what a shape takes
- * of each is so many units, so that what a host has too much or too little is a place on a grid.
+ * how level hosts are. Hosts are levelled in one or two dimensions, the axes, and what a shape
+ * takes of each is so many units, so that what a host has too much or too little is a place on a
+ * grid.
  */
 import type { Layout } from './layout.ts'
 
@@ -62,7 +63,7 @@ function isMovable({ problem, first, second, open }: Layout, demand: number): bo
 const stepsOf = (layout: Layout, demand: number, { dimension, unit }: Axis): number =>
   dimension < 0 ? 0 : Math.round(layout.amount[demand * layout.dimensions + dimension]! / unit)
 
-/** The unit is what all amounts are multiples of, or some multiple of that where it is too small. */
+/** The unit is what all amounts are multiples of, or a multiple of that where it is too small. */
 function axisOf(
   layout: Layout,
   movable: readonly number[],
