@@ -1,8 +1,9 @@
 /**
  * What one host would best send away and take in, when each shape has its price for coming and
  * for leaving: of all sums of both the one that is least together with how far off the middle the
- * host ends. That is a knapsack, solved exactly by dynamic programming: the cheapest way to each place of
- * a grid around where the host is, first by those that leave, each once, then by any that come.
+ * host ends. That is a knapsack, solved exactly by dynamic programming: the cheapest way to each
+ * place of a grid around where the host is, first by those that leave, each once, then by any that
+ * come.
  */
 import type { Shapes } from './shapes.ts'
 

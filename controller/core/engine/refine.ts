@@ -1,7 +1,7 @@
 /**
  * Goes on where single moves get stuck: who moves at all, and where to, is first made out by a
- * market (`market.ts`), where there are few shapes, and then looked for by simulated annealing. Only
- * demands with one seat move.
+ * market (`market.ts`), where there are few shapes, and then looked for by simulated annealing.
+ * Only demands with one seat move.
  *
  * Afterwards the moves are put in an order in which each is allowed, of those that are allowed now
  * the one that gains most first, as far as is known. Who is in a circle steps aside to a third
