@@ -1,8 +1,8 @@
 /**
  * Makes of what hosts would send and take (`market.ts`) seats that are allowed. Who clashes where
  * it sits, or sits on a closed host, leaves first of all. Of a shape any one will do, so those
- * leave that are in no group, and each goes where it causes no clash. Few find no place so, or were one
- * too many: those go where they fit best, mostly back home.
+ * leave that are in no group, and each goes where it causes no clash. Few find no place so, or were
+ * one too many: those go where they fit best, mostly back home.
  */
 import type { Layout } from './layout.ts'
 import { Market, type Trade } from './market.ts'
