@@ -15,6 +15,8 @@ export type Listed = { readonly of: (demand: number, asSecond: boolean) => Int32
 
 /** The most costs that are kept in rows. */
 const cellsMax = 1 << 21
+/** To follow one change in a row is as much work as to fill it with so many hosts. */
+const followWork = 12
 /** Keys of rows are below this. */
 const keysMost = 2 ** 31
 
@@ -85,7 +87,8 @@ export class Cheapest implements Listed {
     const number = 2 * demand + Number(asSecond)
     const row = this.#rowOf.get(number) ?? this.#rowFor(demand, asSecond)
     if (row.followed === this.#changes) return row.list
-    if (row.followed < 0) row.fill(this.#rise, this.#bend)
+    const behind = (this.#changes - row.followed) * followWork
+    if (row.followed < 0 || behind > this.#every.length) row.fill(this.#rise, this.#bend)
     else row.follow(this.#rise, this.#bend, this.#changed.subarray(row.followed, this.#changes))
     row.followed = this.#changes
     return row.write(this.#every)
