@@ -29,7 +29,7 @@ export type DoorAddress = { readonly endpoint: string; readonly publicKey: strin
 export const knockAgainMsMin: Ms = 1_000
 /** The longest wait, and the wait after a refusal. Unit: ms. */
 export const knockAgainMsMax: Ms = 30_000
-/** The wait while an operator has not decided yet. Unit: ms. */
+/** The wait while an operator has not decided yet; shorter at first. Unit: ms. */
 export const pendingMs: Ms = 5_000
 /** A host that has heard no controller for so long knocks again. Unit: ms. */
 export const silenceMsMax: Ms = 30_000
@@ -56,6 +56,7 @@ export type LetIn = Admission & { readonly bootstrap?: SignedBootstrap }
 export async function knock(options: KnockOptions, signal: AbortSignal): Promise<LetIn> {
   const { clock, log } = options
   let waitMs = knockAgainMsMin
+  let undecidedMs = knockAgainMsMin
   let told = ''
   for (;;) {
     const answer = await knockAtEach(options, signal)
@@ -76,9 +77,10 @@ export async function knock(options: KnockOptions, signal: AbortSignal): Promise
     const nextMs = {
       unanswered: waitMs,
       declined: waitMs,
-      pending: pendingMs,
+      pending: undecidedMs,
       refused: knockAgainMsMax
     }[verdict]
+    if (verdict === 'pending') undecidedMs = Math.min(undecidedMs * 2, pendingMs)
     if (verdict === 'unanswered' || verdict === 'declined')
       waitMs = Math.min(waitMs * 2, knockAgainMsMax)
     await clock.sleep(nextMs * (0.75 + Math.random() / 2), signal)
