@@ -50,34 +50,35 @@ export function headersTo(method: string, headers: IncomingHttpHeaders): Headers
 export const responseHeaders = (headers: IncomingHttpHeaders): Headers =>
   kept(headers, ofOneConnection)
 
-/** Kinds whose documents say how they are only where hosts are heard. */
-const liveKinds: ReadonlySet<string> = new Set([
-  'hosts',
-  'instances',
-  'volumes',
-  'pools',
-  'images',
-  'networks',
-  'status',
-  'ha',
-  'capacity',
-  'boot',
-  'boots',
-  'host-images'
+/** Paths that tell of what is recorded alone: every candidate reads that. */
+const recordedKinds: ReadonlySet<string> = new Set([
+  'cluster',
+  'jobs',
+  'join-tokens',
+  'notifications',
+  'placement',
+  'ports',
+  'secrets',
+  'sizes',
+  'subnets',
+  'tenants',
+  'tokens'
 ])
 
-/** The same, one by one. */
-const livePaths: ReadonlySet<string> = new Set(['/v1/events', '/v1/cluster/candidates'])
+/** Of these paths, those that the controller alone can answer. */
+const livePaths: ReadonlySet<string> = new Set(['/v1/cluster/candidates'])
 
 /**
  * Whether only the controller can answer as it should: it changes something, or tells of what hosts
- * report. How this candidate itself is, nobody else can say.
+ * report, which anything may that is not known to tell of what is recorded alone. How this candidate
+ * itself is, nobody else can say.
  */
 export function isLive(method: string, url: string): boolean {
   const [path = ''] = url.split('?')
   if (method !== 'GET' && method !== 'HEAD') return method !== 'OPTIONS'
   const [, version, kind = ''] = path.split('/')
-  return version === 'v1' && (liveKinds.has(kind) || livePaths.has(path))
+  if (version !== 'v1' || kind === '') return false
+  return !recordedKinds.has(kind) || livePaths.has(path)
 }
 
 /** Whether another candidate has passed it on, or asks in its own name. */

@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
-import { answerMsMax, upgraded } from '../../../controller/io/passing.ts'
+import { answerMsMax, isLive, upgraded } from '../../../controller/io/passing.ts'
 
 const json = { 'content-type': 'application/json' }
 
@@ -15,6 +15,28 @@ for (const [title, headers, expected] of [
 ] as const) {
   test(title, t => {
     t.is(answerMsMax(headers, { sessionMs: 4_000, uploadMsMax: 310_000 }), expected)
+  })
+}
+
+for (const [method, url, isOfController] of [
+  ['GET', '/v1/hosts', true],
+  ['GET', '/v1/hosts/h1/history?limit=5', true],
+  ['GET', '/v1/balance', true],
+  ['GET', '/v1/bmcs', true],
+  ['GET', '/v1/events', true],
+  ['GET', '/v1/cluster/candidates', true],
+  ['GET', '/v1/what-is-made-tomorrow', true],
+  ['GET', '/v1/tenants/acme', false],
+  ['GET', '/v1/placement', false],
+  ['GET', '/v1/cluster', false],
+  ['GET', '/v1', false],
+  ['GET', '/metrics', false],
+  ['PATCH', '/v1/placement', true],
+  ['OPTIONS', '/v1/hosts', false]
+] as const) {
+  const who = isOfController ? 'the controller alone' : 'every candidate'
+  test(`${method} ${url} is answered by ${who}`, t => {
+    t.is(isLive(method, url), isOfController)
   })
 }
 
