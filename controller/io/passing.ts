@@ -56,6 +56,7 @@ const recordedKinds: ReadonlySet<string> = new Set([
   'jobs',
   'join-tokens',
   'notifications',
+  'openapi.json',
   'placement',
   'ports',
   'secrets',
