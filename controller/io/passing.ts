@@ -71,8 +71,8 @@ const livePaths: ReadonlySet<string> = new Set(['/v1/cluster/candidates'])
 
 /**
  * Whether only the controller can answer as it should: it changes something, or tells of what hosts
- * report, which anything may that is not known to tell of what is recorded alone. How this candidate
- * itself is, nobody else can say.
+ * report, which anything may that is not known to tell of what is recorded alone. How this
+ * candidate itself is, nobody else can say.
  */
 export function isLive(method: string, url: string): boolean {
   const [path = ''] = url.split('?')
