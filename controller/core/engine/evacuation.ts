@@ -147,6 +147,7 @@ function improve(layout: Layout, leavers: readonly Leaver[], hosts: Cheapest): b
 }
 
 function polish(layout: Layout, leavers: readonly Leaver[], hosts: Cheapest): void {
+  hosts.refresh()
   for (let round = 0; round < roundsMax; round += 1) {
     if (!improve(layout, leavers, hosts)) break
   }
@@ -213,8 +214,9 @@ type Seats = { readonly first: number; readonly second: number; readonly score: 
 function bestSeats(layout: Layout, leaver: Leaver, asked: Asked): Seats | undefined {
   const { demand } = leaver
   const [first, second] = [layout.first[demand]!, layout.second[demand]!]
-  // A pair that runs on the seat that it keeps loses only the other one, which is less work.
-  if (second < 0 || leaver.keeps !== first) layout.place(demand, -1, -1)
+  // A pair that has always run on the seat that it keeps loses the other one alone: less work.
+  const { keeps } = leaver
+  if (second < 0 || keeps !== first || keeps !== leaver.first) layout.place(demand, -1, -1)
   const best = second < 0 ? bestSingle(layout, demand, asked) : bestPair(layout, leaver, asked)
   layout.place(demand, first, second)
   return best

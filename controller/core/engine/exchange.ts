@@ -7,11 +7,14 @@
 import type { Layout } from './layout.ts'
 import { Market, type Trade } from './market.ts'
 import { bestFirst, scoreGrain, takesFirst } from './seating.ts'
-import { type Shapes, shapesOf } from './shapes.ts'
+import { movableOf, type Shapes, shapesOf } from './shapes.ts'
 
 /** Rounds of the market: what the first ones come to is of no use, and later ones gain nothing. */
 const roundsMin = 4
 const roundsMax = 60
+
+/** With more than so many times the moves that may be, what a round came to is of no use. */
+const beyondMost = 2
 
 /**
  * Seats demands anew, who came from these first seats, as a market has it. `work`: how many steps
@@ -20,37 +23,55 @@ const roundsMax = 60
 export function exchange(
   layout: Layout,
   from: ArrayLike<number>,
-  { work, movesMax, seed }: Omit<Trade, 'offered'> & { readonly work: number }
+  { work, ...limits }: Omit<Trade, 'offered'> & { readonly work: number }
 ): boolean {
-  const shapes = shapesOf(layout)
-  if (!shapes) return false
-  let best = layout.score - scoreGrain
-  let found = Int32Array.from(layout.first)
+  layout.recount()
+  const movable = movableOf(layout)
+  if (layout.score <= scoreGrain || movable.length === 0) return false
+  const before = Int32Array.from(layout.first)
   const { score } = layout
-  const movable = Int32Array.from(shapes.of.keys()).filter(demand => shapes.of[demand]! >= 0)
   const take = (seats: ArrayLike<number>): void => {
     for (const demand of movable) layout.place(demand, seats[demand]!, -1)
+    layout.recount()
   }
   take(from)
+  const shapes = shapesOf(layout, movable)
+  const movesMax = Math.min(limits.movesMax, movable.length)
+  const trade = { seed: limits.seed, movesMax, below: score - scoreGrain }
+  const found = shapes && bestOf(layout, { ...trade, shapes, from, movable, work })
+  take(found ?? before)
+  return found !== undefined
+}
+
+/** The best seats of all rounds, of those with a score below; they are left anyhow. */
+function bestOf(
+  layout: Layout,
+  given: Omit<Sale, 'columns'> & {
+    readonly from: ArrayLike<number>
+    readonly work: number
+    readonly movesMax: number
+    readonly seed: number
+    readonly below: number
+  }
+): Int32Array | undefined {
+  const { shapes, movable, movesMax } = given
   const offered = new Int32Array(shapes.count)
   for (const demand of movable) if (clears(layout, demand)) offered[shapes.of[demand]!]! += 1
   const start = Int32Array.from(layout.first)
-  const market = new Market(layout, shapes, { movesMax, seed, offered })
-  const rounds = Math.min(roundsMax, Math.floor(work / Math.max(1, market.work)))
-  for (let round = 1; rounds >= roundsMin && round <= rounds; round += 1) {
+  const market = new Market(layout, shapes, { movesMax, seed: given.seed, offered })
+  const rounds = Math.min(roundsMax, Math.floor(given.work / Math.max(1, market.work)))
+  if (rounds < roundsMin || market.value === 0) return undefined
+  let [best, found] = [given.below, undefined as Int32Array | undefined]
+  for (let round = 1; round <= rounds; round += 1) {
     market.round()
-    if (round < roundsMin) continue
-    const { columns } = market
-    const isSeated = seat(layout, { shapes, columns, movable })
-    if (isSeated && trim(layout, { from, movable, movesMax }) && layout.score < best) {
-      best = layout.score
-      found = Int32Array.from(layout.first)
+    if (round < roundsMin || market.moves > beyondMost * movesMax) continue
+    if (seat(layout, { shapes, movable, columns: market.columns }) && trim(layout, given)) {
+      layout.recount()
+      if (layout.score < best) [best, found] = [layout.score, Int32Array.from(layout.first)]
     }
-    take(start)
+    for (const demand of movable) layout.place(demand, start[demand]!, -1)
   }
-  take(found)
-  layout.recount()
-  return layout.score < score - scoreGrain
+  return found
 }
 
 /** Takes its seat from a demand that clashes there, or has to leave; gives whether it did. */

@@ -33,7 +33,8 @@ export class HostChoice {
   #least = new Float64Array(0)
   /** By stage and cell: 1 where the stage has found a cheaper way. */
   #marks: Uint8Array[] = []
-  readonly #stages: { shape: number; sign: number }[] = []
+  /** So many of a shape leave at once, or any number comes, one by one. */
+  readonly #stages: { shape: number; leave: number }[] = []
   #width = 0
   #low: [number, number] = [0, 0]
   #high: [number, number] = [0, 0]
@@ -56,9 +57,14 @@ export class HostChoice {
   }
 
   /** How much work one host is at most: cells by stages. */
-  work({ away, scale }: Pick<Ask, 'away' | 'scale'>): number {
-    this.#frame({ away, scale })
-    return this.#cells * 3 * this.#shapes.count
+  work(ask: Pick<Ask, 'away' | 'scale' | 'counts' | 'countsFrom'>): number {
+    this.#frame(ask)
+    const { count } = this.#shapes
+    let stages = count
+    for (let shape = 0; shape < count; shape += 1) {
+      stages += 32 - Math.clz32(ask.counts[ask.countsFrom + shape]!)
+    }
+    return this.#cells * stages
   }
 
   /** Chooses; the answer stands in `column`, `leaves` and `left`. */
@@ -93,14 +99,20 @@ export class HostChoice {
     return marks.fill(0, 0, this.#cells)
   }
 
-  /** Cells are gone through from below, so that nobody leaves twice in one stage. */
+  /**
+   * One leaves or none, then two, four, and what is left over: so any number can. Cells are gone
+   * through from below, so that nobody leaves twice in one stage.
+   */
   #leave(shape: number, { counts, countsFrom, leaving }: Ask): void {
     const [least, width] = [this.#least, this.#width]
-    const [down, across] = this.#stepsOf(shape)
-    const step = down * width + across
-    if (step === 0) return
-    const price = leaving[shape]!
-    for (let count = counts[countsFrom + shape]!; count > 0; count -= 1) {
+    const [one, other] = this.#stepsOf(shape)
+    if (one === 0 && other === 0) return
+    let rest = counts[countsFrom + shape]!
+    for (let size = 1; rest > 0; size *= 2) {
+      const leave = Math.min(size, rest)
+      rest -= leave
+      const [down, across] = [one * leave, other * leave]
+      const [step, price] = [down * width + across, leaving[shape]! * leave]
       const marks = this.#markOf(this.#stages.length)
       let isOfUse = false
       for (let row = down * width; row < this.#cells; row += width) {
@@ -112,8 +124,7 @@ export class HostChoice {
           isOfUse = true
         }
       }
-      if (!isOfUse) return
-      this.#stages.push({ shape, sign: -1 })
+      if (isOfUse) this.#stages.push({ shape, leave })
     }
   }
 
@@ -133,7 +144,7 @@ export class HostChoice {
         marks[cell + step] = 1
       }
     }
-    this.#stages.push({ shape, sign: 1 })
+    this.#stages.push({ shape, leave: 0 })
   }
 
   #stepsOf(shape: number): readonly [number, number] {
@@ -166,14 +177,18 @@ export class HostChoice {
     this.leaves = 0
     let cell = end
     for (let stage = this.#stages.length - 1; stage >= 0; stage -= 1) {
-      const { shape, sign } = this.#stages[stage]!
+      const { shape, leave } = this.#stages[stage]!
       const [down, across] = this.#stepsOf(shape)
+      const step = down * this.#width + across
       const marks = this.#marks[stage]!
-      while (marks[cell] === 1) {
-        cell -= sign * (down * this.#width + across)
-        this.column[shape]! += sign
-        if (sign < 0) this.leaves += 1
-        if (sign < 0) break
+      if (leave > 0 && marks[cell] === 1) {
+        cell += leave * step
+        this.column[shape]! -= leave
+        this.leaves += leave
+      }
+      while (leave === 0 && marks[cell] === 1) {
+        cell -= step
+        this.column[shape]! += 1
       }
     }
   }

@@ -22,8 +22,9 @@ const memory = 0.3
 const roundsAlike = 3
 /** A deviation counts as at least so much of what both are on average. */
 const deviationLeast = 0.25
-/** The most by which the price of a move changes in a round, as an exponent. */
+/** The most by which the price of a move changes in a round, as an exponent; less and less. */
 const haste = 1
+const hasteRounds = 8
 const eagerness = 2
 /** The price of a move at first: such a share of what a move may gain on average. */
 const firstPrice = 0.4
@@ -86,18 +87,23 @@ export class Market {
     this.#prices = new Float64Array(shapes.count)
     this.#coming = new Float64Array(shapes.count)
     this.#leaving = new Float64Array(shapes.count)
-    this.#movePrice = (firstPrice * this.#value * this.#hosts.length) / Math.max(1, trade.movesMax)
+    this.#movePrice = (firstPrice * this.value * this.#hosts.length) / Math.max(1, trade.movesMax)
     this.#state = Math.imul(trade.seed + 1, 2654435761) || 1
   }
 
   /** How much work a round is at most: steps of the innermost loop. */
   get work(): number {
-    return this.#hosts.reduce((sum, host) => sum + this.#choice.work(this.#placeOf(host)), 0)
+    return this.#hosts.reduce((sum, host) => sum + this.#choice.work(this.#asked(host)), 0)
   }
 
   /** By host and shape: how many more come than leave, as the market stands. */
   get columns(): Int32Array {
     return this.#columns
+  }
+
+  /** How many move, as the market stands. */
+  get moves(): number {
+    return this.#moves
   }
 
   /** Has each host choose once more. */
@@ -144,9 +150,11 @@ export class Market {
     return sizes.map(each => (mean > 0 ? (pressure * each * all) / mean : pressure))
   }
 
-  #placeOf(host: number) {
+  /** What a host is asked in each round alike. */
+  #asked(host: number) {
     const [away, scale] = [this.#away, this.#scale]
     return {
+      ...{ counts: this.#counts, countsFrom: host * this.#shapes.count },
       away: [away[2 * host]!, away[2 * host + 1]!] as const,
       scale: [scale[2 * host]!, scale[2 * host + 1]!] as const
     }
@@ -164,15 +172,15 @@ export class Market {
     return dimension < 0 ? 0 : this.#layout.weight[dimension]!
   }
 
-  /** What the score would be. */
-  get #value(): number {
+  /** What the score would be, as the market stands, without clashes. */
+  get value(): number {
     return this.#weight(0) * this.#spread(0) + this.#weight(1) * this.#spread(1)
   }
 
   /** By axis: what a square costs. */
   #costs(alike: boolean): readonly [number, number] {
     const weights = this.#weight(0) + this.#weight(1)
-    const mean = this.#value / weights
+    const mean = this.value / weights
     const costOf = (axis: 0 | 1): number => {
       const spread = alike ? mean : Math.max(this.#spread(axis), deviationLeast * mean)
       return spread > 0 ? this.#weight(axis) / (2 * spread) : 0
@@ -192,9 +200,8 @@ export class Market {
       this.#leaving[shape] = fee - price
     }
     const choice = this.#choice
-    const counted = { counts: this.#counts, countsFrom: host * count }
     const priced = { coming: this.#coming, leaving: this.#leaving }
-    choice.choose({ ...this.#placeOf(host), cost, ...counted, ...priced })
+    choice.choose({ ...this.#asked(host), cost, ...priced })
     this.#moves += choice.leaves - this.#leaves[host]!
     this.#leaves[host] = choice.leaves
     this.#left.set(choice.left, 2 * host)
@@ -209,7 +216,8 @@ export class Market {
       this.#prices[shape]! += memory * now
     }
     const beyond = (eagerness * (this.#moves - movesMax)) / Math.max(1, movesMax)
-    this.#movePrice *= Math.exp(Math.max(-haste, Math.min(haste, beyond)))
+    const most = haste / (1 + this.#rounds / hasteRounds)
+    this.#movePrice *= Math.exp(Math.max(-most, Math.min(most, beyond)))
   }
 
   /** Who chooses first has the choice, so it is another one each time. */

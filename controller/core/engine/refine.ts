@@ -18,6 +18,8 @@ export type { Effort }
 /** How warm the search is: on its own, and where a market has been before it. */
 const alone: Heat = { warmest: 0.11, coldest: 0.0025 }
 const afterwards: Heat = { warmest: 0.01, coldest: 0.0025 }
+/** A market that has lowered the score to such a share has found what a warm search would lose. */
+const coolBelow = 0.7
 /** Steps of the market's innermost loop for each change that is tried: a third of its time. */
 const marketShare = 100
 
@@ -36,8 +38,9 @@ export function refine(
 ): readonly Step[] | undefined {
   const { score } = layout
   const before = Int32Array.from(layout.first)
-  const traded = exchange(layout, from, { ...effort, work: marketShare * effort.trials })
-  const search = new Annealing(layout, from, { ...effort, heat: traded ? afterwards : alone })
+  exchange(layout, from, { ...effort, work: marketShare * effort.trials })
+  const heat = layout.score < coolBelow * score ? afterwards : alone
+  const search = new Annealing(layout, from, { ...effort, heat })
   search.run()
   const { movers } = search
   const to = Int32Array.from(layout.first)

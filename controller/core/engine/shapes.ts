@@ -29,11 +29,14 @@ const shapesMax = 64
 /** So many steps any host is away from the middle at most; amounts are rounded where need be. */
 const stepsMax = [480, 120] as const
 
-/** The shapes of a layout; undefined: they are too many, or too much is levelled at once. */
-export function shapesOf(layout: Layout): Shapes | undefined {
+/** Demands with one seat, on an open host, that may leave it. */
+export const movableOf = (layout: Layout): Int32Array =>
+  Int32Array.from(layout.first.keys()).filter(each => isMovable(layout, each))
+
+/** The shapes of some demands; undefined: they are too many, or too much is levelled at once. */
+export function shapesOf(layout: Layout, movable: Int32Array): Shapes | undefined {
   const levelled = Array.from(layout.weight.keys()).filter(d => layout.weight[d]! > 0)
   if (levelled.length === 0 || levelled.length > 2) return undefined
-  const movable = Array.from(layout.first.keys()).filter(each => isMovable(layout, each))
   if (movable.length === 0) return undefined
   const axisAt = (k: 0 | 1): Axis => axisOf(layout, movable, levelled[k] ?? -1, stepsMax[k])
   const axes = [axisAt(0), axisAt(1)] as const
@@ -54,7 +57,6 @@ export function shapesOf(layout: Layout): Shapes | undefined {
   return { count: known.size, of, steps: Int32Array.from(steps), axes }
 }
 
-/** Whether a demand has one seat, on an open host, and may leave it. */
 function isMovable({ problem, first, second, open }: Layout, demand: number): boolean {
   const host = first[demand]!
   return !problem.fixed[demand] && host >= 0 && open[host] === 1 && second[demand]! < 0
@@ -64,16 +66,12 @@ const stepsOf = (layout: Layout, demand: number, { dimension, unit }: Axis): num
   dimension < 0 ? 0 : Math.round(layout.amount[demand * layout.dimensions + dimension]! / unit)
 
 /** The unit is what all amounts are multiples of, or a multiple of that where it is too small. */
-function axisOf(
-  layout: Layout,
-  movable: readonly number[],
-  dimension: number,
-  stepsMost: number
-): Axis {
+function axisOf(layout: Layout, movable: Int32Array, dimension: number, stepsMost: number): Axis {
   if (dimension < 0) return { dimension, unit: 1 }
   const { dimensions, amount } = layout
-  const amounts = new Set(movable.map(demand => amount[demand * dimensions + dimension]!))
-  const most = Math.max(...amounts)
+  const amounts = new Set<number>()
+  for (const demand of movable) amounts.add(amount[demand * dimensions + dimension]!)
+  const most = [...amounts].reduce((largest, each) => Math.max(largest, each), 0)
   const isWhole = [...amounts].every(each => Number.isInteger(each))
   const common = isWhole ? [...amounts].reduce(commonDivisor, 0) : most / stepsMost
   const { taken, capacity } = totalOf(layout, dimension)
