@@ -57,9 +57,16 @@ export async function putVersion(
   return { version, files, folder, text }
 }
 
-/** Waits until something is so; the test's own time is the bound. */
-export async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await sleep(10)
+/** Looks so often, 10 ms apart, and then gives up: who waits for ever keeps its test from ending. */
+const looksMax = 4_000
+
+/** Waits until something is so; `why` says what is known where it never is. */
+export async function until(isSo: () => boolean, why: () => string = () => ''): Promise<void> {
+  for (let look = 0; look < looksMax; look += 1) {
+    if (isSo()) return
+    await sleep(10)
+  }
+  throw new Error(`it never came about: ${why()}`)
 }
 
 /** What a test changes. */

@@ -154,7 +154,8 @@ function start(t: ExecutionContext, server: BootServer, words: object) {
     soFar += part
   })
   const over = Promise.all([once(child, 'exit'), text(child.stderr)])
-  return { child, over, says: (line: string) => soFar.includes(line) }
+  const state = (): string => `exit ${child.exitCode}, signal ${child.signalCode}: ${soFar}`
+  return { child, over, state, says: (line: string) => soFar.includes(line) }
 }
 
 test('a host that has joined serves its image to the next one that boots', async t => {
@@ -180,8 +181,8 @@ test('a host that has joined serves its image to the next one that boots', async
   t.is((await server.ask(`/v1/boots/${first}/peers`)).status, 403, 'its boot is over')
   const words = { ...told.peer, port: 0, url: server.http.url, boot: first, version }
   const asHost = { ...words, address: '127.0.0.1', profile: 'host' }
-  const { child, over, says } = start(t, server, asHost)
-  await until(() => server.boots.states().some(({ serves }) => serves !== undefined))
+  const { child, over, says, state } = start(t, server, asHost)
+  await until(() => server.boots.states().some(({ serves }) => serves !== undefined), state)
   const [url, ...more] = await peers()
   t.deepEqual(more, [])
   const place = `/images/${version}/root.squashfs?token=`
@@ -198,7 +199,7 @@ test('a host that has joined serves its image to the next one that boots', async
   t.like(server.boots.states()[0], { name: 'host-2', stage: 'image', because: 'other' })
   server.plan = { ...server.plan, machines: [host!] }
   // It says so once the connection is over, which it may see later than we.
-  await until(() => says('"has sent its image"'))
+  await until(() => says('"has sent its image"'), state)
   child.kill('SIGTERM')
   const [[code], said] = await over
   t.is(code, 0, said)
