@@ -46,9 +46,7 @@ const readInto = (
 
 function written(response: ServerResponse, bytes: Buffer, signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const late = new Fault('closed', 'cannot send a file: nobody takes it')
-  // Who has all of it closes at once, and that may be seen before that the last of it was sent.
-  const gone = (): void => void setImmediate(() => reject(late))
+  const gone = (): void => reject(new Fault('closed', 'cannot send a file: nobody takes it'))
   if (signal.aborted) {
     gone()
     return promise

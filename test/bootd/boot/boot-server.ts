@@ -57,7 +57,7 @@ export async function putVersion(
   return { version, files, folder, text }
 }
 
-/** Looks so often, 10 ms apart, and then gives up: who waits for ever keeps its test from ending. */
+/** Looks so often, 10 ms apart, then gives up: who waits for ever keeps its test from ending. */
 const looksMax = 4_000
 
 /** Waits until something is so; `why` says what is known where it never is. */
