@@ -29,8 +29,8 @@ export type DoorAddress = { readonly endpoint: string; readonly publicKey: strin
 export const knockAgainMsMin: Ms = 1_000
 /** The longest wait, and the wait after a refusal. Unit: ms. */
 export const knockAgainMsMax: Ms = 30_000
-/** The wait while an operator has not decided yet; shorter at first. Unit: ms. */
-export const pendingMs: Ms = 5_000
+/** The longest wait while an operator has not decided yet. Unit: ms. */
+export const pendingMsMax: Ms = 5_000
 /** A host that has heard no controller for so long knocks again. Unit: ms. */
 export const silenceMsMax: Ms = 30_000
 
@@ -55,8 +55,7 @@ export type LetIn = Admission & { readonly bootstrap?: SignedBootstrap }
 /** Knocks until approved; rejects only when the signal aborts. */
 export async function knock(options: KnockOptions, signal: AbortSignal): Promise<LetIn> {
   const { clock, log } = options
-  let waitMs = knockAgainMsMin
-  let undecidedMs = knockAgainMsMin
+  let pauses = firstPauses
   let told = ''
   for (;;) {
     const answer = await knockAtEach(options, signal)
@@ -73,19 +72,34 @@ export async function knock(options: KnockOptions, signal: AbortSignal): Promise
     const { verdict, because } = answer
     if (told !== because) log.warn('not let in yet', { verdict, because })
     told = because
-    if (verdict === 'pending') waitMs = knockAgainMsMin
-    const nextMs = {
-      unanswered: waitMs,
-      declined: waitMs,
-      pending: undecidedMs,
-      refused: knockAgainMsMax
-    }[verdict]
-    if (verdict === 'pending') undecidedMs = Math.min(undecidedMs * 2, pendingMs)
-    if (verdict === 'unanswered' || verdict === 'declined')
-      waitMs = Math.min(waitMs * 2, knockAgainMsMax)
-    await clock.sleep(nextMs * (0.75 + Math.random() / 2), signal)
+    const pauseMs = pauseAfter(verdict, pauses)
+    pauses = pausesAfter(verdict, pauses)
+    await clock.sleep(pauseMs * (0.75 + Math.random() / 2), signal)
   }
 }
+
+/** How long is waited next where no door lets us in, and where an operator has not decided. */
+export type Pauses = { readonly unansweredMs: Ms; readonly pendingMs: Ms }
+
+/** Those of a host that begins to knock. */
+export const firstPauses: Pauses = { unansweredMs: knockAgainMsMin, pendingMs: knockAgainMsMin }
+
+/** How long is waited after an answer. */
+export function pauseAfter(verdict: Verdict, pauses: Pauses): Ms {
+  if (verdict === 'refused') return knockAgainMsMax
+  return verdict === 'pending' ? pauses.pendingMs : pauses.unansweredMs
+}
+
+/** The pauses to come: each doubles up to its limit; an answer ends those of silence. */
+export function pausesAfter(verdict: Verdict, { unansweredMs, pendingMs }: Pauses): Pauses {
+  if (verdict === 'refused') return { unansweredMs, pendingMs }
+  if (verdict === 'pending') {
+    return { unansweredMs: knockAgainMsMin, pendingMs: Math.min(pendingMs * 2, pendingMsMax) }
+  }
+  return { unansweredMs: Math.min(unansweredMs * 2, knockAgainMsMax), pendingMs }
+}
+
+type Verdict = Exclude<Answer['verdict'], 'approved'>
 
 /** `declined`: the door would let this host in, and this host does not take it. */
 type Answer = { readonly verdict: 'unanswered' | 'declined'; readonly because: string } | Joined

@@ -11,6 +11,7 @@
  * may be the first; or a demand goes alone.
  */
 import { deviation, type Layout } from './layout.ts'
+import { Lots } from './lots.ts'
 import { scoreGrain, takesFirst } from './seating.ts'
 
 /** How far a search goes. */
@@ -61,7 +62,7 @@ export class Annealing {
   /** Of the score, what is not the dimensions'. */
   #rest = 0
   #heat = 0
-  #state: number
+  readonly #lots: Lots
 
   constructor(layout: Layout, from: ArrayLike<number>, given: Effort & { readonly heat: Heat }) {
     const { heat, ...effort } = given
@@ -81,8 +82,7 @@ export class Annealing {
     this.#best = Int32Array.from(layout.first)
     this.#score = layout.score
     this.#bestScore = this.#score
-    // The generator never leaves 0.
-    this.#state = Math.imul(effort.seed + 1, 2654435761) || 1
+    this.#lots = new Lots(effort.seed)
   }
 
   /** Makes all trials, and ends with the best layout that was seen. */
@@ -123,38 +123,38 @@ export class Annealing {
   }
 
   #try(): void {
-    const kind = this.#lot(16)
+    const kind = this.#lots.below(16)
     if (kind === 0 || this.#count === 0) {
-      this.#goAlone(this.#free[this.#lot(this.#free.length)]!, this.#someHost())
+      this.#goAlone(this.#free[this.#lots.below(this.#free.length)]!, this.#someHost())
       return
     }
-    const one = this.#movers[this.#lot(this.#count)]!
+    const one = this.#movers[this.#lots.below(this.#count)]!
     if (kind < 5) this.#goAlone(one, this.#someHost())
-    else if (kind < 9) this.#exchange(one, this.#movers[this.#lot(this.#count)]!)
+    else if (kind < 9) this.#exchange(one, this.#movers[this.#lots.below(this.#count)]!)
     else if (kind < 12) this.#substitute(one, this.#neighbour(one), this.#layout.first[one]!)
     else if (kind < 13) this.#substitute(one, this.#neighbour(one), this.#someHost())
     else {
-      const other = this.#free[this.#lot(this.#free.length)]!
+      const other = this.#free[this.#lots.below(this.#free.length)]!
       this.#substitute(one, other, this.#layout.first[one]!)
     }
   }
 
   #someHost(): number {
-    return this.#hosts[this.#lot(this.#hosts.length)]!
+    return this.#hosts[this.#lots.below(this.#hosts.length)]!
   }
 
   /** Some demand that comes from the same host. */
   #neighbour(demand: number): number {
     const home = this.#from[demand]!
     const start = this.#starts[home]!
-    return this.#free[start + this.#lot(this.#starts[home + 1]! - start)]!
+    return this.#free[start + this.#lots.below(this.#starts[home + 1]! - start)]!
   }
 
   #goAlone(demand: number, to: number): void {
     const layout = this.#layout
     const here = layout.first[demand]!
     if (here === to || !this.#mayMove(demand)) return
-    const allowed = this.#score + this.#heat * patience[this.#lot(patience.length)]!
+    const allowed = this.#score + this.#heat * patience[this.#lots.below(patience.length)]!
     if (this.#estimate(demand, { here, middle: -1, other: -1, to }) > allowed) return
     if (!takesFirst(layout, demand, to, false)) return
     layout.place(demand, to, -1)
@@ -189,7 +189,7 @@ export class Annealing {
     const { here, middle, other, to } = path
     if (layout.open[middle] === 0 || layout.open[to] === 0) return
     if (here === to && this.#isAlike(one, other)) return
-    const allowed = this.#score + this.#heat * patience[this.#lot(patience.length)]!
+    const allowed = this.#score + this.#heat * patience[this.#lots.below(patience.length)]!
     if (this.#estimate(one, path) > allowed) return
     layout.place(one, -1, -1)
     layout.place(other, -1, -1)
@@ -284,15 +284,5 @@ export class Annealing {
       this.#movers[at] = last
       this.#at[last] = at
     }
-  }
-
-  /** A whole number below a count (xorshift). */
-  #lot(count: number): number {
-    let state = this.#state
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    this.#state = state
-    return Math.floor(((state >>> 0) / 4294967296) * count)
   }
 }

@@ -12,6 +12,7 @@
  */
 import { HostChoice } from './host-choice.ts'
 import type { Layout } from './layout.ts'
+import { Lots } from './lots.ts'
 import { type Shapes, totalOf } from './shapes.ts'
 
 /** What one too many lowers a shape's price at once, if of mean size: a share of a move's price. */
@@ -61,7 +62,7 @@ export class Market {
   readonly #coming: Float64Array
   readonly #leaving: Float64Array
   #movePrice: number
-  #state: number
+  readonly #lots: Lots
 
   /** All other demands sit where they come from. */
   constructor(layout: Layout, shapes: Shapes, trade: Trade) {
@@ -88,7 +89,7 @@ export class Market {
     this.#coming = new Float64Array(shapes.count)
     this.#leaving = new Float64Array(shapes.count)
     this.#movePrice = (firstPrice * this.value * this.#hosts.length) / Math.max(1, trade.movesMax)
-    this.#state = Math.imul(trade.seed + 1, 2654435761) || 1
+    this.#lots = new Lots(trade.seed)
   }
 
   /** How much work a round is at most: steps of the innermost loop. */
@@ -223,20 +224,10 @@ export class Market {
   /** Who chooses first has the choice, so it is another one each time. */
   #shuffle(): void {
     for (let at = this.#hosts.length - 1; at > 0; at -= 1) {
-      const other = this.#lot(at + 1)
+      const other = this.#lots.below(at + 1)
       const host = this.#hosts[at]!
       this.#hosts[at] = this.#hosts[other]!
       this.#hosts[other] = host
     }
-  }
-
-  /** A whole number below a count (xorshift). */
-  #lot(count: number): number {
-    let state = this.#state
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    this.#state = state
-    return Math.floor(((state >>> 0) / 4294967296) * count)
   }
 }

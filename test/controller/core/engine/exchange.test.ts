@@ -44,9 +44,8 @@ test('it ends lower, with no more moves than may be, or leaves all as it was', t
       t.true(isLower ? layout.score < score : first.every((host, at) => host === before[at]))
       const moved = first.filter((host, demand) => host !== from[demand])
       t.true(moved.length <= movesMax)
-      for (const demand of problem.fixed.length > 0 ? first.keys() : []) {
-        if (problem.fixed[demand]) t.is(first[demand], from[demand])
-      }
+      const fixed = [...first.keys()].filter(demand => problem.fixed[demand])
+      t.true(fixed.every(demand => first[demand] === from[demand]))
     }),
     { numRuns: 200, seed: 5 }
   )
@@ -63,7 +62,6 @@ test('every move that a market leads to is allowed in its turn', t => {
       for (let demand = 0; demand < layout.demands; demand += 1) {
         if (!problem.pair[demand]) start.first[demand] = problem.first[demand]!
       }
-      // So few changes are tried that what the market has found is what is put in order.
       const isLower = exchange(new Layout({ ...problem, ...start }), start.first, limits)
       const steps = refine(layout, start.first, { movesMax, trials: 100_000, seed: 3 })
       led += Number(isLower && steps !== undefined)

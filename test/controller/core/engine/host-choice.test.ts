@@ -9,7 +9,7 @@ const trials = fc.integer({ min: 1, max: 3 }).chain(count =>
   fc.record({
     count: fc.constant(count),
     steps: fc.array(fc.nat({ max: 3 }), { minLength: 2 * count, maxLength: 2 * count }),
-    counts: fc.array(fc.nat({ max: 2 }), { minLength: count, maxLength: count }),
+    counts: fc.array(fc.nat({ max: 6 }), { minLength: count, maxLength: count }),
     fee: fc.integer({ min: 1, max: 50 }).map(each => each / 100),
     prices: fc.array(price, { minLength: count, maxLength: count }),
     away: fc.tuple(fc.integer({ min: -9, max: 9 }), fc.integer({ min: -9, max: 9 })),
