@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import { type Clock, realClock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
 import { type Log, makeLog } from '#shared/log.ts'
+import { makeStateFolder } from '#shared/state-folder.ts'
 import { version } from '#shared/version.ts'
 import { AnsweringEnd } from '#shared/wire/answering-end.ts'
 import { type CurveKeys, loadKeys } from '#shared/wire/keys.ts'
@@ -21,7 +22,7 @@ import { callTcp, callTcpIn, Gates } from './io/gates.ts'
 import { openHardware, readBootId } from './io/hardware.ts'
 import { hear } from './io/hearing.ts'
 import { sendHeartbeats } from './io/heartbeats.ts'
-import { joinCloud, written } from './io/join.ts'
+import { joinAsTold, joinCloud, written } from './io/join.ts'
 import { beginToJoin } from './io/joining.ts'
 import { KeptOrder } from './io/kept-order.ts'
 import { tryKvm } from './io/kvm.ts'
@@ -43,10 +44,14 @@ import type { Trust } from './io/trust.ts'
 import { UseWatch } from './io/use-watch.ts'
 import { KernelWatchdog, noWatchdogHere } from './io/watchdog.ts'
 
+/** Until then somebody may sit before it who has said `join`; a daemon writes for programs. */
+let isJoining = process.argv[2] === 'join'
+
 async function main(): Promise<void> {
   const [verb, ...words] = process.argv.slice(2)
   const flags = verb === 'join' ? await joinFirst(words) : process.argv.slice(2)
   if (flags === undefined) return
+  isJoining = false
   const config = await readConfig(flags, process.env)
   const log = makeLog('agent', { level: config.logLevel })
   const stop = new AbortController()
@@ -61,12 +66,17 @@ async function main(): Promise<void> {
   log.info('stopped')
 }
 
-/** Writes down how to join; gives the flags to go on with where it was told to: `join - --run`. */
+/** Writes down how to join; gives the flags to go on with where it was told to: `join --ask`. */
 async function joinFirst(words: readonly string[]): Promise<readonly string[] | undefined> {
-  const args = words.filter(word => word !== '--run')
+  const environment = process.env
+  if (words[0] === '--ask') {
+    const [, program, ...args] = words
+    process.stdout.write(await joinAsTold(program, { args, environment }))
+    return args
+  }
   const input = (): Promise<string> => text(process.stdin)
-  process.stdout.write(await joinCloud({ args, environment: process.env, input }))
-  return words.includes('--run') ? args.slice(1) : undefined
+  process.stdout.write(await joinCloud({ args: words, environment, input }))
+  return undefined
 }
 
 async function serve(config: AgentConfig, log: Log, stop: AbortController): Promise<void> {
@@ -223,10 +233,9 @@ async function prepare(config: AgentConfig): Promise<Ground> {
   const { state } = config
   const own = join(state, 'agent')
   const consoleFolder = join(own, 'console')
-  await mkdir(state, { recursive: true, mode: 0o711 })
+  await makeStateFolder(state)
   await mkdir(own, { recursive: true, mode: 0o711 })
   await mkdir(consoleFolder, { recursive: true, mode: 0o700 })
-  await mkdir(join(state, 'run'), { recursive: true, mode: 0o711 })
   return {
     own,
     consoleFolder,
@@ -345,8 +354,7 @@ try {
 } catch (thrown) {
   if (!isFault(thrown)) throw thrown
   const { code, reasons, next } = thrown
-  // Somebody sits before it who has said `join`; a daemon writes for programs.
-  if (process.argv[2] === 'join') process.stderr.write(written(thrown))
+  if (isJoining) process.stderr.write(written(thrown))
   else makeLog('agent').error('cannot go on', { code, because: sentence(thrown), reasons, next })
   process.exitCode = 1
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { realClock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
 import { makeLog } from '#shared/log.ts'
+import { makeStateFolder } from '#shared/state-folder.ts'
 import { version } from '#shared/version.ts'
 import { AnsweringEnd } from '#shared/wire/answering-end.ts'
 import { loadKeys } from '#shared/wire/keys.ts'
@@ -76,9 +77,8 @@ type Served = ReturnType<typeof serveControllers>
 
 async function prepare({ state }: BootdConfig) {
   const own = join(state, 'bootd')
-  await mkdir(state, { recursive: true, mode: 0o711 })
+  await makeStateFolder(state)
   await mkdir(own, { recursive: true, mode: 0o700 })
-  await mkdir(join(state, 'run'), { recursive: true, mode: 0o711 })
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
   return {
     own,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { realClock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
 import { type Log, makeLog } from '#shared/log.ts'
+import { makeStateFolder } from '#shared/state-folder.ts'
 import { version } from '#shared/version.ts'
 import type { BootstrapCandidate } from '#shared/wire/bootstrap.ts'
 import { loadKeys } from '#shared/wire/keys.ts'
@@ -57,7 +58,7 @@ async function main(): Promise<void> {
 /** What a controller is made of that is the same alone and among others. */
 async function openBase(config: ControllerConfig, log: Log) {
   const own = join(config.state, 'controller')
-  await mkdir(config.state, { recursive: true, mode: 0o711 })
+  await makeStateFolder(config.state)
   await mkdir(own, { recursive: true, mode: 0o700 })
   await makeJoinToken(join(config.state, 'join.token'))
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()

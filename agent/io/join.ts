@@ -9,6 +9,7 @@ import { isIPv4 } from 'node:net'
 import { join } from 'node:path'
 import { Fault, sentence } from '#shared/fault.ts'
 import { writePrivateFile } from '#shared/private-file.ts'
+import { run } from '#shared/process.ts'
 import { type JoinTokenContent, readJoinToken } from '#shared/wire/join-token.ts'
 import { readAdmission } from './admission.ts'
 import { readConfig } from './config.ts'
@@ -25,6 +26,9 @@ export type JoinRun = {
 
 /** Fields of the configuration that are written down when they were said as a flag. */
 const keptFields = ['address', 'port'] as const
+
+/** A host may wait for days until a cloud gives it a token; whoever starts the agent asks anew. */
+const askMsMax = 86_400_000
 
 /** Writes what is needed, and gives the sentence that says so. Faults: `invalid`, `conflict`. */
 export async function joinCloud({ args, environment, input }: JoinRun): Promise<string> {
@@ -56,6 +60,28 @@ export async function joinCloud({ args, environment, input }: JoinRun): Promise<
     `this host asks to join cloud ${token.cloud} at ${where}, as ${address}${member}\n` +
     'start remuda-agent, or restart it if it runs with another address\n'
   )
+}
+
+/**
+ * Joins with the token that a program prints; does nothing where it prints none: this host goes by
+ * what it wrote down when it joined before. So an agent loads while the host still finds out who it
+ * is. Gives the sentence that says what was done. Faults: `command`, `deadline`, those of joining.
+ */
+export async function joinAsTold(
+  program: string | undefined,
+  { args, environment }: Pick<JoinRun, 'args' | 'environment'>
+): Promise<string> {
+  if (program === undefined) {
+    throw new Fault('invalid', 'cannot join: it is not said what program knows the token', {
+      next: ['remuda-agent join --ask PROGRAM']
+    })
+  }
+  const { stdout, stderr } = await run(program, [], { deadlineMs: askMsMax })
+  if (stderr !== '') process.stderr.write(stderr)
+  const token = stdout.trim()
+  if (token === '') return ''
+  const input = (): Promise<string> => Promise.resolve(token)
+  return await joinCloud({ args: ['-', ...args], environment, input })
 }
 
 /** A failure as people read it: what, why, and what to do next. */

@@ -3,7 +3,6 @@
  * and who folds it, the feed, the API. Nothing leaves them before a reign is run.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
 import type { Fault } from '#shared/fault.ts'
@@ -160,7 +159,6 @@ async function listen(
   front: Front
 ): Promise<Listening> {
   const run = join(config.state, 'run')
-  await mkdir(run, { recursive: true, mode: 0o755 })
   const app = await makeApp(service)
   await using opened = new AsyncDisposableStack()
   opened.defer(() => app.close())

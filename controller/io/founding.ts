@@ -1,11 +1,11 @@
 /** Founds the cloud where there is none. */
 import { randomUUID } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
 import { newId } from '#shared/ids.ts'
 import type { Log } from '#shared/log.ts'
 import { createPrivateFile, readPrivateFile } from '#shared/private-file.ts'
+import { makeStateFolder } from '#shared/state-folder.ts'
 import { makeSigningKeys } from '#shared/wire/bootstrap.ts'
 import { firstCommit } from '../core/first-commit.ts'
 import { hashOf, makeToken } from './api/tokens.ts'
@@ -23,7 +23,7 @@ export async function found(
   const createdAt = new Date(moment.wall).toISOString()
   const { token, stored } = makeToken({ name: 'admin', role: 'admin', createdAt })
   const path = join(config.state, 'admin.token')
-  await mkdir(config.state, { recursive: true, mode: 0o711 })
+  await makeStateFolder(config.state)
   const kept = (await createPrivateFile(path, `${token}\n`))
     ? stored
     : await keptToken(path, stored)

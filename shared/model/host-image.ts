@@ -9,8 +9,11 @@ import type { DeepReadonly } from './types.ts'
 
 /** Architectures that hosts may have. */
 export const hostImageArchitectures = ['x86_64', 'aarch64'] as const
-/** `minimal`: drivers of virtual machines only; `full`: with those and the firmware of metal. */
-export const hostImageProfiles = ['minimal', 'full'] as const
+/**
+ * `cloud`: Debian's kernel for clouds, which has no watchdog; `minimal`: drivers of virtual
+ * machines only; `full`: with those and the firmware of metal.
+ */
+export const hostImageProfiles = ['cloud', 'minimal', 'full'] as const
 
 /** Files of a version; those that may be left out are for Secure Boot. */
 export const hostImageFiles = ['vmlinuz', 'initrd', 'root.squashfs', 'boot.efi'] as const

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -9,7 +9,7 @@ import { makeKeys } from '#shared/wire/keys.ts'
 import { writeAdmission } from '../../agent/io/admission.ts'
 import { readConfig } from '../../agent/io/config.ts'
 import { Introduction } from '../../agent/io/introduction.ts'
-import { joinCloud, written } from '../../agent/io/join.ts'
+import { joinAsTold, joinCloud, written } from '../../agent/io/join.ts'
 
 const token: JoinTokenContent = {
   cloud: 'c-1',
@@ -126,4 +126,35 @@ test('a failure to join is written as people read it', t => {
       '  why   a join token begins with rmj1_\n' +
       '  next  make a new one on a machine of the cloud: remuda host token create\n'
   )
+})
+
+/** Joins by what a shell script prints. */
+async function told(t: ExecutionContext, script: string) {
+  const state = await folder(t)
+  const program = join(state, 'word')
+  await writeFile(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  const said = joinAsTold(program, { args: ['--state', state], environment: {} })
+  return { said, joinFile: join(state, 'agent/join.json') }
+}
+
+test('a program may say the token, later', async t => {
+  const { said, joinFile } = await told(t, `sleep 0.2; echo ${text}`)
+  t.regex(await said, /asks to join cloud c-1/)
+  t.deepEqual(JSON.parse(await readFile(joinFile, 'utf8')), token)
+})
+
+test('where it says nothing, what is written already holds', async t => {
+  const { said, joinFile } = await told(t, ':')
+  t.is(await said, '')
+  await t.throwsAsync(access(joinFile), { code: 'ENOENT' })
+})
+
+test('one that fails, says something else, or is not named is a fault', async t => {
+  t.like(await t.throwsAsync((await told(t, 'echo no >&2; exit 3')).said), { code: 'command' })
+  t.like(await t.throwsAsync((await told(t, 'echo perhaps')).said), { code: 'invalid' })
+  const unsaid = joinAsTold(undefined, { args: [], environment: {} })
+  t.like(await t.throwsAsync(unsaid), {
+    code: 'invalid',
+    next: ['remuda-agent join --ask PROGRAM']
+  })
 })

@@ -10,12 +10,13 @@ import { copyFile, cp, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import type { BootPlan } from '../../shared/wire/boot.ts'
+import type { BootMachine, BootPlan } from '../../shared/wire/boot.ts'
 import { cacheOf, findUnpacked, unpackPackages } from '../../tools/debian/unpack.ts'
 import { readyHostImage } from '../../tools/host-image/ready.ts'
 import { foreignServer } from '../lab/netboot/foreign-server.ts'
 import { range, Segment } from '../lab/netboot/segment.ts'
 import { patienceMs, tell } from './scene.ts'
+import { type Version, versionOf } from './versions.ts'
 
 const full = ['--boot-mode', 'full', '--boot-range', range]
 const ovmf = '/usr/share/OVMF'
@@ -23,6 +24,12 @@ const ovmf = '/usr/share/OVMF'
 const kernelOptions = 'console=ttyS0 loglevel=7'
 
 const uuid = '6ba7b812-9dad-41d1-80b4-00c04fd430c8'
+
+/** The machine, where the plan names it. */
+const known: BootMachine = {
+  ...{ name: 'host-1', uuid, macs: [], profile: 'host', wish: 'image 2', kernelOptions },
+  ...{ version: '', secret: 'a-secret-of-host-1-alone' }
+}
 
 /** How a machine comes to its first file, and what its firmware runs. */
 type Firmware = {
@@ -32,6 +39,8 @@ type Firmware = {
   readonly machine: readonly string[]
   /** The emulator; left out: that of x86-64. */
   readonly emulator?: readonly string[]
+  /** It boots anew when it reboots; left out: it is off then. */
+  readonly again?: true
 }
 
 /** Without PXE it goes to HTTP at once, instead of after its time-outs. */
@@ -70,7 +79,7 @@ test.serial('arm64 gets its own first file, and is told that there is no image f
   const found = (await findUnpacked(cache)).at(-1)
   const { folder } = found ?? (await unpackPackages({ ...wish, refuse: () => undefined, cache }))
   const own = { 'snponly-arm64.efi': join(folder, 'usr/lib/ipxe/ipxe-arm64.efi') }
-  await using scene = await Scene.open(t, full, own)
+  await using scene = await Scene.open(t, full, { firmware: own })
   await scene.start(arm64)
   const waiting = await scene.untilStage('waiting')
   t.like(waiting, { firmware: 'uefi', architecture: 'aarch64' })
@@ -102,6 +111,21 @@ test.serial("Secure Boot: Debian's shim, GRUB and kernel boot the host image", a
   t.regex(await scene.console(), /secureboot: Secure boot enabled/)
 })
 
+test.serial(
+  'by GRUB, a kernel that dies three times is given up for the version before',
+  async t => {
+    const image = await readyHostImage({ progress: tell })
+    await using scene = await Scene.open(t, [...full, '--boot-loader', 'signed'], {
+      wish: async into => await versionOf(image, 'stillborn', into)
+    })
+    await scene.start({ ...plain, again: true })
+    const verified = await scene.untilVerified()
+    t.like(verified, { firmware: 'uefi', version: image.manifest.version, failures: 3 })
+    const deaths = (await scene.console()).match(/Kernel panic - not syncing/g) ?? []
+    t.is(deaths.length, 3)
+  }
+)
+
 for (const [name, firmware] of Object.entries({ BIOS: bios, UEFI: plain })) {
   test.serial(`${name} boots the host image where another server gives the addresses`, async t => {
     await using scene = await Scene.open(t, ['--boot-mode', 'proxy'])
@@ -131,8 +155,15 @@ class Scene implements AsyncDisposable {
   static async open(
     t: ExecutionContext,
     flags: readonly string[],
-    /** First files that an operator has put there, and where they are. */
-    firmware: Readonly<Record<string, string>> = {}
+    {
+      firmware = {},
+      wish
+    }: {
+      /** First files that an operator has put there, and where they are. */
+      readonly firmware?: Readonly<Record<string, string>>
+      /** Makes a version in a folder that the machine shall boot, before the good one. */
+      readonly wish?: (into: string) => Promise<Version>
+    } = {}
   ): Promise<Scene> {
     t.timeout(2 * patienceMs)
     const image = await readyHostImage({ progress: tell })
@@ -143,22 +174,26 @@ class Scene implements AsyncDisposable {
     for (const [name, from] of Object.entries(firmware)) {
       await cp(from, join(state, 'bootd/firmware', name))
     }
+    const wished = await wish?.(join(state, 'bootd/images'))
+    const versions = [version, ...(wished ? [wished.version] : [])]
     const own: BootPlan = {
       ...plan,
-      machines: [],
+      machines: wished ? [{ ...known, version: wished.version, fallback: version }] : [],
       imageKey: image.publicKey.trim().split('\n').at(-1)!,
       unknown: { profile: 'host', version, kernelOptions },
-      images: [{ version, from: [] }]
+      images: versions.map(each => ({ version: each, from: [] }))
     }
     await writeFile(join(state, 'bootd/boot-plan.json'), JSON.stringify(own), { mode: 0o600 })
     segment.start(...flags)
     await segment.logged(/dnsmasq of network boot runs/)
-    await segment.logged(new RegExp(`image version is whole.*${version}`))
+    for (const each of versions) {
+      await segment.logged(new RegExp(`image version is whole.*${each}`))
+    }
     return new Scene(segment)
   }
 
   /** Gives a machine its power. */
-  async start({ uefi, machine, emulator = emulatorOfX64 }: Firmware): Promise<void> {
+  async start({ uefi, machine, emulator = emulatorOfX64, again }: Firmware): Promise<void> {
     const { folder, host } = this.segment
     const lines = ['link set dev tap0 master br0', 'link set dev tap0 up']
     await host.run('ip', ['tuntap', 'add', 'dev', 'tap0', 'mode', 'tap'])
@@ -177,7 +212,7 @@ class Scene implements AsyncDisposable {
       '-device',
       `virtio-net-pci,netdev=net,mac=52:54:00:77:00:09,bootindex=1${uefi ? ',romfile=' : ''}`,
       ...['-device', 'virtio-rng-pci', '-nodefaults', '-display', 'none'],
-      ...['-serial', `file:${this.#log}`, '-no-reboot']
+      ...['-serial', `file:${this.#log}`, ...(again ? [] : ['-no-reboot'])]
     ]
     const log = await open(join(folder, 'emulator.log'), 'a')
     this.#emulator = spawn('setpriv', words, { stdio: ['ignore', log.fd, log.fd] })

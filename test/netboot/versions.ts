@@ -24,6 +24,8 @@ export type Good = {
 
 /** What its first stage does before it hands over to the system; the root is at /root. */
 const before = {
+  /** Dies before its first stage has said a word to bootd. */
+  stillborn: '',
   /** Runs as well as the good one. */
   marked: "echo 'another version' >/root/etc/remuda-marker",
   /** Fetches its image, and dies. */
@@ -41,7 +43,10 @@ const place = "  say 'handing over to the system'\n"
 export async function versionOf(good: Good, manner: Manner, into: string): Promise<Version> {
   const text = await readFile(init, 'utf8')
   if (!text.includes(place)) throw new Error(`cannot change the first stage: it has no ${place}`)
-  const changed = text.replace(place, `${place}  ${before[manner]}\n`)
+  const changed =
+    manner === 'stillborn'
+      ? '#!/bin/sh\nexit 1\n'
+      : text.replace(place, `${place}  ${before[manner]}\n`)
   const first = await readFile(join(good.folder, 'initrd'))
   // Each archive begins at a multiple of four bytes.
   const gap = Buffer.alloc((4 - (first.length % 4)) % 4)

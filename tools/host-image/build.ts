@@ -32,7 +32,7 @@ import { Archive } from './archive.ts'
 import { makeBase } from './base.ts'
 import { makeInitrd } from './initrd.ts'
 import { firstStageModules, type Kernel, placeModules, releaseOf, rootModules } from './modules.ts'
-import { firmwarePackages, type HostImageProfile } from './packages.ts'
+import { firmwarePackages, type HostImageProfile, kernelPackages } from './packages.ts'
 import { makeRoot } from './root.ts'
 import { makeSquashfs } from './squashfs.ts'
 
@@ -59,7 +59,7 @@ export type HostImageOptions = {
 export type HostImage = { readonly folder: string; readonly manifest: HostImageManifest }
 
 /** A fast build for tests, and a small image where it is fetched by whole racks. */
-const levels: Readonly<Record<HostImageProfile, number>> = { minimal: 3, full: 15 }
+const levels: Readonly<Record<HostImageProfile, number>> = { cloud: 3, minimal: 3, full: 15 }
 const unpackMsMax = 300_000
 
 /** Builds a version. Faults: `forbidden`, `invalid`, `unavailable`, `command`, `aborted`. */
@@ -168,9 +168,10 @@ async function unpackKernel(
   work: string,
   { profile, progress, signal }: HostImageOptions
 ): Promise<Kernel> {
-  const all = await archive.resolve(['linux-image-amd64'])
+  const wanted = kernelPackages[profile]
+  const all = await archive.resolve([wanted])
   const found = all.find(({ name }) => /^linux-image-\d/.test(name))
-  if (!found) throw new Fault('not-found', 'cannot find the kernel that linux-image-amd64 means')
+  if (!found) throw new Fault('not-found', `cannot find the kernel that ${wanted} means`)
   const root = join(work, 'kernel')
   const extract = async (file: string, into: string): Promise<void> => {
     await run('dpkg-deb', ['--extract', file, into], { deadlineMs: unpackMsMax, signal })
@@ -179,14 +180,14 @@ async function unpackKernel(
   await extract(await archive.download(found), root)
   const release = await releaseOf(root)
   const modules = await moduleFiles(root, release)
-  if (profile === 'minimal') return { root, release, modules }
+  if (profile !== 'full') return { root, release, modules }
   const firmware = join(work, 'firmware')
   await mkdir(firmware)
   const names = await archive.known(firmwarePackages)
   const missing = firmwarePackages.filter(name => !names.includes(name))
   if (missing.length > 0) progress(`without firmware that Debian has not: ${missing.join(', ')}`)
-  const wanted = (await archive.resolve(names)).filter(({ name }) => names.includes(name))
-  for (const each of wanted) await extract(await archive.download(each), firmware)
+  const needed = (await archive.resolve(names)).filter(({ name }) => names.includes(name))
+  for (const each of needed) await extract(await archive.download(each), firmware)
   return { root, release, modules, firmware }
 }
 

@@ -53,6 +53,15 @@ const minimalRoot = [
     .split(/\s+/)
 ]
 
+/** What the kernel for clouds lacks of these: no metal has it, and no QEMU that imitates metal. */
+const notInCloud = new Set([
+  ...['ahci', '9p', '9pnet_virtio', 'i6300esb', 'iTCO_wdt', 'ipmi_si', 'ipmi_devintf'],
+  ...['ipmi_watchdog', 'i2c_i801', 'lpc_ich', 'e1000', 'e1000e', '8139cp']
+])
+/** What it has instead: interfaces and disks that other hypervisors show. */
+const cloudInterfaces = ['hv_netvsc', 'xen_netfront', 'ena', 'gve', 'mana', 'ixgbevf']
+const cloudRoot = [...cloudInterfaces, 'hv_storvsc', 'hv_utils', 'xen_blkfront', 'vmw_pvscsi']
+
 /** Folders of drivers that no host of a rack has a use for, by the folder that they are in. */
 const excluded: Readonly<Record<string, string>> = {
   kernel: 'sound',
@@ -99,6 +108,7 @@ export async function firstStageModules(
   profile: HostImageProfile
 ): Promise<readonly string[]> {
   const always = [...firstStageCore, ...virtualInterfaces]
+  if (profile === 'cloud') return await closure(kernel, inCloud([...always, ...cloudInterfaces]))
   if (profile === 'minimal') return await closure(kernel, always)
   const isInterface = (path: string): boolean =>
     interfaceFolders.some(each => path.startsWith(each)) && isKept(path)
@@ -110,9 +120,13 @@ export async function rootModules(
   kernel: Kernel,
   profile: HostImageProfile
 ): Promise<readonly string[]> {
+  if (profile === 'cloud') return await closure(kernel, inCloud([...minimalRoot, ...cloudRoot]))
   if (profile === 'minimal') return await closure(kernel, minimalRoot)
   return await closure(kernel, below(kernel, isKept))
 }
+
+const inCloud = (names: readonly string[]): readonly string[] =>
+  names.filter(name => !notInCloud.has(name))
 
 const isKept = (path: string): boolean => !excludedFolders.some(each => path.startsWith(each))
 

@@ -41,6 +41,13 @@ export const rootPackages: Readonly<Record<string, string>> = {
   ipmitool: 'the baseboard controller of this host'
 }
 
+/** The package that depends on the kernel of a profile, of which there is always a newest one. */
+export const kernelPackages: Readonly<Record<HostImageProfile, string>> = {
+  cloud: 'linux-image-cloud-amd64',
+  minimal: 'linux-image-amd64',
+  full: 'linux-image-amd64'
+}
+
 /**
  * Firmware that drivers of the full profile ask for; only the files that they name are taken. That
  * of cards with processors of their own (netronome, cavium, netxen) is as large as all of it.

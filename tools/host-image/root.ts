@@ -55,7 +55,7 @@ const withoutGenerators = [
 const enabled: readonly (readonly [string, string])[] = [
   ['/etc/systemd/system/remuda-identity.service', 'sysinit.target'],
   ['/etc/systemd/system/remuda-journal.service', 'sysinit.target'],
-  ['/etc/systemd/system/remuda-agent.service', 'multi-user.target'],
+  ['/etc/systemd/system/remuda-agent.service', 'sysinit.target'],
   ['/etc/systemd/system/remuda-time.timer', 'multi-user.target'],
   ['/lib/systemd/system/systemd-networkd.service', 'multi-user.target'],
   ['/lib/systemd/system/ssh.service', 'multi-user.target']

@@ -76,8 +76,8 @@ export class Boots {
   readonly #byMac = new Map<string, string>()
   readonly #byToken = new Map<string, string>()
   readonly #owners = new LogOwners()
-  /** Whose firmware has got each address last. */
-  readonly #macAt = new Map<string, string>()
+  /** Whose firmware has got each address last, and the UUID by which GRUB has asked from there. */
+  readonly #at = new Map<string, { readonly mac: string; readonly uuid?: string }>()
   /** How often in a row each was told to start anew. */
   readonly #anew = new Map<string, number>()
   #offerChanges = 0
@@ -93,9 +93,9 @@ export class Boots {
 
   /** A machine's firmware has got an address. */
   saw(seen: Addressed): void {
-    this.#macAt.delete(seen.address)
-    this.#macAt.set(seen.address, seen.mac)
-    dropOldest(this.#macAt, bootMachinesMax)
+    this.#at.delete(seen.address)
+    this.#at.set(seen.address, { mac: seen.mac })
+    dropOldest(this.#at, bootMachinesMax)
     const key = this.#byMac.get(seen.mac) ?? seen.mac
     const before = this.#boots.get(key)
     const after = addressed(before, seen, { boot: newBoot(), at: this.#now() })
@@ -241,9 +241,10 @@ export class Boots {
 
   /** GRUB has read a script by this name; where it starts nothing of ours, nobody else asks. */
   tookScript(name: string, address: string): void {
-    const mac = this.#macAt.get(address)
-    const named = ownUuid(name) !== undefined ? { uuid: name } : { mac: ownMac(name) ?? mac }
-    const asker = askerOf({ mac, ...named })
+    const at = this.#at.get(address)
+    const uuid = ownUuid(name)
+    if (at && uuid !== undefined) this.#at.set(address, { ...at, uuid })
+    const asker = askerOf({ mac: at?.mac, ...(uuid ? { uuid } : { mac: ownMac(name) ?? at?.mac }) })
     if (!isNamed(asker)) return
     const { gives, wish } = this.choiceFor(asker)
     const known = this.#boots.get(this.#keyOf(asker))
@@ -253,10 +254,10 @@ export class Boots {
 
   /** GRUB has fetched a kernel and all that goes with it: to begin anew from here is a crash. */
   tookKernel(version: string, address: string): void {
-    const mac = this.#macAt.get(address)
+    const { mac, uuid: said } = this.#at.get(address) ?? {}
     const boot = mac === undefined ? undefined : this.#boots.get(this.#byMac.get(mac) ?? mac)
     if (boot === undefined || !goesOn(boot) || boot.address !== address) return
-    const uuid = boot.uuid ?? this.#machineOf(boot)?.uuid
+    const uuid = boot.uuid ?? this.#machineOf(boot)?.uuid ?? said
     const asker = askerOf({ mac, uuid, serial: boot.serial })
     const choice = this.choiceFor(asker)
     if (choice.gives !== 'image' || choice.version !== version) return

@@ -155,13 +155,19 @@ test('who gets the address of another one is not taken for that one', async t =>
   t.is(server.boots.states().length, 2)
 })
 
-for (const known of [true, false]) {
-  const whose = known ? 'a machine of the plan' : 'a machine that the plan knows by its MAC alone'
+for (const [whose, known] of [
+  ['a machine of the plan', ['uuid', 'macs']],
+  ['a machine that the plan knows by its MAC alone', ['macs']],
+  ['a machine that the plan knows by its UUID alone', ['uuid']]
+] as const) {
   test(`GRUB having fetched its kernel, a new beginning of ${whose} is a crash`, async t => {
     const { server } = await scene(t)
     const [planned] = server.plan.machines
-    const { uuid, ...unnamed } = planned!
-    if (!known) server.plan = { ...server.plan, machines: [unnamed] }
+    const { uuid, macs, serial: _, ...rest } = planned!
+    const isNamed = known.some(each => each === 'uuid')
+    const isPlugged = known.some(each => each === 'macs')
+    const machine = { ...rest, macs: isPlugged ? macs : [], ...(isNamed && { uuid }) }
+    server.plan = { ...server.plan, machines: [machine as typeof planned & {}] }
     const { version } = server.image
     const address = '127.0.0.1'
     const switchedOn = { mac: planned!.macs[0]!, address, isIpxe: false, firmware: 'uefi' }
@@ -169,6 +175,8 @@ for (const known of [true, false]) {
     for (let crashes = 0; crashes < 3; crashes += 1) {
       boots.saw(switchedOn)
       t.like(boots.states()[0], { stage: 'dhcp', failures: crashes })
+      // GRUB asks by the UUID first, and by that of the MAC where there is none.
+      boots.tookScript(isNamed ? uuid! : macs[0]!, address)
       boots.tookKernel('00112233445566ff', address)
       t.like(boots.states()[0], { stage: 'dhcp' }, 'that one it shall not have')
       boots.tookKernel(version, address)
@@ -176,6 +184,7 @@ for (const known of [true, false]) {
       t.like(boots.states()[0], { stage: 'kernel', version, failures: crashes, name: 'host-1' })
     }
     boots.saw(switchedOn)
+    boots.tookScript(isNamed ? uuid! : macs[0]!, address)
     boots.tookKernel(version, address)
     const asking = `/boot.words?uuid=${uuid}&mac=${switchedOn.mac}&version=${version}`
     t.regex((await server.ask(asking)).text, /^boot /)

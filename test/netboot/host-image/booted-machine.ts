@@ -29,6 +29,8 @@ export type MachineOptions = {
 }
 
 const mac = '52:54:00:0b:00:01'
+/** What the image needs, and some more. */
+const memoryMibDefault = 1_536
 
 /** A machine that is switched on. */
 export class BootedMachine implements AsyncDisposable {
@@ -47,27 +49,33 @@ export class BootedMachine implements AsyncDisposable {
 
   /** Switches one on. It ends, and does not boot anew, when it reboots. */
   static start(given: MachineOptions): BootedMachine {
-    const { image, version, port, uuid, memoryMib = 1536, sshPort, options = [] } = given
+    const { image, version, port, uuid, memoryMib, sshPort, options = [] } = given
     const forward = sshPort === undefined ? '' : `,hostfwd=tcp:127.0.0.1:${sshPort}-:22`
     const line = [
       ...[`remuda.url=http://10.0.2.2:${port}`, `remuda.boot=${bootToken}`],
       ...[`remuda.version=${version}`, `BOOTIF=01-${mac.replaceAll(':', '-')}`],
       ...['console=tty0', 'console=ttyS0', 'quiet', 'panic=5', ...options]
     ].join(' ')
-    const words = [
-      ...['-accel', 'tcg', '-machine', 'q35', '-cpu', 'qemu64,svm=off'],
-      ...['-m', String(memoryMib), '-uuid', uuid, '-display', 'none', '-no-reboot'],
-      ...['-nodefaults', '-vga', 'none', '-serial', 'stdio', '-device', 'virtio-rng-pci'],
-      ...[
-        '-netdev',
-        `user,id=net${forward}`,
-        '-device',
-        `virtio-net-pci,netdev=net,mac=${mac},romfile=`
+    return BootedMachine.of(
+      [
+        ...['-uuid', uuid, '-vga', 'none', '-netdev', `user,id=net${forward}`],
+        ...['-device', `virtio-net-pci,netdev=net,mac=${mac},romfile=`],
+        ...['-kernel', join(image, 'vmlinuz'), '-initrd', join(image, 'initrd'), '-append', line],
+        ...(given.devices ?? [])
       ],
-      ...['-kernel', join(image, 'vmlinuz'), '-initrd', join(image, 'initrd'), '-append', line],
-      ...(given.devices ?? [])
+      memoryMib
+    )
+  }
+
+  /** Switches on one that qemu is told of in these words: what it boots from, and how. */
+  static of(words: readonly string[], memoryMib = memoryMibDefault): BootedMachine {
+    const common = [
+      ...['-accel', 'tcg', '-machine', 'q35', '-cpu', 'qemu64,svm=off'],
+      ...['-m', String(memoryMib), '-display', 'none', '-no-reboot'],
+      ...['-nodefaults', '-serial', 'stdio', '-device', 'virtio-rng-pci']
     ]
-    const emulator = spawn('qemu-system-x86_64', words, { stdio: ['pipe', 'pipe', 'inherit'] })
+    const stdio = ['pipe', 'pipe', 'inherit'] as const
+    const emulator = spawn('qemu-system-x86_64', [...common, ...words], { stdio: [...stdio] })
     if (emulator.pid !== undefined) prefer(emulator.pid, share)
     return new BootedMachine(emulator)
   }

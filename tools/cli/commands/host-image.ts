@@ -19,8 +19,8 @@ export const hostImageLocal: readonly Command[] = [
         name: 'profile',
         type: 'text',
         value: 'PROFILE',
-        words: ['minimal', 'full'],
-        doc: 'Drivers of virtual machines only, or those and the firmware of metal.',
+        words: ['cloud', 'minimal', 'full'],
+        doc: 'Kernel for clouds, with no watchdogs; drivers of virtual machines; or of metal.',
         default: 'full'
       },
       {
@@ -57,7 +57,7 @@ export const hostImageLocal: readonly Command[] = [
         type: 'count',
         value: 'N',
         doc: 'Level of zstd: 3 packs ten times as fast as 15, and a seventh more. Unit: count.',
-        default: '3 of minimal, 15 of full',
+        default: '3 of cloud and minimal, 15 of full',
         minimum: 1,
         maximum: 22
       },
