@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
 import type { Fault } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
+import { makeStateFolder } from '#shared/state-folder.ts'
 import { version } from '#shared/version.ts'
 import type { Mesh } from '../core/ports.ts'
 import { AgentLines } from './agents.ts'
@@ -158,6 +159,7 @@ async function listen(
   service: Service,
   front: Front
 ): Promise<Listening> {
+  await makeStateFolder(config.state)
   const run = join(config.state, 'run')
   const app = await makeApp(service)
   await using opened = new AsyncDisposableStack()

@@ -85,6 +85,10 @@ const benches: Readonly<Record<string, Entry>> = {
     says: '200 machines that boot at once, from bootd and from plain dnsmasq with nginx; --mib',
     load: async () => (await import('./boot-storm.ts')).bootStormBench
   },
+  'boot-peers': {
+    says: 'a rack that boots from bootd alone, and from hosts that serve; --machines, --mib, --mbit',
+    load: async () => (await import('./boot-peers.ts')).bootPeersBench
+  },
   takeover: {
     says: 'from a power cut of the controller until another one commits; --times COUNT',
     load: async () => (await import('./takeover.ts')).takeoverBench
