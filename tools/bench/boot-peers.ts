@@ -110,8 +110,12 @@ async function bootRack(rack: Rack, isServed: boolean) {
       const { from, boot, address } = await fetchRoot(segment, machine, index)
       const ms = performance.now() - startedAt
       await sleep(rack.join * 1_000)
+      const given = await machine.fetch(`/v1/boots/${boot}/join`)
       await machine.fetch(`/v1/boots/${boot}/progress`, 'stage=joined')
-      if (isServed) serving.push(await serve(segment, machine, { index, boot, address }))
+      const { peer: words } = JSON.parse(given) as { readonly peer?: object }
+      const { version } = segment
+      const known = { ...words, url, boot, version, address }
+      if (words) serving.push(serve(machine, known, workOf(segment, index)))
       return { ms, from }
     })
   )
@@ -162,16 +166,10 @@ async function fetchRoot(segment: Segment, machine: Machine, index: number) {
 }
 
 /** Has a machine serve its root, as it does once it has joined. */
-async function serve(
-  segment: Segment,
-  machine: Machine,
-  { index, boot, address }: { index: number; boot: string; address: string }
-): Promise<ChildProcess> {
-  const given = JSON.parse(await machine.fetch(`/v1/boots/${boot}/join`)) as { peer: object }
+function serve(machine: Machine, words: object, work: string): ChildProcess {
   const namespace = `--net=/run/netns/${machine.client.netns.name}`
-  const line = [namespace, '--', process.execPath, peer, workOf(segment, index)]
+  const line = [namespace, '--', process.execPath, peer, work]
   const child = spawn('nsenter', line, { stdio: ['pipe', 'ignore', 'ignore'] })
-  const { version } = segment
-  child.stdin!.end(JSON.stringify({ ...given.peer, url, boot, version, address }))
+  child.stdin!.end(JSON.stringify(words))
   return child
 }
