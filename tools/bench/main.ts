@@ -86,7 +86,7 @@ const benches: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./boot-storm.ts')).bootStormBench
   },
   'boot-peers': {
-    says: 'a rack that boots from bootd alone, and from hosts that serve; --machines, --mib, --mbit',
+    says: 'a rack that boots from bootd alone, and from hosts that serve; --machines, --mib',
     load: async () => (await import('./boot-peers.ts')).bootPeersBench
   },
   takeover: {
