@@ -2,8 +2,8 @@ import { chmod, mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
+import { makeStateFolder } from '#shared/make-state-folder.ts'
 import { writePrivateFile } from '#shared/private-file.ts'
-import { makeStateFolder } from '#shared/state-folder.ts'
 
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777
 
