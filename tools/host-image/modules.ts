@@ -53,7 +53,7 @@ const minimalRoot = [
     .split(/\s+/)
 ]
 
-/** What the kernel for clouds lacks of these: drivers of metal, and of QEMU where it imitates that. */
+/** What the kernel for clouds lacks of these: drivers of metal, also where QEMU imitates it. */
 const notInCloud = new Set([
   ...['ahci', '9p', '9pnet_virtio', 'i6300esb', 'iTCO_wdt', 'ipmi_si', 'ipmi_devintf'],
   ...['ipmi_watchdog', 'i2c_i801', 'lpc_ich', 'e1000', 'e1000e', '8139cp']
