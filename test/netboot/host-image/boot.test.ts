@@ -16,7 +16,7 @@ import { makeKeys } from '#shared/wire/keys.ts'
 import { type ReadyHostImage, readyHostImage } from '../../../tools/host-image/ready.ts'
 import { BootedMachine } from './booted-machine.ts'
 import { ImageServer } from './image-server.ts'
-import { freePort, inside } from './inside.ts'
+import { freePort, inside, untilIn } from './inside.ts'
 
 /** The first build installs packages; a machine boots in half a minute where it has a core. */
 const buildMsMax = 1_200_000
@@ -74,6 +74,9 @@ test.serial('a machine without a disk boots until its agent asks to be let in', 
     tail(machine)
   )
   t.regex(machine.console, /remuda: h7 10\.0\.2\.15 version [0-9a-f]{16}: the agent runs/)
+  // The agent is there before all that lets operators in.
+  const entry = { key: join(own, 'key'), port: ssh }
+  await untilIn(machine, entry)
   const facts = await inside(
     'cat /etc/machine-id /etc/hostname /etc/iscsi/initiatorname.iscsi; ' +
       'cat /sys/class/watchdog/watchdog0/nowayout; ls /var/lib/remuda/run/agent.sock; ' +
@@ -81,7 +84,7 @@ test.serial('a machine without a disk boots until its agent asks to be let in', 
       'systemctl list-units --failed --plain -q; ' +
       'for each in 8021q bonding dm_thin_pool dm_crypt iscsi_tcp drbd nbd; do modprobe $each || ' +
       'echo no $each; done',
-    { key: join(own, 'key'), port: ssh }
+    entry
   )
   const initiator = createHash('sha256')
     .update(`remuda initiator ${uuid}\n`)
