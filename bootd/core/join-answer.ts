@@ -1,7 +1,7 @@
 /** What the system on a booted machine is told of how to join. */
 import { peerKeyOf } from '#shared/wire/boot-secret.ts'
 import { type JoinTokenContent, writeJoinToken } from '#shared/wire/join-token.ts'
-import { machineOf, type PlanIndex } from './boot-plan.ts'
+import { askerOf, machineOf, type PlanIndex } from './boot-plan.ts'
 import type { MachineBoot } from './boot-progress.ts'
 import { peerPort } from './peers.ts'
 
@@ -37,11 +37,6 @@ const peerOf = (peersKey: string, { boot }: MachineBoot) => ({
 function secretOf(index: PlanIndex | undefined, boot: MachineBoot): string | undefined {
   if (!index) return undefined
   const { uuid, serial, macs } = boot
-  const asker = {
-    ...(uuid !== undefined && { uuid }),
-    ...(serial !== undefined && { serial }),
-    ...(macs[0] !== undefined && { mac: macs[0] })
-  }
-  const machine = machineOf(index, asker)
+  const machine = machineOf(index, askerOf({ uuid, serial, mac: macs.at(-1) }))
   return (machine ? machine.secret : index.plan.unknown.secret) ?? noSecret
 }

@@ -46,6 +46,11 @@ export class BootPlans {
     this.#plannedAt = Number.NEGATIVE_INFINITY
   }
 
+  /** It did not take what it was told, so it is told again, by and by. */
+  refused(bootd: string): void {
+    this.#told.delete(bootd)
+  }
+
   /** Tells each what it does not know yet. */
   async tell(bootds: readonly string[]): Promise<void> {
     const { view, epoch, mayAct, durable, send, clock } = this.#options

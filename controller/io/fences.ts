@@ -302,7 +302,10 @@ export class Fences {
       this.#bootFeed.hear(name, message)
       this.#options.onNews()
     }
-    if (message.type === 'refusal') log.warn('bootd refuses', { bootd: name, ...message })
+    if (message.type === 'refusal') {
+      log.warn('bootd refuses', { bootd: name, ...message })
+      this.#boots.refused(name)
+    }
     if (message.type !== 'fence-report' || name !== this.#active) return
     const at = { monotonic: clock.monotonic(), wall: clock.wall() }
     view.fold({ type: 'fences', states: message.states, at })

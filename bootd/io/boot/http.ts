@@ -64,7 +64,7 @@ export type BootHttpOptions = {
   readonly address: string
   readonly port: number
   readonly boots: Boots
-  readonly images: Pick<ImageStore, 'file'>
+  readonly images: Pick<ImageStore, 'file' | 'isUnchecked'>
   /** The plan as it is now. */
   readonly index: () => PlanIndex | undefined
   /** Where the files for firmware are. */
@@ -218,7 +218,12 @@ export class BootHttp implements AsyncDisposable {
       key = shown.key
     }
     const stored = images.file(version, file)
-    if (!stored) return say(response, 404, 'that version is not here')
+    if (!stored) {
+      // Who is told that there is none gives up; one that may come is asked for again.
+      if (!images.isUnchecked(version)) return say(response, 404, 'that version is not here')
+      response.setHeader('retry-after', String(randomInt(waitS[0], waitS[1])))
+      return say(response, 503, 'that version is being looked at: come again')
+    }
     await this.#send(request, response, stored, from)
     if (key !== undefined && file === 'vmlinuz' && request.method === 'GET') {
       boots.progress(key, { stage: 'kernel' })

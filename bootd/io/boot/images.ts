@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { lstat, mkdir, readdir, readFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
 import { Fault, sentence } from '#shared/fault.ts'
@@ -22,13 +22,14 @@ import {
 import { validator } from '#shared/model/validate.ts'
 import { signatureProblem } from '#shared/signify.ts'
 import type { Ms } from '#shared/units.ts'
-import type { BootReport } from '#shared/wire/boot.ts'
+import type { BootPlan, BootReport } from '#shared/wire/boot.ts'
 import { Bell } from '#shared/wire/queues.ts'
 import type { VersionState } from '../../core/boot-choice.ts'
 
 /** How often it is looked whether something has changed in the folder. Unit: ms. */
 const lookEveryMs: Ms = 5_000
 const manifestBytesMax = 64 * 1024
+/** Of more, those that the plan names are known, and those that came last. */
 const versionsMax = 64
 const versionPattern = /^[0-9a-f]{16}$/
 
@@ -61,7 +62,11 @@ export class ImageStore implements AsyncDisposable {
   readonly #bell = new Bell()
   readonly #loop: Promise<void>
   #versions: ReadonlyMap<string, Checked> = new Map()
+  /** Versions that are here and were not looked at yet; undefined: nobody knows which are here. */
+  #unchecked: Set<string> | undefined
   #key: string | undefined
+  #named: ReadonlySet<string> = new Set()
+  #leftOut = 0
 
   private constructor(options: ImageStoreOptions) {
     this.#options = options
@@ -78,11 +83,13 @@ export class ImageStore implements AsyncDisposable {
     return this.#options.folder
   }
 
-  /** From now on manifests must be signed by this key; undefined: by any or none. */
-  requireKey(key: string | undefined): void {
-    if (key === this.#key) return
-    this.#key = key
-    this.lookAgain()
+  /** Its versions come first from now on; all must be signed by its key, if it has one. */
+  follow({ imageKey, images }: Pick<BootPlan, 'imageKey' | 'images'>): void {
+    const named = new Set(images.map(({ version }) => version))
+    const isSame = imageKey === this.#key && named.symmetricDifference(this.#named).size === 0
+    this.#key = imageKey
+    this.#named = named
+    if (!isSame) this.lookAgain()
   }
 
   /** Has the folder looked at now. */
@@ -98,6 +105,11 @@ export class ImageStore implements AsyncDisposable {
     const { manifestSha256, manifest } = checked
     if (manifestSha256 === undefined || !manifest) return { state: 'coming' }
     return { state: 'whole', manifestSha256, architecture: manifest.architecture }
+  }
+
+  /** Whether a version lies here, or may, of which nobody knows yet whether it is whole. */
+  isUnchecked(version: string): boolean {
+    return this.#unchecked?.has(version) ?? true
   }
 
   /** A file of a whole version; undefined: there is none. */
@@ -135,10 +147,10 @@ export class ImageStore implements AsyncDisposable {
 
   async #look(): Promise<void> {
     const { folder } = this.#options
-    const names = (await readdir(folder)).filter(name => versionPattern.test(name))
-    const found = new Set(names.toSorted().slice(0, versionsMax))
+    const found = new Set(await this.#here())
     const gone = [...this.#versions.keys()].filter(version => !found.has(version))
     if (gone.length > 0) this.#set(new Map([...this.#versions].filter(([one]) => found.has(one))))
+    this.#unchecked = found.difference(new Set(this.#versions.keys()))
     for (const version of found) {
       if (this.#closing.signal.aborted) return
       const before = this.#versions.get(version)
@@ -149,11 +161,32 @@ export class ImageStore implements AsyncDisposable {
         signal: this.#closing.signal
       })
       if (this.#closing.signal.aborted) return
+      this.#unchecked.delete(version)
       this.#set(new Map([...this.#versions, [version, after]]))
       const { problem } = after
       if (problem === undefined) this.#options.log.info('image version is whole', { version })
       else this.#options.log.warn('image version cannot be given', { version, because: problem })
     }
+  }
+
+  /** Versions that are here: those that the plan names first, then those that came last. */
+  async #here(): Promise<readonly string[]> {
+    const { folder, log } = this.#options
+    const names = (await readdir(folder)).filter(name => versionPattern.test(name))
+    const dated = await Promise.all(
+      names.toSorted().map(async name => {
+        const at = (await stat(join(folder, name)).catch(() => undefined))?.mtimeMs ?? 0
+        return { name, at: this.#named.has(name) ? Number.POSITIVE_INFINITY : at }
+      })
+    )
+    const sorted = dated.toSorted((a, b) => (a.at === b.at ? 0 : b.at - a.at))
+    const leftOut = Math.max(0, sorted.length - versionsMax)
+    if (leftOut > this.#leftOut) {
+      const because = `${sorted.length} are here: remove those that nobody needs`
+      log.warn('image versions are not looked at', { count: leftOut, folder, because })
+    }
+    this.#leftOut = leftOut
+    return sorted.slice(0, versionsMax).map(({ name }) => name)
   }
 
   #set(versions: ReadonlyMap<string, Checked>): void {

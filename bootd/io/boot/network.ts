@@ -58,9 +58,30 @@ async function advertise(network: BootNetwork, log: Log): Promise<void> {
   }
 }
 
-type Link = { readonly isUp: boolean; readonly addresses: readonly PlacedAddress[] }
+type Link = {
+  readonly index: number | undefined
+  readonly isUp: boolean
+  readonly addresses: readonly PlacedAddress[]
+}
+
+/** Gives what looks whether the interface is as it is now; Fault `unavailable`: it is not. */
+export async function watchNetwork({
+  interface: name,
+  own
+}: BootNetwork): Promise<() => Promise<void>> {
+  const index = (await linkOf(name))?.index
+  return async () => {
+    const link = await linkOf(name)
+    if (link === undefined) throw cannot(`interface ${name} has gone`)
+    if (link.index !== index) throw cannot(`interface ${name} was made anew`)
+    if (!link.isUp) throw cannot(`interface ${name} was set down`)
+    if (link.addresses.some(({ address }) => address === own.address)) return
+    throw cannot(`interface ${name} has lost its address ${own.address}`)
+  }
+}
 
 type LinkText = {
+  readonly ifindex?: number
   readonly flags?: readonly string[]
   readonly addr_info?: readonly { family?: string; local?: string; prefixlen?: number }[]
 }
@@ -77,7 +98,7 @@ async function linkOf(name: string): Promise<Link | undefined> {
       ? [{ address: local, prefix: prefixlen }]
       : []
   )
-  return { isUp: link.flags?.includes('UP') ?? false, addresses }
+  return { index: link.ifindex, isUp: link.flags?.includes('UP') ?? false, addresses }
 }
 
 const ip = (line: string) => run('ip', line.split(' '), { deadlineMs })

@@ -33,9 +33,45 @@ export async function readPlan(path: string, log: Log): Promise<Plan | undefined
   return undefined
 }
 
-/** Keeps a plan; Fault `storage`. */
-export const writePlan = (path: string, plan: Plan): Promise<void> =>
-  writePrivateFile(path, `${JSON.stringify(plan)}\n`)
+/** Writes the last plan down; one that cannot be written now is tried again. */
+export class KeptPlan {
+  readonly #path: string
+  readonly #onProblem: (problem: string | undefined) => void
+  #unwritten: Plan | undefined
+  #turn: Promise<void> = Promise.resolve()
+
+  constructor(path: string, onProblem: (problem: string | undefined) => void) {
+    this.#path = path
+    this.#onProblem = onProblem
+  }
+
+  /** Resolves once it was tried. */
+  async keep(plan: Plan): Promise<void> {
+    this.#unwritten = plan
+    await this.retry()
+  }
+
+  /** Writes what is not written yet. */
+  async retry(): Promise<void> {
+    if (!this.#unwritten) return
+    this.#turn = this.#turn.then(() => this.#write())
+    await this.#turn
+  }
+
+  async #write(): Promise<void> {
+    const plan = this.#unwritten
+    if (!plan) return
+    try {
+      await writePrivateFile(this.#path, `${JSON.stringify(plan)}\n`)
+      if (this.#unwritten === plan) this.#unwritten = undefined
+      this.#onProblem(undefined)
+    } catch (thrown) {
+      if (!isFault(thrown)) throw thrown
+      const because = sentence(thrown)
+      this.#onProblem(`the boot plan is followed, but lost when bootd ends: ${because}`)
+    }
+  }
+}
 
 /** No file of boots is longer. Unit: bytes. */
 const bootsBytesMax = 64 * 1024 * 1024

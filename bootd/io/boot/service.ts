@@ -19,6 +19,7 @@ import type { BootNetwork, BootWords } from '../../core/boot-settings.ts'
 import { dnsmasqConf } from '../../core/dnsmasq-conf.ts'
 import type { Sent } from '../../core/dnsmasq-log.ts'
 import type { LogFileBounds } from '../../core/host-log-files.ts'
+import { Problems } from '../../core/problems.ts'
 import { Boots } from './boots.ts'
 import { macOfNeighbour, neighbours, probeDhcp } from './dhcp-probe.ts'
 import { Dnsmasq, readyFileOf } from './dnsmasq.ts'
@@ -30,13 +31,13 @@ import { BootHttp } from './http.ts'
 import { keepVersions } from './image-fetch.ts'
 import { ImageStore } from './images.ts'
 import { LogReceiver } from './log-receiver.ts'
-import { readyNetwork } from './network.ts'
-import { readBoots, readPlan, writeBoots, writePlan } from './plan-file.ts'
+import { readyNetwork, watchNetwork } from './network.ts'
+import { KeptPlan, readBoots, readPlan, writeBoots } from './plan-file.ts'
 
 /** Between two tries to come up, and two looks at what should have happened by now. Unit: ms. */
 const [retryMs, tickMs]: readonly [Ms, Ms] = [5_000, 1_000]
-/** How often it is looked for other DHCP servers. Unit: ms. */
-const probeEveryMs: Ms = 60_000
+/** How often it is looked for other DHCP servers, and at the interface. Unit: ms. */
+const [probeEveryMs, lookEveryMs]: readonly [Ms, Ms] = [60_000, 5_000]
 
 /** What it works with. */
 export type BootServiceOptions = {
@@ -53,6 +54,7 @@ export type BootServiceOptions = {
 /** What may be wrong. */
 type Part =
   | 'network'
+  | 'plan'
   | 'probe'
   | 'dnsmasq'
   | 'firmware'
@@ -70,10 +72,11 @@ export class BootService implements AsyncDisposable {
   readonly #images: ImageStore
   readonly #boots: Boots
   readonly #grub: GrubKeeper
+  readonly #kept: KeptPlan
   /** What hosts have said in their logs. */
   readonly logs: HostLogs
   #receiver: LogReceiver | undefined
-  readonly #problems = new Map<Part, string>()
+  readonly #problems = new Problems<Part>()
   #loops: readonly Promise<void>[] = []
   #index: PlanIndex | undefined
   /** The plan as text, to see that another one says the same. */
@@ -106,6 +109,7 @@ export class BootService implements AsyncDisposable {
     this.#boots = new Boots({ ...own, clock, log, onChanged, macOf: macOfNeighbour }, kept)
     const onProblem = (problem: string | undefined): void => this.#problem('grub', problem)
     this.#grub = new GrubKeeper({ boots: this.#boots, clock, onProblem })
+    this.#kept = new KeptPlan(planFileOf(options.own), text => this.#problem('plan', text))
   }
 
   /** Begins to serve, by the plan that was kept. */
@@ -136,7 +140,10 @@ export class BootService implements AsyncDisposable {
     return service
   }
 
-  /** What hosts boot from now on. Faults: `stale`: of a lower epoch than one seen; `storage`. */
+  /**
+   * What hosts boot from now on, also where it cannot be written down. Fault `stale`: it is of a
+   * lower epoch than one seen.
+   */
   async want(plan: BootPlan): Promise<void> {
     const turn = this.#turn.then(async () => {
       const seen = this.#index?.plan.epoch ?? 0
@@ -145,10 +152,10 @@ export class BootService implements AsyncDisposable {
       }
       const print = JSON.stringify(plan)
       if (print === this.#print) return
-      await writePlan(planFileOf(this.#options.own), plan)
       this.#follow(plan)
       this.#grub.look()
       this.#print = print
+      await this.#kept.keep(plan)
       const { epoch, machines, images } = plan
       const counts = { machines: machines.length, images: images.length }
       this.#options.log.info('takes a boot plan', { epoch, ...counts })
@@ -159,12 +166,11 @@ export class BootService implements AsyncDisposable {
 
   /** How the service stands, and each machine that has booted here. */
   report(): BootReport {
-    const problem = [...this.#problems.values()].join('; ').slice(0, 512)
     return {
       type: 'boot-report',
       mode: this.#options.words.bootMode,
       ...(this.#url !== undefined && { url: this.#url }),
-      ...(problem !== '' && { problem }),
+      ...this.#problems.report(),
       foreign: this.#foreign,
       images: this.#images.reports(),
       boots: boundedBoots(this.#boots.states())
@@ -173,7 +179,7 @@ export class BootService implements AsyncDisposable {
 
   #follow(plan: BootPlan): void {
     this.#index = indexPlan(plan)
-    this.#images.requireKey(plan.imageKey)
+    this.#images.follow(plan)
     this.#options.onChanged()
   }
 
@@ -276,13 +282,21 @@ export class BootService implements AsyncDisposable {
     })
   }
 
-  /** Looks for strangers now and then, for as long as we serve. */
+  /** Looks for strangers now and then; Fault `unavailable`: the interface is not as it was. */
   async #watch(network: BootNetwork): Promise<void> {
     const { clock, log } = this.#options
     const { signal } = this.#closing
-    while (!signal.aborted) {
-      await clock.sleep(probeEveryMs, signal).catch(() => undefined)
-      if (signal.aborted || network.mode !== 'full') continue
+    const look = await watchNetwork(network)
+    for (let probedAt = clock.monotonic(); !signal.aborted; ) {
+      await clock.sleep(lookEveryMs, signal).catch(() => undefined)
+      if (signal.aborted) return
+      await look().catch(thrown => {
+        // That it cannot be looked at ends no transfer.
+        if (!isFault(thrown) || isFault(thrown, 'unavailable')) throw thrown
+        log.warn('boot network is not looked at', { because: sentence(thrown) })
+      })
+      if (network.mode !== 'full' || clock.monotonic() - probedAt < probeEveryMs) continue
+      probedAt = clock.monotonic()
       try {
         await this.#probe(network)
       } catch (thrown) {
@@ -314,11 +328,10 @@ export class BootService implements AsyncDisposable {
   }
 
   #problem(of: Part, problem: string | undefined): void {
-    if (this.#problems.get(of) === problem) return
-    if (problem === undefined) this.#problems.delete(of)
-    else {
-      this.#problems.set(of, problem)
-      this.#options.log.warn('boots are not served as they should be', { because: problem })
+    const { clock, log } = this.#options
+    if (!this.#problems.set(of, problem, clock.wall())) return
+    if (problem !== undefined) {
+      log.warn('boots are not served as they should be', { because: problem })
     }
     this.#options.onChanged()
   }
@@ -332,6 +345,7 @@ export class BootService implements AsyncDisposable {
       this.#problem('log-disk', this.logs.problem)
       this.#problem('log-loss', this.#receiver?.problem)
       await this.#keepBoots()
+      await this.#kept.retry()
     }
   }
 

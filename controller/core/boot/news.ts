@@ -14,7 +14,7 @@ import { notification } from '../notification.ts'
 import { subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
 import type { BootSeen } from './boots.ts'
-import { onceWish } from './plan.ts'
+import { onceWish, versionFor } from './plan.ts'
 
 /** What is told of machines that are no hosts, and of the boot service itself. */
 export const bootSubject = 'cluster/boot'
@@ -51,8 +51,8 @@ export function* bootNews(view: View, context: Context): Iterable<Commit> {
   for (const boot of view.boots.recent) {
     const host = hostOf(view, boot)
     const once = host?.decided.bootOnce
-    if (host && once && boot.wish === onceWish(once)) yield usedUp(host, context)
-    for (const told of newsOf(boot, host, context)) {
+    if (host && once && isUsedUp(once, boot)) yield usedUp(host, context)
+    for (const told of newsOf(boot, { host, view }, context)) {
       if (!isTold(view, told)) yield tell(view, told, context)
     }
   }
@@ -65,11 +65,23 @@ function hostOf(view: View, { uuid }: BootSeen): Host | undefined {
   return id === undefined ? undefined : view.get('host', id)
 }
 
+/** What fetches a kernel may yet fail, and ask again; a boot from disk ends with its script. */
+const beforeBoot: ReadonlySet<BootStage> = new Set(['dhcp', 'waiting', 'script', 'kernel'])
+
+function isUsedUp(once: NonNullable<Host['decided']['bootOnce']>, boot: BootSeen): boolean {
+  if (boot.wish !== onceWish(once)) return false
+  return once.profile === 'disk' || boot.stages.some(({ stage }) => !beforeBoot.has(stage))
+}
+
 /** How a machine is called in sentences: by what an operator can find it with. */
 export const nameOfMachine = ({ name, uuid, serial, macs, address }: BootSeen): string =>
   name ?? [serial && `serial ${serial}`, macs[0] ?? uuid, address].filter(Boolean).join(', ')
 
-function* newsOf(boot: BootSeen, host: Host | undefined, context: Context): Iterable<Told> {
+function* newsOf(
+  boot: BootSeen,
+  { host, view }: { readonly host: Host | undefined; readonly view: View },
+  context: Context
+): Iterable<Told> {
   const { stage, stages, because, version, failures, isFallback, stolen } = boot
   const since = stages.at(-1)?.at ?? isoOf(context)
   const subject = host ? subjectOf(host) : bootSubject
@@ -86,7 +98,13 @@ function* newsOf(boot: BootSeen, host: Host | undefined, context: Context): Iter
   }
   if (isFallback) {
     const why = because ?? `it did not join with the wished one, ${bootFailuresMax} times in a row`
-    const message = `${who}gets image ${version} instead of the wished one: ${why}`
+    const settings = view.cloud?.boot
+    const wished = host && settings && versionFor(host, settings)
+    const next =
+      wished && wished !== version
+        ? `; once that is mended, \`remuda host roll ${host.name} --image ${wished}\` tries it anew`
+        : ''
+    const message = `${who}gets image ${version} instead of the wished one: ${why}${next}`
     yield { subject, verb: 'boot-fallback', message, severity: 'alarm', since: stages[0]!.at }
   }
   if (stage === 'failed') {

@@ -75,6 +75,8 @@ export type ServerOptions = {
   readonly transfersMax?: number
   readonly rootBytes?: number
   readonly macs?: Readonly<Record<string, string>>
+  /** What HTTP knows of versions, where it is not what is there. */
+  readonly images?: Pick<ImageStore, 'file' | 'isUnchecked'>
 }
 
 /** A server with one version of an image, and a plan that has machines boot it. */
@@ -108,7 +110,7 @@ export class BootServer implements AsyncDisposable {
       rootBytes === undefined ? {} : { rootBytes }
     )
     const images = await ImageStore.open({ ...given, folder: join(folder, 'images') })
-    images.requireKey(imageKey)
+    images.follow({ imageKey, images: [] })
     const { version } = image
     const [known] = planElse.machines
     const plan: BootPlan = {
@@ -130,7 +132,8 @@ export class BootServer implements AsyncDisposable {
       macOf: async address => options.macs?.[address]
     })
     const http = await BootHttp.open({
-      ...{ address: '127.0.0.1', port: 0, boots, images, index, firmware: join(folder, 'tftp') },
+      ...{ address: '127.0.0.1', port: 0, boots, index, firmware: join(folder, 'tftp') },
+      images: options.images ?? images,
       ...{ transfersMax: options.transfersMax ?? 16, clientBytesPerS: 0 },
       ...(options.bounds && { bounds: options.bounds }),
       ...{ clock: realClock, log: silentLog }

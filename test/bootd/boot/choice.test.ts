@@ -28,6 +28,16 @@ for (const [title, given, expected] of [
     ['image', version, false]
   ],
   [
+    'the version before after three failures of what it was pinned to as well',
+    { past: past(3, `pinned ${machine.wish}`) },
+    ['image', before, true, `it did not join with image version ${version}, 3 times in a row`]
+  ],
+  [
+    'the wish once it is pinned to that, whatever has failed before',
+    { wish: `pinned ${machine.wish}`, past: past(3) },
+    ['image', version, false]
+  ],
+  [
     'the wish where there is none before',
     { past: past(9), fallback: undefined },
     ['image', version, false]

@@ -38,6 +38,49 @@ test('a machine boots and joins', async t => {
   t.is(await tell('stage=joined'), 204, 'it may say so again')
 })
 
+test('a version that is looked at is asked for again, one that is not here is not', async t => {
+  for (const [isUnchecked, status, text] of [
+    [true, 503, 'that version is being looked at: come again\n'],
+    [false, 404, 'that version is not here\n']
+  ] as const) {
+    const images = { file: () => undefined, isUnchecked: () => isUnchecked }
+    await using server = await BootServer.start({ images })
+    const token = tokenOf((await server.ask(known)).text)
+    for (const name of ['manifest.json', `root.squashfs?token=${token}`]) {
+      const answer = await server.ask(`/images/${server.image.version}/${name}`)
+      t.like(answer, { status, text })
+      t.is(answer.headers['retry-after'] !== undefined, isUnchecked)
+    }
+  }
+})
+
+test('the secret is that of the machine that the last card has chosen', async t => {
+  await using server = await BootServer.start()
+  const [machine] = server.plan.machines
+  const { uuid: _, ...expected } = machine!
+  const macs = ['52:54:00:77:00:0b']
+  const mine = {
+    ...expected,
+    name: 'h7',
+    macs,
+    serial: 'S7',
+    secret: 'the-secret-of-h7-alone'
+  }
+  server.plan = { ...server.plan, machines: [mine] }
+  const asking = '/boot.ipxe?uuid=11111111-2222-4333-8444-555555555555&mac='
+  for (const [mac, name, secret] of [
+    ['52-54-00-77-00-0a', undefined, noSecret],
+    ['52-54-00-77-00-0b', 'h7', mine.secret],
+    ['52-54-00-77-00-0a', undefined, noSecret],
+    ['52-54-00-77-00-0b', 'h7', mine.secret]
+  ] as const) {
+    const token = tokenOf((await server.ask(`${asking}${mac}`)).text)
+    const said = JSON.parse((await server.ask(`/v1/boots/${token}/join`)).text)
+    t.is(said.name, name)
+    t.is(readJoinToken(said.token).secret, secret)
+  }
+})
+
 test('a stolen token is refused elsewhere, and that is told', async t => {
   await using server = await BootServer.start({ macs: { '127.0.0.3': '52:54:00:77:00:01' } })
   const token = tokenOf((await server.ask(known)).text)

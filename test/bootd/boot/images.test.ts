@@ -1,4 +1,13 @@
-import { appendFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  utimes,
+  writeFile
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -71,7 +80,7 @@ for (const [title, spoil, because, key] of [
     const put = await putVersion(folder)
     await spoil(put)
     await using store = await ImageStore.open({ ...common, folder, onChanged: () => {} })
-    store.requireKey(key ?? imageKey)
+    store.follow({ imageKey: key ?? imageKey, images: [] })
     await until(() => store.state(put.version).state === 'broken')
     const state = store.state(put.version)
     t.regex(state.state === 'broken' ? state.because : '', because)
@@ -82,7 +91,7 @@ for (const [title, spoil, because, key] of [
 test('a version is seen when it is put there, and when it goes', async t => {
   const folder = await temporary(t)
   await using store = await ImageStore.open({ ...common, folder, onChanged: () => {} })
-  store.requireKey(imageKey)
+  store.follow({ imageKey, images: [] })
   const aside = await putVersion(join(folder, 'aside'))
   t.deepEqual(store.state(aside.version), { state: 'coming' })
   await rename(aside.folder, join(folder, aside.version))
@@ -95,12 +104,40 @@ test('a version is seen when it is put there, and when it goes', async t => {
   t.deepEqual(store.reports(), [])
 })
 
+test('of more versions than are known, the oldest is left out that no plan names', async t => {
+  const folder = await temporary(t)
+  const versions: string[] = []
+  for (let at = 0; at < 66; at += 1) {
+    const { version, folder: own } = await putVersion(folder, { rootBytes: 1_000 + at })
+    await utimes(own, 1_000_000 + at, 1_000_000 + at)
+    versions.push(version)
+  }
+  const [named, oldest, older, ...rest] = versions
+  const warned: unknown[] = []
+  const log = { ...silentLog, warn: (...words: unknown[]) => void warned.push(words) }
+  await using store = await ImageStore.open({ ...common, log, folder, onChanged: () => {} })
+  t.true(store.isUnchecked(named!), 'nobody has looked yet')
+  store.follow({ imageKey, images: [{ version: named!, from: [] }] })
+  const isWhole = (version: string): boolean => store.state(version).state === 'whole'
+  await until(() => [named!, ...rest].every(isWhole))
+  t.is(store.reports().length, 64)
+  t.deepEqual([oldest!, older!].map(isWhole), [false, false])
+  t.deepEqual(
+    [named!, oldest!].map(version => store.isUnchecked(version)),
+    [false, false]
+  )
+  t.like(warned, [['image versions are not looked at', { count: 2, folder }]])
+  store.follow({ imageKey, images: [{ version: oldest!, from: [] }] })
+  await until(() => isWhole(oldest!))
+  t.is(store.reports().length, 64)
+})
+
 test('a version that is not here is fetched from another bootd, from where it was cut', async t => {
   const folder = await temporary(t)
   await using peer = await BootServer.start()
   const { version, files } = peer.image
   await using store = await ImageStore.open({ ...common, folder, onChanged: () => {} })
-  store.requireKey(imageKey)
+  store.follow({ imageKey, images: [] })
   const wanted = {
     ...plan,
     imageKey,

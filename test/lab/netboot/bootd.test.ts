@@ -110,3 +110,15 @@ test('bootd gives no addresses beside another server, and does once that is gone
   await segment.logged(/dnsmasq of network boot runs/)
   t.is((await machine.boot('bios'))?.file, first.bios)
 })
+
+test('bootd serves again where its interface has lost its address, and says so', async t => {
+  await using segment = await Segment.make()
+  await using machine = await segment.machine()
+  segment.start(...full, '--boot-address', `${ownAddress}/24`)
+  await segment.logged(/dnsmasq of network boot runs/)
+  await segment.host.run('ip', ['address', 'delete', `${ownAddress}/24`, 'dev', 'br0'])
+  await segment.logged(/interface br0 has lost its address 10\.77\.0\.1/)
+  await segment.logged(/serves boots[\s\S]*serves boots/)
+  t.is((await machine.boot('bios'))?.file, first.bios)
+  t.regex(await machine.fetch(`/boot.ipxe?uuid=${known.uuid}`), /^#!ipxe/)
+})
