@@ -4,8 +4,9 @@ import { main } from './main.ts'
 /** Runs the command in `process.argv` on the real terminal and leaves its exit code behind. */
 export async function start(): Promise<void> {
   const interrupted = new AbortController()
-  process.once('SIGINT', () => interrupted.abort())
-  process.once('SIGTERM', () => interrupted.abort())
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => interrupted.abort())
+  }
   // A reader that has seen enough, such as `head`, is no failure of ours.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? 0 : 1)

@@ -1,140 +1,9 @@
 /** A roll to another version of the host image, over hosts that boot what they are told to. */
 import test from 'ava'
-import type { ResourceDocument } from '#shared/model/index.ts'
-import { bootOf, first, manifestOf, second } from '../../controller/core/boot/boot-world.ts'
+import { second } from '../../controller/core/boot/boot-world.ts'
 import { type FakeAnswer, FakeApi } from '../../world/fake-api.ts'
+import { BootingHosts, stale, third, verbs } from './booting-hosts.ts'
 import { typeLine } from './type-line.ts'
-
-const third = '3'.repeat(16)
-
-/** How the boot of a host ends with a version. */
-type Ending = 'joined' | 'late' | 'failed' | 'fallback' | 'other'
-
-/** Hosts that are empty, have a fence device, and boot at once. */
-class BootingHosts {
-  readonly api: FakeApi
-  readonly promoted: string[] = []
-  /** How a pin of a host to something is refused; undefined: it is taken. */
-  refuses: (name: string, image: unknown) => FakeAnswer | undefined = () => undefined
-  readonly #endings: Readonly<Record<string, Ending>>
-  readonly #boots = new Map<string, object>()
-  #number = 0
-  /** What comes of a machine that has not asked yet what to boot, once it was looked at. */
-  #asks: (() => void) | undefined
-
-  constructor(api: FakeApi, endings: Readonly<Record<string, Ending>>) {
-    this.api = api
-    this.#endings = endings
-    for (const name of Object.keys(endings)) this.#put(name, { status: { phase: 'online' } })
-    for (const name of Object.keys(endings)) this.#boot(name, first, 'joined')
-    api.intercept = asked => this.#answer(asked)
-  }
-
-  image(name: string): unknown {
-    return this.#host(name).spec['image']
-  }
-
-  #host(name: string): ResourceDocument {
-    return this.api.resources.find({ kind: 'host', name })!
-  }
-
-  #put(name: string, parts: Pick<ResourceDocument, 'status'>): ResourceDocument {
-    const before = this.api.resources.find({ kind: 'host', name })
-    const conditions = [
-      { type: 'libvirt', status: 'true', message: '', since: '2026-11-20T10:00:00.000Z' }
-    ] as unknown as ResourceDocument['conditions']
-    return this.api.resources.put(
-      { kind: 'host', name },
-      {
-        spec: { fence: [{ devices: [{}] }], ...before?.spec },
-        conditions,
-        status: { uuid: `uuid-${name}`, bootId: before?.status['bootId'] ?? 'b', ...parts.status }
-      }
-    )
-  }
-
-  #boot(name: string, wished: string, ending: Ending): void {
-    this.#number += 1
-    if (ending === 'late') {
-      // As often as that it did not boot what it was to boot before this.
-      const had = { uuid: `uuid-${name}`, name, boot: `b-${this.#number}`, failures: 3 }
-      this.#boots.set(name, { ...bootOf('dhcp', had), bootd: 'c1' })
-      this.#asks = () => this.#boot(name, wished, 'joined')
-      return
-    }
-    const version = ending === 'other' ? first : wished
-    this.#boots.set(name, {
-      ...bootOf(ending === 'failed' ? 'failed' : 'joined', {
-        ...{ uuid: `uuid-${name}`, name, boot: `b-${this.#number}`, version },
-        ...(ending === 'failed' && { because: 'it hangs', failures: 1 }),
-        isFallback: ending === 'fallback'
-      }),
-      bootd: 'c1'
-    })
-    const { bootId: _, ...status } = this.#host(name).status
-    const isBack = ending === 'joined' || ending === 'other'
-    this.#put(name, { status: { ...status, ...(isBack && { bootId: `b-${this.#number}` }) } })
-  }
-
-  #answer({ method, path, body }: FakeApi['asked'][number]): FakeAnswer | undefined {
-    if (path === '/v1/cluster') return { status: 200, body: { candidates: [], ensemble: [] } }
-    if (path === '/v1/boots') {
-      const seen = [...this.#boots.values()]
-      this.#asks?.()
-      this.#asks = undefined
-      return list(seen)
-    }
-    if (path === '/v1/host-images') {
-      const more = { role: 'none', bootds: ['c1'], problems: [], wanted: [], running: [] }
-      const broken = { ...more, bootds: [], problems: ['c1: vmlinuz is cut short'] }
-      return list([
-        { ...manifestOf(first), ...more },
-        { ...manifestOf(second), ...more },
-        { ...manifestOf(third), ...broken }
-      ])
-    }
-    const promoted = /^\/v1\/host-images\/(\w+)\/promote$/.exec(path)?.[1]
-    if (promoted !== undefined) {
-      this.promoted.push(promoted)
-      return { status: 200, body: {} }
-    }
-    const [, name, verb] = /^\/v1\/hosts\/(h\d)(?:\/(\w+))?$/.exec(path) ?? []
-    if (name === undefined || method === 'GET') return undefined
-    const said = JSON.parse(body.toString() || '{}') as { readonly spec?: { image?: unknown } }
-    const refused = verb === undefined ? this.refuses(name, said.spec?.image) : undefined
-    return refused ?? { status: 200, body: this.#do(name, verb ?? 'patch', said) }
-  }
-
-  #do(name: string, verb: string, said: { readonly spec?: object }): ResourceDocument {
-    const duty = { state: 'maintenance', total: 0, done: 0, instances: [] }
-    const { status, spec } = this.#host(name)
-    if (verb === 'drain')
-      return this.#put(name, { status: { ...status, phase: 'maintenance', duty } })
-    if (verb === 'resume') {
-      const { duty: _, ...rest } = status
-      return this.#put(name, { status: { ...rest, phase: 'online' } })
-    }
-    if (verb === 'reboot') this.#boot(name, String(spec['image']), this.#endings[name]!)
-    if (verb === 'power') this.#boot(name, first, 'joined')
-    if (verb === 'patch') {
-      const kept = Object.entries({ ...spec, ...said.spec }).filter(([, value]) => value !== null)
-      this.api.resources.put({ kind: 'host', name }, { spec: Object.fromEntries(kept) })
-    }
-    return this.#host(name)
-  }
-}
-
-const list = (items: readonly object[]): FakeAnswer => ({
-  status: 200,
-  body: { kind: 'list', items }
-})
-
-const verbs = (api: FakeApi): readonly string[] =>
-  api.asked
-    .filter(({ method, path }) => method !== 'GET' && path.startsWith('/v1/hosts/'))
-    .map(({ method, path }) =>
-      (method === 'PATCH' ? `${path}/patch` : path).slice('/v1/hosts/'.length)
-    )
 
 test('what a machine did not boot before the roll is no failure of the roll', async t => {
   t.timeout(120_000)
@@ -161,8 +30,8 @@ test('hosts boot the version one after another, and then it becomes the current 
 })
 
 for (const [ending, because] of [
-  ['failed', /host does not boot image 2{16}.*it hangs/s],
-  ['fallback', /host does not boot image 2{16}/],
+  ['failed', /host h1 does not boot image 2{16}.*it hangs/s],
+  ['fallback', /host h1 does not boot image 2{16}/],
   ['other', /host h1 runs image 1{16}.*it was to boot 2{16}/s]
 ] as const) {
   test(`at a boot that ends as "${ending}" a roll ends, and its host boots as before`, async t => {
@@ -185,7 +54,6 @@ const unheard: FakeAnswer = {
   status: 503,
   body: { code: 'unavailable', detail: 'cannot have host boot it: no bootd is heard' }
 }
-const stale: FakeAnswer = { status: 409, body: { code: 'conflict', detail: 'not now' } }
 
 test('pins that cannot be taken back keep none of the others, and are told', async t => {
   t.timeout(120_000)

@@ -1,8 +1,12 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import fs from 'node:fs'
 import path from 'node:path'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import test from 'ava'
+import { FakeApi } from '../../world/fake-api.ts'
+import { BootingHosts } from './booting-hosts.ts'
 
 const entry = path.join(import.meta.dirname, '..', '..', '..', 'tools', 'remuda.ts')
 
@@ -54,4 +58,17 @@ test('the program itself answers, and leaves its exit code behind', async t => {
   const { code, stderr } = failure as unknown as { code: number; stderr: string }
   t.is(code, 6)
   t.regex(stderr, /^error: cannot list instances: no controller listens on http:\/\/\[::1\]:1\n/)
+})
+
+test('whose terminal is closed still says how to go on', async t => {
+  t.timeout(120_000)
+  await using api = await FakeApi.start()
+  const hosts = new BootingHosts(api, { h1: 'joined', h2: 'joined' })
+  hosts.drains = () => 'later'
+  const words = [entry, 'host', 'roll', '--reboot', '--server', api.url]
+  const roll = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] })
+  hosts.onAsked = ({ path }) => path === '/v1/hosts/h1/drain' && roll.kill('SIGHUP')
+  const [errors, [code]] = await Promise.all([text(roll.stderr), once(roll, 'exit')])
+  t.is(code, 130, errors)
+  t.regex(errors, /to go on: remuda host resume h1 && remuda host roll h1 h2 --reboot/)
 })

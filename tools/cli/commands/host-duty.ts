@@ -96,7 +96,11 @@ export const dutyCommands: readonly Command[] = [
       'With --reboot the next host waits until all candidates stand again that stood before, and ' +
         'all servers of the ensemble serve that did, as far as they are reached from here.',
       'With --image each host boots that version over the network. If one does not, the roll ' +
-        'ends, no host is given the version any more, and that one boots what it had.',
+        'ends, no host is pinned to the version any more, whichever roll had pinned it, and ' +
+        'those that failed boot what they had. Ended by anything else, such as a drain that ' +
+        'cannot go on or Ctrl-C, it leaves what it has done: hosts that boot the version stay ' +
+        'pinned to it, and are named with how to go on and how to undo it. The roll that ends ' +
+        'well takes away all pins to the version.',
       'Hosts that are in maintenance already are left alone.'
     ],
     positionals: [

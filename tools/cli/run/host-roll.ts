@@ -14,7 +14,16 @@ import { makeProgress } from '../output/progress.ts'
 import { drainBody, untilDrained, untilInUse, untilRebooted, untilReturned } from './host-drain.ts'
 import { type DutySaid, dutyOf } from './host-duty.ts'
 import { referenceTo } from './outcome.ts'
-import { bootImage, imageWanted, type Pins, rollBack, settleImage } from './roll-image.ts'
+import { bootImage, imageWanted } from './roll-image.ts'
+import {
+  type Aftermath,
+  type Failure,
+  failedOf,
+  leaveImage,
+  type Pins,
+  requireNoFailure,
+  settleImage
+} from './roll-pins.ts'
 import { readWhole, untilWhole, type Whole } from './roll-whole.ts'
 
 /** How long what ran on a host besides is waited for, where nobody says. Unit: ms. */
@@ -22,47 +31,56 @@ const wholeMsMax = 3_600_000
 /** How long a host is asked for where a command has ended. Unit: ms. */
 const standMsMax = 5_000
 
-/** Rolls over hosts; ends at the first failure. */
+/** Rolls over hosts; after the first failure no host is begun any more. */
 export async function rollHosts(invocation: Invocation): Promise<void> {
   const image = await imageWanted(invocation)
-  const pins: Pins = new Map()
-  const boots: Boots = { image, pins }
   const left = [...(await hostsOf(invocation))]
   const total = left.length
+  const roll: Roll = { image, pins: new Map(), failures: [], left, total, done: 0 }
   const lanes = Math.min(invocation.given.number('parallel-hosts') ?? 1, total)
   const begun = performance.now()
-  const failures: { readonly name: string; readonly fault: Fault }[] = []
-  let done = 0
   invocation.write(planWords(invocation, left))
-  const lane = async (): Promise<void> => {
-    for (let name = left.shift(); name !== undefined; name = left.shift()) {
-      if (failures.length > 0 || invocation.signal.aborted) {
-        left.unshift(name)
-        return
-      }
-      const started = performance.now()
-      const what = await rollOne(invocation, name, boots).catch((thrown: unknown) => {
-        if (!isFault(thrown)) throw thrown
-        failures.push({ name: name!, fault: thrown })
-      })
-      if (what === undefined) return
-      done += 1
-      const took = formatMs(performance.now() - started)
-      tell(invocation, `host/${name} ${what} (${took}), ${done} of ${total}`)
-    }
+  await Promise.all(Array.from({ length: lanes }, () => lane(invocation, roll)))
+  // Interrupted between two hosts, it has failed with none of them, and is not at its end.
+  if (roll.failures.length + left.length > 0) throw await halted(invocation, roll)
+  if (image !== undefined) {
+    const names = await settleImage(invocation, { ...roll, version: image })
+    const pinned = names.length === 0 ? '' : `; no longer pinned: ${names.join(', ')}`
+    tell(invocation, `image ${image} is the current one${pinned}`)
   }
-  await Promise.all(Array.from({ length: lanes }, lane))
-  const [failure] = failures
-  if (failure) {
-    const undone = await rollBack(invocation, failure.name, pins)
-    throw await halted(invocation, failure, { left, done, total, undone })
-  }
-  if (image !== undefined) await settleImage(invocation, image, pins)
-  invocation.write(`${done} hosts in ${formatMs(performance.now() - begun)}\n`)
+  invocation.write(`${roll.done} hosts in ${formatMs(performance.now() - begun)}\n`)
 }
 
-/** The version that hosts shall boot, and what they were pinned to before. */
-type Boots = { readonly image: string | undefined; readonly pins: Pins }
+/** A roll on its way. */
+type Roll = {
+  /** The version that hosts shall boot. */
+  readonly image: string | undefined
+  readonly pins: Pins
+  readonly failures: Failure[]
+  /** Hosts that have not begun. */
+  readonly left: string[]
+  readonly total: number
+  done: number
+}
+
+/** Takes the next host for as long as there is one, and none has failed. */
+async function lane(invocation: Invocation, roll: Roll): Promise<void> {
+  const { failures, left, total } = roll
+  while (failures.length === 0 && !invocation.signal.aborted) {
+    const name = left.shift()
+    if (name === undefined) return
+    const started = performance.now()
+    const what = await rollOne(invocation, name, roll).catch((thrown: unknown) => {
+      if (!isFault(thrown)) throw thrown
+      failures.push({ name, fault: thrown })
+      tell(invocation, `host/${name} is not done: ${thrown.message}`)
+    })
+    if (what === undefined) return
+    roll.done += 1
+    const took = formatMs(performance.now() - started)
+    tell(invocation, `host/${name} ${what} (${took}), ${roll.done} of ${total}`)
+  }
+}
 
 /** Whether hosts boot anew. */
 const boots = ({ given }: Invocation): boolean =>
@@ -116,8 +134,9 @@ async function hostsOf(invocation: Invocation): Promise<readonly string[]> {
 const isOut = (host: ResourceDocument): boolean =>
   dutyOf(host)?.state === 'maintenance' || host.status['phase'] === 'pending'
 
-async function rollOne(invocation: Invocation, name: string, to: Boots): Promise<string> {
+async function rollOne(invocation: Invocation, name: string, roll: Roll): Promise<string> {
   const { given, signal } = invocation
+  const { image, pins } = roll
   const reference: Reference = referenceTo(invocation, 'host', name)
   const api = await invocation.connect()
   const before = await readResource(api, reference, signal)
@@ -131,10 +150,10 @@ async function rollOne(invocation: Invocation, name: string, to: Boots): Promise
   await sayVerb(api, reference, 'drain', { body: drainBody(invocation), signal })
   const duty = dutyOf(await untilDrained(invocation, reference))!
   step(`is out of service: ${leftWords(duty)}`)
-  if (to.image !== undefined) {
-    const version = to.image
-    await bootImage(invocation, reference, { version, before, pins: to.pins })
-    step(`has booted image ${version}`)
+  if (image !== undefined) {
+    requireNoFailure(name, { ...roll, version: image })
+    await bootImage(invocation, reference, { version: image, before, pins })
+    step(`has booted image ${image}`)
   } else if (given.flag('reboot')) {
     await sayVerb(api, reference, 'reboot', { signal })
     const after = await untilRebooted(invocation, reference, before.status['bootId'])
@@ -177,29 +196,38 @@ function leftWords({ done, total, stillMsMax, instances }: DutySaid): string {
   return `${done} of ${total} instances have left${still}${stays.join('')}`
 }
 
-type Halt = {
-  readonly left: readonly string[]
-  readonly done: number
-  readonly total: number
-  /** What was taken back of it. */
-  readonly undone: readonly string[]
-}
-
-/** Says where it ended, how that host stands now, and how to go on. */
-async function halted(
-  invocation: Invocation,
-  { name, fault }: { readonly name: string; readonly fault: Fault },
-  { left, done, total, undone }: Halt
-): Promise<Fault> {
-  const stands = await standOf(invocation, name)
-  const again = `remuda host roll ${[name, ...left].join(' ')}${optionsAsGiven(invocation)}`
+/** Says where it ended, what has become of pins, how hosts stand now, and how to go on. */
+async function halted(invocation: Invocation, roll: Roll): Promise<Fault> {
+  const { image, left, done, total } = roll
+  const { reasons, next } =
+    image === undefined ? nothing : await leaveImage(invocation, { ...roll, version: image })
+  const failures = weightiestFirst(roll)
+  const names = failures.map(({ name }) => name)
+  const stands = await Promise.all(names.map(name => standOf(invocation, name)))
+  const again = `remuda host roll ${[...names, ...left].join(' ')}${optionsAsGiven(invocation)}`
+  const goOn = [...names.map(name => `remuda host resume ${name}`), again].join(' && ')
   const counts = `${done} of ${total} hosts are done, ${left.length} not begun`
   const rest = left.length === 0 ? counts : `${counts}: ${left.join(', ')}`
+  const [first, ...others] = failures
+  const fault = first?.fault ?? new Fault('aborted', 'cannot go on to the next host: interrupted')
+  const also = others.map(({ name, fault }) =>
+    [`${name}: ${sentence(fault)}`, ...fault.reasons].join('; ')
+  )
   return new Fault(fault.code, fault.message, {
     cause: fault.cause,
-    reasons: [...fault.reasons, ...undone, `${name} ${stands}`, rest],
-    next: [...fault.next, `to go on: remuda host resume ${name} && ${again}`]
+    reasons: [...fault.reasons, ...also, ...reasons, ...stands, rest],
+    next: [...failures.flatMap(({ fault }) => fault.next), `to go on: ${goOn}`, ...next]
   })
+}
+
+const nothing: Aftermath = { reasons: [], next: [] }
+
+/** What speaks against the version comes before what came of that on other hosts. */
+function weightiestFirst({ image, ...roll }: Roll): readonly Failure[] {
+  const failed = image === undefined ? [] : failedOf({ ...roll, version: image })
+  return roll.failures.toSorted(
+    (one, other) => Number(failed.includes(other.name)) - Number(failed.includes(one.name))
+  )
 }
 
 /** Whoever interrupted the command wants no more waiting. */
@@ -208,9 +236,9 @@ async function standOf(invocation: Invocation, name: string): Promise<string> {
     const api = await invocation.connect()
     const signal = AbortSignal.timeout(standMsMax)
     const host = await readResource(api, referenceTo(invocation, 'host', name), signal)
-    return `is ${String(host.status['phase'])} now, and stays so`
+    return `${name} is ${String(host.status['phase'])} now, and stays so`
   } catch (thrown) {
-    return `may stand anywhere: ${sentence(thrown)}`
+    return `${name} may stand anywhere: ${sentence(thrown)}`
   }
 }
 

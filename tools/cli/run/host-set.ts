@@ -1,6 +1,7 @@
 import { patchResource } from '../api/resources.ts'
 import { UsageFault } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
+import { chosen, imagesOf } from './boot.ts'
 import { referenceTo, tellOutcome } from './outcome.ts'
 import { specOf } from './spec.ts'
 
@@ -8,10 +9,15 @@ import { specOf } from './spec.ts'
 export async function setHost(invocation: Invocation): Promise<void> {
   const { given, signal } = invocation
   const labels = labelsOf(given.texts('label'))
-  const spec = { ...specOf(invocation, 'host'), ...ratioOf(invocation), ...ownersOf(invocation) }
+  const spec = {
+    ...specOf(invocation, 'host'),
+    ...ratioOf(invocation),
+    ...ownersOf(invocation),
+    ...(await imageOf(invocation))
+  }
   if (Object.keys(labels).length + Object.keys(spec).length === 0) {
     throw new UsageFault('cannot set nothing in particular of a host', {
-      next: ['give --label, --dedicated, --vcpus-per-thread or --reserved']
+      next: ['give --label, --dedicated, --vcpus-per-thread, --reserved or --image']
     })
   }
   const reference = referenceTo(invocation, 'host', given.positional('NAME')!)
@@ -61,4 +67,11 @@ function ownersOf({ given }: Invocation): { readonly dedicated?: readonly string
   throw new UsageFault('cannot dedicate a host to none and to somebody', {
     next: ['give --dedicated none alone']
   })
+}
+
+/** A version that some bootd has, whose beginning is enough; null takes the pin away. */
+async function imageOf(invocation: Invocation): Promise<{ readonly image?: string | null }> {
+  const text = invocation.given.text('image')
+  if (text === undefined) return {}
+  return { image: text === 'none' ? null : chosen(await imagesOf(invocation), text).version }
 }
