@@ -71,8 +71,9 @@ async function joinFirst(words: readonly string[]): Promise<readonly string[] | 
   const environment = process.env
   if (words[0] === '--ask') {
     const [, program, ...args] = words
-    process.stdout.write(await joinAsTold(program, { args, environment }))
-    return args
+    const { said, flags } = await joinAsTold(program, { args, environment })
+    process.stdout.write(said)
+    return flags
   }
   const input = (): Promise<string> => text(process.stdin)
   process.stdout.write(await joinCloud({ args: words, environment, input }))

@@ -2,18 +2,16 @@
  * `remuda-agent join TOKEN`: writes down what the agent needs to be let in. It can be said again at
  * any time; the agent, also one that runs, reads what is written while no controller is there.
  */
-import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
-import { isIPv4 } from 'node:net'
 import { join } from 'node:path'
-import { Fault, sentence } from '#shared/fault.ts'
-import { writePrivateFile } from '#shared/private-file.ts'
+import { Fault, isFault, sentence } from '#shared/fault.ts'
 import { run } from '#shared/process.ts'
-import { type JoinTokenContent, readJoinToken } from '#shared/wire/join-token.ts'
+import type { Ms } from '#shared/units.ts'
+import { readJoinToken } from '#shared/wire/join-token.ts'
 import { readAdmission } from './admission.ts'
 import { readConfig } from './config.ts'
+import type { DoorAddress } from './door.ts'
 import { joinFileOf, readJoinFile, writeJoinFile } from './join-file.ts'
+import { type AddressGiven, addressNow, keepAddress } from './own-address.ts'
 
 /** What `join` works with. */
 export type JoinRun = {
@@ -24,24 +22,35 @@ export type JoinRun = {
   readonly input: () => Promise<string>
 }
 
-/** Fields of the configuration that are written down when they were said as a flag. */
-const keptFields = ['address', 'port'] as const
-
 /** A host may wait for days until a cloud gives it a token; whoever starts the agent asks anew. */
 const askMsMax = 86_400_000
 
-/** Writes what is needed, and gives the sentence that says so. Faults: `invalid`, `conflict`. */
-export async function joinCloud({ args, environment, input }: JoinRun): Promise<string> {
-  const [said, ...flags] = args
-  if (said === undefined || said.startsWith('--')) {
+/**
+ * Writes what is needed, and gives the sentence that says so. Faults: `invalid`, `conflict`,
+ * `network`.
+ */
+export async function joinCloud(asked: JoinRun): Promise<string> {
+  return (await takeToken(asked, keepAddress)).said
+}
+
+/** What was done, and where the agent is reached from now on. */
+type Taken = { readonly said: string; readonly address: string }
+
+async function takeToken(
+  { args, environment, input }: JoinRun,
+  addressOf: (given: AddressGiven) => Promise<string>
+): Promise<Taken> {
+  const [word, ...flags] = args
+  if (word === undefined || word.startsWith('--')) {
     throw new Fault('invalid', 'cannot join: there is no token', {
       next: ['remuda-agent join TOKEN', 'remuda-agent join - < FILE']
     })
   }
-  const token = readJoinToken(said === '-' ? await input() : said)
+  const token = readJoinToken(word === '-' ? await input() : word)
   const config = await readConfig(flags, environment)
   const { state } = config
   const own = join(state, 'agent')
+  const { doors } = token
   const admission = await readAdmission(join(own, 'admission.json'))
   if (admission !== undefined && admission.cloud !== token.cloud) {
     throw new Fault('conflict', `cannot join cloud ${token.cloud}: this host belongs to another`, {
@@ -51,26 +60,32 @@ export async function joinCloud({ args, environment, input }: JoinRun): Promise<
   }
   const before = await readJoinFile(joinFileOf(state))
   const isRepeated = JSON.stringify(before) === JSON.stringify(token)
-  const address = await keepPlace(join(own, 'agent.json'), { flags, environment, config, token })
+  const address = await addressOf({ path: fileOf(state), flags, environment, config, doors })
   // Last of all: by this file others know that the token was taken.
   if (!isRepeated) await writeJoinFile(joinFileOf(state), token)
-  const where = token.doors.map(({ endpoint }) => endpoint).join(', ')
+  const where = doors.map(({ endpoint }) => endpoint).join(', ')
   const member = admission === undefined ? '' : '; it is a member already'
-  return (
+  const said =
     `this host asks to join cloud ${token.cloud} at ${where}, as ${address}${member}\n` +
     'start remuda-agent, or restart it if it runs with another address\n'
-  )
+  return { said, address }
 }
 
+const fileOf = (state: string): string => join(state, 'agent', 'agent.json')
+
 /**
- * Joins with the token that a program prints; does nothing where it prints none: this host goes by
- * what it wrote down when it joined before. So an agent loads while the host still finds out who it
- * is. Gives the sentence that says what was done. Faults: `command`, `deadline`, those of joining.
+ * Joins with the token that a program prints; where it prints none, this host goes by what it wrote
+ * down when it joined before. So an agent loads while the host still finds out who it is. Gives the
+ * sentence that says what was done, and the flags to go on with: they say the address that this
+ * host has now. Faults: `command`, `deadline`, those of joining.
  */
 export async function joinAsTold(
   program: string | undefined,
-  { args, environment }: Pick<JoinRun, 'args' | 'environment'>
-): Promise<string> {
+  asked: Pick<JoinRun, 'args' | 'environment'> & {
+    /** How long an address that is written down may be absent, if not for half a minute. */
+    readonly absentMs?: Ms
+  }
+): Promise<{ readonly said: string; readonly flags: readonly string[] }> {
   if (program === undefined) {
     throw new Fault('invalid', 'cannot join: it is not said what program knows the token', {
       next: ['remuda-agent join --ask PROGRAM']
@@ -79,9 +94,30 @@ export async function joinAsTold(
   const { stdout, stderr } = await run(program, [], { deadlineMs: askMsMax })
   if (stderr !== '') process.stderr.write(stderr)
   const token = stdout.trim()
-  if (token === '') return ''
+  const { args, environment, absentMs } = asked
+  const config = await readConfig(args, environment)
+  const { state } = config
+  const addressOf = (given: AddressGiven): Promise<string> => addressNow(given, absentMs)
   const input = (): Promise<string> => Promise.resolve(token)
-  return await joinCloud({ args: ['-', ...args], environment, input })
+  const goOn = async (): Promise<Taken> => {
+    const [path, doors] = [fileOf(state), await doorsKept(state)]
+    return { said: '', address: await addressOf({ path, flags: args, environment, config, doors }) }
+  }
+  const { said, address } =
+    token === ''
+      ? await goOn()
+      : await takeToken({ args: ['-', ...args], environment, input }, addressOf)
+  return { said, flags: address === config.address ? args : [...args, '--address', address] }
+}
+
+/** The doors of the token that was taken before; the agent itself tells of a broken file. */
+async function doorsKept(state: string): Promise<readonly DoorAddress[]> {
+  try {
+    return (await readJoinFile(joinFileOf(state)))?.doors ?? []
+  } catch (thrown) {
+    if (!isFault(thrown)) throw thrown
+    return []
+  }
 }
 
 /** A failure as people read it: what, why, and what to do next. */
@@ -93,56 +129,3 @@ export const written = (fault: Fault): string =>
   ]
     .map(line => `${line}\n`)
     .join('')
-
-/** Writes where this agent is reached, unless that is written already; gives the address. */
-async function keepPlace(
-  path: string,
-  given: {
-    readonly flags: readonly string[]
-    readonly environment: JoinRun['environment']
-    readonly config: Readonly<Record<(typeof keptFields)[number], string | number>>
-    readonly token: JoinTokenContent
-  }
-): Promise<string> {
-  const { flags, environment, config, token } = given
-  const file = await readObject(path)
-  const isSaid = (field: string): boolean =>
-    flags.some(flag => flag === `--${field}` || flag.startsWith(`--${field}=`))
-  const kept: Record<string, unknown> = { ...file }
-  for (const field of keptFields) if (isSaid(field)) kept[field] = config[field]
-  const isKnown = 'address' in kept || environment['REMUDA_AGENT_ADDRESS'] !== undefined
-  if (!isKnown) kept['address'] = await addressTowards(token)
-  if (JSON.stringify(kept) !== JSON.stringify(file)) {
-    await writePrivateFile(path, `${JSON.stringify(kept, undefined, 2)}\n`)
-  }
-  return String(kept['address'] ?? config.address)
-}
-
-async function readObject(path: string): Promise<Readonly<Record<string, unknown>>> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as Readonly<Record<string, unknown>>
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    throw new Fault('invalid', `cannot read the configuration ${path}`, { cause: thrown })
-  }
-}
-
-/** Our own address on the way to the door, as the kernel would choose it; nothing is sent. */
-async function addressTowards({ doors }: JoinTokenContent): Promise<string> {
-  const [, host = '', port = ''] = /^tcp:\/\/(.+):(\d+)$/.exec(doors[0]?.endpoint ?? '') ?? []
-  const socket = createSocket('udp4')
-  try {
-    socket.connect(Number(port), host)
-    await once(socket, 'connect')
-    const { address } = socket.address()
-    if (isIPv4(address) && address !== '0.0.0.0') return address
-    throw new Fault('network', `it is ${address}`)
-  } catch (cause) {
-    throw new Fault('network', `cannot tell the address of this host towards ${host}`, {
-      cause,
-      next: ['say it: remuda-agent join TOKEN --address IP']
-    })
-  } finally {
-    socket.close()
-  }
-}

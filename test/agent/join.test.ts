@@ -1,5 +1,5 @@
-import { access, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { access, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { Fault } from '#shared/fault.ts'
@@ -70,6 +70,14 @@ test('an address that is said is kept, and one that was written is not changed',
   t.is((await readConfig(['--state', state], {})).address, '127.0.0.9')
 })
 
+test('an address of the environment is not written down', async t => {
+  const state = await folder(t)
+  const environment = { REMUDA_AGENT_ADDRESS: '10.0.0.7' }
+  const said = await joinCloud({ args: [text, '--state', state], environment, input })
+  t.regex(said, /, as 10\.0\.0\.7\n/)
+  await t.throwsAsync(access(join(state, 'agent/agent.json')), { code: 'ENOENT' })
+})
+
 test('a token can come through standard input, where no list of processes shows it', async t => {
   const state = await folder(t)
   const args = ['-', '--state', state]
@@ -128,13 +136,21 @@ test('a failure to join is written as people read it', t => {
   )
 })
 
-/** Joins by what a shell script prints. */
-async function told(t: ExecutionContext, script: string) {
+/** Joins by what a shell script prints; `kept` is in the configuration before. */
+async function told(t: ExecutionContext, script: string, kept?: string) {
   const state = await folder(t)
   const program = join(state, 'word')
   await writeFile(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
-  const said = joinAsTold(program, { args: ['--state', state], environment: {} })
-  return { said, joinFile: join(state, 'agent/join.json') }
+  const configFile = join(state, 'agent/agent.json')
+  await mkdir(join(state, 'agent'))
+  if (kept !== undefined) await writeFile(configFile, kept)
+  const args = ['--state', state]
+  const done = joinAsTold(program, { args, environment: {}, absentMs: 0 })
+  const said = done.then(one => one.said)
+  const flags = done.then(one => one.flags.slice(args.length))
+  // Who asks for the one alone is told of a failure there.
+  for (const one of [said, flags]) one.catch(() => {})
+  return { said, flags, state, configFile, joinFile: join(state, 'agent/join.json') }
 }
 
 test('a program may say the token, later', async t => {
@@ -147,6 +163,57 @@ test('where it says nothing, what is written already holds', async t => {
   const { said, joinFile } = await told(t, ':')
   t.is(await said, '')
   await t.throwsAsync(access(joinFile), { code: 'ENOENT' })
+})
+
+/** As an earlier version wrote down what it had worked out. */
+const workedOut = (address: string): string => `${JSON.stringify({ address }, undefined, 2)}\n`
+/** Of a range for documentation: no machine has it. */
+const elsewhere = '192.0.2.9'
+/** An address of this machine, another than the default one where there is one. */
+const own =
+  Object.values(networkInterfaces())
+    .flatMap(all => all ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1'
+const doors = [{ ...token.doors[0]!, endpoint: `tcp://${own}:7412` }]
+const next = writeJoinToken({ ...token, doors })
+const ownFlags = own === '127.0.0.1' ? [] : ['--address', own]
+
+test('who asks at each start works out its address each time, and keeps none', async t => {
+  const first = await told(t, `echo ${next}`)
+  t.deepEqual(await first.flags, ownFlags)
+  await t.throwsAsync(access(first.configFile), { code: 'ENOENT' })
+  const program = join(first.state, 'nothing')
+  await writeFile(program, '#!/bin/sh\n', { mode: 0o755 })
+  const args = ['--state', first.state]
+  const again = await joinAsTold(program, { args, environment: {} })
+  t.deepEqual(again, { said: '', flags: [...args, ...ownFlags] })
+})
+
+test('one that an earlier version has kept is forgotten where no interface has it', async t => {
+  const { flags, configFile } = await told(t, `echo ${next}`, workedOut(elsewhere))
+  t.deepEqual(await flags, ownFlags)
+  t.deepEqual(JSON.parse(await readFile(configFile, 'utf8')), {})
+})
+
+for (const [title, kept] of [
+  ['an address that an interface has is kept', workedOut('127.0.0.1')],
+  ['one that people have written is theirs to change', `{"address":"${elsewhere}"}\n`],
+  [
+    'one beside something else that was said is kept',
+    `${JSON.stringify({ address: elsewhere, port: 7_411 }, undefined, 2)}\n`
+  ]
+] as const) {
+  test(title, async t => {
+    const { flags, configFile } = await told(t, `echo ${next}`, kept)
+    t.deepEqual(await flags, [])
+    t.is(await readFile(configFile, 'utf8'), kept)
+  })
+}
+
+test('without doors the configuration holds as it is', async t => {
+  const { flags, configFile } = await told(t, ':', workedOut(elsewhere))
+  t.deepEqual(await flags, [])
+  t.is(await readFile(configFile, 'utf8'), workedOut(elsewhere))
 })
 
 test('one that fails, says something else, or is not named is a fault', async t => {

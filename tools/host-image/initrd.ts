@@ -2,6 +2,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { constants, zstdCompressSync } from 'node:zlib'
+import { sharedUuids } from '#shared/hardware-names.ts'
 import { cpio } from '../image/cpio.ts'
 import { run } from '../image/run.ts'
 import { complete, directory, type Entry, file, symlink } from '../image/tree.ts'
@@ -40,6 +41,8 @@ export async function makeInitrd(options: InitrdOptions): Promise<Buffer> {
     file('etc/remuda/fetch', await readFile(join(inside, 'fetch'))),
     file('etc/remuda/netconsole', await readFile(join(inside, 'netconsole'))),
     file('etc/remuda/ask', await readFile(join(inside, 'ask'))),
+    file('etc/remuda/own-uuid', await readFile(join(inside, 'own-uuid'))),
+    file('etc/remuda/shared-uuids', sharedUuids.map(uuid => `${uuid}\n`).join('')),
     file('etc/remuda/lease', await readFile(join(inside, 'lease')), 0o755),
     file('etc/remuda/image.pub', publicKey),
     ...(await treeOf(modules))

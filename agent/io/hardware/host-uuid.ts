@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import { Fault, isFault } from '#shared/fault.ts'
-import { usableUuid } from '../../core/hardware-identity.ts'
+import { ownUuid } from '#shared/hardware-names.ts'
 
 /**
  * The UUID by which the controller knows this host: the firmware's where that is its own, else the
@@ -33,7 +33,7 @@ async function readKept(file: string): Promise<string | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
-  const uuid = usableUuid(text)
+  const uuid = ownUuid(text)
   if (uuid !== undefined) return uuid
   throw new Fault('corrupt', `cannot read the UUID of this host: ${file} holds no UUID`, {
     next: [`write the host's UUID into ${file}, or remove it to join as a new host`]

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { parseCpu } from '../../../agent/core/hardware-cpu.ts'
 import { type DiskText, parseDisk } from '../../../agent/core/hardware-disk.ts'
-import { meaningful, parseTpm, usableUuid } from '../../../agent/core/hardware-identity.ts'
+import { meaningful, parseTpm } from '../../../agent/core/hardware-identity.ts'
 import {
   parseHugepages,
   parseMemoryFree,
@@ -51,27 +51,6 @@ test('a text is made one printable line', t => {
   t.is(plain('  ST4000  NM\u0000\n'), 'ST4000 NM')
   t.is(plain('\u0000\n'), undefined)
 })
-
-for (const [uuid, why] of [
-  ['00000000-0000-0000-0000-000000000000', 'all zeros'],
-  ['FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF', 'all ones'],
-  ['fefefefe-fefe-fefe-fefe-fefefefefefe', 'one byte over and over'],
-  ['03000200-0400-0500-0006-000700080009', 'a sample that a maker left in'],
-  ['4C4C4544-0000-2010-8020-80C04F202020', 'a service tag of blanks'],
-  ['Not Settable', 'words'],
-  ['4c4c4544-0039-4a10-8052', 'too short']
-]) {
-  test(`${uuid} is no UUID: ${why}`, t => t.is(usableUuid(uuid), undefined))
-}
-
-for (const uuid of [
-  '4C4C4544-0039-4A10-8052-B4C04F4E4332\n',
-  '00000000-0000-0000-0000-0cc47a123456'
-]) {
-  test(`${uuid.trim()} is a machine's own`, t => {
-    t.is(usableUuid(uuid), uuid.trim().toLowerCase())
-  })
-}
 
 test('placeholders of makers are no names', t => {
   for (const text of [

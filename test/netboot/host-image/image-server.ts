@@ -27,6 +27,10 @@ export type ImageServerFaults = {
   readonly refusals?: { readonly status: number; times: number }
   /** Hangs up after so many bytes of the root, so many times. */
   readonly hangUps?: { readonly afterBytes: number; times: number }
+  /** Answers with this status so many times before it hears of a stage. */
+  readonly deafness?: { readonly status: number; times: number }
+  /** Answers with this status so many times before it says how to join. */
+  readonly silence?: { readonly status: number; times: number }
 }
 
 /** A stand-in for bootd on a port of 127.0.0.1, which qemu's own network shows as 10.0.2.2. */
@@ -38,8 +42,9 @@ export class ImageServer implements AsyncDisposable {
   given: Readonly<Record<string, unknown>> | undefined
   /** Addresses of the root at others, as bootd names them. */
   peers: readonly string[] = []
-  /** How often the root was asked for. */
+  /** How often the root was asked for, and how to join. */
   roots = 0
+  joins = 0
   readonly #folder: string
   readonly #server: Server
 
@@ -75,6 +80,8 @@ export class ImageServer implements AsyncDisposable {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://bootd')
     if (pathname === `/v1/boots/${bootToken}/progress`) {
       const said = new URLSearchParams(await text(request))
+      const { deafness } = this.faults
+      if (deafness && deafness.times-- > 0) return void response.writeHead(deafness.status).end()
       const [because, percent] = [said.get('because'), said.get('percent')]
       this.progress.push({
         stage: said.get('stage') ?? '',
@@ -85,6 +92,9 @@ export class ImageServer implements AsyncDisposable {
       return
     }
     if (pathname === `/v1/boots/${bootToken}/join` && this.given) {
+      this.joins += 1
+      const { silence } = this.faults
+      if (silence && silence.times-- > 0) return void response.writeHead(silence.status).end()
       response
         .writeHead(200, { 'content-type': 'application/json' })
         .end(JSON.stringify(this.given))
