@@ -4,6 +4,7 @@
  * number that is a placeholder. Two machines with one UUID would be one host to the controller,
  * which would then move instances off a host that lives. So such a name counts as none.
  */
+import { createHash } from 'node:crypto'
 
 /** UUIDs that were seen on more than one machine: samples in firmware that nobody replaced. */
 export const sharedUuids: readonly string[] = [
@@ -44,6 +45,28 @@ const placeholders = [
 /** Whether a name or serial number is what a maker leaves in all its boards; it is trimmed. */
 export const isPlaceholder = (text: string): boolean =>
   placeholders.some(pattern => pattern.test(text))
+
+/**
+ * UUIDs by which the host image knows a machine that has none of its own, the first stage by its
+ * own script: of its serial number, where no maker puts that on all its boards, else of a MAC.
+ */
+export function madeUuids(names: {
+  readonly serial?: string | undefined
+  readonly mac?: string | undefined
+}): readonly string[] {
+  const { serial = '', mac } = names
+  const isCount = /^0?123456/.test(serial) || /^(.)\1*$/.test(serial)
+  const isOwn = /^[A-Za-z0-9._-]+$/.test(serial) && /[0-9]/.test(serial) && !isCount
+  if (isOwn) return [madeUuid(`serial ${serial}`)]
+  return mac === undefined ? [] : [madeUuid(`mac ${mac}`)]
+}
+
+/** Of version 8, which is made of whatever its maker likes. */
+function madeUuid(name: string): string {
+  const hash = createHash('sha256').update(`remuda uuid ${name}\n`).digest('hex')
+  const part = (from: number, to: number): string => hash.slice(from, to)
+  return [part(0, 8), part(8, 12), `8${part(13, 16)}`, `8${part(17, 20)}`, part(20, 32)].join('-')
+}
 
 const serialCharsMax = 128
 

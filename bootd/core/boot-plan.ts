@@ -1,8 +1,10 @@
 /**
  * Which machine of the plan it is that asks: by its UUID, else by its serial number, else by one of
- * its MACs. Boards of some makers all say the same UUID or serial number; those count for nothing.
+ * its MACs. Boards of some makers all say the same UUID or serial number; those count for nothing,
+ * and the host that such a board became is known by a UUID that was made of its other names.
  */
-import type { BootMachine, BootPlan } from '#shared/wire/boot.ts'
+import { madeUuids, ownSerial, ownUuid } from '#shared/hardware-names.ts'
+import type { BootMachine, BootPlan, BootState } from '#shared/wire/boot.ts'
 
 /** What a machine says of itself when it asks. */
 export type Asker = {
@@ -13,6 +15,9 @@ export type Asker = {
   /** What its firmware is: pcbios or efi, as iPXE says it. */
   readonly platform?: string
 }
+
+/** By what a machine that has booted is known. */
+type BootedNames = Pick<BootState, 'uuid' | 'serial' | 'macs'>
 
 /** Whether it has said who it is. */
 export const isNamed = ({ uuid, serial, mac }: Asker): boolean =>
@@ -63,35 +68,15 @@ export function machineOf(index: PlanIndex, asker: Asker): BootMachine | undefin
     (serial === undefined ? undefined : index.bySerial.get(serial)) ??
     (mac === undefined ? undefined : index.byMac.get(mac))
   const known = ownUuid(other?.uuid)
-  return uuid !== undefined && known !== undefined ? undefined : other
+  if (uuid !== undefined) return known === undefined ? other : undefined
+  return other ?? madeUuids({ serial, mac }).flatMap(made => index.byUuid.get(made) ?? [])[0]
 }
 
-const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-/** UUIDs that makers leave in many boards. */
-const commonUuids: ReadonlySet<string> = new Set([
-  '03000200-0400-0500-0006-000700080009',
-  '12345678-1234-5678-90ab-cddeefaabbcc'
-])
-const commonSerials: readonly RegExp[] = [
-  /^(0+|1234567890?|123456789|x{3,}|none|unknown|n\/?a)$/i,
-  /^(default( string)?|not (specified|available)|to be filled by o\.?e\.?m\.?)$/i,
-  /^(system|chassis) serial number$/i
-]
-
-/** A UUID that can be one machine's alone, in lower case; undefined: it is none. */
-export function ownUuid(text: string | undefined): string | undefined {
-  const uuid = text?.toLowerCase()
-  if (uuid === undefined || !uuidPattern.test(uuid) || commonUuids.has(uuid)) return undefined
-  return new Set(uuid.replaceAll('-', '')).size === 1 ? undefined : uuid
-}
-
-/** A serial number that can be one machine's alone; undefined: it is none. */
-export function ownSerial(text: string | undefined): string | undefined {
-  const serial = text?.trim()
-  if (serial === undefined || serial === '' || serial.length > 128) return undefined
-  if (!/^[\x20-\x7e]+$/.test(serial)) return undefined
-  return commonSerials.some(one => one.test(serial)) ? undefined : serial
-}
+/** The machine of the plan that has booted, by the card with which it has asked last. */
+export const machineBooted = (
+  index: PlanIndex,
+  { uuid, serial, macs }: BootedNames
+): BootMachine | undefined => machineOf(index, askerOf({ uuid, serial, mac: macs.at(-1) }))
 
 /** A MAC in lower case with colons, from one with colons or hyphens; undefined: it is none. */
 export function ownMac(text: string | undefined): string | undefined {

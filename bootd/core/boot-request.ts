@@ -4,9 +4,10 @@
  */
 
 import { parseIpv4 } from '#shared/cidr.ts'
+import { ownSerial, ownUuid } from '#shared/hardware-names.ts'
 import { hostImageFiles, manifestName, signatureName } from '#shared/model/host-image.ts'
 import { bootStages } from '#shared/wire/boot.ts'
-import { type Asker, ownMac, ownSerial, ownUuid } from './boot-plan.ts'
+import { type Asker, ownMac } from './boot-plan.ts'
 import type { Progress } from './boot-progress.ts'
 import type { RunningStage } from './stage-answer.ts'
 

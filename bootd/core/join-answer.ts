@@ -1,7 +1,9 @@
 /** What the system on a booted machine is told of how to join. */
+
+import type { BootMachine } from '#shared/wire/boot.ts'
 import { peerKeyOf } from '#shared/wire/boot-secret.ts'
 import { type JoinTokenContent, writeJoinToken } from '#shared/wire/join-token.ts'
-import { askerOf, machineOf, type PlanIndex } from './boot-plan.ts'
+import { machineBooted, type PlanIndex } from './boot-plan.ts'
 import type { MachineBoot } from './boot-progress.ts'
 import { peerPort } from './peers.ts'
 
@@ -13,8 +15,10 @@ export function joinAnswer(
   index: PlanIndex | undefined,
   boot: MachineBoot
 ): Readonly<Record<string, unknown>> {
-  const { uuid, profile, version, name } = boot
-  const secret = profile === 'host' ? secretOf(index, boot) : undefined
+  const { profile, version, name } = boot
+  const machine = index && machineBooted(index, boot)
+  const uuid = boot.uuid ?? machine?.uuid
+  const secret = profile === 'host' && index ? secretOf(index, machine) : undefined
   const { door, peers } = index?.plan ?? {}
   const content: JoinTokenContent | undefined =
     door && secret !== undefined ? { ...door, secret } : undefined
@@ -34,9 +38,5 @@ const peerOf = (peersKey: string, { boot }: MachineBoot) => ({
 })
 
 /** The secret that is good for this machine as the plan is now. */
-function secretOf(index: PlanIndex | undefined, boot: MachineBoot): string | undefined {
-  if (!index) return undefined
-  const { uuid, serial, macs } = boot
-  const machine = machineOf(index, askerOf({ uuid, serial, mac: macs.at(-1) }))
-  return (machine ? machine.secret : index.plan.unknown.secret) ?? noSecret
-}
+const secretOf = ({ plan }: PlanIndex, machine: BootMachine | undefined): string =>
+  (machine ? machine.secret : plan.unknown.secret) ?? noSecret

@@ -5,7 +5,7 @@
  * checked as what bootd sends is, so that a bad one costs time and nothing else.
  */
 import { peerKeyOf, ticketOf } from '#shared/wire/boot-secret.ts'
-import { askerOf, machineOf, type PlanIndex } from './boot-plan.ts'
+import { machineBooted, type PlanIndex } from './boot-plan.ts'
 import type { MachineBoot } from './boot-progress.ts'
 
 /** TCP port at which hosts serve their image. */
@@ -57,9 +57,6 @@ function choosePeers(
   const chosen = some(near, peersMax, random)
   return [...chosen, ...some(far, peersMax - chosen.length, random)]
 }
-
-const machineBooted = (index: PlanIndex, { uuid, serial, macs }: MachineBoot) =>
-  machineOf(index, askerOf({ uuid, serial, mac: macs.at(-1) }))
 
 /** So many of them by chance, each as likely as any other. */
 function some<One>(from: readonly One[], count: number, random: () => number): readonly One[] {

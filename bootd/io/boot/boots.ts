@@ -6,6 +6,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '#shared/clock.ts'
+import { ownUuid } from '#shared/hardware-names.ts'
 import type { Log } from '#shared/log.ts'
 import { type BootMachine, type BootState, bootMachinesMax } from '#shared/wire/boot.ts'
 import { type BootChoice, choose, type Versions } from '../../core/boot-choice.ts'
@@ -13,9 +14,9 @@ import {
   type Asker,
   askerOf,
   isNamed,
+  machineBooted,
   machineOf,
   ownMac,
-  ownUuid,
   type PlanIndex
 } from '../../core/boot-plan.ts'
 import {
@@ -33,6 +34,7 @@ import {
   told
 } from '../../core/boot-progress.ts'
 import type { Addressed } from '../../core/dnsmasq-log.ts'
+import { dropOldest } from '../../core/drop-oldest.ts'
 import { type LogOwner, LogOwners, type Seen } from './log-owners.ts'
 
 /** Machines that no plan names; of more, the one that has not changed for longest is forgotten. */
@@ -174,7 +176,7 @@ export class Boots {
     return isOpen(boot, this.#options.clock.monotonic())
   }
 
-  /** Whether a token is of a boot that may fetch, from this address. */
+  /** A machine has told how far it is. */
   progress(key: string, progress: Progress): void {
     const before = this.#boots.get(key)
     if (!before) return
@@ -277,7 +279,10 @@ export class Boots {
   /** All boots, those that changed last first. */
   states(): readonly BootState[] {
     const now = this.#options.clock.monotonic()
-    return [...this.#boots.values()].reverse().map(boot => spoken(boot, now))
+    return [...this.#boots.values()].reverse().map(boot => {
+      const uuid = boot.uuid ?? this.#machineOf(boot)?.uuid
+      return spoken({ ...boot, ...(uuid !== undefined && { uuid }) }, now)
+    })
   }
 
   /** What is to be remembered when we start again. */
@@ -291,9 +296,9 @@ export class Boots {
     return choose({ plan: index()?.plan, machine, past, architecture, versions })
   }
 
-  #machineOf({ uuid, serial, macs }: MachineBoot): BootMachine | undefined {
+  #machineOf(boot: MachineBoot): BootMachine | undefined {
     const index = this.#options.index()
-    return index && machineOf(index, askerOf({ uuid, serial, mac: macs.at(-1) }))
+    return index && machineBooted(index, boot)
   }
 
   /** The last boot of a machine of the plan, by whatever it has called itself. */
@@ -383,14 +388,6 @@ const offerPrint = (boot: MachineBoot | undefined): string =>
   JSON.stringify(
     boot && [boot.uuid, boot.serial, boot.macs, boot.architecture, boot.wish, boot.failures]
   )
-
-/** Of a map with more entries than that, those that were set first go. */
-function dropOldest(map: Map<string, unknown>, sizeMax: number): void {
-  for (const key of map.keys()) {
-    if (map.size <= sizeMax) return
-    map.delete(key)
-  }
-}
 
 const keyOf = ({ uuid, serial, macs, boot }: MachineBoot): string =>
   uuid ?? serial ?? macs[0] ?? boot

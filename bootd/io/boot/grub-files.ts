@@ -6,7 +6,8 @@
  */
 import { chmod, copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ownMac, ownUuid } from '../../core/boot-plan.ts'
+import { ownUuid } from '#shared/hardware-names.ts'
+import { ownMac } from '../../core/boot-plan.ts'
 import {
   firstGrubScript,
   grubFolder,

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { choose, type Versions } from '../../../bootd/core/boot-choice.ts'
 import { type Asker, indexPlan, machineOf } from '../../../bootd/core/boot-plan.ts'
+import { madeUuids } from '../../../shared/hardware-names.ts'
 import type { BootMachine } from '../../../shared/wire/boot.ts'
 import { before, machine, manifestSha256, plan, version, whole } from './plans.ts'
 
@@ -93,6 +94,22 @@ test('an unknown machine gets what the plan has for such', t => {
   t.like(ask({ profile: 'disk' }), { gives: 'disk' })
   t.like(ask({ profile: 'nothing' }), { because: 'nobody knows it: it waits to be told of' })
   t.like(ask({ profile: 'host' }), { because: 'no version of the image is set' })
+})
+
+test('one whose firmware has no UUID is known by the one that the host image has made', t => {
+  const [bySerial, byMac] = [{ serial: 'S-7' }, { mac: '52:54:00:77:00:09' }]
+  for (const [asker, found] of [
+    [bySerial, 'h7'],
+    [byMac, 'h8'],
+    [{ ...bySerial, ...byMac }, 'h7'],
+    [{ ...bySerial, uuid: other }, undefined]
+  ] as const) {
+    const machines = [
+      { ...machine, name: 'h7', uuid: madeUuids(bySerial)[0]!, serial: '', macs: [] },
+      { ...machine, name: 'h8', uuid: madeUuids(byMac)[0]!, serial: '', macs: [] }
+    ]
+    t.is(machineOf(indexPlan({ ...plan, machines }), asker)?.name, found)
+  }
 })
 
 const other = '11111111-2222-4333-8444-555555555555'

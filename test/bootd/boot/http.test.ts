@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { text as textOf } from 'node:stream/consumers'
 import test from 'ava'
 import { noSecret } from '../../../bootd/core/join-answer.ts'
+import { madeUuids, sharedUuids } from '../../../shared/hardware-names.ts'
 import { readJoinToken } from '../../../shared/wire/join-token.ts'
 import { BootServer, tokenOf } from './boot-server.ts'
 import { machine } from './plans.ts'
@@ -79,6 +80,20 @@ test('the secret is that of the machine that the last card has chosen', async t 
     t.is(said.name, name)
     t.is(readJoinToken(said.token).secret, secret)
   }
+})
+
+test('a board without a UUID of its own is told and reported as the host it became', async t => {
+  await using server = await BootServer.start()
+  const [machine] = server.plan.machines
+  const uuid = madeUuids({ serial: 'S-7' })[0]!
+  const { serial: _, ...host } = machine!
+  server.plan = { ...server.plan, machines: [{ ...host, uuid, macs: [] }] }
+  const asking = `/boot.ipxe?uuid=${sharedUuids[0]}&serial=S-7&mac=52-54-00-77-00-0a`
+  const token = tokenOf((await server.ask(asking)).text)
+  const said = JSON.parse((await server.ask(`/v1/boots/${token}/join`)).text)
+  t.like(said, { name: 'host-1', uuid })
+  t.is(readJoinToken(said.token).secret, machine!.secret!)
+  t.like(server.boots.states()[0], { uuid, serial: 'S-7', name: 'host-1' })
 })
 
 test('a stolen token is refused elsewhere, and that is told', async t => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import test, { type ExecutionContext } from 'ava'
-import { ownSerial, ownUuid, sharedUuids } from '#shared/hardware-names.ts'
+import { madeUuids, ownSerial, ownUuid, sharedUuids } from '#shared/hardware-names.ts'
 
 const script = join(import.meta.dirname, '../../../tools/host-image/inside/stage1/own-uuid')
 const mac = '52:54:00:12:34:56'
@@ -82,6 +82,11 @@ test('machines of one UUID have different ones, each the same at every boot', as
   const [first, second, third, fourth, again] = await known(t, machines)
   t.is(new Set([first, second, third, fourth].map(one => one?.[0])).size, 4)
   t.deepEqual(again, first, 'a serial number counts before the interface')
+  const made = machines.map(({ serial, mac: own = mac }) => madeUuids({ serial, mac: own })[0])
+  t.deepEqual(
+    made.slice(0, 4),
+    [first, second, third, fourth].map(one => one?.[0])
+  )
 })
 
 test('a serial number that is a placeholder counts for nothing', async t => {
