@@ -63,7 +63,7 @@ export function madeUuids(names: {
 
 /** Of version 8, which is made of whatever its maker likes. */
 function madeUuid(name: string): string {
-  const hash = createHash('sha256').update(`remuda uuid ${name}\n`).digest('hex')
+  const hash = createHash('sha256').update(`host of ${name}\n`).digest('hex')
   const part = (from: number, to: number): string => hash.slice(from, to)
   return [part(0, 8), part(8, 12), `8${part(13, 16)}`, `8${part(17, 20)}`, part(20, 32)].join('-')
 }

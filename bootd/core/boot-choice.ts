@@ -6,8 +6,7 @@ import {
   type BootMachine,
   type BootPlan,
   type BootProfile,
-  bootFailuresMax,
-  isSameWish
+  bootFailuresMax
 } from '#shared/wire/boot.ts'
 
 /** How a version is here: whole and rightly signed, on its way, or not to be used. */
@@ -83,7 +82,7 @@ function chooseByPlan(given: Given): BootChoice {
   const about = { name, wish, ...(kernelOptions !== undefined && { kernelOptions }) }
   if (profile === 'nothing') return nothing('nothing is wished of it', about)
   if (profile === 'disk') return { gives: 'disk', profile, ...about }
-  const failures = past && isSameWish(past.wish, wish) ? past.failures : 0
+  const failures = past?.wish === wish ? past.failures : 0
   const fallback = fallbackOf(machine, failures, versions)
   return fallback
     ? { ...imageFrom(profile, about), isFallback: true, ...fallback }

@@ -64,12 +64,11 @@ export function machineOf(index: PlanIndex, asker: Asker): BootMachine | undefin
   const { uuid, serial, mac } = asker
   const byUuid = uuid === undefined ? undefined : index.byUuid.get(uuid)
   if (byUuid) return byUuid
-  const other =
-    (serial === undefined ? undefined : index.bySerial.get(serial)) ??
-    (mac === undefined ? undefined : index.byMac.get(mac))
-  const known = ownUuid(other?.uuid)
-  if (uuid !== undefined) return known === undefined ? other : undefined
-  return other ?? madeUuids({ serial, mac }).flatMap(made => index.byUuid.get(made) ?? [])[0]
+  const bySerial = serial === undefined ? undefined : index.bySerial.get(serial)
+  const other = bySerial ?? (mac === undefined ? undefined : index.byMac.get(mac))
+  if (uuid !== undefined) return ownUuid(other?.uuid) === undefined ? other : undefined
+  const made = madeUuids({ serial, mac }).flatMap(one => index.byUuid.get(one) ?? [])
+  return made[0] ?? bySerial ?? (isMadeElse(other, mac) ? undefined : other)
 }
 
 /** The machine of the plan that has booted, by the card with which it has asked last. */
@@ -77,6 +76,20 @@ export const machineBooted = (
   index: PlanIndex,
   { uuid, serial, macs }: BootedNames
 ): BootMachine | undefined => machineOf(index, askerOf({ uuid, serial, mac: macs.at(-1) }))
+
+/** Whether its UUID was made of another card than the one that asks: that makes another host. */
+const isMadeElse = (machine: BootMachine | undefined, mac: string | undefined): boolean =>
+  machine?.macs.some(one => one !== mac && madeUuids({ mac: one }).includes(machine.uuid ?? '')) ??
+  false
+
+/** The UUID that a machine's firmware says; undefined: it says none, and its host's was made. */
+export function saidUuid(
+  machine: BootMachine | undefined,
+  { serial, macs }: Pick<BootedNames, 'serial' | 'macs'>
+): string | undefined {
+  const made = macs.flatMap(mac => madeUuids({ serial, mac }))
+  return machine?.uuid !== undefined && made.includes(machine.uuid) ? undefined : machine?.uuid
+}
 
 /** A MAC in lower case with colons, from one with colons or hyphens; undefined: it is none. */
 export function ownMac(text: string | undefined): string | undefined {

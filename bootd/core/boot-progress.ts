@@ -12,7 +12,7 @@
  * not with one of the version before, or the next one would fail again.
  */
 import type { Ms } from '#shared/units.ts'
-import { type BootProfile, type BootStage, type BootState, isSameWish } from '#shared/wire/boot.ts'
+import type { BootProfile, BootStage, BootState } from '#shared/wire/boot.ts'
 import type { BootChoice } from './boot-choice.ts'
 import type { Asker } from './boot-plan.ts'
 import type { Addressed } from './dnsmasq-log.ts'
@@ -121,7 +121,7 @@ export function told(
     before !== undefined && (goesOn(before) || (isRunning && before.stage === 'kernel'))
   const stage = choice.gives === 'nothing' ? 'waiting' : 'script'
   const counted = isSame ? before.failures : failuresAfter(before)
-  const failures = isSameWish(before?.wish, choice.wish) ? counted : 0
+  const failures = before?.wish === choice.wish ? counted : 0
   const firmware = before?.firmware ?? firmwareOf(asker)
   const stages = isSame ? before.stages : []
   // Who asks again and again does not get more time by that.

@@ -106,7 +106,7 @@ export type HostDecided = {
   readonly recovery?: HostRecovery
   /** What it gets at its next boot over the network, and never again. */
   readonly bootOnce?: {
-    readonly profile: 'rescue' | 'disk'
+    readonly profile: 'rescue' | 'disk' | 'host'
     readonly at: string
     readonly by: string
   }

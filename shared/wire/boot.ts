@@ -15,13 +15,6 @@ export const bootMachinesMax = 12_000
 /** A host that did not join so often in a row gets the version before. */
 export const bootFailuresMax = 3
 
-/** How a wish is called once people ask for it of this one machine: it is tried anew. */
-export const pinnedWish = (wish: string): string => `pinned ${wish}`
-
-/** Whether boots that failed with the wish before count for this one, too. */
-export const isSameWish = (before: string | undefined, wish: string): boolean =>
-  before === wish || before === pinnedWish(wish)
-
 const Text = (maxLength = 256) => Type.String({ maxLength })
 const Count = () => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Epoch = () => Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })

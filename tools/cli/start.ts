@@ -7,10 +7,12 @@ export async function start(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => interrupted.abort())
   }
-  // A reader that has seen enough, such as `head`, is no failure of ours.
+  // A reader that has seen enough, such as `head`, is no failure of ours. Nor does a terminal that
+  // was closed keep a command that is interrupted by that from leaving things in order.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? 0 : 1)
+    if (!interrupted.signal.aborted) process.exit(error.code === 'EPIPE' ? 0 : 1)
   })
+  process.stderr.on('error', () => {})
   process.exitCode = await main(process.argv.slice(2), {
     input: process.stdin,
     output: process.stdout,

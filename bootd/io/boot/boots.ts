@@ -17,7 +17,8 @@ import {
   machineBooted,
   machineOf,
   ownMac,
-  type PlanIndex
+  type PlanIndex,
+  saidUuid
 } from '../../core/boot-plan.ts'
 import {
   addressed,
@@ -259,7 +260,7 @@ export class Boots {
     const { mac, uuid: said } = this.#at.get(address) ?? {}
     const boot = mac === undefined ? undefined : this.#boots.get(this.#byMac.get(mac) ?? mac)
     if (boot === undefined || !goesOn(boot) || boot.address !== address) return
-    const uuid = boot.uuid ?? this.#machineOf(boot)?.uuid ?? said
+    const uuid = boot.uuid ?? saidUuid(this.#machineOf(boot), boot) ?? said
     const asker = askerOf({ mac, uuid, serial: boot.serial })
     const choice = this.choiceFor(asker)
     if (choice.gives !== 'image' || choice.version !== version) return
@@ -279,10 +280,7 @@ export class Boots {
   /** All boots, those that changed last first. */
   states(): readonly BootState[] {
     const now = this.#options.clock.monotonic()
-    return [...this.#boots.values()].reverse().map(boot => {
-      const uuid = boot.uuid ?? this.#machineOf(boot)?.uuid
-      return spoken({ ...boot, ...(uuid !== undefined && { uuid }) }, now)
-    })
+    return [...this.#boots.values()].reverse().map(boot => spoken(this.#named(boot), now))
   }
 
   /** What is to be remembered when we start again. */
@@ -299,6 +297,12 @@ export class Boots {
   #machineOf(boot: MachineBoot): BootMachine | undefined {
     const index = this.#options.index()
     return index && machineBooted(index, boot)
+  }
+
+  /** With the UUID of the host that it became, where its firmware says none. */
+  #named(boot: MachineBoot): MachineBoot {
+    const uuid = boot.uuid ?? this.#machineOf(boot)?.uuid
+    return uuid === undefined ? boot : { ...boot, uuid }
   }
 
   /** The last boot of a machine of the plan, by whatever it has called itself. */
@@ -353,9 +357,9 @@ export class Boots {
   }
 
   #follow(key: string, boot: MachineBoot, seen: Omit<Seen, 'planned'>): void {
-    const index = this.#options.index()
-    const machine = boot.uuid === undefined ? undefined : index?.byUuid.get(boot.uuid)
-    this.#owners.follow(key, boot, { ...seen, planned: machine?.macs ?? [] })
+    const named = this.#named(boot)
+    const planned = this.#options.index()?.byUuid.get(named.uuid ?? '')?.macs ?? []
+    this.#owners.follow(key, named, { ...seen, planned })
   }
 
   #drop(key: string): void {
@@ -393,5 +397,4 @@ const keyOf = ({ uuid, serial, macs, boot }: MachineBoot): string =>
   uuid ?? serial ?? macs[0] ?? boot
 
 const newBoot = (): string => randomBytes(8).toString('hex')
-
 const begunAt = ({ stages }: MachineBoot): number => stages[0]?.wall ?? 0

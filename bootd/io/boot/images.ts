@@ -50,6 +50,8 @@ type Checked = {
 /** What a store works with. */
 export type ImageStoreOptions = {
   readonly folder: string
+  /** What it follows from the first look on. */
+  readonly plan?: Pick<BootPlan, 'imageKey' | 'images'> | undefined
   readonly clock: Clock
   readonly log: Log
   readonly onChanged: () => void
@@ -66,10 +68,13 @@ export class ImageStore implements AsyncDisposable {
   #unchecked: Set<string> | undefined
   #key: string | undefined
   #named: ReadonlySet<string> = new Set()
+  /** Whether it follows something else than when it began to look. */
+  #isOtherwise = false
   #leftOut = 0
 
   private constructor(options: ImageStoreOptions) {
     this.#options = options
+    if (options.plan) this.follow(options.plan)
     this.#loop = this.#keep()
   }
 
@@ -89,7 +94,9 @@ export class ImageStore implements AsyncDisposable {
     const isSame = imageKey === this.#key && named.symmetricDifference(this.#named).size === 0
     this.#key = imageKey
     this.#named = named
-    if (!isSame) this.lookAgain()
+    if (isSame) return
+    this.#isOtherwise = true
+    this.lookAgain()
   }
 
   /** Has the folder looked at now. */
@@ -147,6 +154,7 @@ export class ImageStore implements AsyncDisposable {
 
   async #look(): Promise<void> {
     const { folder } = this.#options
+    this.#isOtherwise = false
     const found = new Set(await this.#here())
     const gone = [...this.#versions.keys()].filter(version => !found.has(version))
     if (gone.length > 0) this.#set(new Map([...this.#versions].filter(([one]) => found.has(one))))
@@ -160,7 +168,8 @@ export class ImageStore implements AsyncDisposable {
         ...{ folder: join(folder, version), version, print, key: this.#key },
         signal: this.#closing.signal
       })
-      if (this.#closing.signal.aborted) return
+      // Another order is meant, or another key: it is looked anew at once.
+      if (this.#closing.signal.aborted || this.#isOtherwise) return
       this.#unchecked.delete(version)
       this.#set(new Map([...this.#versions, [version, after]]))
       const { problem } = after

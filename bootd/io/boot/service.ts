@@ -122,7 +122,7 @@ export class BootService implements AsyncDisposable {
       if (service) service.#grub.look()
       onChanged()
     }
-    const images = await ImageStore.open({ folder, clock, log, onChanged: onImages })
+    const images = await ImageStore.open({ folder, plan, clock, log, onChanged: onImages })
     const kept = await readBoots(bootsFileOf(own), { clock, log })
     const logBounds = logBoundsOf(options.words)
     const isPlanned = (host: string) => !service || service.#boots.isPlanned(host)

@@ -14,7 +14,7 @@ import { notification } from '../notification.ts'
 import { subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
 import type { BootSeen } from './boots.ts'
-import { onceWish, versionFor } from './plan.ts'
+import { onceWish } from './plan.ts'
 
 /** What is told of machines that are no hosts, and of the boot service itself. */
 export const bootSubject = 'cluster/boot'
@@ -52,7 +52,7 @@ export function* bootNews(view: View, context: Context): Iterable<Commit> {
     const host = hostOf(view, boot)
     const once = host?.decided.bootOnce
     if (host && once && isUsedUp(once, boot)) yield usedUp(host, context)
-    for (const told of newsOf(boot, { host, view }, context)) {
+    for (const told of newsOf(boot, host, context)) {
       if (!isTold(view, told)) yield tell(view, told, context)
     }
   }
@@ -77,11 +77,7 @@ function isUsedUp(once: NonNullable<Host['decided']['bootOnce']>, boot: BootSeen
 export const nameOfMachine = ({ name, uuid, serial, macs, address }: BootSeen): string =>
   name ?? [serial && `serial ${serial}`, macs[0] ?? uuid, address].filter(Boolean).join(', ')
 
-function* newsOf(
-  boot: BootSeen,
-  { host, view }: { readonly host: Host | undefined; readonly view: View },
-  context: Context
-): Iterable<Told> {
+function* newsOf(boot: BootSeen, host: Host | undefined, context: Context): Iterable<Told> {
   const { stage, stages, because, version, failures, isFallback, stolen } = boot
   const since = stages.at(-1)?.at ?? isoOf(context)
   const subject = host ? subjectOf(host) : bootSubject
@@ -98,12 +94,11 @@ function* newsOf(
   }
   if (isFallback) {
     const why = because ?? `it did not join with the wished one, ${bootFailuresMax} times in a row`
-    const settings = view.cloud?.boot
-    const wished = host && settings && versionFor(host, settings)
-    const next =
-      wished && wished !== version
-        ? `; once that is mended, \`remuda host roll ${host.name} --image ${wished}\` tries it anew`
-        : ''
+    // A roll would promote what it ends with; this is about the one host.
+    const next = host
+      ? `; once that is mended: remuda host boot-once ${host.name} host, and ` +
+        `remuda host roll ${host.name} --reboot`
+      : ''
     const message = `${who}gets image ${version} instead of the wished one: ${why}${next}`
     yield { subject, verb: 'boot-fallback', message, severity: 'alarm', since: stages[0]!.at }
   }

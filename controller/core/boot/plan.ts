@@ -6,7 +6,7 @@
  * by bootd itself. A machine that waits to be approved boots as well: so it says what it is.
  */
 import type { Host } from '#shared/model/host.ts'
-import { type BootDoor, type BootMachine, type BootPlan, pinnedWish } from '#shared/wire/boot.ts'
+import type { BootDoor, BootMachine, BootPlan } from '#shared/wire/boot.ts'
 import {
   bootSecretOf,
   expectedSecretOf,
@@ -73,7 +73,6 @@ function machineOf(view: View, host: Host, boot: BootSettings): BootMachine {
   const version = versionFor(host, boot)
   const others = [boot.current, boot.previous].filter(one => one !== undefined && one !== version)
   const isOnce = bootOnce !== undefined
-  const wish = versionWish(version)
   const rack = boot.peers && host.labels['rack']
   return {
     name: host.name,
@@ -89,7 +88,7 @@ function machineOf(view: View, host: Host, boot: BootSettings): BootMachine {
     ...(others[0] !== undefined && { fallback: others[0] }),
     ...optionsOf(boot),
     ...(rack !== undefined && { rack: rack.slice(0, 128) }),
-    wish: isOnce ? onceWish(bootOnce) : host.spec.image ? pinnedWish(wish) : wish,
+    wish: isOnce ? onceWish(bootOnce) : versionWish(version),
     ...(approval === 'approved' && { secret: bootSecretOf(boot.key, uuid, publicKey) })
   }
 }

@@ -188,14 +188,14 @@ export function bootOnce(
   context: Context
 ): Verdict {
   const { bootOnce: before, ...decided } = host.decided
-  if (profile === 'host') {
-    if (!before) return unchanged(host)
+  if (before?.profile === profile) return unchanged(host)
+  if (profile === 'host' && before) {
     const because = 'boots the host image next, as always'
     return admitted(context, { ...host, decided }, { verb: 'boot-once', because })
   }
-  if (before?.profile === profile) return unchanged(host)
   const once = { profile, at: isoOf(context), by: context.by }
-  const because = `boots ${profile} next, once`
+  const what = profile === 'host' ? 'its version of the host image anew' : `${profile} next`
+  const because = `boots ${what}, once`
   const after: Host = { ...host, decided: { ...decided, bootOnce: once } }
   return admitted(context, after, { verb: 'boot-once', because })
 }

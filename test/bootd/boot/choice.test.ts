@@ -29,16 +29,6 @@ for (const [title, given, expected] of [
     ['image', version, false]
   ],
   [
-    'the version before after three failures of what it was pinned to as well',
-    { past: past(3, `pinned ${machine.wish}`) },
-    ['image', before, true, `it did not join with image version ${version}, 3 times in a row`]
-  ],
-  [
-    'the wish once it is pinned to that, whatever has failed before',
-    { wish: `pinned ${machine.wish}`, past: past(3) },
-    ['image', version, false]
-  ],
-  [
     'the wish where there is none before',
     { past: past(9), fallback: undefined },
     ['image', version, false]
@@ -102,11 +92,18 @@ test('one whose firmware has no UUID is known by the one that the host image has
     [bySerial, 'h7'],
     [byMac, 'h8'],
     [{ ...bySerial, ...byMac }, 'h7'],
-    [{ ...bySerial, uuid: other }, undefined]
+    [{ ...bySerial, uuid: other }, undefined],
+    [{ mac: '52:54:00:77:00:0b' }, undefined]
   ] as const) {
     const machines = [
       { ...machine, name: 'h7', uuid: madeUuids(bySerial)[0]!, serial: '', macs: [] },
-      { ...machine, name: 'h8', uuid: madeUuids(byMac)[0]!, serial: '', macs: [] }
+      {
+        ...machine,
+        name: 'h8',
+        uuid: madeUuids(byMac)[0]!,
+        serial: '',
+        macs: [byMac.mac, '52:54:00:77:00:0b']
+      }
     ]
     t.is(machineOf(indexPlan({ ...plan, machines }), asker)?.name, found)
   }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { GrubFiles } from '../../../bootd/io/boot/grub-files.ts'
+import { madeUuids, sharedUuids } from '../../../shared/hardware-names.ts'
 import { BootServer, putVersion, until } from './boot-server.ts'
 import { machine } from './plans.ts'
 
@@ -195,6 +196,31 @@ for (const [whose, known] of [
     t.is(states.length, 1)
   })
 }
+
+test('a board without a UUID of its own is one machine to GRUB and to its first stage', async t => {
+  const { server } = await scene(t)
+  const { boots, image } = server
+  const [planned] = server.plan.machines
+  const uuid = madeUuids({ serial: 'S-7' })[0]!
+  const { serial: _, ...host } = planned!
+  server.plan = { ...server.plan, machines: [{ ...host, uuid, macs: [] }] }
+  const [mac, address] = ['52:54:00:77:00:0a', '127.0.0.1']
+  const { version } = image
+  for (let boot = 0; boot < 5; boot += 1) {
+    boots.saw({ mac, address, isIpxe: false, firmware: 'uefi' })
+    boots.tookScript(sharedUuids[0]!, address)
+    boots.tookKernel(version, address)
+    const asking = `/boot.words?uuid=${sharedUuids[0]}&serial=S-7&mac=${mac}&version=${version}`
+    const { text } = await server.ask(asking)
+    t.regex(text, /^boot /)
+    const token = /remuda\.boot=(\S+)/.exec(text)?.[1] ?? ''
+    const told = { method: 'POST', body: 'stage=joined' }
+    t.is((await server.ask(`/v1/boots/${token}/progress`, told)).status, 204)
+    t.is(boots.states().length, 1)
+    t.like(boots.states()[0], { uuid, name: 'host-1', stage: 'joined', failures: 0 })
+    t.is(boots.whose(address)?.host, uuid, 'what it says is kept as its log')
+  }
+})
 
 test('who fetches a kernel over TFTP and does not boot has not begun anew', async t => {
   const { server } = await scene(t)

@@ -114,13 +114,23 @@ test('of more versions than are known, the oldest is left out that no plan names
   }
   const [named, oldest, older, ...rest] = versions
   const warned: unknown[] = []
-  const log = { ...silentLog, warn: (...words: unknown[]) => void warned.push(words) }
-  await using store = await ImageStore.open({ ...common, log, folder, onChanged: () => {} })
+  const whole: unknown[] = []
+  const log = {
+    ...silentLog,
+    warn: (...words: unknown[]) => void warned.push(words),
+    info: (...words: unknown[]) => void whole.push(words)
+  }
+  const plan = { imageKey, images: [{ version: named!, from: [] }] }
+  await using store = await ImageStore.open({ ...common, log, folder, plan, onChanged: () => {} })
   t.true(store.isUnchecked(named!), 'nobody has looked yet')
-  store.follow({ imageKey, images: [{ version: named!, from: [] }] })
   const isWhole = (version: string): boolean => store.state(version).state === 'whole'
   await until(() => [named!, ...rest].every(isWhole))
   t.is(store.reports().length, 64)
+  const [first, second] = [named, rest.at(-1)].map(version => [
+    'image version is whole',
+    { version }
+  ])
+  t.deepEqual(whole.slice(0, 2), [first, second], 'what the plan names, then what came last')
   t.deepEqual([oldest!, older!].map(isWhole), [false, false])
   t.deepEqual(
     [named!, oldest!].map(version => store.isUnchecked(version)),

@@ -34,6 +34,8 @@ export class BootingHosts {
   refusesVerb: (name: string, verb: string) => FakeAnswer | undefined = () => undefined
   /** How the drain of a host goes; `later`: until `empty` is called. */
   drains: (name: string) => 'done' | 'stuck' | 'later' = () => 'done'
+  /** How a promotion is refused; undefined: it is done. */
+  refusesPromotion: FakeAnswer | undefined
   /** Sees whatever is asked, before it is answered. */
   onAsked: (asked: Asked) => void = () => {}
   /** At so many looks from now on nobody has told of any boot. */
@@ -140,10 +142,11 @@ export class BootingHosts {
     }
     const promoted = /^\/v1\/host-images\/(\w+)\/promote$/.exec(path)?.[1]
     if (promoted !== undefined) {
+      if (this.refusesPromotion) return this.refusesPromotion
       this.promoted.push(promoted)
       return { status: 200, body: {} }
     }
-    const [, name, verb] = /^\/v1\/hosts\/(h\d)(?:\/(\w+))?$/.exec(path) ?? []
+    const [, name, verb] = /^\/v1\/hosts\/(h\d)(?:\/([\w-]+))?$/.exec(path) ?? []
     if (name === undefined || method === 'GET') return undefined
     const said = JSON.parse(body.toString() || '{}') as { readonly spec?: { image?: unknown } }
     const refused =

@@ -76,3 +76,15 @@ test('the boot before is not taken for the one that was asked for', async t => {
   t.is(code, 0, errors)
   t.deepEqual(hosts.promoted, [second])
 })
+
+test('a host that has got the version before instead has the wished one tried anew', async t => {
+  t.timeout(120_000)
+  await using api = await FakeApi.start()
+  const hosts = new BootingHosts(api, { h1: 'joined', h2: 'joined' })
+  hosts.fellBack('h1')
+  const { code, errors } = await typeLine('host roll --image 2', { server: api.url })
+  t.is(code, 0, errors)
+  const asked = verbs(api)
+  t.is(asked[asked.indexOf('h1/reboot') - 1], 'h1/boot-once')
+  t.false(asked.includes('h2/boot-once'))
+})

@@ -129,3 +129,15 @@ test('a host is pinned to a version named by its beginning, and to none again', 
   t.is((await typeLine('host set h1 --image none', { server: api.url })).code, 0)
   t.is(hosts.image('h1'), undefined)
 })
+
+test('a roll whose version cannot be promoted says who is pinned, and how to end it', async t => {
+  t.timeout(120_000)
+  await using api = await FakeApi.start()
+  const hosts = new BootingHosts(api, { h1: 'joined', h2: 'joined' })
+  hosts.refusesPromotion = stale
+  const { code, errors } = await typeLine('host roll --image 2', { server: api.url })
+  t.is(code, 4, errors)
+  t.regex(errors, /all hosts are done; pinned to image 2{16} until it is promoted: h1, h2/)
+  t.regex(errors, /remuda host-image promote 2{16}/)
+  t.regex(errors, /remuda host set h2 --image none/)
+})

@@ -1,5 +1,5 @@
 /** How a booted host comes in, and what it does when that fails: its own scripts in a folder. */
-import { stat } from 'node:fs/promises'
+import { chmod, stat } from 'node:fs/promises'
 import ava from 'ava'
 import { until } from '../../world/reading.ts'
 import { canRunScripts, openScripts, type ScriptHost } from './scripts.ts'
@@ -133,6 +133,31 @@ test('one that is refused when its boot is over boots anew after some minutes', 
   t.true(await isRebooted(host))
   t.is(server.joins, 20)
   t.regex((await read('said')) ?? '', /cannot join: it is refused, and for bootd this boot is over/)
+})
+
+test('one that is let in before it boots anew goes on', async t => {
+  const host = await openScripts(t)
+  host.server.given = {}
+  host.server.faults = bootOver
+  await host.write('state/run/agent.ready', '')
+  await host.write('journal', refused)
+  const admission = host.path('state/agent/admission.json')
+  await host.write('bin/sleep', `#!/bin/sh\n[ "$1" -lt 20 ] || echo '{}' >${admission}\n`)
+  await host.run('joined')
+  t.false(await isRebooted(host))
+  t.deepEqual(host.server.stages.slice(-1), ['joined'])
+})
+
+test('what another script has taken away meanwhile is taken on all the same', async t => {
+  const host = await openScripts(t)
+  host.server.given = { name: 'h7', sshKeys: ['ssh-ed25519 AAAA one'] }
+  await host.write('bin/mv', '#!/bin/sh\n/bin/mv "$@"\nrm -f "$2"\n')
+  await chmod(host.path('bin/mv'), 0o755)
+  const lines = ['#!/bin/bash', `. ${host.path('lib/common')}`, 'fetch_given']
+  const said = `echo "$given_name $given_keys"`
+  await host.write('lib/taking', [...lines, said, ''].join('\n'))
+  await chmod(host.path('lib/taking'), 0o755)
+  t.is(await host.run('taking'), 'h7 ssh-ed25519 AAAA one\n')
 })
 
 test('a bootd that is away for some seconds costs no host its name', async t => {

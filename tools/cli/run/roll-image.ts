@@ -51,12 +51,16 @@ export async function bootImage(
   await patchResource(api, reference, { spec: { image: version } }, { signal })
   const uuid = String(before.status['uuid'])
   const known = await knownBoot(api, uuid, signal)
+  if (known?.isFallback) {
+    // The version may be what has failed there before: else the one before would be given again.
+    await sayVerb(api, reference, 'boot-once', { body: { profile: 'host' }, signal })
+  }
   await sayVerb(api, reference, 'reboot', { signal })
   pins.set(name, { ...pin, step: 'booting' })
   const failed = new AbortController()
   // Nobody waits for a host any longer whose boot has failed.
   const either = AbortSignal.any([signal, failed.signal])
-  const boot = { name, uuid, version, known }
+  const boot = { name, uuid, version, known: known?.boot }
   const booted = async (): Promise<void> => {
     await untilRebooted({ ...invocation, signal: either }, reference, bootId)
     await requireVersion(api, { ...boot, signal: either })
@@ -100,12 +104,16 @@ async function failureOf(
   return undefined
 }
 
-/** Names the boot that a machine has behind it; undefined: none is known. */
-async function knownBoot(api: Api, uuid: string, signal: AbortSignal): Promise<string | undefined> {
+/** The boot that a machine has behind it; undefined: none is known. */
+async function knownBoot(
+  api: Api,
+  uuid: string,
+  signal: AbortSignal
+): Promise<BootState | undefined> {
   // A controller that has just begun knows of no boot; taken for none, the one before would be
   // judged as the one that is asked for now.
   const find = (boots: readonly BootState[]) =>
-    boots.length === 0 ? undefined : { boot: boots.find(one => one.uuid === uuid)?.boot }
+    boots.length === 0 ? undefined : { boot: boots.find(one => one.uuid === uuid) }
   return (await foundIn(api, { find, msMax: knownMsMax, signal }))?.boot
 }
 

@@ -54,8 +54,7 @@ export async function settleImage(
 ): Promise<readonly string[]> {
   const { version } = roll
   const api = await invocation.connect()
-  const path = `/v1/host-images/${version}/promote`
-  await api.ask({ method: 'POST', path, body: {}, doing: `promote image ${version}` })
+  await promote(api, roll)
   const { names, doubts } = await pinnedTo(api, roll)
   const left = await takeBack(invocation, api, new Map(names.map(name => [name, undefined])))
   if (left.size + doubts.length === 0) return names
@@ -64,6 +63,27 @@ export async function settleImage(
     reasons: [...[...left.values()].map(({ words }) => words), ...doubts],
     next: [...left.keys()].map(name => pinCommand(name, undefined))
   })
+}
+
+/** Has all hosts go by the version; that it cannot be done leaves them pinned, and says so. */
+async function promote(api: Api, roll: ImageRoll): Promise<void> {
+  const { version } = roll
+  const path = `/v1/host-images/${version}/promote`
+  try {
+    await api.ask({ method: 'POST', path, body: {}, doing: `promote image ${version}` })
+  } catch (thrown) {
+    if (!isFault(thrown)) throw thrown
+    const { names, doubts } = await pinnedTo(api, roll)
+    const pinned = `all hosts are done; pinned to image ${version} until it is promoted`
+    throw new Fault(thrown.code, thrown.message, {
+      cause: thrown.cause,
+      reasons: [...thrown.reasons, `${pinned}: ${names.join(', ') || 'none'}`, ...doubts],
+      next: [
+        `remuda host-image promote ${version}`,
+        ...names.map(name => pinCommand(name, undefined))
+      ]
+    })
+  }
 }
 
 /** Fault `conflict`: the version has failed on another host of this roll, so no other boots it. */

@@ -74,7 +74,11 @@ test('what a host boots once is wished under a name of its own, and used up by t
   t.like(machine, { profile: 'rescue', version: first })
   t.true(machine!.wish.startsWith('once rescue '))
   done({ verb: 'boot-once', id: host('h1').id, profile: 'host' })
-  t.is(bootPlanOf(view, 1)!.machines[0]!.profile, 'host')
+  t.like(bootPlanOf(view, 1)!.machines[0], { profile: 'host', wish: `image ${first}` })
+  done({ verb: 'boot-once', id: host('h1').id, profile: 'host' })
+  const [anew] = bootPlanOf(view, 1)!.machines
+  t.like(anew, { profile: 'host', version: first })
+  t.true(anew!.wish.startsWith('once host '), 'a version that has failed is tried anew')
 })
 
 test('a machine that is expected is in the plan, known by what was said of it', t => {
