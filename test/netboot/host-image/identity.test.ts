@@ -100,12 +100,12 @@ test.serial('a host joins with the token that it is given, and does not keep it'
       'for i in $(seq 300); do [ -s /run/said ] || sleep 0.1; done; head -n 1 /run/said; ' +
       'ls /run/remuda/given.sh 2>/dev/null || echo gone; ' +
       '/usr/lib/remuda/join; echo ended with $?; ' +
-      'ls /var/lib/remuda/agent'
+      'cd /var/lib/remuda/agent; ls join.json; ls agent.json 2>/dev/null || echo no address'
   )
   t.deepEqual(lines, [
     'this host asks to join cloud cloud-of-the-test at tcp://127.0.0.1:9, as 127.0.0.1',
     // Who asks again goes by what was written down, but for its address.
-    ...['gone', 'ended with 0', 'join.json']
+    ...['gone', 'ended with 0', 'join.json', 'no address']
   ])
   t.deepEqual(server.stages.slice(0, 2), ['system', 'agent'])
 })
