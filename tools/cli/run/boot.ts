@@ -276,7 +276,7 @@ export async function bootOnce(invocation: Invocation): Promise<void> {
   const profile = given.positional('PROFILE')!
   const api = await invocation.connect()
   await sayVerb(api, reference, 'boot-once', { body: { profile }, signal })
-  const next = profile === 'host' ? 'the host image' : `${profile}, once`
+  const next = profile === 'host' ? 'the host image, as always' : `${profile}, once`
   invocation.write(`host/${reference.name} boots next: ${next}\n`)
 }
 
