@@ -2,7 +2,7 @@
  * A process of its own with a journal, for tests that kill it, lock it out or fill its disk.
  * Arguments: what to do, the journal's folder. It says on stdout, line by line, what happened.
  */
-import { rmSync, statfsSync, writeFileSync, writeSync } from 'node:fs'
+import { appendFileSync, rmSync, statfsSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { Fault } from '#shared/fault.ts'
 import type { Position } from '../../../controller/core/ports.ts'
@@ -82,8 +82,16 @@ async function fillDisk(): Promise<void> {
       freeBytes: bavail * bsize,
       ...faultOf(failures[0])
     })
-    say({ step: 'still full', ...faultOf(await journal.recover().catch(e => e)) })
-    rmSync(ballast)
+    // A store that closes removes what it needs no longer, and that may be room enough to open.
+    const rest = join(folder, 'rest')
+    let still: unknown = 0
+    for (let round = 0; round < 10 && typeof still === 'number'; round += 1) {
+      fill(rest)
+      await append(++number).catch(() => {})
+      still = await journal.recover().catch(e => e)
+    }
+    say({ step: 'still full', ...faultOf(still) })
+    for (const path of [ballast, rest]) rmSync(path)
     say({ step: 'recovered', acknowledged: acknowledged.at(-1), head: await journal.recover() })
     for (let more = 0; more < 10; more++) await append(++number)
   }
@@ -91,6 +99,16 @@ async function fillDisk(): Promise<void> {
   const stored = new Set((await read(journal)).map(entry => entry.position))
   const missing = acknowledged.filter(position => !stored.has(position))
   say({ step: 'read', missing, acknowledged: acknowledged.length, cut: journal.opening.cut })
+}
+
+/** Writes until there is no room left. */
+function fill(path: string): void {
+  const chunk = Buffer.alloc(64 * 1024, 1)
+  try {
+    for (;;) appendFileSync(path, chunk)
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'ENOSPC') throw thrown
+  }
 }
 
 function faultOf(thrown: unknown) {
