@@ -5,6 +5,7 @@
  */
 import type { Clock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
+import { codeOf } from '#shared/files.ts'
 import type { Log } from '#shared/log.ts'
 import { validator } from '#shared/model/validate.ts'
 import { readPrivateFile, writePrivateFile } from '#shared/private-file.ts'
@@ -67,7 +68,9 @@ export class KeptPlan {
       this.#onProblem(undefined)
     } catch (thrown) {
       if (!isFault(thrown)) throw thrown
-      const because = sentence(thrown)
+      // Another name of a file with each try would make it another trouble each time.
+      const why = codeOf(thrown.cause)
+      const because = why === undefined ? sentence(thrown) : `${thrown.message} (${why})`
       this.#onProblem(`the boot plan is followed, but lost when bootd ends: ${because}`)
     }
   }

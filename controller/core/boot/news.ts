@@ -164,6 +164,7 @@ function tell(view: View, told: Told, context: Context): Commit {
 function usedUp(host: Host, context: Context): Commit {
   const { bootOnce, ...decided } = host.decided
   const changes: Change[] = [{ op: 'put', resource: { ...host, decided } }]
-  const because = `booted ${bootOnce?.profile} once, as wished by ${bootOnce?.by}`
+  const what = bootOnce?.profile === 'host' ? 'its version anew' : bootOnce?.profile
+  const because = `booted ${what} once, as wished by ${bootOnce?.by}`
   return { changes, decisions: [decision(context, 'booted-once', because, subjectOf(host))] }
 }

@@ -17,6 +17,7 @@ test('a plan that cannot be written is a problem until it is, and the newest one
   await kept.keep(plan)
   await Promise.all([kept.keep({ ...plan, epoch: 9 }), kept.retry()])
   t.regex(problems.at(-1) ?? '', /^the boot plan is followed, but lost when bootd ends: /)
+  t.is(new Set(problems).size, 1, 'it is one trouble, however often it is tried')
   await rm(path, { recursive: true })
   await kept.retry()
   t.is(problems.at(-1), undefined)

@@ -247,7 +247,7 @@ export const hostBootCommands: readonly Command[] = [
     doc: 'Says what a host gets at its next boot over the network, and never again.',
     details: [
       'rescue: the host image with a shell and no agent; disk: its own disk; host: the host ' +
-        'image: it takes back one of the others, and has a version tried anew that has failed.'
+        'image, which takes back one of the others, or has a version tried anew that has failed.'
     ],
     positionals: [
       { name: 'NAME', doc: 'Name of the host.', names: 'host' },

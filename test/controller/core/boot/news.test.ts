@@ -107,4 +107,9 @@ test('what was wished for once is used up by the boot that got it', t => {
   const disk = bootPlanOf(cloud.view, 1)!.machines[0]!.wish
   cloud.hear({ boots: [bootOf('script', { wish: disk, profile: 'disk' })] })
   t.deepEqual(told(cloud), ['booted-once host/h1: booted disk once, as wished by user/admin'])
+  cloud.done({ verb: 'boot-once', id: cloud.host('h1').id, profile: 'host' })
+  const anew = bootPlanOf(cloud.view, 1)!.machines[0]!.wish
+  cloud.hear({ boots: [bootOf('initramfs', { wish: anew })] })
+  const because = 'booted its version anew once, as wished by user/admin'
+  t.deepEqual(told(cloud), [`booted-once host/h1: ${because}`])
 })
