@@ -96,7 +96,8 @@ export class Writers implements AsyncDisposable {
   async missing(): Promise<readonly string[]> {
     const tenants = [...this.#tenants]
     const labels = [...this.#labels]
-    const { position } = this.#last ?? { position: 0 }
+    // Who writes through a candidate that is behind is answered last, and not of the last entry.
+    const position = this.told.reduce((most, one) => Math.max(most, one.position), 0)
     const missing: string[] = []
     for (const socket of this.#sockets) {
       await using api = new Api({ via: 'socket', path: socket })

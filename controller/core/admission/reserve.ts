@@ -87,7 +87,7 @@ const givesLess = (before: Host, after: Host): boolean =>
  * More room, a promise that it did not have, other volumes, or another place in the queue: also who
  * comes later may take the room of others then, as the plan goes by priority. Who yields to others
  * counts as if it ran, as it does again once there is room. Who waits for it takes some once it is
- * small enough.
+ * small enough. Where it has failed is forgotten with any wish, as with time: nobody asks of that.
  */
 function takesMore(before: Instance, after: Instance): boolean {
   const [was, will] = [before, after].map(one =>

@@ -172,8 +172,13 @@ function isAsked(view: View, intent: Intent): boolean {
       return intent.power !== 'stopped'
     case 'change': {
       if (intent.kind === 'host') return !(intent.spec as HostSpec).schedulable
-      const { host, memoryMib = 0 } = view.get('instance', intent.id)?.decided ?? {}
-      return host === undefined || ((intent.spec as InstanceSpec).memoryMib ?? 0) >= memoryMib
+      const { spec, decided } = view.get('instance', intent.id)!
+      const { host, memoryMib, crashes } = decided
+      const wishedMib = (intent.spec as InstanceSpec).memoryMib ?? 0
+      // Where it has failed is forgotten with another wish, as it is with time: nobody is asked.
+      const isForgotten = crashes !== undefined && spec.desiredPower === 'stopped'
+      if (isForgotten && wishedMib !== memoryMib) return false
+      return host === undefined || wishedMib >= memoryMib
     }
     default:
       return true
@@ -271,7 +276,9 @@ function intentOnInstance(
       random.put({ ...instance, decided: { ...decided, crashes: failedOn(random, b) } })
       return undefined
     case 'yield': {
+      // Who is stopped has no room to yield.
       if (decided.moving || decided.host === undefined) return undefined
+      if (spec.desiredPower === 'stopped') return undefined
       const preempted = { at: 'noon', for: 'i-other', because: 'it yields' }
       random.put({ ...instance, decided: { ...decided, preempted } })
       return undefined
