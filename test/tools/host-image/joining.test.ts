@@ -1,5 +1,6 @@
 /** How a booted host comes in, and what it does when that fails: its own scripts in a folder. */
 import { chmod, stat } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import ava from 'ava'
 import { until } from '../../world/reading.ts'
 import { canRunScripts, openScripts, type ScriptHost } from './scripts.ts'
@@ -208,4 +209,74 @@ test('where the firmware has its own, none is kept', async t => {
   server.given = {}
   await run('identity')
   t.is(await read('state/agent/host-uuid'), undefined)
+})
+
+const failing = 'error: cannot read the key of this host\n'
+
+/** Of a host whose agent has been started. */
+async function withoutAgent(host: ScriptHost): Promise<ScriptHost> {
+  host.server.given = {}
+  await host.write('run/token-given', 'rmj1_one\n')
+  await host.write('journal', failing)
+  return host
+}
+
+test('one whose agent does not come up boots anew when its boot is over, and says why', async t => {
+  const host = await withoutAgent(await openScripts(t))
+  host.server.faults = bootOver
+  await host.run('joined')
+  t.true(await isRebooted(host))
+  t.is(host.server.joins, 4)
+  t.regex(
+    (await host.read('said')) ?? '',
+    /cannot join: the agent does not come up: error: cannot read the key .*; booting anew in/
+  )
+})
+
+test('also when it was let in before: nothing has been started in this boot', async t => {
+  const host = await withoutAgent(await openScripts(t))
+  host.server.faults = bootOver
+  await admit(host)
+  await host.run('joined')
+  t.true(await isRebooted(host))
+})
+
+test('while its boot is open it waits for its agent', async t => {
+  const host = await withoutAgent(await openScripts(t))
+  const done = host.run('joined')
+  await until(() => host.server.joins >= 8)
+  await admit(host)
+  await host.write('state/run/agent.ready', '')
+  await done
+  t.false(await isRebooted(host))
+  t.true(host.server.progress.some(({ because }) => because?.includes('does not come up')))
+})
+
+test('an agent that waits to be told how to join is not missed', async t => {
+  const host = await openScripts(t)
+  host.server.faults = bootOver
+  const done = host.run('joined')
+  await sleep(500)
+  t.is(host.server.joins, 0)
+  await admit(host)
+  await host.write('state/run/agent.ready', '')
+  await done
+  t.false(await isRebooted(host))
+})
+
+test('an agent that ends again and again before it is let in has its host boot anew', async t => {
+  const host = await openScripts(t)
+  const { server, run, read, write, path } = host
+  server.given = {}
+  server.faults = bootOver
+  await write('state/run/agent.ready', '')
+  const [count, called] = [path('restarts'), path('called')]
+  const systemctl = `#!/bin/sh
+[ "$1" = show ] || { echo "systemctl $*" >>${called}; exit; }
+echo x >>${count}; wc -l <${count}
+`
+  await write('bin/systemctl', systemctl)
+  await run('joined')
+  t.true(await isRebooted(host))
+  t.regex((await read('said')) ?? '', /cannot join: its agent ends again and again, and for bootd/)
 })
