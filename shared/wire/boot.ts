@@ -12,6 +12,8 @@ import { JoinTokenContent } from './join-token.ts'
 
 /** No plan has more machines, and no report. */
 export const bootMachinesMax = 12_000
+/** How the wish begins that a machine boots a version, which follows. */
+export const versionWishPrefix = 'image '
 /** A host that did not join so often in a row gets the version before. */
 export const bootFailuresMax = 3
 

@@ -6,7 +6,12 @@
  * by bootd itself. A machine that waits to be approved boots as well: so it says what it is.
  */
 import type { Host } from '#shared/model/host.ts'
-import type { BootDoor, BootMachine, BootPlan } from '#shared/wire/boot.ts'
+import {
+  type BootDoor,
+  type BootMachine,
+  type BootPlan,
+  versionWishPrefix
+} from '#shared/wire/boot.ts'
 import {
   bootSecretOf,
   expectedSecretOf,
@@ -104,7 +109,8 @@ const imageOf = (version: string | undefined) =>
 const optionsOf = ({ kernelOptions }: Pick<BootSettings, 'kernelOptions'>) =>
   kernelOptions === undefined ? {} : { kernelOptions }
 
-const versionWish = (version: string | undefined): string => `image ${version ?? 'none'}`
+const versionWish = (version: string | undefined): string =>
+  `${versionWishPrefix}${version ?? 'none'}`
 
 function unknownOf(boot: BootSettings): BootPlan['unknown'] {
   const { key, unknown, policy, current } = boot

@@ -10,7 +10,7 @@ export const stale: FakeAnswer = problem(409, 'conflict', 'not now')
 
 /**
  * How the boot of a host ends with a version; `slow`: it has not begun at the first look;
- * `unsaid`: no boots are told of for a moment.
+ * `unsaid`: no boots are told of for a moment; `unheard`: bootd went by an older plan.
  */
 export type Ending =
   | 'joined'
@@ -21,6 +21,7 @@ export type Ending =
   | 'failed'
   | 'fallback'
   | 'other'
+  | 'unheard'
 
 type Asked = FakeApi['asked'][number]
 
@@ -36,6 +37,8 @@ export class BootingHosts {
   drains: (name: string) => 'done' | 'stuck' | 'later' = () => 'done'
   /** How a promotion is refused; undefined: it is done. */
   refusesPromotion: FakeAnswer | undefined
+  /** What hosts without a pin are given, which is what they ran before if it is left out. */
+  current: string | undefined
   /** Sees whatever is asked, before it is answered. */
   onAsked: (asked: Asked) => void = () => {}
   /** At so many looks from now on nobody has told of any boot. */
@@ -113,18 +116,19 @@ export class BootingHosts {
       return
     }
     if (ending === 'unsaid') this.unsaid = 2
-    const version = ending === 'other' ? first : wished
+    const version = ending === 'other' || ending === 'unheard' ? first : wished
     const stage = ending === 'failed' ? 'failed' : ending === 'hangs' ? 'kernel' : 'joined'
     this.#boots.set(name, {
       ...bootOf(stage, {
         ...{ uuid: `uuid-${name}`, name, boot: `b-${this.#number}`, version },
+        wish: `image ${ending === 'unheard' ? first : wished}`,
         ...(ending === 'failed' && { because: 'it hangs', failures: 1 }),
         isFallback: ending === 'fallback'
       }),
       bootd: 'c1'
     })
     const { bootId: _, ...status } = this.#host(name).status
-    const isBack = ending === 'joined' || ending === 'unsaid' || ending === 'other'
+    const isBack = ['joined', 'unsaid', 'other', 'unheard'].includes(ending)
     this.#put(name, { status: { ...status, ...(isBack && { bootId: `b-${this.#number}` }) } })
   }
 
@@ -136,7 +140,7 @@ export class BootingHosts {
       const broken = { ...more, bootds: [], problems: ['c1: vmlinuz is cut short'] }
       return list([
         { ...manifestOf(first), ...more },
-        { ...manifestOf(second), ...more },
+        { ...manifestOf(second), ...more, ...(this.current === second && { role: 'current' }) },
         { ...manifestOf(third), ...broken }
       ])
     }
@@ -173,7 +177,9 @@ export class BootingHosts {
       return this.#put(name, { status: { ...rest, phase: 'online' } })
     }
     if (verb === 'reboot') this.#boot(name, String(spec['image']), this.#endings[name]!)
-    if (verb === 'power' && !this.dead.has(name)) this.#boot(name, first, 'joined')
+    if (verb === 'power' && !this.dead.has(name)) {
+      this.#boot(name, String(spec['image'] ?? this.current ?? first), 'joined')
+    }
     if (verb === 'patch') {
       const kept = Object.entries({ ...spec, ...said.spec }).filter(([, value]) => value !== null)
       this.api.resources.put({ kind: 'host', name }, { spec: Object.fromEntries(kept) })

@@ -1,6 +1,6 @@
 /** What becomes of the pins of a roll that ends early, and of those of an earlier roll. */
 import test from 'ava'
-import { second } from '../../controller/core/boot/boot-world.ts'
+import { first, second } from '../../controller/core/boot/boot-world.ts'
 import { FakeApi } from '../../world/fake-api.ts'
 import { BootingHosts, stale, third, verbs } from './booting-hosts.ts'
 import { typeLine } from './type-line.ts'
@@ -140,4 +140,30 @@ test('a roll whose version cannot be promoted says who is pinned, and how to end
   t.regex(errors, /all hosts are done; pinned to image 2{16} until it is promoted: h1, h2/)
   t.regex(errors, /remuda host-image promote 2{16}/)
   t.regex(errors, /remuda host set h2 --image none/)
+})
+
+test('where the version is the current one, hosts are pinned to what they ran before', async t => {
+  t.timeout(120_000)
+  await using api = await FakeApi.start()
+  const hosts = new BootingHosts(api, { h1: 'joined', h2: 'failed', h3: 'joined' })
+  hosts.current = second
+  const { code, errors } = await typeLine('host roll --image 2', { server: api.url })
+  t.is(code, 4, errors)
+  t.deepEqual(['h1', 'h2', 'h3'].map(hosts.image.bind(hosts)), [first, first, undefined])
+  t.regex(errors, /h2 is back with the image that it had/)
+  t.regex(errors, /image 2{16} is still the current one: hosts without a pin boot it/)
+  t.regex(errors, /to have no host boot it: remuda host-image rollback/)
+})
+
+test('a boot by an older plan of bootd says nothing of the version', async t => {
+  t.timeout(120_000)
+  await using api = await FakeApi.start()
+  const hosts = new BootingHosts(api, { h1: 'joined', h2: 'unheard', h3: 'joined' })
+  const { code, errors } = await typeLine('host roll --image 2', { server: api.url })
+  t.not(code, 0)
+  t.regex(errors, /host h2 was not told to boot image 2{16}/)
+  t.regex(errors, /its bootd had not heard of that yet, and told it to boot 1{16}/)
+  t.deepEqual(['h1', 'h2', 'h3'].map(hosts.image.bind(hosts)), [second, second, undefined])
+  t.deepEqual(hosts.promoted, [])
+  t.false(verbs(api).includes('h2/power'), 'its power is left alone')
 })

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault, isFault } from '#shared/fault.ts'
 import type { ResourceDocument } from '#shared/model/index.ts'
 import { formatMs } from '#shared/units.ts'
-import type { BootState } from '#shared/wire/boot.ts'
+import { type BootState, versionWishPrefix } from '#shared/wire/boot.ts'
 import type { Api } from '../api/client.ts'
 import { patchResource, readJson, sayVerb } from '../api/resources.ts'
 import type { Invocation } from '../invocation.ts'
@@ -46,11 +46,12 @@ export async function bootImage(
   const { name } = reference
   const api = await invocation.connect()
   const { bootId } = before.status
-  const pin = { image: before.spec['image'] as string | undefined, bootId }
-  pins.set(name, { ...pin, step: 'pinned' })
-  await patchResource(api, reference, { spec: { image: version } }, { signal })
   const uuid = String(before.status['uuid'])
   const known = await knownBoot(api, uuid, signal)
+  const ran = known?.version
+  const pin = { image: before.spec['image'] as string | undefined, bootId, ran }
+  pins.set(name, { ...pin, step: 'pinned' })
+  await patchResource(api, reference, { spec: { image: version } }, { signal })
   if (known?.isFallback) {
     // The version may be what has failed there before: else the one before would be given again.
     await sayVerb(api, reference, 'boot-once', { body: { profile: 'host' }, signal })
@@ -92,6 +93,7 @@ async function failureOf(
     await sleep(lookMs, undefined, { signal }).catch(() => undefined)
     const boot = (await bootsSaid(api)).find(one => one.uuid === uuid && one.boot !== known)
     if (!boot || signal.aborted) continue
+    requireHeard(boot, { name, version })
     const { stage, because, failures, isFallback } = boot
     // Before it has asked what to boot, its failures are those with what it was to boot before.
     if (stage === 'dhcp') continue
@@ -125,6 +127,7 @@ async function requireVersion(
   const find = (boots: readonly BootState[]) =>
     boots.find(one => one.uuid === uuid && one.boot !== known && one.version !== undefined)
   const boot = await foundIn(api, { find, msMax: toldMsMax, signal })
+  if (boot) requireHeard(boot, { name, version })
   if (boot?.version === version) return
   const next = [`remuda host boot-log ${name}`]
   if (!boot && signal.aborted) {
@@ -134,6 +137,21 @@ async function requireVersion(
   throw new Fault('conflict', `host ${name} runs image ${runs}`, {
     reasons: [`it was to boot ${version}`],
     next
+  })
+}
+
+/** Fault `unavailable`: bootd went by an older plan, so the boot says nothing of the version. */
+function requireHeard(
+  { wish, stage }: BootState,
+  { name, version }: { readonly name: string; readonly version: string }
+): void {
+  // Before it has asked what to boot, the wish is that of its last boot.
+  if (stage === 'dhcp' || !wish?.startsWith(versionWishPrefix)) return
+  const given = wish.slice(versionWishPrefix.length)
+  if (given === version) return
+  throw new Fault('unavailable', `host ${name} was not told to boot image ${version}`, {
+    reasons: [`its bootd had not heard of that yet, and told it to boot ${given}`],
+    next: ['remuda boot show', `remuda host boot-log ${name}`]
   })
 }
 

@@ -1,8 +1,8 @@
 /**
  * What becomes of the pins of a roll to another version of the host image. The version becomes the
  * current one when all hosts run it, and then nobody needs a pin to it. At the first boot that
- * fails nobody is given it any more: pins are taken back, and the hosts that failed boot what they
- * had. A roll that ends for another reason says nothing against the version: what runs it keeps it,
+ * fails pins are taken back, and the hosts that failed boot what they had; where the version is what
+ * hosts without a pin get, they are pinned to that, and it is said how to withdraw the version. A roll that ends for another reason says nothing against the version: what runs it keeps it,
  * and its operator is told who, how to go on, and how to undo it.
  *
  * A roll that ended so has left pins behind. So both the end of a roll and its failure are about
@@ -14,6 +14,7 @@ import { formatMs } from '#shared/units.ts'
 import type { Api } from '../api/client.ts'
 import { listResources, patchResource, readResource, sayVerb } from '../api/resources.ts'
 import type { Invocation } from '../invocation.ts'
+import { imagesOf } from './boot.ts'
 import { referenceTo } from './outcome.ts'
 
 /** How often it is looked whether a host is back. Unit: ms. */
@@ -27,6 +28,8 @@ export type Pin = {
   readonly image: string | undefined
   /** Which boot of it that was. */
   readonly bootId: unknown
+  /** What it ran before, as far as that is known. */
+  readonly ran: string | undefined
   /** How far it has come with the version; `booted`: it runs it. */
   readonly step: 'pinned' | 'booting' | 'booted'
 }
@@ -105,7 +108,9 @@ export const failedOf = ({ pins, failures }: ImageRoll): readonly string[] =>
   failures
     .filter(({ name, fault }) => {
       const step = pins.get(name)?.step
-      return (step === 'booting' || step === 'booted') && !isFault(fault, 'aborted')
+      // Nobody waits any more, or nobody could tell it or hear of it: that is no fault of the version.
+      if (isFault(fault, 'aborted') || isFault(fault, 'unavailable')) return false
+      return step === 'booting' || step === 'booted'
     })
     .map(({ name }) => name)
 
@@ -118,7 +123,8 @@ async function undo(
   const { pins } = roll
   const api = await invocation.connect()
   const { names, doubts } = await pinnedTo(api, roll)
-  const wanted = new Map(names.map(name => [name, imageBefore(roll, name)]))
+  const { role, instead } = await unpinned(invocation, roll.version)
+  const wanted = new Map(names.map(name => [name, imageBefore(roll, name) ?? instead(roll, name)]))
   const left = await takeBack(invocation, api, wanted)
   const isPinned = (name: string): boolean => left.get(name)?.isPinned === true
   // One that runs the version may have instances on it by now: its power is left alone.
@@ -140,12 +146,40 @@ async function undo(
       ...backs,
       ...[...left.values()].map(({ words }) => words),
       ...doubts,
-      ...(others.length === 0 ? [] : [rest])
+      ...(others.length === 0 ? [] : [rest]),
+      ...(role === undefined
+        ? []
+        : [`image ${roll.version} is still ${role}: hosts without a pin boot it`])
     ],
     next: [
+      ...(role === undefined ? [] : ['to have no host boot it: remuda host-image rollback']),
       ...(stay.length === 0 ? [] : [`to take back what is still pinned: ${stay.join(' && ')}`]),
       ...(done.length === 0 ? [] : [`to have ${done.join(', ')} boot that now: ${rebootOf(done)}`])
     ]
+  }
+}
+
+/** What hosts are given that have no pin: whether that is the version, and what instead of it. */
+type Unpinned = {
+  readonly role: string | undefined
+  readonly instead: (roll: ImageRoll, name: string) => string | undefined
+}
+
+/** Hosts that would be given the version also without a pin are pinned to what they ran before. */
+async function unpinned(invocation: Invocation, version: string): Promise<Unpinned> {
+  const images = await imagesOf(invocation).catch(thrown => {
+    if (!isFault(thrown)) throw thrown
+    return []
+  })
+  const is = images.find(one => one.version === version)?.role
+  if (is !== 'current' && is !== 'canary') return { role: undefined, instead: () => undefined }
+  const previous = images.find(one => one.role === 'previous')?.version
+  return {
+    role: is === 'current' ? 'the current one' : 'the canary',
+    instead: ({ pins }, name) => {
+      const ran = pins.get(name)?.ran
+      return ran === version ? previous : (ran ?? previous)
+    }
   }
 }
 
