@@ -1,9 +1,10 @@
 /**
  * What becomes of the pins of a roll to another version of the host image. The version becomes the
  * current one when all hosts run it, and then nobody needs a pin to it. At the first boot that
- * fails pins are taken back, and the hosts that failed boot what they had; where the version is what
- * hosts without a pin get, they are pinned to that, and it is said how to withdraw the version. A roll that ends for another reason says nothing against the version: what runs it keeps it,
- * and its operator is told who, how to go on, and how to undo it.
+ * fails pins are taken back, and the hosts that failed boot what they had; where hosts get the
+ * version without a pin, too, they are pinned to that, and it is said how to withdraw the version.
+ * A roll that ends for another reason says nothing against the version: what runs it keeps it, and
+ * its operator is told who, how to go on, and how to undo it.
  *
  * A roll that ended so has left pins behind. So both the end of a roll and its failure are about
  * all hosts that are pinned to the version, and not only about those that this roll has pinned.
@@ -108,7 +109,7 @@ export const failedOf = ({ pins, failures }: ImageRoll): readonly string[] =>
   failures
     .filter(({ name, fault }) => {
       const step = pins.get(name)?.step
-      // Nobody waits any more, or nobody could tell it or hear of it: that is no fault of the version.
+      // Nobody waits any more, or it could not be told or heard of: no fault of the version.
       if (isFault(fault, 'aborted') || isFault(fault, 'unavailable')) return false
       return step === 'booting' || step === 'booted'
     })
