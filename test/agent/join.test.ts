@@ -10,6 +10,7 @@ import { writeAdmission } from '../../agent/io/admission.ts'
 import { readConfig } from '../../agent/io/config.ts'
 import { Introduction } from '../../agent/io/introduction.ts'
 import { joinAsTold, joinCloud, written } from '../../agent/io/join.ts'
+import { writeProgram } from '../world/program.ts'
 
 const token: JoinTokenContent = {
   cloud: 'c-1',
@@ -140,7 +141,7 @@ test('a failure to join is written as people read it', t => {
 async function told(t: ExecutionContext, script: string, kept?: string) {
   const state = await folder(t)
   const program = join(state, 'word')
-  await writeFile(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  await writeProgram(program, `#!/bin/sh\n${script}\n`)
   const configFile = join(state, 'agent/agent.json')
   await mkdir(join(state, 'agent'))
   if (kept !== undefined) await writeFile(configFile, kept)
@@ -183,7 +184,7 @@ test('who asks at each start works out its address each time, and keeps none', a
   t.deepEqual(await first.flags, ownFlags)
   await t.throwsAsync(access(first.configFile), { code: 'ENOENT' })
   const program = join(first.state, 'nothing')
-  await writeFile(program, '#!/bin/sh\n', { mode: 0o755 })
+  await writeProgram(program, '#!/bin/sh\n')
   const args = ['--state', first.state]
   const again = await joinAsTold(program, { args, environment: {} })
   t.deepEqual(again, { said: '', flags: [...args, ...ownFlags] })

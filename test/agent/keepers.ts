@@ -13,8 +13,15 @@ export async function keepersOf(path: string): Promise<readonly number[]> {
   return found
 }
 
-/** Kills them, and waits until they are gone. */
+/** Kills them, and waits until they are gone, with all that they held open. */
 export async function endKeepers(path: string): Promise<void> {
-  for (const pid of await keepersOf(path)) process.kill(pid, 'SIGKILL')
-  await eventually('they end', async () => (await keepersOf(path)).length === 0 || undefined)
+  const pids = await keepersOf(path)
+  for (const pid of pids) process.kill(pid, 'SIGKILL')
+  await eventually('they end', async () => (await Promise.all(pids.map(hasEnded))).every(Boolean))
+}
+
+/** One that ends has no command line any more while its files are still open. */
+async function hasEnded(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return /^$|\) [ZX] /.test(stat)
 }

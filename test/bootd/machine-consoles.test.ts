@@ -1,5 +1,5 @@
 /** Serial lines of machines, with programs that stand in for script(1) and ipmitool. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,6 +9,7 @@ import type { Seat } from '#shared/wire/channel-relay.ts'
 import { readBeginning, typeable, whyNot } from '../../bootd/core/sol-output.ts'
 import { MachineConsoles } from '../../bootd/io/sol/consoles.ts'
 import { SolLine } from '../../bootd/io/sol/line.ts'
+import { writeProgram } from '../world/program.ts'
 
 const connected = 'Get HPM.x failed\r\n[SOL Session operational.  Use ~? for help]\r\n'
 
@@ -31,10 +32,8 @@ async function consolesWith(t: ExecutionContext, program: string) {
   t.timeout(60_000)
   const folder = await mkdtemp(join(tmpdir(), 'remuda-sol-'))
   const file = (name: string): string => join(folder, name)
-  await writeFile(file('script'), `#!/bin/sh\n${program}\n`, { mode: 0o755 })
-  await writeFile(file('ipmitool'), `#!/bin/sh\necho "$@" >>${file('asked')}\nexit 1\n`, {
-    mode: 0o755
-  })
+  await writeProgram(file('script'), `#!/bin/sh\n${program}\n`)
+  await writeProgram(file('ipmitool'), `#!/bin/sh\necho "$@" >>${file('asked')}\nexit 1\n`)
   const ipmi = (address: string, secret = 'bmc') => ({
     devices: [{ type: 'ipmi', address, port: 623, user: 'u', secret, privilege: 'operator' }]
   })

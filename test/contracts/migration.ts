@@ -112,18 +112,22 @@ function arrives(behaves: Behaves): void {
 }
 
 function staysBehind(behaves: Behaves): void {
-  behaves('a domain that is called back goes on here', async (t, rig, guest) => {
-    const { source, target, way } = rig
-    await rig.slowDown(guest)
-    const sending = t.throwsAsync(source.migrate(guest, way), { code: 'hypervisor' })
-    await until(async () => ((await source.transfer(guest))?.totalMib ?? 0) > 0)
-    await source.abortMigration(guest)
-    await sending
-    t.like(await find(source, guest), { state: 'running' })
-    t.is(await source.transfer(guest), undefined)
-    await until(async () => (await find(target, guest)) === undefined)
-    t.pass()
-  })
+  behaves(
+    'a domain that is called back goes on here',
+    async (t, rig, guest) => {
+      const { source, target, way } = rig
+      await rig.slowDown(guest)
+      const sending = t.throwsAsync(source.migrate(guest, way), { code: 'hypervisor' })
+      await until(async () => ((await source.transfer(guest))?.totalMib ?? 0) > 0)
+      await source.abortMigration(guest)
+      await sending
+      t.like(await find(source, guest), { state: 'running' })
+      t.is(await source.transfer(guest), undefined)
+      await until(async () => (await find(target, guest)) === undefined)
+      t.pass()
+    },
+    { isBusy: true }
+  )
 
   behaves('a domain goes on here where nobody listens', async (t, rig, guest) => {
     const { source, blindWay } = rig

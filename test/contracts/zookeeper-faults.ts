@@ -52,7 +52,7 @@ export const faultPromises: readonly ZooKeeperPromise[] = [
   [
     'a server that falls silent is left by a deadline, and all who wait are told',
     async (t, bed, root) => {
-      await using session = await bed.open({ sessionMs: 4_000 })
+      await using session = await bed.open({ sessionMs: 12_000 })
       bed.hold(session)
       const works = Array.from({ length: 5 }, (_, index) =>
         thrownBy(session.transact([create(`${root}/${index}`)]))
@@ -71,7 +71,7 @@ export const faultPromises: readonly ZooKeeperPromise[] = [
   [
     'a session that no server answers ends, and its ephemeral znodes go',
     async (t, bed, root) => {
-      await using session = await bed.open({ sessionMs: 2_000 })
+      await using session = await bed.open({ sessionMs: 6_000 })
       await using other = await bed.open()
       const path = `${root}/e`
       await session.transact([{ op: 'create', path, bytes: bytes(''), mode: 'ephemeral' }])
@@ -109,7 +109,7 @@ export const faultPromises: readonly ZooKeeperPromise[] = [
   [
     'a lease is held by what checks the proof, and renewed in the quiet',
     async (t, bed, root) => {
-      await using session = await bed.open({ sessionMs: 4_000 })
+      await using session = await bed.open({ sessionMs: 12_000 })
       t.is(session.leaseUntil(), undefined)
       session.keepLease({ path: root, version: 0 })
       await bed.until(() => (session.leaseUntil() ?? 0) > bed.now())
@@ -126,7 +126,7 @@ export const faultPromises: readonly ZooKeeperPromise[] = [
   [
     'a lease whose proof is refused ends the session',
     async (t, bed, root) => {
-      await using session = await bed.open({ sessionMs: 4_000 })
+      await using session = await bed.open({ sessionMs: 12_000 })
       await using rival = await bed.open()
       session.keepLease({ path: root, version: 0 })
       await bed.until(() => session.leaseUntil() !== undefined)
@@ -141,7 +141,7 @@ export const faultPromises: readonly ZooKeeperPromise[] = [
   [
     'who raises the proof takes the lease along, and a refused commit of the deposed ends it',
     async (t, bed, root) => {
-      await using session = await bed.open({ sessionMs: 4_000 })
+      await using session = await bed.open({ sessionMs: 12_000 })
       session.keepLease({ path: root, version: 0 })
       for (let version = 0; version < 5; version++) {
         const raise = { op: 'set', path: root, bytes: bytes(`${version}`), version } as const

@@ -89,9 +89,11 @@ test.serial('domains outlive a libvirtd that is killed, and are found again', as
 })
 
 test.serial('a libvirtd that hangs is noticed, and used again when it goes on', async t => {
+  await using patient = connect()
+  const { uuid } = await start(patient, 'lxc')
   await using hypervisor = connect({ pingMs: 200, pingsUnansweredMax: 5 })
   const events = listen(hypervisor)
-  const { uuid } = await start(hypervisor, 'lxc')
+  t.is((await hypervisor.domains()).length, 1)
   await libvirtd.freeze(true)
   try {
     await t.throwsAsync(hypervisor.domains(), { code: 'closed' })
@@ -103,9 +105,15 @@ test.serial('a libvirtd that hangs is noticed, and used again when it goes on', 
 })
 
 test.serial('an idle connection lives, because libvirtd answers our pings', async t => {
-  await using connection = await connectBare({ pingMs: 50, pingsUnansweredMax: 20 })
-  await Promise.race([sleep(2_500), connection.ended])
-  t.is(connection.fault, undefined)
+  const faults: unknown[] = []
+  // A machine that is busy may stand still for longer than that; without answers none would live.
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    await using connection = await connectBare({ pingMs: 50, pingsUnansweredMax: 20 })
+    await Promise.race([sleep(2_500), connection.ended])
+    if (connection.fault === undefined) break
+    faults.push(connection.fault)
+  }
+  t.true(faults.length < 3, `${faults}`)
 })
 
 for (const [driver, program] of [

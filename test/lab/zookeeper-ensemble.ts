@@ -139,6 +139,16 @@ export class ZooKeeperEnsemble implements AsyncDisposable {
     for (const { id } of this.#places) if ((await this.modeOf(id)) === 'leader') return id
     return undefined
   }
+  /** The same, once one leads: a busy server may not say so at the first look. */
+  async untilLed(): Promise<number> {
+    const until = performance.now() + quorumMsMax
+    for (;;) {
+      const leader = await this.leader()
+      if (leader !== undefined) return leader
+      if (performance.now() > until) throw new Error(`no server led in ${quorumMsMax} ms`)
+      await sleep(lookMs)
+    }
+  }
   /** Number of a server by the name that a session says. */
   numberOf(server: string | undefined): number {
     return this.servers.indexOf(server ?? '') + 1

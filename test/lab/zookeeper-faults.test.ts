@@ -100,7 +100,7 @@ test.serial(
       }
     })
     await until('some writes', () => names.length > 30)
-    const leader = (await ensemble.leader())!
+    const leader = await ensemble.untilLed()
     await ensemble.kill(leader)
     const atDeath = names.length
     await until('writes after it', () => names.length > atDeath + 30)
@@ -147,18 +147,18 @@ test.serial(
 )
 
 test.serial('a busy main thread does not lose the lease, a hung one does lose it', async t => {
-  await using session = await connect({ sessionMs: 2_000 })
+  await using session = await connect({ sessionMs: 12_000 })
   await session.transact([create('/busy')])
   session.keepLease({ path: '/busy', version: 0 })
   await until('a lease', () => session.leaseUntil() !== undefined)
   const still = new Int32Array(new SharedArrayBuffer(4))
-  Atomics.wait(still, 0, 0, 3_500)
+  Atomics.wait(still, 0, 0, 14_000)
   t.true(session.leaseUntil()! > realClock.monotonic())
   t.false(session.ended.aborted)
   await writeOn(session, '/busy')
 
-  await using hung = await connect({ hungMs: 1_000 })
-  Atomics.wait(still, 0, 0, 2_500)
+  await using hung = await connect({ hungMs: 5_000 })
+  Atomics.wait(still, 0, 0, 7_000)
   await until('its end', () => hung.ended.aborted)
   t.regex((hung.ended.reason as Fault).message, /has not turned/)
 })

@@ -27,7 +27,7 @@ const secret = 'remuda:journal'
  * A patient one for the contracts; what dies and pauses is missed soon, but nobody loses it while
  * the servers of a busy machine elect another leader.
  */
-const sessionMs = { contracts: 4_000, holders: 2_000, elections: 20_000 } as const
+const sessionMs = { contracts: 12_000, holders: 6_000, elections: 20_000 } as const
 /** Znodes that are removed in one transaction. */
 const removedMax = 500
 const patienceMs = 60_000
@@ -250,13 +250,13 @@ test.serial('writing goes on when the server that leads the ensemble is killed',
   const { first, second } = await startTwo(sessionMs.elections)
   await using _first = first
   await using _second = second
-  const leader = await ensemble.leader()
-  await ensemble.kill(leader!)
+  const leader = await ensemble.untilLed()
+  await ensemble.kill(leader)
   // The session moves on, or it ends and the other one leads.
   const at = Math.max(...first.appended.map(({ position }) => position))
   const goesOn = isLateAppend(at + 100)
   await Promise.race([first.says(goesOn), second.says(goesOn)])
-  await ensemble.start(leader!)
+  await ensemble.start(leader)
   await ensemble.untilQuorum(3)
   first.signal('SIGSTOP')
   second.signal('SIGSTOP')

@@ -27,7 +27,7 @@ async function makeBed(): Promise<ZooKeeperBed> {
       const between = await openRelay(ensemble.servers[count++ % ensemble.servers.length]!)
       const session = await connectZooKeeper({
         servers: [between.address],
-        sessionMs: options.sessionMs ?? 6_000,
+        sessionMs: options.sessionMs ?? 12_000,
         secret: options.secret ?? secret,
         log: silentLog,
         clock: realClock

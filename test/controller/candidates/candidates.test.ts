@@ -24,6 +24,10 @@ test('the first candidate leads and founds the cloud, another one follows it', a
   const a = await world.start('a')
   t.is((await world.leader()).name, 'a')
   const b = await world.start('b')
+  // What a records of it, soon after it stands, is the last that is due.
+  const known = () => a.candidate.service.ledger.view.cloud?.bootstrap?.bootstrap.candidates ?? []
+  await until(() => known().length === 2)
+  await a.candidate.service.ledger.durable()
   await caughtUp(b, a)
   t.false(b.candidate.mayAct())
   t.deepEqual(b.candidate.service.ledger.view.cloud, a.candidate.service.ledger.view.cloud)

@@ -76,8 +76,11 @@ test('a controller that is cut off from its hosts goes on to record what is wish
   await lab.cutFrom([leader], 'agents')
   const { count } = writers
   const later = await writers.acknowledged(() => writers.count >= count + 20)
-  t.is(later.epoch, epoch)
-  t.is(await leaderOf(lab), leader)
+  t.true(later.epoch >= epoch)
+  // It may have had to raise its epoch itself, over a server that was slow.
+  const since = (await reignsOf(lab)).filter(reign => reign.epoch > epoch)
+  t.true(since.every(({ host }) => host === leader))
+  t.is(await eventually('somebody leads', () => leaderOf(lab)), leader)
   await lab.heal()
 })
 
@@ -89,7 +92,8 @@ test('with two of three servers gone all is read, nothing written, and nothing l
   const refused = await eventually('a write is refused for want of servers', async () => {
     const wish = { method: 'POST', path: '/v1/tenants', body: { name: 'too-late', spec: {} } }
     const said = await say(lab.adminSocket('h3'), { ...wish, key: 'too-late' })
-    return said?.status === 503 && said.text.includes(' must') ? said.text : undefined
+    // A server that elects another leader may not answer at the first look.
+    return said?.status === 503 && said.text.includes('1 of 3 servers') ? said.text : undefined
   })
   const { detail, reasons, next } = JSON.parse(refused) as Record<string, unknown>
   const nobody = 'cannot POST /v1/tenants: nobody leads at the moment'
@@ -152,8 +156,7 @@ async function takenFrom(
   const { epoch } = await nextWrite()
   const mend = await strike(leader)
   await writers.acknowledged(one => one.epoch > epoch)
-  const next = await leaderOf(lab)
-  t.truthy(next)
+  const next = await eventually('somebody leads', () => leaderOf(lab))
   t.not(next, leader)
   await mend()
   await eventually(`${leader} is a candidate again`, async () => {

@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -14,6 +14,7 @@ import { silentLog } from '#shared/log.ts'
 import { isInstalled } from '#shared/process.ts'
 import { LogReceiver } from '../../../bootd/io/boot/log-receiver.ts'
 import { until } from '../../bootd/boot/boot-server.ts'
+import { writeProgram } from '../../world/program.ts'
 
 const inside = join(import.meta.dirname, '../../../tools/host-image/inside')
 
@@ -26,8 +27,7 @@ async function folderOf(t: ExecutionContext): Promise<string> {
 
 async function program(folder: string, name: string, script: string): Promise<void> {
   const path = join(folder, 'bin', name)
-  await writeFile(path, `#!/bin/sh\n${script}\n`)
-  await chmod(path, 0o755)
+  await writeProgram(path, `#!/bin/sh\n${script}\n`)
 }
 
 test('the journal of a host reaches bootd from its beginning, and later what is new', async t => {

@@ -3,13 +3,14 @@
  * what they have done to the system is noted, and time is what they have slept.
  */
 import { spawn } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { ExecutionContext } from 'ava'
 import { isInstalled } from '#shared/process.ts'
 import { bootToken, ImageServer } from '../../netboot/host-image/image-server.ts'
+import { writeProgram } from '../../world/program.ts'
 
 const scripts = join(import.meta.dirname, '../../../tools/host-image/inside/root/usr/lib/remuda')
 
@@ -86,11 +87,6 @@ export async function openScripts(
       return said
     }
   }
-}
-
-async function writeProgram(path: string, content: string): Promise<void> {
-  await writeFile(path, content)
-  await chmod(path, 0o755)
 }
 
 /** The script with its places below a folder, and what it counts itself shorter. */
