@@ -36,10 +36,8 @@ import {
 } from '../../core/boot-progress.ts'
 import type { Addressed } from '../../core/dnsmasq-log.ts'
 import { dropOldest } from '../../core/drop-oldest.ts'
+import { BootTable, keyOfBoot } from './boot-table.ts'
 import { type LogOwner, LogOwners, type Seen } from './log-owners.ts'
-
-/** Machines that no plan names; of more, the one that has not changed for longest is forgotten. */
-export const strangersMax = 2_000
 
 /** What boots are kept with. */
 export type BootsOptions = {
@@ -72,12 +70,7 @@ export type BootOffers = { readonly offers: readonly BootOffer[]; readonly unkno
 /** Remembers the last boot of each machine. */
 export class Boots {
   readonly #options: BootsOptions
-  /** Those that changed last stand last. */
-  readonly #boots = new Map<string, MachineBoot>()
-  /** Those of them that no plan names, in the same order. */
-  readonly #strangers = new Set<string>()
-  readonly #byMac = new Map<string, string>()
-  readonly #byToken = new Map<string, string>()
+  readonly #boots = new BootTable()
   readonly #owners = new LogOwners()
   /** Whose firmware has got each address last, and the UUID by which GRUB has asked from there. */
   readonly #at = new Map<string, { readonly mac: string; readonly uuid?: string }>()
@@ -88,9 +81,9 @@ export class Boots {
   constructor(options: BootsOptions, kept: readonly MachineBoot[] = []) {
     this.#options = options
     const known = kept.slice(0, bootMachinesMax)
-    for (const boot of known) this.#put(keyOf(boot), boot)
+    for (const boot of known) this.#boots.put(keyOfBoot(boot), boot)
     for (const boot of known.toSorted((a, b) => begunAt(a) - begunAt(b))) {
-      this.#follow(keyOf(boot), boot, { isHeard: true })
+      this.#follow(keyOfBoot(boot), boot, { isHeard: true })
     }
   }
 
@@ -99,7 +92,7 @@ export class Boots {
     this.#at.delete(seen.address)
     this.#at.set(seen.address, { mac: seen.mac })
     dropOldest(this.#at, bootMachinesMax)
-    const key = this.#byMac.get(seen.mac) ?? seen.mac
+    const key = this.#boots.withMac(seen.mac) ?? seen.mac
     const before = this.#boots.get(key)
     const after = addressed(before, seen, { boot: newBoot(), at: this.#now() })
     this.#change(key, before, after, { isHeard: true, mac: seen.mac })
@@ -120,7 +113,7 @@ export class Boots {
     const joinWithinMs = (index?.plan.joinWithinS ?? 600) * 1_000
     const asked = { asker, address, choice, token, boot: newBoot(), joinWithinMs, isRunning }
     const after = told(before, asked, this.#now())
-    if (asker.mac !== undefined && this.#byMac.get(asker.mac) !== key) this.#drop(asker.mac)
+    if (asker.mac !== undefined && this.#boots.withMac(asker.mac) !== key) this.#drop(asker.mac)
     this.#change(key, this.#boots.get(key), after, { isHeard: true })
     this.#anew.delete(key)
     if (isRunning && choice.gives === 'image') this.progress(key, { stage: 'kernel' })
@@ -129,7 +122,7 @@ export class Boots {
 
   /** Judges a token that is shown from an address. */
   async show(token: string, address: string): Promise<Shown> {
-    const key = this.#byToken.get(token)
+    const key = this.#boots.withToken(token)
     const boot = key === undefined ? undefined : this.#boots.get(key)
     if (key === undefined || boot?.token !== token) return { refused: 'no boot has this token' }
     if (boot.address === address) return { key, boot }
@@ -156,7 +149,7 @@ export class Boots {
     const known = this.#owners.at(address)
     if (known || mac === undefined) return known
     const machine = this.#options.index()?.byMac.get(mac)
-    for (const key of [machine?.uuid, this.#byMac.get(mac)]) {
+    for (const key of [machine?.uuid, this.#boots.withMac(mac)]) {
       if (key === undefined || !this.#owners.with(key, mac)) continue
       const boot = this.#boots.get(key)
       // Now there is more to it than words that the machine has begun anew there.
@@ -188,7 +181,7 @@ export class Boots {
   /** Who does not serve what was signed is named to nobody until it has booted anew. */
   #distrust(address: string, by: MachineBoot): void {
     const isIt = (boot: MachineBoot) => boot.address === address && boot.serves !== undefined
-    const [key, boot] = [...this.#boots].find(([, one]) => isIt(one)) ?? []
+    const [key, boot] = this.#boots.entries().find(([, one]) => isIt(one)) ?? []
     if (key === undefined || boot === undefined) return
     const fields = { host: boot.name, address, to: by.name ?? by.address }
     this.#options.log.warn('host has served another image than was signed', fields)
@@ -209,7 +202,7 @@ export class Boots {
       const names = [...(uuid === undefined ? [] : [uuid]), ...machine.macs]
       offers.push({ names, choice: this.#choose(machine, past), architecture: past?.architecture })
     }
-    for (const boot of [...this.#boots.values()].reverse()) {
+    for (const boot of this.#boots.all().toReversed()) {
       const { uuid, macs, architecture } = boot
       const choice = this.#choose(this.#machineOf(boot), boot)
       offers.push({ names: uuid === undefined ? macs : [uuid], choice, architecture })
@@ -239,7 +232,7 @@ export class Boots {
     const boot = this.#boots.get(key) ?? this.#byFirmware(asker)
     if (times < 2 || boot === undefined) return
     const why = `its boot loader has started something else ${times} times: ${because}`
-    this.progress(keyOf(boot), { stage: 'failed', because: why })
+    this.progress(keyOfBoot(boot), { stage: 'failed', because: why })
   }
 
   /** GRUB has read a script by this name; where it starts nothing of ours, nobody else asks. */
@@ -258,7 +251,7 @@ export class Boots {
   /** GRUB has fetched a kernel and all that goes with it: to begin anew from here is a crash. */
   tookKernel(version: string, address: string): void {
     const { mac, uuid: said } = this.#at.get(address) ?? {}
-    const boot = mac === undefined ? undefined : this.#boots.get(this.#byMac.get(mac) ?? mac)
+    const boot = mac === undefined ? undefined : this.#boots.get(this.#boots.withMac(mac) ?? mac)
     if (boot === undefined || !goesOn(boot) || boot.address !== address) return
     const uuid = boot.uuid ?? saidUuid(this.#machineOf(boot), boot) ?? said
     const asker = askerOf({ mac, uuid, serial: boot.serial })
@@ -272,7 +265,7 @@ export class Boots {
   expire(): void {
     const now = this.#now()
     const withinS = this.#options.index()?.plan.joinWithinS ?? 600
-    for (const [key, boot] of [...this.#boots]) {
+    for (const [key, boot] of this.#boots.entries()) {
       if (isLate(boot, now.monotonic)) this.#change(key, boot, ranOut(boot, withinS, now))
     }
   }
@@ -280,12 +273,15 @@ export class Boots {
   /** All boots, those that changed last first. */
   states(): readonly BootState[] {
     const now = this.#options.clock.monotonic()
-    return [...this.#boots.values()].reverse().map(boot => spoken(this.#named(boot), now))
+    return this.#boots
+      .all()
+      .toReversed()
+      .map(boot => spoken(this.#named(boot), now))
   }
 
   /** What is to be remembered when we start again. */
   all(): readonly MachineBoot[] {
-    return [...this.#boots.values()]
+    return this.#boots.all()
   }
 
   #choose(machine: BootMachine | undefined, past?: MachineBoot, asker?: Asker): BootChoice {
@@ -308,7 +304,7 @@ export class Boots {
   /** The last boot of a machine of the plan, by whatever it has called itself. */
   #pastOf(machine: BootMachine): MachineBoot | undefined {
     const { uuid, serial, macs } = machine
-    const keys = [uuid, serial, ...macs.map(mac => this.#byMac.get(mac))]
+    const keys = [uuid, serial, ...macs.map(mac => this.#boots.withMac(mac))]
     const boots = keys.map(key => (key === undefined ? undefined : this.#boots.get(key)))
     return boots.find(boot => boot !== undefined && this.#machineOf(boot) === machine)
   }
@@ -336,10 +332,9 @@ export class Boots {
   ): void {
     if (before === after) return
     if (offerPrint(before) !== offerPrint(after)) this.#offerChanges += 1
-    if (before) this.#unlink(key)
-    this.#put(key, after)
+    this.#boots.put(key, after)
     this.#follow(key, after, seen)
-    this.#bound()
+    for (const other of this.#boots.surplus()) this.#drop(other)
     if (before?.stage !== after.stage || before.boot !== after.boot) {
       const { name, uuid, stage, version, because, address } = after
       const fields = { name, uuid, address, from: before?.stage, to: stage, version, because }
@@ -347,13 +342,6 @@ export class Boots {
       else this.#options.log.info('boot goes on', fields)
     }
     this.#options.onChanged()
-  }
-
-  #put(key: string, boot: MachineBoot): void {
-    this.#boots.set(key, boot)
-    if (boot.name === undefined) this.#strangers.add(key)
-    for (const mac of boot.macs) this.#byMac.set(mac, key)
-    if (boot.token !== undefined) this.#byToken.set(boot.token, key)
   }
 
   #follow(key: string, boot: MachineBoot, seen: Omit<Seen, 'planned'>): void {
@@ -365,25 +353,8 @@ export class Boots {
   #drop(key: string): void {
     this.#offerChanges += 1
     this.#anew.delete(key)
-    this.#unlink(key)
+    this.#boots.remove(key)
     this.#owners.drop(key)
-  }
-
-  #unlink(key: string): void {
-    const boot = this.#boots.get(key)
-    if (!boot) return
-    this.#boots.delete(key)
-    this.#strangers.delete(key)
-    for (const mac of boot.macs) if (this.#byMac.get(mac) === key) this.#byMac.delete(mac)
-    if (boot.token !== undefined) this.#byToken.delete(boot.token)
-  }
-
-  #bound(): void {
-    const strangers = this.#strangers.size > strangersMax ? [...this.#strangers] : []
-    const over = Math.max(strangers.length - strangersMax, this.#boots.size - bootMachinesMax)
-    for (const key of [...strangers, ...this.#boots.keys()].slice(0, Math.max(0, over))) {
-      this.#drop(key)
-    }
   }
 }
 
@@ -392,9 +363,6 @@ const offerPrint = (boot: MachineBoot | undefined): string =>
   JSON.stringify(
     boot && [boot.uuid, boot.serial, boot.macs, boot.architecture, boot.wish, boot.failures]
   )
-
-const keyOf = ({ uuid, serial, macs, boot }: MachineBoot): string =>
-  uuid ?? serial ?? macs[0] ?? boot
 
 const newBoot = (): string => randomBytes(8).toString('hex')
 const begunAt = ({ stages }: MachineBoot): number => stages[0]?.wall ?? 0
