@@ -100,6 +100,30 @@ export function addressed(
   }
 }
 
+/** How a machine asks what to boot. */
+export type Asking = {
+  /** It is its first stage that asks, which may do so again, and has its kernel already. */
+  readonly isRunning?: boolean
+  /** Its boot loader says that it has asked before, and that something of it did not come. */
+  readonly isAgain?: boolean
+}
+
+/** Whether it asks in the same boot, and has neither crashed nor been switched on anew. */
+const isSameBoot = (before: MachineBoot, { isRunning, isAgain }: Asking): boolean =>
+  goesOn(before) || (before.stage === 'kernel' && (isRunning === true || isAgain === true))
+
+/**
+ * What is known of a machine when it asks: its last boot, with one failure more where that has just
+ * been found to have crashed.
+ */
+export const pastOf = (before: MachineBoot | undefined, asking: Asking): MachineBoot | undefined =>
+  before && !isSameBoot(before, asking) ? { ...before, failures: failuresAfter(before) } : before
+
+const retried = 'it asks again: its kernel or its initial file system did not come'
+
+const saidOf = (choice: BootChoice): string | undefined =>
+  'because' in choice ? choice.because : undefined
+
 /** A machine has asked what to boot, and was told. */
 export function told(
   before: MachineBoot | undefined,
@@ -110,17 +134,17 @@ export function told(
     readonly boot: string
     readonly token: string
     readonly joinWithinMs: Ms
-    /** It is its first stage that asks, which may do so again, and has its kernel already. */
-    readonly isRunning?: boolean
-  },
+  } & Asking,
   at: Moment
 ): MachineBoot {
-  const { asker, address, choice, joinWithinMs, isRunning = false } = asked
+  const { asker, address, choice, joinWithinMs, isAgain = false } = asked
   const { uuid, serial, mac, architecture } = asker
-  const isSame =
-    before !== undefined && (goesOn(before) || (isRunning && before.stage === 'kernel'))
+  const isSame = before !== undefined && isSameBoot(before, asked)
   const stage = choice.gives === 'nothing' ? 'waiting' : 'script'
-  const counted = isSame ? before.failures : failuresAfter(before)
+  const counted = pastOf(before, asked)?.failures ?? 0
+  const stays = isSame && staysIn(before, { stage, choice })
+  const because =
+    saidOf(choice) ?? (stays && isAgain && before.stage === 'kernel' ? retried : undefined)
   const failures = before?.wish === choice.wish ? counted : 0
   const firmware = before?.firmware ?? firmwareOf(asker)
   const stages = isSame ? before.stages : []
@@ -138,14 +162,20 @@ export function told(
     ...(choice.gives === 'image'
       ? { version: choice.version, isFallback: choice.isFallback }
       : { isFallback: false }),
-    ...('because' in choice && choice.because !== undefined && { because: choice.because }),
+    ...(because !== undefined && { because }),
     ...(before?.stolen && { stolen: before.stolen }),
     ...(choice.gives === 'image' && { token: asked.token, until }),
-    ...(isSame && (before.stage === stage || (before.stage === 'kernel' && stage === 'script'))
+    ...(stays
       ? { stage: before.stage, stages, stageAt: before.stageAt }
       : { stage, stages: withStage(stages, stage, at), stageAt: at })
   }
 }
+
+/** Whether it is told the same again; who has its kernel, and has lost it, does not go back. */
+const staysIn = (
+  before: MachineBoot,
+  { stage, choice }: { readonly stage: BootStage; readonly choice: BootChoice }
+): boolean => before.stage === stage || (before.stage === 'kernel' && choice.gives === 'image')
 
 /** What a machine tells of itself while it boots. */
 export type Progress = {

@@ -21,6 +21,7 @@ import {
   saidUuid
 } from '../../core/boot-plan.ts'
 import {
+  type Asking,
   addressed,
   goesOn,
   isLate,
@@ -28,6 +29,7 @@ import {
   type MachineBoot,
   type Moment,
   type Progress,
+  pastOf,
   progressed,
   ranOut,
   shownElsewhere,
@@ -102,21 +104,21 @@ export class Boots {
   ask(
     asker: Asker,
     address: string,
-    { isRunning = false }: { readonly isRunning?: boolean } = {}
+    asking: Asking = {}
   ): { readonly choice: BootChoice; readonly token: string; readonly machine?: BootMachine } {
     const index = this.#options.index()
     const key = this.#keyOf(asker)
     const before = this.#boots.get(key) ?? this.#byFirmware(asker)
     const machine = index && machineOf(index, asker)
-    const choice = this.#choose(machine, before, asker)
+    const choice = this.#choose(machine, pastOf(before, asking), asker)
     const token = randomBytes(32).toString('base64url')
     const joinWithinMs = (index?.plan.joinWithinS ?? 600) * 1_000
-    const asked = { asker, address, choice, token, boot: newBoot(), joinWithinMs, isRunning }
+    const asked = { asker, address, choice, token, boot: newBoot(), joinWithinMs, ...asking }
     const after = told(before, asked, this.#now())
     if (asker.mac !== undefined && this.#boots.withMac(asker.mac) !== key) this.#drop(asker.mac)
     this.#change(key, this.#boots.get(key), after, { isHeard: true })
     this.#anew.delete(key)
-    if (isRunning && choice.gives === 'image') this.progress(key, { stage: 'kernel' })
+    if (asking.isRunning && choice.gives === 'image') this.progress(key, { stage: 'kernel' })
     return { choice, token, ...(machine && { machine }) }
   }
 
@@ -216,10 +218,10 @@ export class Boots {
   }
 
   /** What a machine would be given; nothing is remembered of that. */
-  choiceFor(asker: Asker): BootChoice {
+  choiceFor(asker: Asker, asking: Asking = {}): BootChoice {
     const index = this.#options.index()
     const past = this.#boots.get(this.#keyOf(asker)) ?? this.#byFirmware(asker)
-    return this.#choose(index && machineOf(index, asker), past, asker)
+    return this.#choose(index && machineOf(index, asker), pastOf(past, asking), asker)
   }
 
   /** Its boot loader has started what is not meant; twice in a row is no accident. */
@@ -242,10 +244,12 @@ export class Boots {
     if (at && uuid !== undefined) this.#at.set(address, { ...at, uuid })
     const asker = askerOf({ mac: at?.mac, ...(uuid ? { uuid } : { mac: ownMac(name) ?? at?.mac }) })
     if (!isNamed(asker)) return
-    const { gives, wish } = this.choiceFor(asker)
+    // GRUB itself reads it again where it could start nothing: a new boot has got an address.
+    const asking = { isAgain: true }
+    const { gives, wish } = this.choiceFor(asker, asking)
     const known = this.#boots.get(this.#keyOf(asker))
     const isTold = known?.address === address && known.wish === wish && known.stage === 'waiting'
-    if (gives !== 'image' && !isTold) this.ask(asker, address)
+    if (gives !== 'image' && !isTold) this.ask(asker, address, asking)
   }
 
   /** GRUB has fetched a kernel and all that goes with it: to begin anew from here is a crash. */
