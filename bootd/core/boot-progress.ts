@@ -38,6 +38,8 @@ export type MachineBoot = {
   readonly percent?: number
   /** Why it failed or waits, or what is odd. */
   readonly because?: string
+  /** What its host waits for in stage agent, where only an operator can let it in. */
+  readonly unapproved?: string
   readonly stages: readonly { readonly stage: BootStage; readonly wall: Ms }[]
   readonly failures: number
   /** Lets the machine fetch and join; it is good until `until`, unless it has joined. */
@@ -205,7 +207,7 @@ export function progressed(before: MachineBoot, progress: Progress, at: Moment):
     if (!more && !news) return before
     return { ...before, ...(more && { percent }), ...(news && { because }) }
   }
-  const { percent: _, because: earlier, ...rest } = before
+  const { percent: _, unapproved: __, because: earlier, ...rest } = before
   const said = because ?? (before.isFallback ? earlier : undefined)
   const next = {
     ...rest,
@@ -219,8 +221,13 @@ export function progressed(before: MachineBoot, progress: Progress, at: Moment):
 }
 
 /** Whether a boot should have come to its end by now. */
-export const isLate = ({ stage, until, hasFailed }: MachineBoot, now: Ms): boolean =>
-  until !== undefined && now > until && !hasFailed && stage !== 'joined' && stage !== 'rescue'
+export const isLate = ({ stage, until, hasFailed, unapproved }: MachineBoot, now: Ms): boolean =>
+  until !== undefined &&
+  now > until &&
+  !hasFailed &&
+  unapproved === undefined &&
+  stage !== 'joined' &&
+  stage !== 'rescue'
 
 /** It did not join in time. */
 export const ranOut = (before: MachineBoot, withinS: number, at: Moment): MachineBoot =>
@@ -278,10 +285,13 @@ export function stuckBecause(boot: MachineBoot, now: Ms): string | undefined {
 
 /** The boot as it is reported. */
 export function spoken(boot: MachineBoot, now: Ms): BootState {
-  const { token: _, until: __, stageAt: ___, hasFailed: ____, stages, because, ...rest } = boot
-  const said = because ?? stuckBecause(boot, now)
+  const { token: _, until: __, stageAt: ___, hasFailed: ____, ...spoken } = boot
+  const { stages, because, unapproved, ...rest } = spoken
+  const reasons = [because, unapproved].filter(reason => reason !== undefined)
+  const said = reasons.length > 0 ? reasons.join('; ') : stuckBecause(boot, now)
   return {
     ...rest,
+    ...(unapproved !== undefined && { isUnapproved: true }),
     stages: stages.map(({ stage, wall }) => ({ stage, at: new Date(wall).toISOString() })),
     ...(said !== undefined && { because: said.slice(0, becauseMax) })
   }
@@ -294,18 +304,21 @@ export const goesOn = ({ stage }: MachineBoot): boolean =>
 /** Failures so far when a machine begins anew: one more if it had come as far as its kernel. */
 function failuresAfter(before: MachineBoot | undefined): number {
   if (before === undefined) return 0
-  const { failures, hasFailed, stage, profile } = before
+  const { failures, hasFailed, stage, profile, unapproved } = before
   const isOver = hasFailed || stage === 'joined' || stage === 'failed' || profile !== 'host'
-  return isOver || rank(stage) < rank('kernel') ? failures : failures + 1
+  return isOver || unapproved !== undefined || rank(stage) < rank('kernel')
+    ? failures
+    : failures + 1
 }
 
 function failed(before: MachineBoot, because: string, at: Moment): MachineBoot {
-  const { percent: _, ...rest } = before
+  const { percent: _, unapproved, ...rest } = before
+  const isCounted = before.hasFailed || unapproved !== undefined
   return {
     ...rest,
     ...{ stage: 'failed', stages: withStage(before.stages, 'failed', at), stageAt: at },
     because: because.slice(0, becauseMax),
-    failures: before.hasFailed ? before.failures : before.failures + 1,
+    failures: isCounted ? before.failures : before.failures + 1,
     hasFailed: true
   }
 }
@@ -326,7 +339,8 @@ const begun = (stage: BootStage, at: Moment) => ({
   ...{ stage, stages: withStage([], stage, at), stageAt: at }
 })
 
-const withStage = (
+/** The stages with one more; the first ones stay. */
+export const withStage = (
   stages: MachineBoot['stages'],
   stage: BootStage,
   { wall }: Moment

@@ -9,6 +9,7 @@ import type { Clock } from '#shared/clock.ts'
 import { ownUuid } from '#shared/hardware-names.ts'
 import type { Log } from '#shared/log.ts'
 import { type BootMachine, type BootState, bootMachinesMax } from '#shared/wire/boot.ts'
+import { followApproval } from '../../core/approval.ts'
 import { type BootChoice, choose, type Versions } from '../../core/boot-choice.ts'
 import {
   type Asker,
@@ -177,7 +178,9 @@ export class Boots {
     const before = this.#boots.get(key)
     if (!before) return
     if (progress.badPeer !== undefined) this.#distrust(progress.badPeer, before)
-    this.#change(key, before, progressed(before, progress, this.#now()))
+    const at = this.#now()
+    const after = followApproval(progressed(before, progress, at), this.#options.index(), at)
+    this.#change(key, before, after)
   }
 
   /** Who does not serve what was signed is named to nobody until it has booted anew. */
@@ -265,11 +268,14 @@ export class Boots {
     this.progress(this.#keyOf(asker), { stage: 'kernel' })
   }
 
-  /** Ends boots that should have come to their end. */
+  /** Ends boots that should have come to their end; those that wait for an operator should not. */
   expire(): void {
     const now = this.#now()
-    const withinS = this.#options.index()?.plan.joinWithinS ?? 600
-    for (const [key, boot] of this.#boots.entries()) {
+    const index = this.#options.index()
+    const withinS = index?.plan.joinWithinS ?? 600
+    for (const [key, before] of this.#boots.entries()) {
+      const boot = followApproval(before, index, now)
+      this.#change(key, before, boot)
       if (isLate(boot, now.monotonic)) this.#change(key, boot, ranOut(boot, withinS, now))
     }
   }
@@ -339,8 +345,9 @@ export class Boots {
     this.#boots.put(key, after)
     this.#follow(key, after, seen)
     for (const other of this.#boots.surplus()) this.#drop(other)
-    if (before?.stage !== after.stage || before.boot !== after.boot) {
-      const { name, uuid, stage, version, because, address } = after
+    const { stage, boot, unapproved } = after
+    if (before?.stage !== stage || before.boot !== boot || before.unapproved !== unapproved) {
+      const { name, uuid, version, because = unapproved, address } = after
       const fields = { name, uuid, address, from: before?.stage, to: stage, version, because }
       if (stage === 'failed') this.#options.log.warn('boot has failed', fields)
       else this.#options.log.info('boot goes on', fields)

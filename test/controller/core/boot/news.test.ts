@@ -54,6 +54,16 @@ test('a machine that stays in a stage for too long is an alarm, with how long', 
   t.deepEqual(told(cloud), [])
 })
 
+test('a host that waits to be approved is not stuck', t => {
+  const cloud = promotedCloud()
+  const at = new Date(cloud.context.now.wall - 4_000_000).toISOString()
+  const stages = [{ stage: 'agent' as const, at }]
+  cloud.hear({ boots: [bootOf('agent', { isUnapproved: true, stages })] })
+  t.deepEqual(told(cloud), [])
+  cloud.hear({ boots: [bootOf('agent', { stages })] })
+  t.regex(told(cloud)[0] ?? '', /^boot-stuck host\/h1: boot of image 1{16} is in stage agent for/)
+})
+
 test('a boot token that another machine has shown is an alarm with both addresses, once', t => {
   const cloud = promotedCloud()
   const at = new Date(cloud.context.now.wall - 300_000).toISOString()
