@@ -12,6 +12,7 @@ export type KeptBoot = {
   readonly state: State
   readonly token?: string
   readonly unapproved?: string
+  readonly awaits?: { readonly version: string; readonly sinceWall: number }
   readonly untilWall?: number
   readonly stageWall: number
   readonly hasFailed: boolean
@@ -22,12 +23,15 @@ const check = validator(BootState)
 /** Writes boots down. */
 export const keptBoots = (boots: readonly MachineBoot[], now: Moment): readonly KeptBoot[] =>
   boots.map(boot => {
-    const { token, until, stageAt, hasFailed, because, unapproved } = boot
+    const { token, until, stageAt, hasFailed, because, unapproved, awaits } = boot
     const { because: _, isUnapproved: __, ...state } = spoken(boot, now.monotonic)
     return {
       state: { ...state, ...(because !== undefined && { because }) },
       ...(token !== undefined && { token }),
       ...(unapproved !== undefined && { unapproved }),
+      ...(awaits && {
+        awaits: { version: awaits.version, sinceWall: now.wall - (now.monotonic - awaits.since) }
+      }),
       ...(until !== undefined && { untilWall: now.wall + until - now.monotonic }),
       ...{ stageWall: stageAt.wall, hasFailed }
     }
@@ -39,7 +43,7 @@ export function recalledBoots(value: unknown, now: Moment): readonly MachineBoot
   return value.flatMap((one: Partial<KeptBoot> | null) => {
     if (one === null || typeof one !== 'object' || check(one.state).length > 0) return []
     const { stages, isUnapproved: _, ...state } = one.state as State
-    const { token, untilWall, stageWall, unapproved } = one
+    const { token, untilWall, stageWall, unapproved, awaits } = one
     if (typeof stageWall !== 'number' || (token !== undefined && typeof token !== 'string'))
       return []
     // A clock that was set meanwhile gives nobody more time than a boot may have at all.
@@ -55,6 +59,12 @@ export function recalledBoots(value: unknown, now: Moment): readonly MachineBoot
         },
         ...(token !== undefined && { token }),
         ...(typeof unapproved === 'string' && { unapproved }),
+        ...(typeof awaits?.sinceWall === 'number' && {
+          awaits: {
+            version: String(awaits.version),
+            since: now.monotonic - Math.max(0, now.wall - awaits.sinceWall)
+          }
+        }),
         ...(left !== undefined && { until: now.monotonic + left }),
         hasFailed: one.hasFailed === true
       }

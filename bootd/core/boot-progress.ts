@@ -13,7 +13,7 @@
  */
 import type { Ms } from '#shared/units.ts'
 import type { BootProfile, BootStage, BootState } from '#shared/wire/boot.ts'
-import type { BootChoice } from './boot-choice.ts'
+import { type Awaited, type BootChoice, comingMsMax } from './boot-choice.ts'
 import type { Asker } from './boot-plan.ts'
 import type { Addressed } from './dnsmasq-log.ts'
 
@@ -38,6 +38,8 @@ export type MachineBoot = {
   readonly percent?: number
   /** Why it failed or waits, or what is odd. */
   readonly because?: string
+  /** The version that it has been waiting for in this boot, also where it got the one before. */
+  readonly awaits?: Awaited
   /** What its host waits for in stage agent, where only an operator can let it in. */
   readonly unapproved?: string
   readonly stages: readonly { readonly stage: BootStage; readonly wall: Ms }[]
@@ -116,10 +118,13 @@ const isSameBoot = (before: MachineBoot, { isRunning, isAgain }: Asking): boolea
 
 /**
  * What is known of a machine when it asks: its last boot, with one failure more where that has just
- * been found to have crashed.
+ * been found to have crashed. A new boot waits anew.
  */
-export const pastOf = (before: MachineBoot | undefined, asking: Asking): MachineBoot | undefined =>
-  before && !isSameBoot(before, asking) ? { ...before, failures: failuresAfter(before) } : before
+export function pastOf(before: MachineBoot | undefined, asking: Asking): MachineBoot | undefined {
+  if (before === undefined || isSameBoot(before, asking)) return before
+  const { awaits: _, ...rest } = before
+  return { ...rest, failures: failuresAfter(before) }
+}
 
 const retried = 'it asks again: its kernel or its initial file system did not come'
 
@@ -143,7 +148,9 @@ export function told(
   const { uuid, serial, mac, architecture } = asker
   const isSame = before !== undefined && isSameBoot(before, asked)
   const stage = choice.gives === 'nothing' ? 'waiting' : 'script'
-  const counted = pastOf(before, asked)?.failures ?? 0
+  const past = pastOf(before, asked)
+  const counted = past?.failures ?? 0
+  const awaits = awaitsAfter(past, choice, at)
   const stays = isSame && staysIn(before, { stage, choice })
   const because =
     saidOf(choice) ?? (stays && isAgain && before.stage === 'kernel' ? retried : undefined)
@@ -165,6 +172,7 @@ export function told(
       ? { version: choice.version, isFallback: choice.isFallback }
       : { isFallback: false }),
     ...(because !== undefined && { because }),
+    ...(awaits && { awaits }),
     ...(before?.stolen && { stolen: before.stolen }),
     ...(choice.gives === 'image' && { token: asked.token, until }),
     ...(stays
@@ -172,6 +180,26 @@ export function told(
       : { stage, stages: withStage(stages, stage, at), stageAt: at })
   }
 }
+
+function awaitsAfter(
+  past: MachineBoot | undefined,
+  choice: BootChoice,
+  { monotonic: since }: Moment
+): Awaited | undefined {
+  const version = choice.gives === 'nothing' ? choice.awaits : undefined
+  if (version === undefined || version === past?.awaits?.version) return past?.awaits
+  return { version, since }
+}
+
+/** Whether a machine that waits has just had enough of it, between two looks. */
+export const hasWaited = (
+  { stage, awaits }: MachineBoot,
+  { after, now }: { readonly after: Ms; readonly now: Ms }
+): boolean =>
+  stage === 'waiting' &&
+  awaits !== undefined &&
+  awaits.since + comingMsMax > after &&
+  awaits.since + comingMsMax <= now
 
 /** Whether it is told the same again; who has its kernel, and has lost it, does not go back. */
 const staysIn = (
@@ -207,13 +235,14 @@ export function progressed(before: MachineBoot, progress: Progress, at: Moment):
     if (!more && !news) return before
     return { ...before, ...(more && { percent }), ...(news && { because }) }
   }
-  const { percent: _, unapproved: __, because: earlier, ...rest } = before
+  const { percent: _, unapproved: __, because: earlier, awaits, ...rest } = before
   const said = because ?? (before.isFallback ? earlier : undefined)
   const next = {
     ...rest,
     ...{ stage, stages: withStage(before.stages, stage, at), stageAt: at },
     ...(percent !== undefined && { percent }),
     ...(said !== undefined && { because: said }),
+    ...(awaits && rank(stage) <= rank('kernel') && { awaits }),
     ...(stage === 'joined' && serves !== undefined && { serves })
   }
   if (stage === 'joined' && !before.isFallback) return { ...next, failures: 0 }
@@ -285,15 +314,15 @@ export function stuckBecause(boot: MachineBoot, now: Ms): string | undefined {
 
 /** The boot as it is reported. */
 export function spoken(boot: MachineBoot, now: Ms): BootState {
-  const { token: _, until: __, stageAt: ___, hasFailed: ____, ...spoken } = boot
-  const { stages, because, unapproved, ...rest } = spoken
+  const { token: _, until: __, stageAt: ___, hasFailed: ____, awaits: _____, ...said } = boot
+  const { stages, because, unapproved, ...rest } = said
   const reasons = [because, unapproved].filter(reason => reason !== undefined)
-  const said = reasons.length > 0 ? reasons.join('; ') : stuckBecause(boot, now)
+  const why = reasons.length > 0 ? reasons.join('; ') : stuckBecause(boot, now)
   return {
     ...rest,
     ...(unapproved !== undefined && { isUnapproved: true }),
     stages: stages.map(({ stage, wall }) => ({ stage, at: new Date(wall).toISOString() })),
-    ...(said !== undefined && { because: said.slice(0, becauseMax) })
+    ...(why !== undefined && { because: why.slice(0, becauseMax) })
   }
 }
 
@@ -301,24 +330,27 @@ export function spoken(boot: MachineBoot, now: Ms): BootState {
 export const goesOn = ({ stage }: MachineBoot): boolean =>
   stage === 'dhcp' || stage === 'waiting' || stage === 'script'
 
-/** Failures so far when a machine begins anew: one more if it had come as far as its kernel. */
+/**
+ * Failures so far when a machine begins anew: one more if it had come as far as its kernel. They are
+ * those of the wished version: that the one before fails says nothing of it.
+ */
 function failuresAfter(before: MachineBoot | undefined): number {
   if (before === undefined) return 0
-  const { failures, hasFailed, stage, profile, unapproved } = before
-  const isOver = hasFailed || stage === 'joined' || stage === 'failed' || profile !== 'host'
-  return isOver || unapproved !== undefined || rank(stage) < rank('kernel')
-    ? failures
-    : failures + 1
+  const { failures, stage, profile } = before
+  const isOver = stage === 'joined' || stage === 'failed' || profile !== 'host'
+  return isOver || !counts(before) || rank(stage) < rank('kernel') ? failures : failures + 1
 }
 
+const counts = ({ hasFailed, isFallback, unapproved }: MachineBoot): boolean =>
+  !hasFailed && !isFallback && unapproved === undefined
+
 function failed(before: MachineBoot, because: string, at: Moment): MachineBoot {
-  const { percent: _, unapproved, ...rest } = before
-  const isCounted = before.hasFailed || unapproved !== undefined
+  const { percent: _, unapproved: __, awaits: ___, ...rest } = before
   return {
     ...rest,
     ...{ stage: 'failed', stages: withStage(before.stages, 'failed', at), stageAt: at },
     because: because.slice(0, becauseMax),
-    failures: isCounted ? before.failures : before.failures + 1,
+    failures: counts(before) ? before.failures + 1 : before.failures,
     hasFailed: true
   }
 }

@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '#shared/clock.ts'
 import { ownUuid } from '#shared/hardware-names.ts'
 import type { Log } from '#shared/log.ts'
+import type { Ms } from '#shared/units.ts'
 import { type BootMachine, type BootState, bootMachinesMax } from '#shared/wire/boot.ts'
 import { followApproval } from '../../core/approval.ts'
 import { type BootChoice, choose, type Versions } from '../../core/boot-choice.ts'
@@ -25,6 +26,7 @@ import {
   type Asking,
   addressed,
   goesOn,
+  hasWaited,
   isLate,
   isOpen,
   type MachineBoot,
@@ -80,6 +82,8 @@ export class Boots {
   /** How often in a row each was told to start anew. */
   readonly #anew = new Map<string, number>()
   #offerChanges = 0
+  /** When it was looked last what time has brought. */
+  #lookedAt: Ms = Number.NEGATIVE_INFINITY
 
   constructor(options: BootsOptions, kept: readonly MachineBoot[] = []) {
     this.#options = options
@@ -273,7 +277,10 @@ export class Boots {
     const now = this.#now()
     const index = this.#options.index()
     const withinS = index?.plan.joinWithinS ?? 600
+    const looked = { after: this.#lookedAt, now: now.monotonic }
+    this.#lookedAt = now.monotonic
     for (const [key, before] of this.#boots.entries()) {
+      if (hasWaited(before, looked)) this.#offerChanges += 1
       const boot = followApproval(before, index, now)
       this.#change(key, before, boot)
       if (isLate(boot, now.monotonic)) this.#change(key, boot, ranOut(boot, withinS, now))
@@ -297,7 +304,8 @@ export class Boots {
   #choose(machine: BootMachine | undefined, past?: MachineBoot, asker?: Asker): BootChoice {
     const { index, versions } = this.#options
     const architecture = asker?.architecture ?? past?.architecture
-    return choose({ plan: index()?.plan, machine, past, architecture, versions })
+    const now = this.#options.clock.monotonic()
+    return choose({ plan: index()?.plan, machine, past, now, architecture, versions })
   }
 
   #machineOf(boot: MachineBoot): BootMachine | undefined {
@@ -372,7 +380,10 @@ export class Boots {
 /** What of a boot counts for what it is offered, and by which names it is found. */
 const offerPrint = (boot: MachineBoot | undefined): string =>
   JSON.stringify(
-    boot && [boot.uuid, boot.serial, boot.macs, boot.architecture, boot.wish, boot.failures]
+    boot && [
+      ...[boot.uuid, boot.serial, boot.macs, boot.architecture],
+      ...[boot.wish, boot.failures, boot.awaits]
+    ]
   )
 
 const newBoot = (): string => randomBytes(8).toString('hex')

@@ -28,7 +28,8 @@ const stuckMs: Readonly<Partial<Record<BootStage, Ms>>> = {
   image: 300_000,
   verified: 120_000,
   system: 300_000,
-  agent: 300_000
+  agent: 300_000,
+  waiting: 600_000
 }
 
 type Told = {
@@ -113,7 +114,10 @@ function* newsOf(boot: BootSeen, host: Host | undefined, context: Context): Iter
   }
   const limitMs = stuckMs[stage]
   const staysMs = context.now.wall - Date.parse(since)
-  if (limitMs === undefined || isUnapproved || staysMs < limitMs) return
+  // What is to get nothing waits as it should, and what nobody knows.
+  const isWished = boot.name === undefined || host?.spec.boot === 'nothing'
+  const isMeant = isUnapproved || (stage === 'waiting' && isWished)
+  if (limitMs === undefined || isMeant || staysMs < limitMs) return
   const why = because === undefined ? '' : `: ${because}`
   const message = `${who}boot${image} is in stage ${stage} for ${formatMs(staysMs)}${why}`
   yield { subject, verb: 'boot-stuck', message, severity: 'alarm', since }

@@ -10,6 +10,8 @@ async function fetchKernel(server: BootServer, asking: string): Promise<string> 
   const version = /images\/([0-9a-f]+)\/vmlinuz/.exec(text)?.[1]
   const kernel = await server.ask(`/images/${version}/vmlinuz?token=${tokenOf(text)}`)
   if (kernel.status !== 200) throw new Error(`${kernel.status}: ${kernel.text}`)
+  // It is told once all of the file is sent.
+  await until(() => server.boots.states()[0]?.stage === 'kernel')
   return version ?? 'none'
 }
 
