@@ -10,7 +10,7 @@ import {
   bootFailuresMax
 } from '#shared/wire/boot.ts'
 
-/** A machine waits so long in one boot for its version, where the version before is here. Unit: ms. */
+/** A machine waits so long in one boot for its version, where the one before is here. Unit: ms. */
 export const comingMsMax: Ms = 300_000
 
 /** Which version a machine has been waiting for in this boot. */

@@ -331,8 +331,8 @@ export const goesOn = ({ stage }: MachineBoot): boolean =>
   stage === 'dhcp' || stage === 'waiting' || stage === 'script'
 
 /**
- * Failures so far when a machine begins anew: one more if it had come as far as its kernel. They are
- * those of the wished version: that the one before fails says nothing of it.
+ * Failures so far when a machine begins anew: one more if it had come as far as its kernel. They
+ * are those of the wished version: that the one before fails says nothing of it.
  */
 function failuresAfter(before: MachineBoot | undefined): number {
   if (before === undefined) return 0
