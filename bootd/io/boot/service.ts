@@ -18,6 +18,7 @@ import { boundedBoots } from '../../core/boot-report.ts'
 import type { BootNetwork, BootWords } from '../../core/boot-settings.ts'
 import { dnsmasqConf } from '../../core/dnsmasq-conf.ts'
 import type { Sent } from '../../core/dnsmasq-log.ts'
+import { DnsmasqTroubles } from '../../core/dnsmasq-troubles.ts'
 import type { LogFileBounds } from '../../core/host-log-files.ts'
 import { Problems } from '../../core/problems.ts'
 import { Boots } from './boots.ts'
@@ -59,6 +60,8 @@ type Part =
   | 'boots'
   | 'probe'
   | 'dnsmasq'
+  | 'addresses'
+  | 'leases'
   | 'firmware'
   | 'grub'
   | 'images'
@@ -79,6 +82,7 @@ export class BootService implements AsyncDisposable {
   /** What hosts have said in their logs. */
   readonly logs: HostLogs
   #receiver: LogReceiver | undefined
+  #troubles: DnsmasqTroubles | undefined
   readonly #problems = new Problems<Part>()
   #loops: readonly Promise<void>[] = []
   #index: PlanIndex | undefined
@@ -235,11 +239,17 @@ export class BootService implements AsyncDisposable {
       tftpFolder: firmware,
       readyFile: readyFileOf(folder)
     }
+    const troubles = new DnsmasqTroubles(network)
+    this.#troubles = troubles
     await using _ = await Dnsmasq.start(
       {
         ...{ folder, clock, log },
         onAddressed: seen => this.#boots.saw(seen),
         onSent: sent => this.#sent(sent),
+        onWord: word => {
+          const because = troubles.hear(word, clock.monotonic())
+          if (because !== undefined) log.warn('dnsmasq of network boot warns', { because })
+        },
         onProblem: problem => this.#problem('dnsmasq', problem)
       },
       dnsmasqConf(network, paths, http.url)
@@ -311,6 +321,9 @@ export class BootService implements AsyncDisposable {
       this.#boots.expire()
       this.#problem('log-disk', this.logs.problem)
       this.#problem('log-loss', this.#receiver?.problem)
+      const now = clock.monotonic()
+      this.#problem('addresses', this.#troubles?.addresses(now))
+      this.#problem('leases', this.#troubles?.leases(now))
       await this.#keptBoots.write()
       await this.#kept.retry()
     }

@@ -28,7 +28,7 @@ test('a host that waits for an operator is not late, and says what for', t => {
   t.is(followApproval(boot, indexOf(pending), at(70)), boot)
   const kept = JSON.parse(JSON.stringify(keptBoots([boot], at(70))))
   t.is(recalledBoots(kept, at(70))[0]?.unapproved, waits)
-  const [stranger] = [followApproval(agent, indexOf(), at(61))]
+  const stranger = followApproval(agent, indexOf(), at(61))
   t.regex(progress.spoken(stranger, 0).because ?? '', /then remuda host approve NAME$/)
 })
 

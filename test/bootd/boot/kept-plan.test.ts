@@ -28,7 +28,7 @@ test('a plan that cannot be written is a problem until it is, and the newest one
   t.is(problems.length, length, 'it is written once')
 })
 
-test('boots that cannot be written are a problem until they are, without another change', async t => {
+test('boots that cannot be written are a problem until they are', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'remuda-kept-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const path = join(folder, 'own', 'boots.json')
