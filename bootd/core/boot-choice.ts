@@ -2,12 +2,19 @@
  * What a machine is given now: what the plan says, unless the version cannot be had, or has failed
  * so often in a row that the one before it is given.
  */
+import { formatMs, type Ms } from '#shared/units.ts'
 import {
   type BootMachine,
   type BootPlan,
   type BootProfile,
   bootFailuresMax
 } from '#shared/wire/boot.ts'
+
+/** A machine waits so long in one boot for its version, where the one before is here. Unit: ms. */
+export const comingMsMax: Ms = 300_000
+
+/** Which version a machine has been waiting for in this boot. */
+export type Awaited = { readonly version: string; readonly since: Ms }
 
 /** How a version is here: whole and rightly signed, on its way, or not to be used. */
 export type VersionState =
@@ -39,7 +46,12 @@ export type BootChoice = {
       readonly because?: string
     }
   | { readonly gives: 'disk' }
-  | { readonly gives: 'nothing'; readonly because: string }
+  | {
+      readonly gives: 'nothing'
+      readonly because: string
+      /** The version that is on its way. */
+      readonly awaits?: string
+    }
 )
 
 /** What is known of a machine that is to be given something. */
@@ -47,8 +59,16 @@ type Given = {
   readonly plan: BootPlan | undefined
   /** Left out where nobody knows it. */
   readonly machine: BootMachine | undefined
-  /** How often in a row it did not join, and with which wish. */
-  readonly past: { readonly wish?: string | undefined; readonly failures: number } | undefined
+  /** How often in a row it did not join, and with which wish; what it waits for in this boot. */
+  readonly past:
+    | {
+        readonly wish?: string | undefined
+        readonly failures: number
+        readonly awaits?: Awaited | undefined
+      }
+    | undefined
+  /** On the clock by which it waits. */
+  readonly now?: Ms
   /** Its own, as far as it has said it. */
   readonly architecture?: string | undefined
   readonly versions: Versions
@@ -68,7 +88,7 @@ export function choose(given: Given): BootChoice {
 }
 
 function chooseByPlan(given: Given): BootChoice {
-  const { plan, machine, past, versions } = given
+  const { plan, machine, past, now = 0, versions } = given
   if (!plan) return nothing('no controller has said yet what machines get', { wish: 'none' })
   if (!machine) {
     const { profile, version, kernelOptions } = plan.unknown
@@ -83,7 +103,9 @@ function chooseByPlan(given: Given): BootChoice {
   if (profile === 'nothing') return nothing('nothing is wished of it', about)
   if (profile === 'disk') return { gives: 'disk', profile, ...about }
   const failures = past?.wish === wish ? past.failures : 0
-  const fallback = fallbackOf(machine, failures, versions)
+  const awaitedMs =
+    past?.awaits && past.awaits.version === machine.version ? now - past.awaits.since : 0
+  const fallback = fallbackOf(machine, { failures, awaitedMs, versions })
   return fallback
     ? { ...imageFrom(profile, about), isFallback: true, ...fallback }
     : ofImage(profile, machine.version, about, versions)
@@ -91,8 +113,8 @@ function chooseByPlan(given: Given): BootChoice {
 
 type About = Pick<BootChoice, 'name' | 'wish' | 'kernelOptions'>
 
-const nothing = (because: string, about: About): BootChoice => ({
-  ...{ gives: 'nothing', profile: 'nothing', because },
+const nothing = (because: string, about: About) => ({
+  ...({ gives: 'nothing', profile: 'nothing', because } as const),
   ...about
 })
 
@@ -115,7 +137,7 @@ function ofImage(
       return { ...imageFrom(profile, about), version, manifestSha256, isFallback: false }
     }
     case 'coming':
-      return nothing(`image version ${version} is not here yet`, about)
+      return { ...nothing(`image version ${version} is not here yet`, about), awaits: version }
     case 'broken':
       return nothing(`image version ${version} cannot be given: ${found.because}`, about)
     default:
@@ -123,15 +145,15 @@ function ofImage(
   }
 }
 
-/** The version before, where the wished one has failed too often or is broken. */
+/** The version before, where the wished one has failed too often, is broken or does not come. */
 function fallbackOf(
   { version, fallback }: BootMachine,
-  failures: number,
-  versions: Versions
+  given: { readonly failures: number; readonly awaitedMs: Ms; readonly versions: Versions }
 ):
   | { readonly version: string; readonly manifestSha256: string; readonly because: string }
   | undefined {
   if (version === undefined || fallback === undefined) return undefined
+  const { failures, awaitedMs, versions } = given
   const before = versions(fallback)
   if (before.state !== 'whole') return undefined
   const wished = versions(version)
@@ -140,7 +162,9 @@ function fallbackOf(
       ? `it did not join with image version ${version}, ${failures} times in a row`
       : wished.state === 'broken'
         ? `image version ${version} cannot be given: ${wished.because}`
-        : undefined
+        : wished.state === 'coming' && awaitedMs >= comingMsMax
+          ? `image ${version} is not here after ${formatMs(comingMsMax)}: gets ${fallback}`
+          : undefined
   if (because === undefined) return undefined
   return { version: fallback, manifestSha256: before.manifestSha256, because }
 }

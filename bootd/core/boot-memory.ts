@@ -11,6 +11,8 @@ import { type MachineBoot, type Moment, spoken } from './boot-progress.ts'
 export type KeptBoot = {
   readonly state: State
   readonly token?: string
+  readonly unapproved?: string
+  readonly awaits?: { readonly version: string; readonly sinceWall: number }
   readonly untilWall?: number
   readonly stageWall: number
   readonly hasFailed: boolean
@@ -21,11 +23,15 @@ const check = validator(BootState)
 /** Writes boots down. */
 export const keptBoots = (boots: readonly MachineBoot[], now: Moment): readonly KeptBoot[] =>
   boots.map(boot => {
-    const { token, until, stageAt, hasFailed, because } = boot
-    const { because: _, ...state } = spoken(boot, now.monotonic)
+    const { token, until, stageAt, hasFailed, because, unapproved, awaits } = boot
+    const { because: _, isUnapproved: __, ...state } = spoken(boot, now.monotonic)
     return {
       state: { ...state, ...(because !== undefined && { because }) },
       ...(token !== undefined && { token }),
+      ...(unapproved !== undefined && { unapproved }),
+      ...(awaits && {
+        awaits: { version: awaits.version, sinceWall: now.wall - (now.monotonic - awaits.since) }
+      }),
       ...(until !== undefined && { untilWall: now.wall + until - now.monotonic }),
       ...{ stageWall: stageAt.wall, hasFailed }
     }
@@ -36,8 +42,8 @@ export function recalledBoots(value: unknown, now: Moment): readonly MachineBoot
   if (!Array.isArray(value)) return []
   return value.flatMap((one: Partial<KeptBoot> | null) => {
     if (one === null || typeof one !== 'object' || check(one.state).length > 0) return []
-    const { stages, ...state } = one.state as State
-    const { token, untilWall, stageWall } = one
+    const { stages, isUnapproved: _, ...state } = one.state as State
+    const { token, untilWall, stageWall, unapproved, awaits } = one
     if (typeof stageWall !== 'number' || (token !== undefined && typeof token !== 'string'))
       return []
     // A clock that was set meanwhile gives nobody more time than a boot may have at all.
@@ -52,6 +58,13 @@ export function recalledBoots(value: unknown, now: Moment): readonly MachineBoot
           monotonic: now.monotonic - Math.max(0, now.wall - stageWall)
         },
         ...(token !== undefined && { token }),
+        ...(typeof unapproved === 'string' && { unapproved }),
+        ...(typeof awaits?.sinceWall === 'number' && {
+          awaits: {
+            version: String(awaits.version),
+            since: now.monotonic - Math.max(0, now.wall - awaits.sinceWall)
+          }
+        }),
         ...(left !== undefined && { until: now.monotonic + left }),
         hasFailed: one.hasFailed === true
       }

@@ -13,7 +13,7 @@
  */
 import type { Ms } from '#shared/units.ts'
 import type { BootProfile, BootStage, BootState } from '#shared/wire/boot.ts'
-import type { BootChoice } from './boot-choice.ts'
+import { type Awaited, type BootChoice, comingMsMax } from './boot-choice.ts'
 import type { Asker } from './boot-plan.ts'
 import type { Addressed } from './dnsmasq-log.ts'
 
@@ -38,6 +38,10 @@ export type MachineBoot = {
   readonly percent?: number
   /** Why it failed or waits, or what is odd. */
   readonly because?: string
+  /** The version that it has been waiting for in this boot, also where it got the one before. */
+  readonly awaits?: Awaited
+  /** What its host waits for in stage agent, where only an operator can let it in. */
+  readonly unapproved?: string
   readonly stages: readonly { readonly stage: BootStage; readonly wall: Ms }[]
   readonly failures: number
   /** Lets the machine fetch and join; it is good until `until`, unless it has joined. */
@@ -100,6 +104,33 @@ export function addressed(
   }
 }
 
+/** How a machine asks what to boot. */
+export type Asking = {
+  /** It is its first stage that asks, which may do so again, and has its kernel already. */
+  readonly isRunning?: boolean
+  /** Its boot loader says that it has asked before, and that something of it did not come. */
+  readonly isAgain?: boolean
+}
+
+/** Whether it asks in the same boot, and has neither crashed nor been switched on anew. */
+const isSameBoot = (before: MachineBoot, { isRunning, isAgain }: Asking): boolean =>
+  goesOn(before) || (before.stage === 'kernel' && (isRunning === true || isAgain === true))
+
+/**
+ * What is known of a machine when it asks: its last boot, with one failure more where that has just
+ * been found to have crashed. A new boot waits anew.
+ */
+export function pastOf(before: MachineBoot | undefined, asking: Asking): MachineBoot | undefined {
+  if (before === undefined || isSameBoot(before, asking)) return before
+  const { awaits: _, ...rest } = before
+  return { ...rest, failures: failuresAfter(before) }
+}
+
+const retried = 'it asks again: its kernel or its initial file system did not come'
+
+const saidOf = (choice: BootChoice): string | undefined =>
+  'because' in choice ? choice.because : undefined
+
 /** A machine has asked what to boot, and was told. */
 export function told(
   before: MachineBoot | undefined,
@@ -110,17 +141,19 @@ export function told(
     readonly boot: string
     readonly token: string
     readonly joinWithinMs: Ms
-    /** It is its first stage that asks, which may do so again, and has its kernel already. */
-    readonly isRunning?: boolean
-  },
+  } & Asking,
   at: Moment
 ): MachineBoot {
-  const { asker, address, choice, joinWithinMs, isRunning = false } = asked
+  const { asker, address, choice, joinWithinMs, isAgain = false } = asked
   const { uuid, serial, mac, architecture } = asker
-  const isSame =
-    before !== undefined && (goesOn(before) || (isRunning && before.stage === 'kernel'))
+  const isSame = before !== undefined && isSameBoot(before, asked)
   const stage = choice.gives === 'nothing' ? 'waiting' : 'script'
-  const counted = isSame ? before.failures : failuresAfter(before)
+  const past = pastOf(before, asked)
+  const counted = past?.failures ?? 0
+  const awaits = awaitsAfter(past, choice, at)
+  const stays = isSame && staysIn(before, { stage, choice })
+  const because =
+    saidOf(choice) ?? (stays && isAgain && before.stage === 'kernel' ? retried : undefined)
   const failures = before?.wish === choice.wish ? counted : 0
   const firmware = before?.firmware ?? firmwareOf(asker)
   const stages = isSame ? before.stages : []
@@ -138,14 +171,41 @@ export function told(
     ...(choice.gives === 'image'
       ? { version: choice.version, isFallback: choice.isFallback }
       : { isFallback: false }),
-    ...('because' in choice && choice.because !== undefined && { because: choice.because }),
+    ...(because !== undefined && { because }),
+    ...(awaits && { awaits }),
     ...(before?.stolen && { stolen: before.stolen }),
     ...(choice.gives === 'image' && { token: asked.token, until }),
-    ...(isSame && (before.stage === stage || (before.stage === 'kernel' && stage === 'script'))
+    ...(stays
       ? { stage: before.stage, stages, stageAt: before.stageAt }
       : { stage, stages: withStage(stages, stage, at), stageAt: at })
   }
 }
+
+function awaitsAfter(
+  past: MachineBoot | undefined,
+  choice: BootChoice,
+  { monotonic: since }: Moment
+): Awaited | undefined {
+  const version = choice.gives === 'nothing' ? choice.awaits : undefined
+  if (version === undefined || version === past?.awaits?.version) return past?.awaits
+  return { version, since }
+}
+
+/** Whether a machine that waits has just had enough of it, between two looks. */
+export const hasWaited = (
+  { stage, awaits }: MachineBoot,
+  { after, now }: { readonly after: Ms; readonly now: Ms }
+): boolean =>
+  stage === 'waiting' &&
+  awaits !== undefined &&
+  awaits.since + comingMsMax > after &&
+  awaits.since + comingMsMax <= now
+
+/** Whether it is told the same again; who has its kernel, and has lost it, does not go back. */
+const staysIn = (
+  before: MachineBoot,
+  { stage, choice }: { readonly stage: BootStage; readonly choice: BootChoice }
+): boolean => before.stage === stage || (before.stage === 'kernel' && choice.gives === 'image')
 
 /** What a machine tells of itself while it boots. */
 export type Progress = {
@@ -175,13 +235,14 @@ export function progressed(before: MachineBoot, progress: Progress, at: Moment):
     if (!more && !news) return before
     return { ...before, ...(more && { percent }), ...(news && { because }) }
   }
-  const { percent: _, because: earlier, ...rest } = before
+  const { percent: _, unapproved: __, because: earlier, awaits, ...rest } = before
   const said = because ?? (before.isFallback ? earlier : undefined)
   const next = {
     ...rest,
     ...{ stage, stages: withStage(before.stages, stage, at), stageAt: at },
     ...(percent !== undefined && { percent }),
     ...(said !== undefined && { because: said }),
+    ...(awaits && rank(stage) <= rank('kernel') && { awaits }),
     ...(stage === 'joined' && serves !== undefined && { serves })
   }
   if (stage === 'joined' && !before.isFallback) return { ...next, failures: 0 }
@@ -189,8 +250,13 @@ export function progressed(before: MachineBoot, progress: Progress, at: Moment):
 }
 
 /** Whether a boot should have come to its end by now. */
-export const isLate = ({ stage, until, hasFailed }: MachineBoot, now: Ms): boolean =>
-  until !== undefined && now > until && !hasFailed && stage !== 'joined' && stage !== 'rescue'
+export const isLate = ({ stage, until, hasFailed, unapproved }: MachineBoot, now: Ms): boolean =>
+  until !== undefined &&
+  now > until &&
+  !hasFailed &&
+  unapproved === undefined &&
+  stage !== 'joined' &&
+  stage !== 'rescue'
 
 /** It did not join in time. */
 export const ranOut = (before: MachineBoot, withinS: number, at: Moment): MachineBoot =>
@@ -248,12 +314,15 @@ export function stuckBecause(boot: MachineBoot, now: Ms): string | undefined {
 
 /** The boot as it is reported. */
 export function spoken(boot: MachineBoot, now: Ms): BootState {
-  const { token: _, until: __, stageAt: ___, hasFailed: ____, stages, because, ...rest } = boot
-  const said = because ?? stuckBecause(boot, now)
+  const { token: _, until: __, stageAt: ___, hasFailed: ____, awaits: _____, ...said } = boot
+  const { stages, because, unapproved, ...rest } = said
+  const reasons = [because, unapproved].filter(reason => reason !== undefined)
+  const why = reasons.length > 0 ? reasons.join('; ') : stuckBecause(boot, now)
   return {
     ...rest,
+    ...(unapproved !== undefined && { isUnapproved: true }),
     stages: stages.map(({ stage, wall }) => ({ stage, at: new Date(wall).toISOString() })),
-    ...(said !== undefined && { because: said.slice(0, becauseMax) })
+    ...(why !== undefined && { because: why.slice(0, becauseMax) })
   }
 }
 
@@ -261,21 +330,27 @@ export function spoken(boot: MachineBoot, now: Ms): BootState {
 export const goesOn = ({ stage }: MachineBoot): boolean =>
   stage === 'dhcp' || stage === 'waiting' || stage === 'script'
 
-/** Failures so far when a machine begins anew: one more if it had come as far as its kernel. */
+/**
+ * Failures so far when a machine begins anew: one more if it had come as far as its kernel. They
+ * are those of the wished version: that the one before fails says nothing of it.
+ */
 function failuresAfter(before: MachineBoot | undefined): number {
   if (before === undefined) return 0
-  const { failures, hasFailed, stage, profile } = before
-  const isOver = hasFailed || stage === 'joined' || stage === 'failed' || profile !== 'host'
-  return isOver || rank(stage) < rank('kernel') ? failures : failures + 1
+  const { failures, stage, profile } = before
+  const isOver = stage === 'joined' || stage === 'failed' || profile !== 'host'
+  return isOver || !counts(before) || rank(stage) < rank('kernel') ? failures : failures + 1
 }
 
+const counts = ({ hasFailed, isFallback, unapproved }: MachineBoot): boolean =>
+  !hasFailed && !isFallback && unapproved === undefined
+
 function failed(before: MachineBoot, because: string, at: Moment): MachineBoot {
-  const { percent: _, ...rest } = before
+  const { percent: _, unapproved: __, awaits: ___, ...rest } = before
   return {
     ...rest,
     ...{ stage: 'failed', stages: withStage(before.stages, 'failed', at), stageAt: at },
     because: because.slice(0, becauseMax),
-    failures: before.hasFailed ? before.failures : before.failures + 1,
+    failures: counts(before) ? before.failures + 1 : before.failures,
     hasFailed: true
   }
 }
@@ -296,7 +371,8 @@ const begun = (stage: BootStage, at: Moment) => ({
   ...{ stage, stages: withStage([], stage, at), stageAt: at }
 })
 
-const withStage = (
+/** The stages with one more; the first ones stay. */
+export const withStage = (
   stages: MachineBoot['stages'],
   stage: BootStage,
   { wall }: Moment

@@ -13,7 +13,12 @@ import type { RunningStage } from './stage-answer.ts'
 
 /** What is asked. */
 export type BootRequest =
-  | { readonly asks: 'script'; readonly asker: Asker }
+  | {
+      readonly asks: 'script'
+      readonly asker: Asker
+      /** Whether an earlier script has it ask, since something of its version did not come. */
+      readonly isAgain: boolean
+    }
   | { readonly asks: 'words'; readonly asker: Asker; readonly runs: RunningStage }
   | { readonly asks: 'firmware'; readonly file: string }
   | {
@@ -59,7 +64,9 @@ export function readRequest(method: string, path: string): BootRequest | Refused
 }
 
 function requestOf(place: string, parts: ReadonlyMap<string, string>): BootRequest | undefined {
-  if (place === '/boot.ipxe') return { asks: 'script', asker: askerOf(parts) }
+  if (place === '/boot.ipxe') {
+    return { asks: 'script', asker: askerOf(parts), isAgain: parts.get('again') === '1' }
+  }
   if (place === '/boot.words') {
     const [version, profile = 'host'] = [parts.get('version'), parts.get('profile')]
     return { asks: 'words', asker: askerOf(parts), runs: { version, profile } }

@@ -9,6 +9,12 @@
  * was sent over TFTP is a line by itself, and only of files that there are:
  *
  *     dnsmasq-tftp[77]: sent /var/lib/remuda/run/boot/tftp/snponly.efi to 10.77.0.132
+ *
+ * Of the rest it counts who got no address, that leases cannot be written, and what sounds like a
+ * warning; no line says how grave it is.
+ *
+ *     dnsmasq-dhcp[77]: 825427234 DHCPDISCOVER(br0) 9a:87:32:28:1f:8d no address available
+ *     dnsmasq-dhcp[77]: failed to write /srv/leases: No space left on device (retry in 60 s)
  */
 import { firmwareTags, ipxeTag } from './dnsmasq-conf.ts'
 
@@ -26,6 +32,39 @@ export type Addressed = {
 export type Sent = { readonly path: string; readonly address: string }
 
 const sentLine = /^dnsmasq-tftp\[\d+\]: sent (\/.+) to (\d+\.\d+\.\d+\.\d+)$/
+
+/** What dnsmasq says of how it fares. */
+export type DnsmasqWord =
+  | { readonly says: 'leased'; readonly mac: string }
+  | { readonly says: 'no-address'; readonly mac: string }
+  | { readonly says: 'leases-unwritten'; readonly text: string }
+  | { readonly says: 'warning'; readonly text: string }
+
+const refusedLine =
+  /^dnsmasq-dhcp\[\d+\]: (?:\d+ )?DHCP[A-Z]+\(\S+\) (?:[0-9.]+ )?(\S+) no (?:address|leases) \w+ *$/
+const unwrittenLine = /^dnsmasq-dhcp\[\d+\]: (failed to write .*?)(?: \(retry in \d+ ?s\))?$/
+const ownLine = /^dnsmasq(?:-[a-z]+)?(?:\[\d+\])?: (.+)$/
+/** Of one exchange, in words of the client too; a file that is not there, or no more wanted. */
+const ofClients = /^\d{1,10} | not found for \S+$|^error \d+ .* received from |^failed sending /
+const graveWords = [
+  ...['warning', 'fail(?:ed|ure|s)?', 'errors?', 'cannot', 'unable', 'inaccessible', 'denied'],
+  ...['refused', 'no space', 'no address', 'too many', 'not available', 'exceeded', 'overflow'],
+  ...['lost', 'duplicate', 'ignor(?:ed|ing)']
+]
+const grave = new RegExp(`\\b(?:${graveWords.join('|')})\\b`, 'i')
+
+/** Reads how it fares from a line; undefined: it says nothing of that. */
+export function readDnsmasqWord(text: string): DnsmasqWord | undefined {
+  const refused = refusedLine.exec(text)?.[1]
+  if (refused !== undefined) return { says: 'no-address', mac: refused.toLowerCase() }
+  const [, , , , leased] = line.exec(text) ?? []
+  if (leased !== undefined) return { says: 'leased', mac: leased.toLowerCase() }
+  const unwritten = unwrittenLine.exec(text)?.[1]
+  if (unwritten !== undefined) return { says: 'leases-unwritten', text: unwritten }
+  const own = ownLine.exec(text)?.[1]
+  if (own === undefined || ofClients.test(own) || !grave.test(own)) return undefined
+  return { says: 'warning', text: own.slice(0, 256) }
+}
 
 /** Transactions whose answer has not come yet. */
 export type OpenTransactions = ReadonlyMap<string, readonly string[]>

@@ -62,13 +62,12 @@ export function ipxeScript(wish: ScriptWish): string {
       const from = (file: string) => `${url}/images/${version}/${file}?token=${token}`
       return text([
         `echo Remuda: ${name} starts image ${version}`,
+        // What does not come is asked for again; a kernel that cannot be started is a failed boot.
+        'set again 1',
         `kernel --name vmlinuz ${from('vmlinuz')} initrd=initrd ${line.join(' ')} || goto again`,
         `initrd --name initrd ${from('initrd')} || goto again`,
-        'boot || goto again',
-        ':again',
-        'imgfree ||',
-        'echo It could not be started',
-        ...again(url, waitS)
+        ...['set again 0', 'boot ||', ':again', 'imgfree ||', 'echo It could not be started'],
+        ...again(url, waitS, `&again=${setting('again')}`)
       ])
     }
     default:
@@ -76,10 +75,10 @@ export function ipxeScript(wish: ScriptWish): string {
   }
 }
 
-const again = (url: string, waitS: number): readonly string[] => [
+const again = (url: string, waitS: number, more = ''): readonly string[] => [
   ':wait',
   `sleep ${waitS}`,
-  `chain --replace --autofree ${url}/boot.ipxe?${words} || goto wait`
+  `chain --replace --autofree ${url}/boot.ipxe?${words}${more} || goto wait`
 ]
 
 /** Words that iPXE shows as they are. */

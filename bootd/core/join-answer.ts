@@ -18,7 +18,7 @@ export function joinAnswer(
   const { profile, version, name } = boot
   const machine = index && machineBooted(index, boot)
   const uuid = boot.uuid ?? machine?.uuid
-  const secret = profile === 'host' && index ? secretOf(index, machine) : undefined
+  const secret = profile === 'host' && index ? (secretFor(index, machine) ?? noSecret) : undefined
   const { door, peers } = index?.plan ?? {}
   const content: JoinTokenContent | undefined =
     door && secret !== undefined ? { ...door, secret } : undefined
@@ -37,6 +37,8 @@ const peerOf = (peersKey: string, { boot }: MachineBoot) => ({
   ...{ key: peerKeyOf(peersKey, boot), port: peerPort }
 })
 
-/** The secret that is good for this machine as the plan is now. */
-const secretOf = ({ plan }: PlanIndex, machine: BootMachine | undefined): string =>
-  (machine ? machine.secret : plan.unknown.secret) ?? noSecret
+/** The secret that is good for this machine as the plan is now; undefined: it has to wait. */
+export const secretFor = (
+  { plan }: PlanIndex,
+  machine: BootMachine | undefined
+): string | undefined => (machine ? machine.secret : plan.unknown.secret)

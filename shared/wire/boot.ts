@@ -135,6 +135,8 @@ export const BootState = Strict({
   percent: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),
   /** Why it failed or waits. */
   because: Type.Optional(Text(512)),
+  /** Its host runs and waits for an operator to let it in, for as long as that takes. */
+  isUnapproved: Type.Optional(Type.Boolean()),
   /** When each stage began, RFC 3339, in the order in which they came. */
   stages: Type.Array(Strict({ stage: Type.Enum([...bootStages]), at: Text(40) }), { maxItems: 24 }),
   /** How often in a row it did not join with this wish. */

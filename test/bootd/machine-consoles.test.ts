@@ -23,7 +23,12 @@ class Onlooker {
   readonly ended = (because: string): void => void this.ends.push(because)
 
   async sees(wanted: string | RegExp): Promise<void> {
-    while (!`${this.text}|${this.ends.join('|')}`.match(wanted)) await sleep(10)
+    const late = performance.now() + 30_000
+    const seen = (): string => `${this.text}|${this.ends.join('|')}`
+    while (!seen().match(wanted)) {
+      if (performance.now() > late) throw new Error(`${wanted} is not seen, but ${seen()}`)
+      await sleep(10)
+    }
   }
 }
 

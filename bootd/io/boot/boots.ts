@@ -8,7 +8,9 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '#shared/clock.ts'
 import { ownUuid } from '#shared/hardware-names.ts'
 import type { Log } from '#shared/log.ts'
+import type { Ms } from '#shared/units.ts'
 import { type BootMachine, type BootState, bootMachinesMax } from '#shared/wire/boot.ts'
+import { followApproval } from '../../core/approval.ts'
 import { type BootChoice, choose, type Versions } from '../../core/boot-choice.ts'
 import {
   type Asker,
@@ -21,13 +23,16 @@ import {
   saidUuid
 } from '../../core/boot-plan.ts'
 import {
+  type Asking,
   addressed,
   goesOn,
+  hasWaited,
   isLate,
   isOpen,
   type MachineBoot,
   type Moment,
   type Progress,
+  pastOf,
   progressed,
   ranOut,
   shownElsewhere,
@@ -36,10 +41,8 @@ import {
 } from '../../core/boot-progress.ts'
 import type { Addressed } from '../../core/dnsmasq-log.ts'
 import { dropOldest } from '../../core/drop-oldest.ts'
+import { BootTable, keyOfBoot } from './boot-table.ts'
 import { type LogOwner, LogOwners, type Seen } from './log-owners.ts'
-
-/** Machines that no plan names; of more, the one that has not changed for longest is forgotten. */
-export const strangersMax = 2_000
 
 /** What boots are kept with. */
 export type BootsOptions = {
@@ -72,25 +75,22 @@ export type BootOffers = { readonly offers: readonly BootOffer[]; readonly unkno
 /** Remembers the last boot of each machine. */
 export class Boots {
   readonly #options: BootsOptions
-  /** Those that changed last stand last. */
-  readonly #boots = new Map<string, MachineBoot>()
-  /** Those of them that no plan names, in the same order. */
-  readonly #strangers = new Set<string>()
-  readonly #byMac = new Map<string, string>()
-  readonly #byToken = new Map<string, string>()
+  readonly #boots = new BootTable()
   readonly #owners = new LogOwners()
   /** Whose firmware has got each address last, and the UUID by which GRUB has asked from there. */
   readonly #at = new Map<string, { readonly mac: string; readonly uuid?: string }>()
   /** How often in a row each was told to start anew. */
   readonly #anew = new Map<string, number>()
   #offerChanges = 0
+  /** When it was looked last what time has brought. */
+  #lookedAt: Ms = Number.NEGATIVE_INFINITY
 
   constructor(options: BootsOptions, kept: readonly MachineBoot[] = []) {
     this.#options = options
     const known = kept.slice(0, bootMachinesMax)
-    for (const boot of known) this.#put(keyOf(boot), boot)
+    for (const boot of known) this.#boots.put(keyOfBoot(boot), boot)
     for (const boot of known.toSorted((a, b) => begunAt(a) - begunAt(b))) {
-      this.#follow(keyOf(boot), boot, { isHeard: true })
+      this.#follow(keyOfBoot(boot), boot, { isHeard: true })
     }
   }
 
@@ -99,7 +99,7 @@ export class Boots {
     this.#at.delete(seen.address)
     this.#at.set(seen.address, { mac: seen.mac })
     dropOldest(this.#at, bootMachinesMax)
-    const key = this.#byMac.get(seen.mac) ?? seen.mac
+    const key = this.#boots.withMac(seen.mac) ?? seen.mac
     const before = this.#boots.get(key)
     const after = addressed(before, seen, { boot: newBoot(), at: this.#now() })
     this.#change(key, before, after, { isHeard: true, mac: seen.mac })
@@ -109,27 +109,27 @@ export class Boots {
   ask(
     asker: Asker,
     address: string,
-    { isRunning = false }: { readonly isRunning?: boolean } = {}
+    asking: Asking = {}
   ): { readonly choice: BootChoice; readonly token: string; readonly machine?: BootMachine } {
     const index = this.#options.index()
     const key = this.#keyOf(asker)
     const before = this.#boots.get(key) ?? this.#byFirmware(asker)
     const machine = index && machineOf(index, asker)
-    const choice = this.#choose(machine, before, asker)
+    const choice = this.#choose(machine, pastOf(before, asking), asker)
     const token = randomBytes(32).toString('base64url')
     const joinWithinMs = (index?.plan.joinWithinS ?? 600) * 1_000
-    const asked = { asker, address, choice, token, boot: newBoot(), joinWithinMs, isRunning }
+    const asked = { asker, address, choice, token, boot: newBoot(), joinWithinMs, ...asking }
     const after = told(before, asked, this.#now())
-    if (asker.mac !== undefined && this.#byMac.get(asker.mac) !== key) this.#drop(asker.mac)
+    if (asker.mac !== undefined && this.#boots.withMac(asker.mac) !== key) this.#drop(asker.mac)
     this.#change(key, this.#boots.get(key), after, { isHeard: true })
     this.#anew.delete(key)
-    if (isRunning && choice.gives === 'image') this.progress(key, { stage: 'kernel' })
+    if (asking.isRunning && choice.gives === 'image') this.progress(key, { stage: 'kernel' })
     return { choice, token, ...(machine && { machine }) }
   }
 
   /** Judges a token that is shown from an address. */
   async show(token: string, address: string): Promise<Shown> {
-    const key = this.#byToken.get(token)
+    const key = this.#boots.withToken(token)
     const boot = key === undefined ? undefined : this.#boots.get(key)
     if (key === undefined || boot?.token !== token) return { refused: 'no boot has this token' }
     if (boot.address === address) return { key, boot }
@@ -156,7 +156,7 @@ export class Boots {
     const known = this.#owners.at(address)
     if (known || mac === undefined) return known
     const machine = this.#options.index()?.byMac.get(mac)
-    for (const key of [machine?.uuid, this.#byMac.get(mac)]) {
+    for (const key of [machine?.uuid, this.#boots.withMac(mac)]) {
       if (key === undefined || !this.#owners.with(key, mac)) continue
       const boot = this.#boots.get(key)
       // Now there is more to it than words that the machine has begun anew there.
@@ -182,13 +182,15 @@ export class Boots {
     const before = this.#boots.get(key)
     if (!before) return
     if (progress.badPeer !== undefined) this.#distrust(progress.badPeer, before)
-    this.#change(key, before, progressed(before, progress, this.#now()))
+    const at = this.#now()
+    const after = followApproval(progressed(before, progress, at), this.#options.index(), at)
+    this.#change(key, before, after)
   }
 
   /** Who does not serve what was signed is named to nobody until it has booted anew. */
   #distrust(address: string, by: MachineBoot): void {
     const isIt = (boot: MachineBoot) => boot.address === address && boot.serves !== undefined
-    const [key, boot] = [...this.#boots].find(([, one]) => isIt(one)) ?? []
+    const [key, boot] = this.#boots.entries().find(([, one]) => isIt(one)) ?? []
     if (key === undefined || boot === undefined) return
     const fields = { host: boot.name, address, to: by.name ?? by.address }
     this.#options.log.warn('host has served another image than was signed', fields)
@@ -209,7 +211,7 @@ export class Boots {
       const names = [...(uuid === undefined ? [] : [uuid]), ...machine.macs]
       offers.push({ names, choice: this.#choose(machine, past), architecture: past?.architecture })
     }
-    for (const boot of [...this.#boots.values()].reverse()) {
+    for (const boot of this.#boots.all().toReversed()) {
       const { uuid, macs, architecture } = boot
       const choice = this.#choose(this.#machineOf(boot), boot)
       offers.push({ names: uuid === undefined ? macs : [uuid], choice, architecture })
@@ -223,10 +225,10 @@ export class Boots {
   }
 
   /** What a machine would be given; nothing is remembered of that. */
-  choiceFor(asker: Asker): BootChoice {
+  choiceFor(asker: Asker, asking: Asking = {}): BootChoice {
     const index = this.#options.index()
     const past = this.#boots.get(this.#keyOf(asker)) ?? this.#byFirmware(asker)
-    return this.#choose(index && machineOf(index, asker), past, asker)
+    return this.#choose(index && machineOf(index, asker), pastOf(past, asking), asker)
   }
 
   /** Its boot loader has started what is not meant; twice in a row is no accident. */
@@ -239,7 +241,7 @@ export class Boots {
     const boot = this.#boots.get(key) ?? this.#byFirmware(asker)
     if (times < 2 || boot === undefined) return
     const why = `its boot loader has started something else ${times} times: ${because}`
-    this.progress(keyOf(boot), { stage: 'failed', because: why })
+    this.progress(keyOfBoot(boot), { stage: 'failed', because: why })
   }
 
   /** GRUB has read a script by this name; where it starts nothing of ours, nobody else asks. */
@@ -249,16 +251,18 @@ export class Boots {
     if (at && uuid !== undefined) this.#at.set(address, { ...at, uuid })
     const asker = askerOf({ mac: at?.mac, ...(uuid ? { uuid } : { mac: ownMac(name) ?? at?.mac }) })
     if (!isNamed(asker)) return
-    const { gives, wish } = this.choiceFor(asker)
+    // GRUB itself reads it again where it could start nothing: a new boot has got an address.
+    const asking = { isAgain: true }
+    const { gives, wish } = this.choiceFor(asker, asking)
     const known = this.#boots.get(this.#keyOf(asker))
     const isTold = known?.address === address && known.wish === wish && known.stage === 'waiting'
-    if (gives !== 'image' && !isTold) this.ask(asker, address)
+    if (gives !== 'image' && !isTold) this.ask(asker, address, asking)
   }
 
   /** GRUB has fetched a kernel and all that goes with it: to begin anew from here is a crash. */
   tookKernel(version: string, address: string): void {
     const { mac, uuid: said } = this.#at.get(address) ?? {}
-    const boot = mac === undefined ? undefined : this.#boots.get(this.#byMac.get(mac) ?? mac)
+    const boot = mac === undefined ? undefined : this.#boots.get(this.#boots.withMac(mac) ?? mac)
     if (boot === undefined || !goesOn(boot) || boot.address !== address) return
     const uuid = boot.uuid ?? saidUuid(this.#machineOf(boot), boot) ?? said
     const asker = askerOf({ mac, uuid, serial: boot.serial })
@@ -268,11 +272,17 @@ export class Boots {
     this.progress(this.#keyOf(asker), { stage: 'kernel' })
   }
 
-  /** Ends boots that should have come to their end. */
+  /** Ends boots that should have come to their end; those that wait for an operator should not. */
   expire(): void {
     const now = this.#now()
-    const withinS = this.#options.index()?.plan.joinWithinS ?? 600
-    for (const [key, boot] of [...this.#boots]) {
+    const index = this.#options.index()
+    const withinS = index?.plan.joinWithinS ?? 600
+    const looked = { after: this.#lookedAt, now: now.monotonic }
+    this.#lookedAt = now.monotonic
+    for (const [key, before] of this.#boots.entries()) {
+      if (hasWaited(before, looked)) this.#offerChanges += 1
+      const boot = followApproval(before, index, now)
+      this.#change(key, before, boot)
       if (isLate(boot, now.monotonic)) this.#change(key, boot, ranOut(boot, withinS, now))
     }
   }
@@ -280,18 +290,22 @@ export class Boots {
   /** All boots, those that changed last first. */
   states(): readonly BootState[] {
     const now = this.#options.clock.monotonic()
-    return [...this.#boots.values()].reverse().map(boot => spoken(this.#named(boot), now))
+    return this.#boots
+      .all()
+      .toReversed()
+      .map(boot => spoken(this.#named(boot), now))
   }
 
   /** What is to be remembered when we start again. */
   all(): readonly MachineBoot[] {
-    return [...this.#boots.values()]
+    return this.#boots.all()
   }
 
   #choose(machine: BootMachine | undefined, past?: MachineBoot, asker?: Asker): BootChoice {
     const { index, versions } = this.#options
     const architecture = asker?.architecture ?? past?.architecture
-    return choose({ plan: index()?.plan, machine, past, architecture, versions })
+    const now = this.#options.clock.monotonic()
+    return choose({ plan: index()?.plan, machine, past, now, architecture, versions })
   }
 
   #machineOf(boot: MachineBoot): BootMachine | undefined {
@@ -308,7 +322,7 @@ export class Boots {
   /** The last boot of a machine of the plan, by whatever it has called itself. */
   #pastOf(machine: BootMachine): MachineBoot | undefined {
     const { uuid, serial, macs } = machine
-    const keys = [uuid, serial, ...macs.map(mac => this.#byMac.get(mac))]
+    const keys = [uuid, serial, ...macs.map(mac => this.#boots.withMac(mac))]
     const boots = keys.map(key => (key === undefined ? undefined : this.#boots.get(key)))
     return boots.find(boot => boot !== undefined && this.#machineOf(boot) === machine)
   }
@@ -336,24 +350,17 @@ export class Boots {
   ): void {
     if (before === after) return
     if (offerPrint(before) !== offerPrint(after)) this.#offerChanges += 1
-    if (before) this.#unlink(key)
-    this.#put(key, after)
+    this.#boots.put(key, after)
     this.#follow(key, after, seen)
-    this.#bound()
-    if (before?.stage !== after.stage || before.boot !== after.boot) {
-      const { name, uuid, stage, version, because, address } = after
+    for (const other of this.#boots.surplus()) this.#drop(other)
+    const { stage, boot, unapproved } = after
+    if (before?.stage !== stage || before.boot !== boot || before.unapproved !== unapproved) {
+      const { name, uuid, version, because = unapproved, address } = after
       const fields = { name, uuid, address, from: before?.stage, to: stage, version, because }
       if (stage === 'failed') this.#options.log.warn('boot has failed', fields)
       else this.#options.log.info('boot goes on', fields)
     }
     this.#options.onChanged()
-  }
-
-  #put(key: string, boot: MachineBoot): void {
-    this.#boots.set(key, boot)
-    if (boot.name === undefined) this.#strangers.add(key)
-    for (const mac of boot.macs) this.#byMac.set(mac, key)
-    if (boot.token !== undefined) this.#byToken.set(boot.token, key)
   }
 
   #follow(key: string, boot: MachineBoot, seen: Omit<Seen, 'planned'>): void {
@@ -365,36 +372,19 @@ export class Boots {
   #drop(key: string): void {
     this.#offerChanges += 1
     this.#anew.delete(key)
-    this.#unlink(key)
+    this.#boots.remove(key)
     this.#owners.drop(key)
-  }
-
-  #unlink(key: string): void {
-    const boot = this.#boots.get(key)
-    if (!boot) return
-    this.#boots.delete(key)
-    this.#strangers.delete(key)
-    for (const mac of boot.macs) if (this.#byMac.get(mac) === key) this.#byMac.delete(mac)
-    if (boot.token !== undefined) this.#byToken.delete(boot.token)
-  }
-
-  #bound(): void {
-    const strangers = this.#strangers.size > strangersMax ? [...this.#strangers] : []
-    const over = Math.max(strangers.length - strangersMax, this.#boots.size - bootMachinesMax)
-    for (const key of [...strangers, ...this.#boots.keys()].slice(0, Math.max(0, over))) {
-      this.#drop(key)
-    }
   }
 }
 
 /** What of a boot counts for what it is offered, and by which names it is found. */
 const offerPrint = (boot: MachineBoot | undefined): string =>
   JSON.stringify(
-    boot && [boot.uuid, boot.serial, boot.macs, boot.architecture, boot.wish, boot.failures]
+    boot && [
+      ...[boot.uuid, boot.serial, boot.macs, boot.architecture],
+      ...[boot.wish, boot.failures, boot.awaits]
+    ]
   )
-
-const keyOf = ({ uuid, serial, macs, boot }: MachineBoot): string =>
-  uuid ?? serial ?? macs[0] ?? boot
 
 const newBoot = (): string => randomBytes(8).toString('hex')
 const begunAt = ({ stages }: MachineBoot): number => stages[0]?.wall ?? 0

@@ -14,8 +14,10 @@ import { startWatched, type Watched } from '#shared/process.ts'
 import type { Ms } from '#shared/units.ts'
 import {
   type Addressed,
+  type DnsmasqWord,
   type OpenTransactions,
   readDnsmasqLine,
+  readDnsmasqWord,
   type Sent
 } from '../../core/dnsmasq-log.ts'
 
@@ -35,6 +37,8 @@ export type DnsmasqOptions = {
   readonly onAddressed: (addressed: Addressed) => void
   /** Told when a file was sent over TFTP. */
   readonly onSent: (sent: Sent) => void
+  /** Told what it says of how it fares. */
+  readonly onWord: (word: DnsmasqWord) => void
   /** Told why it does not run, and when it does. */
   readonly onProblem: (problem: string | undefined) => void
 }
@@ -82,7 +86,7 @@ export class Dnsmasq implements AsyncDisposable {
   }
 
   async #runOnce(): Promise<string> {
-    const { folder, log, onProblem, onAddressed, onSent } = this.#options
+    const { folder, log, onProblem, onAddressed, onSent, onWord } = this.#options
     await rm(readyFileOf(folder), { force: true })
     const spec = specOf(folder)
     let open: OpenTransactions = new Map()
@@ -91,6 +95,8 @@ export class Dnsmasq implements AsyncDisposable {
       open = read.open
       if (read.addressed) onAddressed(read.addressed)
       if (read.sent) onSent(read.sent)
+      const word = readDnsmasqWord(line)
+      if (word) onWord(word)
     })
     this.#running = child
     try {

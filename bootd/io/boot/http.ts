@@ -166,7 +166,7 @@ export class BootHttp implements AsyncDisposable {
 
   #script(
     response: ServerResponse,
-    { asker }: Extract<BootRequest, { asks: 'script' }>,
+    { asker, isAgain }: Extract<BootRequest, { asks: 'script' }>,
     address: string
   ): void {
     const pause = randomInt(waitS[0], waitS[1] + 1)
@@ -175,7 +175,7 @@ export class BootHttp implements AsyncDisposable {
       say(response, 200, askingScript(this.url, pause))
       return
     }
-    const { choice, token } = this.#options.boots.ask(asker, address)
+    const { choice, token } = this.#options.boots.ask(asker, address, { isAgain })
     const wish = {
       ...{ url: this.url, choice, token, waitS: pause },
       ...(mac !== undefined && { mac }),

@@ -62,17 +62,23 @@ export class KeptPlan {
   async #write(): Promise<void> {
     const plan = this.#unwritten
     if (!plan) return
-    try {
-      await writePrivateFile(this.#path, `${JSON.stringify(plan)}\n`)
-      if (this.#unwritten === plan) this.#unwritten = undefined
-      this.#onProblem(undefined)
-    } catch (thrown) {
-      if (!isFault(thrown)) throw thrown
-      // Another name of a file with each try would make it another trouble each time.
-      const why = codeOf(thrown.cause)
-      const because = why === undefined ? sentence(thrown) : `${thrown.message} (${why})`
-      this.#onProblem(`the boot plan is followed, but lost when bootd ends: ${because}`)
-    }
+    const because = await whyNotWritten(this.#path, `${JSON.stringify(plan)}\n`)
+    if (because === undefined && this.#unwritten === plan) this.#unwritten = undefined
+    const says = 'the boot plan is followed, but lost when bootd ends'
+    this.#onProblem(because === undefined ? undefined : `${says}: ${because}`)
+  }
+}
+
+/** Writes a file; gives why it cannot be. */
+async function whyNotWritten(path: string, text: string): Promise<string | undefined> {
+  try {
+    await writePrivateFile(path, text)
+    return undefined
+  } catch (thrown) {
+    if (!isFault(thrown)) throw thrown
+    // Another name of a file with each try would make it another trouble each time.
+    const why = codeOf(thrown.cause)
+    return why === undefined ? sentence(thrown) : `${thrown.message} (${why})`
   }
 }
 
@@ -95,17 +101,39 @@ export async function readBoots(
   }
 }
 
-/** Keeps how far machines have come; a disk that is full ends no boot. */
-export async function writeBoots(
-  path: string,
-  boots: readonly MachineBoot[],
-  { clock, log }: { readonly clock: Clock; readonly log: Log }
-): Promise<void> {
-  const now = { wall: clock.wall(), monotonic: clock.monotonic() }
-  try {
-    await writePrivateFile(path, JSON.stringify(keptBoots(boots, now)))
-  } catch (thrown) {
-    if (!isFault(thrown)) throw thrown
-    log.warn('boots are not kept', { because: sentence(thrown) })
+/** What boots are written down with. */
+export type KeptBootsOptions = {
+  readonly boots: () => readonly MachineBoot[]
+  readonly clock: Clock
+  /** Told why they are not kept, and when they are. */
+  readonly onProblem: (problem: string | undefined) => void
+}
+
+/** Keeps how far machines have come; a disk that is full ends no boot, and is tried again. */
+export class KeptBoots {
+  readonly #path: string
+  readonly #given: KeptBootsOptions
+  #isOld = false
+
+  constructor(path: string, given: KeptBootsOptions) {
+    this.#path = path
+    this.#given = given
+  }
+
+  /** Something of them is other than what is written. */
+  note(): void {
+    this.#isOld = true
+  }
+
+  /** Writes what is not written yet. */
+  async write(): Promise<void> {
+    if (!this.#isOld) return
+    this.#isOld = false
+    const { boots, clock, onProblem } = this.#given
+    const now = { wall: clock.wall(), monotonic: clock.monotonic() }
+    const because = await whyNotWritten(this.#path, JSON.stringify(keptBoots(boots(), now)))
+    if (because !== undefined) this.#isOld = true
+    const says = 'how far machines have come is lost when bootd ends'
+    onProblem(because === undefined ? undefined : `${says}: ${because}`)
   }
 }

@@ -18,12 +18,14 @@ import { boundedBoots } from '../../core/boot-report.ts'
 import type { BootNetwork, BootWords } from '../../core/boot-settings.ts'
 import { dnsmasqConf } from '../../core/dnsmasq-conf.ts'
 import type { Sent } from '../../core/dnsmasq-log.ts'
+import { DnsmasqTroubles } from '../../core/dnsmasq-troubles.ts'
 import type { LogFileBounds } from '../../core/host-log-files.ts'
 import { Problems } from '../../core/problems.ts'
 import { Boots } from './boots.ts'
-import { macOfNeighbour, neighbours, probeDhcp } from './dhcp-probe.ts'
+import { macOfNeighbour, neighbours } from './dhcp-probe.ts'
 import { Dnsmasq, readyFileOf } from './dnsmasq.ts'
 import { gatherFirmware } from './firmware.ts'
+import { ForeignServers } from './foreign-servers.ts'
 import { GrubFiles, grubScriptName, grubVersionOf } from './grub-files.ts'
 import { GrubKeeper } from './grub-keeper.ts'
 import { HostLogs } from './host-logs.ts'
@@ -32,7 +34,7 @@ import { keepVersions } from './image-fetch.ts'
 import { ImageStore } from './images.ts'
 import { LogReceiver } from './log-receiver.ts'
 import { readyNetwork, watchNetwork } from './network.ts'
-import { KeptPlan, readBoots, readPlan, writeBoots } from './plan-file.ts'
+import { KeptBoots, KeptPlan, readBoots, readPlan } from './plan-file.ts'
 
 /** Between two tries to come up, and two looks at what should have happened by now. Unit: ms. */
 const [retryMs, tickMs]: readonly [Ms, Ms] = [5_000, 1_000]
@@ -55,15 +57,17 @@ export type BootServiceOptions = {
 type Part =
   | 'network'
   | 'plan'
+  | 'boots'
   | 'probe'
   | 'dnsmasq'
+  | 'addresses'
+  | 'leases'
   | 'firmware'
   | 'grub'
   | 'images'
   | 'logs'
   | 'log-disk'
   | 'log-loss'
-type Foreign = BootReport['foreign'][number]
 
 /** Serves boots until it is disposed of. */
 export class BootService implements AsyncDisposable {
@@ -73,18 +77,19 @@ export class BootService implements AsyncDisposable {
   readonly #boots: Boots
   readonly #grub: GrubKeeper
   readonly #kept: KeptPlan
+  readonly #keptBoots: KeptBoots
+  readonly #foreign: ForeignServers
   /** What hosts have said in their logs. */
   readonly logs: HostLogs
   #receiver: LogReceiver | undefined
+  #troubles: DnsmasqTroubles | undefined
   readonly #problems = new Problems<Part>()
   #loops: readonly Promise<void>[] = []
   #index: PlanIndex | undefined
   /** The plan as text, to see that another one says the same. */
   #print: string | undefined
   #turn: Promise<unknown> = Promise.resolve()
-  #foreign: readonly Foreign[] = []
   #url: string | undefined
-  #isBootsFileOld = false
 
   private constructor(
     options: BootServiceOptions,
@@ -98,7 +103,7 @@ export class BootService implements AsyncDisposable {
     const { clock, log } = options
     const { images, logs, plan, kept } = given
     const onChanged = (): void => {
-      this.#isBootsFileOld = true
+      this.#keptBoots.note()
       options.onChanged()
     }
     this.#options = options
@@ -110,6 +115,15 @@ export class BootService implements AsyncDisposable {
     const onProblem = (problem: string | undefined): void => this.#problem('grub', problem)
     this.#grub = new GrubKeeper({ boots: this.#boots, clock, onProblem })
     this.#kept = new KeptPlan(planFileOf(options.own), text => this.#problem('plan', text))
+    this.#keptBoots = new KeptBoots(bootsFileOf(options.own), {
+      boots: () => this.#boots.all(),
+      clock,
+      onProblem: text => this.#problem('boots', text)
+    })
+    this.#foreign = new ForeignServers({
+      ...{ clock, log, signal: this.#closing.signal, onChanged: options.onChanged },
+      onProblem: text => this.#problem('probe', text)
+    })
   }
 
   /** Begins to serve, by the plan that was kept. */
@@ -171,7 +185,7 @@ export class BootService implements AsyncDisposable {
       mode: this.#options.words.bootMode,
       ...(this.#url !== undefined && { url: this.#url }),
       ...this.#problems.report(),
-      foreign: this.#foreign,
+      foreign: this.#foreign.found,
       images: this.#images.reports(),
       boots: boundedBoots(this.#boots.states())
     }
@@ -201,7 +215,7 @@ export class BootService implements AsyncDisposable {
   async #serveOnce(): Promise<void> {
     const { words, state, own, clock, log } = this.#options
     const network = await readyNetwork(words, log)
-    if (network.mode === 'full') await this.#refuseBeside(network)
+    if (network.mode === 'full') await this.#foreign.refuse(network)
     if (this.#closing.signal.aborted) return
     const folder = join(state, 'run', 'boot')
     await mkdir(folder, { recursive: true, mode: 0o755 })
@@ -225,11 +239,17 @@ export class BootService implements AsyncDisposable {
       tftpFolder: firmware,
       readyFile: readyFileOf(folder)
     }
+    const troubles = new DnsmasqTroubles(network)
+    this.#troubles = troubles
     await using _ = await Dnsmasq.start(
       {
         ...{ folder, clock, log },
         onAddressed: seen => this.#boots.saw(seen),
         onSent: sent => this.#sent(sent),
+        onWord: word => {
+          const because = troubles.hear(word, clock.monotonic())
+          if (because !== undefined) log.warn('dnsmasq of network boot warns', { because })
+        },
         onProblem: problem => this.#problem('dnsmasq', problem)
       },
       dnsmasqConf(network, paths, http.url)
@@ -265,23 +285,6 @@ export class BootService implements AsyncDisposable {
     }
   }
 
-  /** In mode full there may be no other server. */
-  async #refuseBeside(network: BootNetwork): Promise<void> {
-    try {
-      await this.#probe(network, 1)
-      this.#problem('probe', undefined)
-    } catch (thrown) {
-      if (!isFault(thrown, 'network')) throw thrown
-      // A client of this machine may hold the port; hosts shall boot all the same.
-      this.#problem('probe', sentence(thrown))
-    }
-    const [first] = this.#foreign
-    if (first === undefined) return
-    throw new Fault('conflict', 'cannot give out addresses: another DHCP server does', {
-      cause: new Error(`it is at ${first.address}; use mode proxy beside it, or switch it off`)
-    })
-  }
-
   /** Looks for strangers now and then; Fault `unavailable`: the interface is not as it was. */
   async #watch(network: BootNetwork): Promise<void> {
     const { clock, log } = this.#options
@@ -297,34 +300,8 @@ export class BootService implements AsyncDisposable {
       })
       if (network.mode !== 'full' || clock.monotonic() - probedAt < probeEveryMs) continue
       probedAt = clock.monotonic()
-      try {
-        await this.#probe(network)
-      } catch (thrown) {
-        if (!isFault(thrown)) throw thrown
-        log.warn('other DHCP servers are not looked for', { because: sentence(thrown) })
-      }
+      await this.#foreign.look(network)
     }
-  }
-
-  async #probe(network: BootNetwork, enough?: number): Promise<void> {
-    const { clock, log } = this.#options
-    const { signal } = this.#closing
-    const servers = await probeDhcp({
-      ...{ own: network.own.address, clock, signal },
-      ...(enough !== undefined && { enough })
-    })
-    if (signal.aborted) return
-    const before = new Map(this.#foreign.map(one => [one.address, one]))
-    const after: Foreign[] = []
-    for (const address of servers) {
-      const mac = await macOfNeighbour(address)
-      const since = before.get(address)?.since ?? new Date(clock.wall()).toISOString()
-      after.push({ address, since, ...(mac !== undefined && { mac }) })
-      if (!before.has(address)) log.warn('another DHCP server answers', { address, mac })
-    }
-    const isChanged = JSON.stringify(after) !== JSON.stringify(this.#foreign)
-    this.#foreign = after
-    if (isChanged) this.#options.onChanged()
   }
 
   #problem(of: Part, problem: string | undefined): void {
@@ -344,17 +321,12 @@ export class BootService implements AsyncDisposable {
       this.#boots.expire()
       this.#problem('log-disk', this.logs.problem)
       this.#problem('log-loss', this.#receiver?.problem)
-      await this.#keepBoots()
+      const now = clock.monotonic()
+      this.#problem('addresses', this.#troubles?.addresses(now))
+      this.#problem('leases', this.#troubles?.leases(now))
+      await this.#keptBoots.write()
       await this.#kept.retry()
     }
-  }
-
-  /** Writes down what has changed of boots. */
-  async #keepBoots(): Promise<void> {
-    if (!this.#isBootsFileOld) return
-    this.#isBootsFileOld = false
-    const { own, clock, log } = this.#options
-    await writeBoots(bootsFileOf(own), this.#boots.all(), { clock, log })
   }
 
   /** What GRUB reads is all that it says of a machine until a system of ours runs there. */

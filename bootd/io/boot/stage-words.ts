@@ -12,9 +12,10 @@ export function stageWords(
   if (!isNamed(asker)) return undefined
   const { boots, url, address } = given
   // What is only told to start anew has not been given what it shall have.
-  const because = whyAnew(boots.choiceFor(asker), runs)
+  const asking = { isRunning: true }
+  const because = whyAnew(boots.choiceFor(asker, asking), runs)
   if (because === undefined) {
-    const { choice, token } = boots.ask(asker, address, { isRunning: true })
+    const { choice, token } = boots.ask(asker, address, asking)
     return stageAnswer({ url, choice, token })
   }
   boots.startsAnew(asker, because)

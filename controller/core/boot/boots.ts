@@ -48,13 +48,13 @@ export class Boots {
     return this.#seen
   }
 
-  /** Those that are under way, or of which something may be to be told. */
+  /** Those that are under way, or of which something may be to be told; strangers may wait. */
   get recent(): readonly BootSeen[] {
     this.#recent ??= this.all.filter(boot => {
-      const { stage, stages, stolen } = boot
+      const { name, stage, stages, stolen } = boot
       const heardAt = this.#heard.get(boot.bootd)?.at.wall ?? 0
       if (stolen && heardAt - Date.parse(stolen.at) < stolenMs) return true
-      if (stage !== 'joined') return stage !== 'waiting'
+      if (stage !== 'joined') return stage !== 'waiting' || name !== undefined
       return heardAt - Date.parse(stages.at(-1)?.at ?? '') < recentMs
     })
     return this.#recent

@@ -28,7 +28,8 @@ const stuckMs: Readonly<Partial<Record<BootStage, Ms>>> = {
   image: 300_000,
   verified: 120_000,
   system: 300_000,
-  agent: 300_000
+  agent: 300_000,
+  waiting: 600_000
 }
 
 type Told = {
@@ -78,7 +79,7 @@ export const nameOfMachine = ({ name, uuid, serial, macs, address }: BootSeen): 
   name ?? [serial && `serial ${serial}`, macs[0] ?? uuid, address].filter(Boolean).join(', ')
 
 function* newsOf(boot: BootSeen, host: Host | undefined, context: Context): Iterable<Told> {
-  const { stage, stages, because, version, failures, isFallback, stolen } = boot
+  const { stage, stages, because, version, failures, isFallback, isUnapproved, stolen } = boot
   const since = stages.at(-1)?.at ?? isoOf(context)
   const subject = host ? subjectOf(host) : bootSubject
   const who = host ? '' : `${nameOfMachine(boot)}: `
@@ -103,8 +104,8 @@ function* newsOf(boot: BootSeen, host: Host | undefined, context: Context): Iter
     yield { subject, verb: 'boot-fallback', message, severity: 'alarm', since: stages[0]!.at }
   }
   if (stage === 'failed') {
-    const count = `failure ${failures} in a row`
-    const message = `${who}boot${image} failed: ${because ?? 'it does not say why'} (${count})`
+    const count = failures > 0 ? ` (failure ${failures} in a row)` : ''
+    const message = `${who}boot${image} failed: ${because ?? 'it does not say why'}${count}`
     yield { subject, verb: 'boot-failed', message, severity: 'alarm', since }
   }
   if (stage === 'joined') {
@@ -113,7 +114,10 @@ function* newsOf(boot: BootSeen, host: Host | undefined, context: Context): Iter
   }
   const limitMs = stuckMs[stage]
   const staysMs = context.now.wall - Date.parse(since)
-  if (limitMs === undefined || staysMs < limitMs) return
+  // What is to get nothing waits as it should, and what nobody knows.
+  const isWished = boot.name === undefined || host?.spec.boot === 'nothing'
+  const isMeant = isUnapproved || (stage === 'waiting' && isWished)
+  if (limitMs === undefined || isMeant || staysMs < limitMs) return
   const why = because === undefined ? '' : `: ${because}`
   const message = `${who}boot${image} is in stage ${stage} for ${formatMs(staysMs)}${why}`
   yield { subject, verb: 'boot-stuck', message, severity: 'alarm', since }

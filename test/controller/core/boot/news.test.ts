@@ -54,6 +54,39 @@ test('a machine that stays in a stage for too long is an alarm, with how long', 
   t.deepEqual(told(cloud), [])
 })
 
+test('a host that waits to be approved is not stuck', t => {
+  const cloud = promotedCloud()
+  const at = new Date(cloud.context.now.wall - 4_000_000).toISOString()
+  const stages = [{ stage: 'agent' as const, at }]
+  cloud.hear({ boots: [bootOf('agent', { isUnapproved: true, stages })] })
+  t.deepEqual(told(cloud), [])
+  cloud.hear({ boots: [bootOf('agent', { stages })] })
+  t.regex(told(cloud)[0] ?? '', /^boot-stuck host\/h1: boot of image 1{16} is in stage agent for/)
+})
+
+test('a host that waits in its firmware is an alarm after 10 min, unless it is to wait', t => {
+  const cloud = promotedCloud()
+  const because = 'image version 1111111111111111 is not here yet'
+  const hear = (minutes: number, changes: Parameters<typeof bootOf>[1]) => {
+    const at = new Date(cloud.context.now.wall - minutes * 60_000).toISOString()
+    const stages = [{ stage: 'waiting' as const, at }]
+    const { version: _, ...boot } = bootOf('waiting', { because, stages, ...changes })
+    cloud.hear({ boots: [boot] })
+  }
+  hear(9, { name: 'h1' })
+  t.deepEqual(told(cloud), [])
+  hear(20, { uuid: 'uuid-x' })
+  t.deepEqual(told(cloud), [], 'a stranger waits as it should')
+  hear(11, { name: 'h1' })
+  t.deepEqual(told(cloud), [`boot-stuck host/h1: boot is in stage waiting for 11 min: ${because}`])
+  t.deepEqual(told(cloud), [])
+  const host = cloud.host('h1')
+  const spec = { ...host.spec, boot: 'nothing' as const }
+  cloud.commit({ changes: [{ op: 'put', resource: { ...host, spec } }], decisions: [] })
+  hear(10.5, { name: 'h1' })
+  t.deepEqual(told(cloud), [])
+})
+
 test('a boot token that another machine has shown is an alarm with both addresses, once', t => {
   const cloud = promotedCloud()
   const at = new Date(cloud.context.now.wall - 300_000).toISOString()
