@@ -21,7 +21,7 @@ import type { Sent } from '../../core/dnsmasq-log.ts'
 import type { LogFileBounds } from '../../core/host-log-files.ts'
 import { Problems } from '../../core/problems.ts'
 import { Boots } from './boots.ts'
-import { macOfNeighbour, neighbours, probeDhcp } from './dhcp-probe.ts'
+import { macOfNeighbour, neighbours } from './dhcp-probe.ts'
 import { Dnsmasq, readyFileOf } from './dnsmasq.ts'
 import { gatherFirmware } from './firmware.ts'
 import { GrubFiles, grubScriptName, grubVersionOf } from './grub-files.ts'
@@ -32,12 +32,13 @@ import { keepVersions } from './image-fetch.ts'
 import { ImageStore } from './images.ts'
 import { LogReceiver } from './log-receiver.ts'
 import { readyNetwork, watchNetwork } from './network.ts'
+import { OtherServers } from './other-servers.ts'
 import { KeptPlan, readBoots, readPlan, writeBoots } from './plan-file.ts'
 
 /** Between two tries to come up, and two looks at what should have happened by now. Unit: ms. */
 const [retryMs, tickMs]: readonly [Ms, Ms] = [5_000, 1_000]
-/** How often it is looked for other DHCP servers, and at the interface. Unit: ms. */
-const [probeEveryMs, lookEveryMs]: readonly [Ms, Ms] = [60_000, 5_000]
+/** How often it is looked at the interface. Unit: ms. */
+const lookEveryMs: Ms = 5_000
 
 /** What it works with. */
 export type BootServiceOptions = {
@@ -63,7 +64,6 @@ type Part =
   | 'logs'
   | 'log-disk'
   | 'log-loss'
-type Foreign = BootReport['foreign'][number]
 
 /** Serves boots until it is disposed of. */
 export class BootService implements AsyncDisposable {
@@ -73,6 +73,7 @@ export class BootService implements AsyncDisposable {
   readonly #boots: Boots
   readonly #grub: GrubKeeper
   readonly #kept: KeptPlan
+  readonly #others: OtherServers
   /** What hosts have said in their logs. */
   readonly logs: HostLogs
   #receiver: LogReceiver | undefined
@@ -82,7 +83,6 @@ export class BootService implements AsyncDisposable {
   /** The plan as text, to see that another one says the same. */
   #print: string | undefined
   #turn: Promise<unknown> = Promise.resolve()
-  #foreign: readonly Foreign[] = []
   #url: string | undefined
   #isBootsFileOld = false
 
@@ -109,6 +109,10 @@ export class BootService implements AsyncDisposable {
     this.#boots = new Boots({ ...own, clock, log, onChanged, macOf: macOfNeighbour }, kept)
     const onProblem = (problem: string | undefined): void => this.#problem('grub', problem)
     this.#grub = new GrubKeeper({ boots: this.#boots, clock, onProblem })
+    this.#others = new OtherServers({
+      ...{ clock, log, signal: this.#closing.signal, onChanged: () => options.onChanged() },
+      onProblem: problem => this.#problem('probe', problem)
+    })
     this.#kept = new KeptPlan(planFileOf(options.own), text => this.#problem('plan', text))
   }
 
@@ -171,7 +175,7 @@ export class BootService implements AsyncDisposable {
       mode: this.#options.words.bootMode,
       ...(this.#url !== undefined && { url: this.#url }),
       ...this.#problems.report(),
-      foreign: this.#foreign,
+      foreign: this.#others.foreign,
       images: this.#images.reports(),
       boots: boundedBoots(this.#boots.states())
     }
@@ -201,7 +205,7 @@ export class BootService implements AsyncDisposable {
   async #serveOnce(): Promise<void> {
     const { words, state, own, clock, log } = this.#options
     const network = await readyNetwork(words, log)
-    if (network.mode === 'full') await this.#refuseBeside(network)
+    if (network.mode === 'full') await this.#others.refuseBeside(network)
     if (this.#closing.signal.aborted) return
     const folder = join(state, 'run', 'boot')
     await mkdir(folder, { recursive: true, mode: 0o755 })
@@ -265,29 +269,16 @@ export class BootService implements AsyncDisposable {
     }
   }
 
-  /** In mode full there may be no other server. */
-  async #refuseBeside(network: BootNetwork): Promise<void> {
-    try {
-      await this.#probe(network, 1)
-      this.#problem('probe', undefined)
-    } catch (thrown) {
-      if (!isFault(thrown, 'network')) throw thrown
-      // A client of this machine may hold the port; hosts shall boot all the same.
-      this.#problem('probe', sentence(thrown))
-    }
-    const [first] = this.#foreign
-    if (first === undefined) return
-    throw new Fault('conflict', 'cannot give out addresses: another DHCP server does', {
-      cause: new Error(`it is at ${first.address}; use mode proxy beside it, or switch it off`)
-    })
-  }
-
-  /** Looks for strangers now and then; Fault `unavailable`: the interface is not as it was. */
+  /**
+   * Looks at the interface and for other servers. Faults: `unavailable`: the interface is not as it
+   * was; `conflict`: another boot service goes on.
+   */
   async #watch(network: BootNetwork): Promise<void> {
     const { clock, log } = this.#options
     const { signal } = this.#closing
     const look = await watchNetwork(network)
-    for (let probedAt = clock.monotonic(); !signal.aborted; ) {
+    this.#others.begun()
+    while (!signal.aborted) {
       await clock.sleep(lookEveryMs, signal).catch(() => undefined)
       if (signal.aborted) return
       await look().catch(thrown => {
@@ -295,36 +286,8 @@ export class BootService implements AsyncDisposable {
         if (!isFault(thrown) || isFault(thrown, 'unavailable')) throw thrown
         log.warn('boot network is not looked at', { because: sentence(thrown) })
       })
-      if (network.mode !== 'full' || clock.monotonic() - probedAt < probeEveryMs) continue
-      probedAt = clock.monotonic()
-      try {
-        await this.#probe(network)
-      } catch (thrown) {
-        if (!isFault(thrown)) throw thrown
-        log.warn('other DHCP servers are not looked for', { because: sentence(thrown) })
-      }
+      if (network.mode === 'full') await this.#others.lookAgain(network)
     }
-  }
-
-  async #probe(network: BootNetwork, enough?: number): Promise<void> {
-    const { clock, log } = this.#options
-    const { signal } = this.#closing
-    const servers = await probeDhcp({
-      ...{ own: network.own.address, clock, signal },
-      ...(enough !== undefined && { enough })
-    })
-    if (signal.aborted) return
-    const before = new Map(this.#foreign.map(one => [one.address, one]))
-    const after: Foreign[] = []
-    for (const address of servers) {
-      const mac = await macOfNeighbour(address)
-      const since = before.get(address)?.since ?? new Date(clock.wall()).toISOString()
-      after.push({ address, since, ...(mac !== undefined && { mac }) })
-      if (!before.has(address)) log.warn('another DHCP server answers', { address, mac })
-    }
-    const isChanged = JSON.stringify(after) !== JSON.stringify(this.#foreign)
-    this.#foreign = after
-    if (isChanged) this.#options.onChanged()
   }
 
   #problem(of: Part, problem: string | undefined): void {
