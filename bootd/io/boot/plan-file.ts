@@ -5,13 +5,13 @@
  */
 import type { Clock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
-import { codeOf } from '#shared/files.ts'
 import type { Log } from '#shared/log.ts'
 import { validator } from '#shared/model/validate.ts'
 import { readPrivateFile, writePrivateFile } from '#shared/private-file.ts'
 import { BootPlan, type BootPlan as Plan } from '#shared/wire/boot.ts'
 import { keptBoots, recalledBoots } from '../../core/boot-memory.ts'
 import type { MachineBoot } from '../../core/boot-progress.ts'
+import { storageTrouble } from '../storage-trouble.ts'
 
 /** No plan is longer: as text it needs more than in a message. Unit: bytes. */
 const planBytesMax = 32 * 1024 * 1024
@@ -68,9 +68,7 @@ export class KeptPlan {
       this.#onProblem(undefined)
     } catch (thrown) {
       if (!isFault(thrown)) throw thrown
-      // Another name of a file with each try would make it another trouble each time.
-      const why = codeOf(thrown.cause)
-      const because = why === undefined ? sentence(thrown) : `${thrown.message} (${why})`
+      const because = storageTrouble(thrown)
       this.#onProblem(`the boot plan is followed, but lost when bootd ends: ${because}`)
     }
   }
@@ -95,17 +93,18 @@ export async function readBoots(
   }
 }
 
-/** Keeps how far machines have come; a disk that is full ends no boot. */
+/** Keeps how far machines have come, or says why not; a disk that is full ends no boot. */
 export async function writeBoots(
   path: string,
   boots: readonly MachineBoot[],
-  { clock, log }: { readonly clock: Clock; readonly log: Log }
-): Promise<void> {
+  clock: Clock
+): Promise<string | undefined> {
   const now = { wall: clock.wall(), monotonic: clock.monotonic() }
   try {
     await writePrivateFile(path, JSON.stringify(keptBoots(boots, now)))
+    return undefined
   } catch (thrown) {
     if (!isFault(thrown)) throw thrown
-    log.warn('boots are not kept', { because: sentence(thrown) })
+    return `how far machines have booted is lost when bootd ends: ${storageTrouble(thrown)}`
   }
 }

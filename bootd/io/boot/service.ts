@@ -64,6 +64,10 @@ type Part =
   | 'logs'
   | 'log-disk'
   | 'log-loss'
+  | 'boots'
+  | OtherPart
+/** What bootd does beside that, and nobody else tells: keep the epoch, leave word where it is. */
+type OtherPart = 'epoch' | 'word'
 
 /** Serves boots until it is disposed of. */
 export class BootService implements AsyncDisposable {
@@ -179,6 +183,11 @@ export class BootService implements AsyncDisposable {
       images: this.#images.reports(),
       boots: boundedBoots(this.#boots.states())
     }
+  }
+
+  /** Why something beside boots is not as it should be; undefined: it is. */
+  tellProblem(of: OtherPart, problem: string | undefined): void {
+    this.#problem(of, problem)
   }
 
   #follow(plan: BootPlan): void {
@@ -316,8 +325,10 @@ export class BootService implements AsyncDisposable {
   async #keepBoots(): Promise<void> {
     if (!this.#isBootsFileOld) return
     this.#isBootsFileOld = false
-    const { own, clock, log } = this.#options
-    await writeBoots(bootsFileOf(own), this.#boots.all(), { clock, log })
+    const { own, clock } = this.#options
+    const problem = await writeBoots(bootsFileOf(own), this.#boots.all(), clock)
+    this.#problem('boots', problem)
+    if (problem !== undefined) this.#isBootsFileOld = true
   }
 
   /** What GRUB reads is all that it says of a machine until a system of ours runs there. */
