@@ -37,8 +37,8 @@ import { KeptPlan, readBoots, readPlan, writeBoots } from './plan-file.ts'
 
 /** Between two tries to come up, and two looks at what should have happened by now. Unit: ms. */
 const [retryMs, tickMs]: readonly [Ms, Ms] = [5_000, 1_000]
-/** How often it is looked at the interface. Unit: ms. */
-const lookEveryMs: Ms = 5_000
+/** How often it is looked at the interface, and for first files that are missing. Unit: ms. */
+const [lookEveryMs, gatherEveryMs]: readonly [Ms, Ms] = [5_000, 60_000]
 
 /** What it works with. */
 export type BootServiceOptions = {
@@ -227,10 +227,11 @@ export class BootService implements AsyncDisposable {
     })
     await using _logs = await this.#takeLogs(network, http.port)
     await this.#grub.use(undefined)
-    const missing = await gatherFirmware({
-      ...{ folder: firmware, own: join(own, 'firmware'), loader: network.loader }
-    })
-    this.#problem('firmware', missing)
+    const gather = async (): Promise<void> => {
+      const wish = { folder: firmware, own: join(own, 'firmware'), loader: network.loader }
+      this.#problem('firmware', await gatherFirmware(wish))
+    }
+    await gather()
     const given = { url: http.url, images: this.#images }
     if (network.loader === 'signed') await this.#grub.use(await GrubFiles.open(firmware, given))
     const paths = {
@@ -252,7 +253,7 @@ export class BootService implements AsyncDisposable {
     log.info('serves boots', { url: http.url, mode: network.mode, interface: network.interface })
     this.#options.onChanged()
     try {
-      await this.#watch(network)
+      await this.#watch(network, gather)
     } finally {
       this.#url = undefined
     }
@@ -279,14 +280,15 @@ export class BootService implements AsyncDisposable {
   }
 
   /**
-   * Looks at the interface and for other servers. Faults: `unavailable`: the interface is not as it
-   * was; `conflict`: another boot service goes on.
+   * Looks at the interface and for other servers, and gathers again what was not all there. Faults:
+   * `unavailable`: the interface is not as it was; `conflict`: another boot service goes on.
    */
-  async #watch(network: BootNetwork): Promise<void> {
+  async #watch(network: BootNetwork, gather: () => Promise<void>): Promise<void> {
     const { clock, log } = this.#options
     const { signal } = this.#closing
     const look = await watchNetwork(network)
     this.#others.begun()
+    let gatheredAt = clock.monotonic()
     while (!signal.aborted) {
       await clock.sleep(lookEveryMs, signal).catch(() => undefined)
       if (signal.aborted) return
@@ -295,6 +297,10 @@ export class BootService implements AsyncDisposable {
         if (!isFault(thrown) || isFault(thrown, 'unavailable')) throw thrown
         log.warn('boot network is not looked at', { because: sentence(thrown) })
       })
+      if (this.#problems.has('firmware') && clock.monotonic() - gatheredAt >= gatherEveryMs) {
+        gatheredAt = clock.monotonic()
+        await gather()
+      }
       if (network.mode === 'full') await this.#others.lookAgain(network)
     }
   }

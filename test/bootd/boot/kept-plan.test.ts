@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import { KeptPlan } from '../../../bootd/io/boot/plan-file.ts'
+import { KeptPlan, writeBoots } from '../../../bootd/io/boot/plan-file.ts'
+import { FakeClock } from '../../world/fake-clock.ts'
 import { plan } from './plans.ts'
 
 test('a plan that cannot be written is a problem until it is, and the newest one is', async t => {
@@ -25,4 +26,17 @@ test('a plan that cannot be written is a problem until it is, and the newest one
   const { length } = problems
   await kept.retry()
   t.is(problems.length, length, 'it is written once')
+})
+
+test('boots that cannot be written are a problem, in the same words each time', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'remuda-kept-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const path = join(folder, 'boots.json')
+  await mkdir(join(path, 'in its place'), { recursive: true })
+  const write = () => writeBoots(path, [], new FakeClock())
+  const problem = await write()
+  t.regex(problem ?? '', /^how far machines have booted is lost when bootd ends: .*\(E[A-Z]+\)$/)
+  t.is(await write(), problem)
+  await rm(path, { recursive: true })
+  t.is(await write(), undefined)
 })
