@@ -19,6 +19,7 @@ import { BootService } from './io/boot/service.ts'
 import { type BootdConfig, readConfig } from './io/config.ts'
 import { keepAdmitted, readAdmitted, sendHeartbeats, serveControllers } from './io/controllers.ts'
 import { Fencer } from './io/fencer.ts'
+import { leaveWordUntilLeft } from './io/left-word.ts'
 import { MachineConsoles } from './io/sol/consoles.ts'
 
 async function main(): Promise<void> {
@@ -58,18 +59,23 @@ async function main(): Promise<void> {
     clock,
     log
   })
-  await leaveWord(config.state, 'bootd', { endpoint: end.endpoint, publicKey: keys.publicKey })
   const readyFile = join(config.state, 'run', 'bootd.ready')
-  await writeFile(readyFile, `${process.pid}\n`)
+  const leave = async (): Promise<void> => {
+    await leaveWord(config.state, 'bootd', { endpoint: end.endpoint, publicKey: keys.publicKey })
+    await writeFile(readyFile, `${process.pid}\n`)
+  }
+  const onProblem = (problem: string | undefined): void => boots.tellProblem('word', problem)
+  const left = await leaveWordUntilLeft(leave, { clock, onProblem }, signal)
   log.info('ready', { endpoint: end.endpoint })
   const knowing = { logs: boots.logs, bmcs, fences: fencer }
   const served = serveControllers({ end, fencer, boots, consoles, knowing, clock, log }, signal)
   told = served
   await Promise.all([
     served.over,
+    left.over,
     sendHeartbeats({ end, fencer, clock }, signal),
     keepAdmitted(config.state, { end, clock, log }, signal)
-  ]).finally(() => rm(readyFile, { force: true }))
+  ]).finally(() => rm(readyFile, { force: true }).catch(() => undefined))
   log.info('stopped')
 }
 

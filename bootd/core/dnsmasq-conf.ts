@@ -9,6 +9,7 @@
  * that fetch by HTTP: 16 x86-64, 19 arm64. iPXE says itself by option 175 and its user class.
  */
 import { addressesOf, type BootNetwork, networkOf } from './boot-settings.ts'
+import { bootServiceMark } from './dhcp-packet.ts'
 
 /** Where dnsmasq finds and leaves its files. */
 export type DnsmasqPaths = {
@@ -105,6 +106,8 @@ function fullLines(network: BootNetwork, url: string): readonly string[] {
     'no-ping',
     `dhcp-lease-max=${addressesOf(network)}`,
     `dhcp-range=${range?.first},${range?.last},${networkOf(own).mask},${leaseS}`,
+    // Another boot service asks for this, to know whom it has found.
+    `dhcp-option=${bootServiceMark.option},"${bootServiceMark.text}"`,
     router === undefined ? 'dhcp-option=option:router' : `dhcp-option=option:router,${router}`,
     ...(dns.length === 0 ? [] : [`dhcp-option=option:dns-server,${dns.join(',')}`]),
     // iPXE waits 15 s for a router of IPv6 unless one answers; it is told to use none.

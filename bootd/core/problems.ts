@@ -18,6 +18,11 @@ export class Problems<Part extends string> {
     return true
   }
 
+  /** Whether something is wrong with a part. */
+  has(of: Part): boolean {
+    return this.#problems.has(of)
+  }
+
   /** All of it as it is reported; since when the youngest is there. */
   report(): Pick<BootReport, 'problem' | 'problemSince'> {
     const all = [...this.#problems.values()]

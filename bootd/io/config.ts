@@ -73,10 +73,12 @@ export const BootdConfig = Strict({
     description: 'Name servers that hosts are told of in mode full, with commas between.'
   }),
   bootLeaseS: Type.Integer({
-    minimum: 120,
+    minimum: 900,
     maximum: 604_800,
     default: 3_600,
-    description: 'How long an address is given for in mode full. Unit: s.'
+    description:
+      'How long an address is given for in mode full. Unit: s. No less than 900: the first stage ' +
+      'asks for its address once and fetches the image with it, which takes minutes.'
   }),
   bootLoader: Words(['ipxe', 'signed'], {
     description:

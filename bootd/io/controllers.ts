@@ -1,6 +1,6 @@
 /** bootd's talk with controllers: whom it lets in, what it takes from them and what it tells. */
 import type { Clock } from '#shared/clock.ts'
-import { isFault, sentence } from '#shared/fault.ts'
+import { type Fault, isFault, sentence } from '#shared/fault.ts'
 import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
 import type { AnsweringEnd } from '#shared/wire/answering-end.ts'
@@ -15,6 +15,7 @@ import { answerQuestion, type Knowing } from './answers.ts'
 import type { BootService } from './boot/service.ts'
 import type { Fencer } from './fencer.ts'
 import type { MachineConsoles } from './sol/consoles.ts'
+import { storageTrouble } from './storage-trouble.ts'
 
 /** How often it is looked which controllers there are. Unit: ms. */
 const lookMs: Ms = 1_000
@@ -79,7 +80,7 @@ export function serveControllers(
   given: {
     readonly end: Pick<AnsweringEnd, 'send' | 'messages'> & { readonly line?: string | undefined }
     readonly fencer: Fencer
-    readonly boots: Pick<BootService, 'want' | 'report'>
+    readonly boots: Pick<BootService, 'want' | 'report' | 'tellProblem'>
     readonly consoles: Pick<MachineConsoles, 'attach' | 'giveWay'>
     readonly knowing: Knowing
     readonly clock: Clock
@@ -100,9 +101,10 @@ export function serveControllers(
       log.debug('message not sent', { type: message.type, because: sentence(thrown) })
     }
   }
+  const keepEpoch = telling(boots)
   const take = async ({ orders, epoch }: FenceOrders): Promise<void> => {
     try {
-      await fencer.want(orders, epoch)
+      await keepEpoch(fencer.want(orders, epoch))
       given.consoles.giveWay(orders)
     } catch (thrown) {
       if (!isFault(thrown)) throw thrown
@@ -113,7 +115,8 @@ export function serveControllers(
   }
   const plan = async (message: BootPlan): Promise<void> => {
     try {
-      await fencer.heard(message.epoch)
+      // It guards fences; machines boot by the new plan also where nothing can be written.
+      await keepEpoch(fencer.heard(message.epoch)).catch(unlessStorage)
       await boots.want(message)
     } catch (thrown) {
       if (!isFault(thrown)) throw thrown
@@ -140,7 +143,7 @@ export function serveControllers(
   }
   const hear = async (epoch: number): Promise<void> => {
     try {
-      await fencer.heard(epoch)
+      await keepEpoch(fencer.heard(epoch))
     } catch (thrown) {
       if (!isFault(thrown)) throw thrown
       log.debug('heartbeat not taken', { epoch, because: sentence(thrown) })
@@ -179,6 +182,26 @@ export function serveControllers(
   ]).then(() => undefined)
   return { fencesChanged: () => fences.ring(), bootsChanged: () => booting.ring(), over }
 }
+
+const unlessStorage = (thrown: unknown): void => {
+  if (!isFault(thrown, 'storage')) throw thrown
+}
+
+/** Nobody is fenced by a controller whose epoch cannot be written: that is told. */
+const telling =
+  (boots: Pick<BootService, 'tellProblem'>) =>
+  async (kept: Promise<void>): Promise<void> => {
+    try {
+      await kept
+      boots.tellProblem('epoch', undefined)
+    } catch (thrown) {
+      if (isFault(thrown, 'storage')) boots.tellProblem('epoch', epochTrouble(thrown))
+      throw thrown
+    }
+  }
+
+const epochTrouble = (fault: Fault): string =>
+  `no host is fenced through this bootd: ${storageTrouble(fault)}`
 
 /** Answers questions beside all else: disk and network may be slow, and fences wait for neither. */
 function answering(

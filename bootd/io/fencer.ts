@@ -69,6 +69,8 @@ export class Fencer implements AsyncDisposable {
   readonly #closing = new AbortController()
   readonly #silenceMsMax: Ms
   #epoch: Epoch
+  /** Higher than that where it could not be kept; who is below is deposed all the same. */
+  #seen: Epoch
   /** When it was last heard that it is. */
   #renewedAt: Ms = Number.NEGATIVE_INFINITY
   /** Epoch of who wants what is wanted. */
@@ -87,6 +89,7 @@ export class Fencer implements AsyncDisposable {
     this.#executor = executor
     this.#silenceMsMax = options.silenceMsMax ?? silenceMsDefault
     this.#epoch = epoch
+    this.#seen = epoch
     this.#means = {
       clock: options.clock,
       log: options.log,
@@ -116,7 +119,8 @@ export class Fencer implements AsyncDisposable {
    * Takes on all that is wanted; a host that is not named is left alone from now on, and what was
    * begun for it is ended. `epoch` is that of who wants it, needed where the list is empty. Faults:
    * `stale`: of a lower epoch than one seen; `invalid`; `storage`: the epoch cannot be kept. After
-   * a Fault, what was wanted before goes on.
+   * a Fault, what was wanted before goes on; but not after `storage`: who leads now wants something
+   * else, perhaps through another bootd.
    */
   async want(orders: readonly FenceOrder[], epoch?: Epoch): Promise<void> {
     const turn = this.#turn.then(() => this.#take(orders, epoch))
@@ -163,7 +167,12 @@ export class Fencer implements AsyncDisposable {
     if (this.#closing.signal.aborted) throw new Fault('closed', 'cannot fence: fencing ends')
     const epochs = [...orders.map(order => order.epoch), ...(epoch === undefined ? [] : [epoch])]
     this.#check(orders, epochs)
-    await this.#raise(Math.max(...epochs))
+    try {
+      await this.#raise(Math.max(...epochs))
+    } catch (thrown) {
+      this.#rest()
+      throw thrown
+    }
     this.#wantedIn = this.#epoch
     this.#renewedAt = this.#means.clock.monotonic()
     const wanted = new Map(orders.map(order => [order.host, order]))
@@ -176,6 +185,7 @@ export class Fencer implements AsyncDisposable {
   }
 
   async #raise(epoch: Epoch): Promise<void> {
+    this.#seen = Math.max(this.#seen, epoch)
     if (epoch <= this.#epoch) return
     await this.#epochs.write(epoch)
     this.#log.info('fencing follows another controller', { from: this.#epoch, to: epoch })
@@ -193,16 +203,23 @@ export class Fencer implements AsyncDisposable {
       if (stop.signal.aborted) return
       const [hosts, epoch] = [this.#hosts.size, this.#wantedIn]
       this.#log.warn('controller is not heard: no power is switched', { epoch, hosts })
-      for (const fenced of this.#hosts.values()) fenced.rest()
+      this.#rest()
     }
     this.#means.clock.sleep(this.#silenceMsMax, stop.signal).then(silent, () => {})
   }
 
+  /** Nothing is wanted until it is heard again that it is. */
+  #rest(): void {
+    this.#renewedAt = Number.NEGATIVE_INFINITY
+    this.#silence.abort()
+    for (const fenced of this.#hosts.values()) fenced.rest()
+  }
+
   #check(orders: readonly FenceOrder[], epochs: readonly number[]): void {
-    const objection = objectionTo(orders, { epochs, seen: this.#epoch })
+    const objection = objectionTo(orders, { epochs, seen: this.#seen })
     if (objection === undefined) return
     if (objection.code === 'stale') {
-      this.#log.warn('fence orders refused', { epoch: Math.min(...epochs), seen: this.#epoch })
+      this.#log.warn('fence orders refused', { epoch: Math.min(...epochs), seen: this.#seen })
     }
     throw objection
   }

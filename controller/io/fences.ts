@@ -10,8 +10,7 @@ import { newId } from '#shared/ids.ts'
 import type { Log } from '#shared/log.ts'
 import type { Ms } from '#shared/units.ts'
 import { heartbeatMs } from '#shared/wire/beat.ts'
-import { type FenceOrder, fenceHostsMax } from '#shared/wire/fence.ts'
-import type { ToAgent } from '#shared/wire/messages.ts'
+import type { ToAgent, ToController } from '#shared/wire/messages.ts'
 import { Bell } from '#shared/wire/queues.ts'
 import { chooseBootd } from '../core/bootd-choice.ts'
 import {
@@ -24,6 +23,7 @@ import {
 } from '../core/bootd-watch.ts'
 import type { Commit } from '../core/commit.ts'
 import { fenceOrdersOf } from '../core/fence-orders.ts'
+import { mostUrgent, urgentIn } from '../core/fence-urgency.ts'
 import type { BootdAddress, CandidateCard, Mesh, MeshMessage } from '../core/ports.ts'
 import type { View } from '../core/view.ts'
 import { AgentLines, machineConsoleMsMax } from './agents.ts'
@@ -73,6 +73,8 @@ export class Fences {
   readonly #options: FencesOptions
   readonly #bell = new Bell()
   readonly #heardAt = new Map<string, Ms>()
+  /** Bootds that have refused, since they could not keep our epoch. */
+  readonly #unable = new Set<string>()
   #bootds: readonly BootdAddress[] = []
   #active: string | undefined
   #told = ''
@@ -178,7 +180,7 @@ export class Fences {
     const before = this.#active
     const bootds = this.#bootds.map(({ name }) => name)
     const now = clock.monotonic()
-    const heard = { bootds, heardAt: this.#heardAt }
+    const heard = { bootds, heardAt: this.#heardAt, unable: this.#unable }
     this.#active = chooseBootd(view, { ...heard, active: before, own, now })
     if (this.#active === before) return
     this.#told = ''
@@ -279,6 +281,7 @@ export class Fences {
     if (said.type === 'connected') {
       // It has lost what it was told, if it has started anew.
       if (name === this.#active) this.#told = ''
+      this.#unable.delete(name)
       this.#boots.forget(name)
       this.line.forget(name)
       this.#heardAt.set(name, clock.monotonic())
@@ -296,6 +299,7 @@ export class Fences {
     const { message } = said
     this.#lines.heard(bootdSpeaker(name), message)
     this.line.take(name, message)
+    this.#hearEpoch(name, message)
     if (message.type === 'boot-report') {
       const at = { monotonic: clock.monotonic(), wall: clock.wall() }
       view.fold({ type: 'boots', bootd: name, report: message, at })
@@ -310,6 +314,18 @@ export class Fences {
     const at = { monotonic: clock.monotonic(), wall: clock.wall() }
     view.fold({ type: 'fences', states: message.states, at })
     this.#options.onNews()
+  }
+
+  /** Who refuses below our epoch cannot write it down: nothing is switched there for us. */
+  #hearEpoch(name: string, message: ToController): void {
+    const epoch = this.#options.epoch()
+    if (message.type === 'refusal' && message.epoch < epoch) {
+      this.#unable.add(name)
+      this.#bell.ring()
+    }
+    if (message.type !== 'heartbeat' || message.epoch < epoch) return
+    // It has refused what it was told before.
+    if (this.#unable.delete(name) && name === this.#active) this.#told = ''
   }
 }
 
@@ -366,25 +382,3 @@ export async function fenceAmongOthers(
   const kept = { mesh, feed, bootds, own, mayAct, ledger, reign, ...beside }
   await keepFences(kept, signal)
 }
-
-/** Stands for all that cannot wait: it is looked at in each turn. */
-function urgentIn(view: View): string {
-  const all = [...view.all('host').values()].filter(
-    ({ decided }) => decided.recovery ?? decided.fenceTest ?? decided.power
-  )
-  return JSON.stringify(
-    all.map(({ name, decided: { recovery, fenceTest, power } }) => [
-      name,
-      ...[recovery?.id, recovery?.phase, recovery?.contradicted?.level],
-      ...[fenceTest?.id, fenceTest?.step, power?.id, power?.step]
-    ])
-  )
-}
-
-/** There is a bound: whoever is to be fenced comes first, and some are not watched. */
-const mostUrgent = (orders: readonly FenceOrder[]): readonly FenceOrder[] =>
-  orders.length <= fenceHostsMax
-    ? orders
-    : orders
-        .toSorted((a, b) => Number(a.want === 'watch') - Number(b.want === 'watch'))
-        .slice(0, fenceHostsMax)

@@ -36,7 +36,7 @@ test('each controller that is heard is told that questions are answered', async 
     {
       end: end as never,
       fencer: { epoch: 1, reports: () => [], heard: async () => {} } as never,
-      boots: { report: () => report, want: async () => {} },
+      boots: { report: () => report, want: async () => {}, tellProblem: () => {} },
       ...{ knowing: undefined as never, consoles: {} as never },
       ...{ clock: realClock, log: silentLog }
     },

@@ -1,4 +1,5 @@
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import test from 'ava'
 import { isFault } from '#shared/fault.ts'
 import { validator } from '#shared/model/validate.ts'
@@ -186,6 +187,33 @@ test('another controller that is heard does not renew what its predecessor wants
   t.is(bed.state.phase, 'idle')
   await bed.fencer.want([bed.order('off', { epoch: 4 })])
   t.is(bed.state.phase, 'working')
+})
+
+test('what cannot be kept is not fenced, and what was wanted before neither', async t => {
+  await using bed = await Bed.open(t)
+  bed.bmc('a1').faults.silent = true
+  await bed.fencer.want([bed.order('off', { epoch: 7 })])
+  await rm(bed.epochFile)
+  await mkdir(join(bed.epochFile, 'in its place'), { recursive: true })
+  t.true(isFault(await t.throwsAsync(bed.fencer.heard(8)), 'storage'))
+  t.is(bed.state.phase, 'working', 'whoever leads now has said nothing of it yet')
+  const off = bed.order('off', { epoch: 8, fence: 'f-2' })
+  t.true(isFault(await t.throwsAsync(bed.fencer.want([off])), 'storage'))
+  t.like(bed.state, { phase: 'idle', epoch: 7 })
+  bed.bmc('a1').faults.silent = false
+  await bed.clock.pass(60_000)
+  t.true(bed.bmc('a1').isRunning)
+  t.is(bed.fencer.epoch, 7)
+  for (const act of [
+    () => bed.fencer.heard(7),
+    () => bed.fencer.want([bed.order('off', { epoch: 7 })])
+  ]) {
+    t.true(isFault(await t.throwsAsync(act()), 'stale'))
+  }
+  await rm(bed.epochFile, { recursive: true })
+  await bed.fencer.want([off])
+  await bed.clock.passUntil(() => bed.state.phase === 'proven', 60_000)
+  t.like(bed.state, { epoch: 8, fence: 'f-2' })
 })
 
 test('a secret that could say something else to a program is refused', async t => {

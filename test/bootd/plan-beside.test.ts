@@ -37,6 +37,7 @@ test('a boot plan that is slow to be written holds up no fence; the newest count
       knowing: undefined as never,
       boots: {
         report: () => report,
+        tellProblem: () => {},
         want: async ({ joinWithinS }) => {
           taken.push(joinWithinS)
           await slow.promise

@@ -57,6 +57,7 @@ export type RoomOptions = {
 
 /** The boot service of a bootd that boots nothing. */
 const bootsNothing = {
+  tellProblem: () => {},
   want: async () => {},
   report: () => ({ type: 'boot-report', mode: 'off', foreign: [], images: [], boots: [] }) as const
 }

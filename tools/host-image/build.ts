@@ -21,6 +21,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path'
 import { Fault } from '#shared/fault.ts'
 import { exists } from '#shared/files.ts'
+import { makeImageDraft, sweepImageDrafts } from '#shared/host-image-draft.ts'
 import { hostImageManifestText, versionOfHostImage } from '#shared/host-image-version.ts'
 import { type HostImageManifest, manifestName, signatureName } from '#shared/model/host-image.ts'
 import { publicKeyText, type SigningKeys, signatureText } from '#shared/signify.ts'
@@ -70,8 +71,9 @@ export async function buildHostImage(options: HostImageOptions): Promise<HostIma
   await mkdir(cache, { recursive: true })
   await mkdir(out, { recursive: true })
   await sweep(cache)
+  await sweepImageDrafts(out, { untouchedMs: 0, wall: Date.now() })
   const work = await mkdtemp(join(cache, `${workPrefix}${process.pid}-`))
-  const draft = await mkdtemp(join(out, '.building-'))
+  const draft = await makeImageDraft(out)
   try {
     const kernel = await makeFiles(options, { cache, work, draft })
     const manifest = await describe(draft, options, kernel.release)

@@ -13,6 +13,7 @@ import type { Clock } from '#shared/clock.ts'
 import { Fault } from '#shared/fault.ts'
 import type { Ms } from '#shared/units.ts'
 import { discoverPacket, offeringServer } from '../../core/dhcp-packet.ts'
+import type { OtherServer } from '../../core/step-back.ts'
 
 const [serverPort, clientPort] = [67, 68]
 const everyone = '255.255.255.255'
@@ -22,7 +23,7 @@ const [rounds, listenMs]: readonly [number, Ms] = [3, 1_500]
 const serversMax = 16
 
 /**
- * Gives the addresses of all servers that offer one, but our own. Fault `network`: it cannot ask,
+ * Gives all servers that offer an address, but our own. Fault `network`: it cannot ask,
  * such as where a DHCP client of this machine holds the port.
  */
 export async function probeDhcp(given: {
@@ -33,9 +34,9 @@ export async function probeDhcp(given: {
   readonly mac?: string
   /** It ends as soon as so many were found; left out: it listens to its end. */
   readonly enough?: number
-}): Promise<readonly string[]> {
+}): Promise<readonly OtherServer[]> {
   const { own, clock, signal, enough = serversMax } = given
-  const found = new Set<string>()
+  const found = new Map<string, OtherServer>()
   const transaction = randomInt(2 ** 32)
   const packet = discoverPacket(transaction, given.mac ?? probeMac())
   const sockets: Socket[] = []
@@ -45,7 +46,8 @@ export async function probeDhcp(given: {
       sockets.push(socket)
       socket.on('message', message => {
         const server = offeringServer(message, transaction)
-        if (server !== undefined && server !== own && found.size < serversMax) found.add(server)
+        if (server === undefined || server.address === own || found.size >= serversMax) return
+        found.set(server.address, server)
       })
     }
     const asking = sockets[1]!
@@ -55,7 +57,7 @@ export async function probeDhcp(given: {
       await sent(asking, packet)
       await clock.sleep(listenMs, signal).catch(() => undefined)
     }
-    return [...found]
+    return [...found.values()]
   } finally {
     for (const socket of sockets) socket.close()
   }

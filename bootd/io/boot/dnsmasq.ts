@@ -3,7 +3,7 @@
  * it has ended by itself, with a growing pause. It is never sent SIGHUP, which crashes 2.90 as soon
  * as a tagged host has a lease; a start takes a moment, and clients ask again.
  */
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
 import { type DaemonSpec, stopDaemon } from '#shared/daemon.ts'
@@ -20,6 +20,7 @@ import {
   readDnsmasqWord,
   type Sent
 } from '../../core/dnsmasq-log.ts'
+import { publish } from './publish.ts'
 
 /** Pauses before it is started again: the first, and the longest. Unit: ms. */
 const [pauseMsMin, pauseMsMax]: readonly [Ms, Ms] = [500, 30_000]
@@ -58,7 +59,7 @@ export class Dnsmasq implements AsyncDisposable {
   /** Starts it with this configuration. */
   static async start(options: DnsmasqOptions, configuration: string): Promise<Dnsmasq> {
     await mkdir(options.folder, { recursive: true, mode: 0o755 })
-    await writeFile(confOf(options.folder), configuration)
+    await publish(confOf(options.folder), configuration)
     // One of an earlier run may be there: it gave up its rights, so that our end was not its own.
     await stopDaemon(specOf(options.folder))
     return new Dnsmasq(options)

@@ -3,10 +3,13 @@
  * out over TFTP and bootd over HTTP. Nothing in it is secret. What an operator has put into the
  * folder `firmware` comes in as well, over Debian's: for arm64 there is no iPXE in Debian 12.
  */
-import { chmod, copyFile, mkdir, readdir, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, exists } from '#shared/files.ts'
 import { firmwareFiles } from '../../core/dnsmasq-conf.ts'
+import { storageTrouble } from '../storage-trouble.ts'
+import { grubFolders } from './grub-files.ts'
+import { openFolder, publishCopy } from './publish.ts'
 
 const [ipxe, shim, grub] = ['/usr/lib/ipxe', '/usr/lib/shim', '/usr/lib/grub']
 
@@ -32,7 +35,10 @@ const needed = {
 
 const ownFile = /^[a-z0-9][a-z0-9._-]{0,63}$/
 
-/** Fills the folder anew; gives a sentence on what is missing, or undefined. */
+/**
+ * Brings the folder up to date; gives a sentence on what is missing or cannot be written, or
+ * undefined. What was there and cannot be replaced stays.
+ */
 export async function gatherFirmware(wish: {
   readonly folder: string
   /** What the operator has put there counts more. */
@@ -40,27 +46,37 @@ export async function gatherFirmware(wish: {
   readonly loader: keyof typeof needed
 }): Promise<string | undefined> {
   const { folder, own, loader } = wish
-  await rm(folder, { recursive: true, force: true })
-  await mkdir(folder, { recursive: true })
   const files = new Map(sources)
-  for (const name of await ownFiles(own)) files.set(name, join(own, name))
-  for (const [name, from] of files) await place(from, join(folder, name))
-  // Read by dnsmasq, which gives its rights up.
-  await chmod(folder, 0o755)
+  const troubles = new Set<string>()
+  const tryTo = async (act: () => Promise<unknown>): Promise<void> => {
+    try {
+      await act()
+    } catch (thrown) {
+      troubles.add(`first files are not all as they should be: ${storageTrouble(thrown)}`)
+    }
+  }
+  await tryTo(() => openFolder(folder))
+  await tryTo(async () => {
+    for (const name of await ownFiles(own)) files.set(name, join(own, name))
+  })
+  for (const [name, from] of files) await tryTo(() => publishCopy(from, join(folder, name)))
+  const kept = new Set([...files.keys(), ...(loader === 'signed' ? grubFolders : [])])
+  await tryTo(() => removeOthers(folder, kept))
   const missing: string[] = []
   for (const name of needed[loader].files) {
     if (!(await exists(join(folder, name)))) missing.push(name)
   }
-  if (missing.length === 0) return undefined
-  return `${missing.join(', ')} cannot be handed out: apt-get install ${needed[loader].packages}`
+  const { packages } = needed[loader]
+  const lack = `${missing.join(', ')} cannot be handed out: apt-get install ${packages}`
+  // One is enough to see what is wrong with the disk.
+  const all = [...(missing.length > 0 ? [lack] : []), ...[...troubles].slice(0, 1)]
+  return all.length === 0 ? undefined : all.join('; ')
 }
 
-async function place(from: string, to: string): Promise<void> {
-  try {
-    await copyFile(from, to)
-    await chmod(to, 0o644)
-  } catch (thrown) {
-    if (codeOf(thrown) !== 'ENOENT') throw thrown
+/** Removes what an earlier run has put there, and what it has begun to write. */
+async function removeOthers(folder: string, kept: ReadonlySet<string>): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!kept.has(name)) await rm(join(folder, name), { recursive: true, force: true })
   }
 }
 

@@ -4,7 +4,7 @@
  * asks, since dnsmasq only hands out files; so it is brought up to date whenever what a machine
  * would be given has changed. Nothing in it is secret.
  */
-import { chmod, copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ownUuid } from '#shared/hardware-names.ts'
 import { ownMac } from '../../core/boot-plan.ts'
@@ -16,13 +16,19 @@ import {
   unknownGrubFile
 } from '../../core/grub-script.ts'
 import type { BootOffer, BootOffers } from './boots.ts'
-import type { ImageStore } from './images.ts'
+import { fileProblem, type ImageStore } from './images.ts'
+import { openFolder, publish } from './publish.ts'
 
 /** Between two readings of its script by a machine that waits. Unit: s. */
 const waitS = 5
 /** What a boot loader fetches of a version. */
 const imageFiles = ['vmlinuz', 'initrd'] as const
 const filesAtOnce = 16
+/** Such files are small: nobody waits for the end of a look at one. */
+const never = new AbortController().signal
+
+/** What GRUB finds lies in these folders below that of TFTP. */
+export const grubFolders: readonly string[] = ['grub', 'images']
 
 /** The name of a script, from its path as dnsmasq says it; undefined: it is none of these. */
 export const grubScriptName = (path: string): string | undefined =>
@@ -49,17 +55,24 @@ export class GrubFiles {
     this.#images = images
   }
 
-  /** Begins anew in a folder; `url`: where bootd is, with no slash at the end. */
+  /**
+   * Takes on a folder with what an earlier run has left in it, which stays until it is known what
+   * machines would be given; `url`: where bootd is, with no slash at the end.
+   */
   static async open(
     folder: string,
     given: { readonly url: string; readonly images: Pick<ImageStore, 'file'> }
   ): Promise<GrubFiles> {
-    for (const name of ['grub', grubFolder, 'images']) {
-      await rm(join(folder, name), { recursive: true, force: true })
-      await makeFolder(join(folder, name))
-    }
+    for (const name of grubFolders) await openFolder(join(folder, name))
+    await openFolder(join(folder, grubFolder))
     await publish(join(folder, 'grub/grub.cfg'), firstGrubScript(given.url, waitS))
-    return new GrubFiles(folder, given.url, given.images)
+    const files = new GrubFiles(folder, given.url, given.images)
+    // Not known to be right, but known: so they are written over, or removed.
+    for (const name of await readdir(join(folder, grubFolder))) {
+      files.#scripts.set(`${grubFolder}/${name}`, '')
+    }
+    for (const version of await readdir(join(folder, 'images'))) files.#versions.add(version)
+    return files
   }
 
   /** Makes the files say what machines would be given now; strangers' last of all. */
@@ -104,11 +117,12 @@ export class GrubFiles {
     if (this.#whole.has(version)) return
     const folder = join(this.#folder, grubImageFolder(version))
     this.#versions.add(version)
-    await makeFolder(folder)
+    await openFolder(folder)
     for (const name of imageFiles) {
       const stored = this.#images.file(version, name)
       if (!stored) return // It has gone meanwhile: nothing is given of it the next time.
       const [to, part] = [join(folder, name), join(folder, `${name}.part`)]
+      if ((await fileProblem(to, stored, never)) === undefined) continue
       await copyFile(stored.path, part)
       await chmod(part, 0o644)
       await rename(part, to)
@@ -123,16 +137,3 @@ export class GrubFiles {
  */
 const filesOf = (name: string): readonly string[] =>
   ownUuid(name) === name || ownMac(name) === name ? [`${grubFolder}/${name}.cfg`] : []
-
-/** A folder that dnsmasq can read, which gives its rights up. */
-async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true })
-  await chmod(path, 0o755)
-}
-
-/** Writes a file that is never seen half. */
-async function publish(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.part`, text)
-  await chmod(`${path}.part`, 0o644)
-  await rename(`${path}.part`, path)
-}

@@ -11,6 +11,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Clock } from '#shared/clock.ts'
 import { Fault, isFault, sentence } from '#shared/fault.ts'
 import { syncFile } from '#shared/files.ts'
+import { sweepImageDrafts } from '#shared/host-image-draft.ts'
 import type { Log } from '#shared/log.ts'
 import { type HostImageManifest, manifestName, signatureName } from '#shared/model/host-image.ts'
 import { signatureProblem } from '#shared/signify.ts'
@@ -48,6 +49,10 @@ export async function keepVersions(options: ImageFetchOptions, signal: AbortSign
   const mendedAt = new Map<string, Ms>()
   while (!signal.aborted) {
     const problems: string[] = []
+    // Before it is looked how much space there is.
+    await removeDrafts(options).catch(thrown => {
+      options.log.warn('drafts of image versions', { because: sentence(thrown) })
+    })
     for (const { version, from } of options.plan()?.images ?? []) {
       const { state } = options.images.state(version)
       const isMended = clock.monotonic() - (mendedAt.get(version) ?? -mendEveryMs) < mendEveryMs
@@ -229,6 +234,14 @@ const isThere = (path: string): Promise<boolean> =>
     () => true,
     () => false
   )
+
+/** What a build has left behind that was killed; `remuda host-image build` builds in here, too. */
+async function removeDrafts({ images, clock, log }: ImageFetchOptions): Promise<void> {
+  const given = { untouchedMs: youngMs, wall: clock.wall() }
+  for (const draft of await sweepImageDrafts(images.folder, given)) {
+    log.info('draft of an image version removed, since its build has ended', { draft })
+  }
+}
 
 /**
  * Has so many bytes free beside those that are to stay free: removes versions that no plan names,

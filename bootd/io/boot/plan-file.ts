@@ -5,13 +5,13 @@
  */
 import type { Clock } from '#shared/clock.ts'
 import { isFault, sentence } from '#shared/fault.ts'
-import { codeOf } from '#shared/files.ts'
 import type { Log } from '#shared/log.ts'
 import { validator } from '#shared/model/validate.ts'
 import { readPrivateFile, writePrivateFile } from '#shared/private-file.ts'
 import { BootPlan, type BootPlan as Plan } from '#shared/wire/boot.ts'
 import { keptBoots, recalledBoots } from '../../core/boot-memory.ts'
 import type { MachineBoot } from '../../core/boot-progress.ts'
+import { storageTrouble } from '../storage-trouble.ts'
 
 /** No plan is longer: as text it needs more than in a message. Unit: bytes. */
 const planBytesMax = 32 * 1024 * 1024
@@ -76,9 +76,7 @@ async function whyNotWritten(path: string, text: string): Promise<string | undef
     return undefined
   } catch (thrown) {
     if (!isFault(thrown)) throw thrown
-    // Another name of a file with each try would make it another trouble each time.
-    const why = codeOf(thrown.cause)
-    return why === undefined ? sentence(thrown) : `${thrown.message} (${why})`
+    return storageTrouble(thrown)
   }
 }
 

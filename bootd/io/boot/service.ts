@@ -25,7 +25,6 @@ import { Boots } from './boots.ts'
 import { macOfNeighbour, neighbours } from './dhcp-probe.ts'
 import { Dnsmasq, readyFileOf } from './dnsmasq.ts'
 import { gatherFirmware } from './firmware.ts'
-import { ForeignServers } from './foreign-servers.ts'
 import { GrubFiles, grubScriptName, grubVersionOf } from './grub-files.ts'
 import { GrubKeeper } from './grub-keeper.ts'
 import { HostLogs } from './host-logs.ts'
@@ -34,12 +33,13 @@ import { keepVersions } from './image-fetch.ts'
 import { ImageStore } from './images.ts'
 import { LogReceiver } from './log-receiver.ts'
 import { readyNetwork, watchNetwork } from './network.ts'
+import { OtherServers } from './other-servers.ts'
 import { KeptBoots, KeptPlan, readBoots, readPlan } from './plan-file.ts'
 
 /** Between two tries to come up, and two looks at what should have happened by now. Unit: ms. */
 const [retryMs, tickMs]: readonly [Ms, Ms] = [5_000, 1_000]
-/** How often it is looked for other DHCP servers, and at the interface. Unit: ms. */
-const [probeEveryMs, lookEveryMs]: readonly [Ms, Ms] = [60_000, 5_000]
+/** How often it is looked at the interface, and for first files that are missing. Unit: ms. */
+const [lookEveryMs, gatherEveryMs]: readonly [Ms, Ms] = [5_000, 60_000]
 
 /** What it works with. */
 export type BootServiceOptions = {
@@ -68,6 +68,9 @@ type Part =
   | 'logs'
   | 'log-disk'
   | 'log-loss'
+  | OtherPart
+/** What bootd does beside that, and nobody else tells: keep the epoch, leave word where it is. */
+type OtherPart = 'epoch' | 'word'
 
 /** Serves boots until it is disposed of. */
 export class BootService implements AsyncDisposable {
@@ -78,7 +81,7 @@ export class BootService implements AsyncDisposable {
   readonly #grub: GrubKeeper
   readonly #kept: KeptPlan
   readonly #keptBoots: KeptBoots
-  readonly #foreign: ForeignServers
+  readonly #others: OtherServers
   /** What hosts have said in their logs. */
   readonly logs: HostLogs
   #receiver: LogReceiver | undefined
@@ -114,15 +117,15 @@ export class BootService implements AsyncDisposable {
     this.#boots = new Boots({ ...own, clock, log, onChanged, macOf: macOfNeighbour }, kept)
     const onProblem = (problem: string | undefined): void => this.#problem('grub', problem)
     this.#grub = new GrubKeeper({ boots: this.#boots, clock, onProblem })
+    this.#others = new OtherServers({
+      ...{ clock, log, signal: this.#closing.signal, onChanged: () => options.onChanged() },
+      onProblem: problem => this.#problem('probe', problem)
+    })
     this.#kept = new KeptPlan(planFileOf(options.own), text => this.#problem('plan', text))
     this.#keptBoots = new KeptBoots(bootsFileOf(options.own), {
       boots: () => this.#boots.all(),
       clock,
       onProblem: text => this.#problem('boots', text)
-    })
-    this.#foreign = new ForeignServers({
-      ...{ clock, log, signal: this.#closing.signal, onChanged: options.onChanged },
-      onProblem: text => this.#problem('probe', text)
     })
   }
 
@@ -185,10 +188,15 @@ export class BootService implements AsyncDisposable {
       mode: this.#options.words.bootMode,
       ...(this.#url !== undefined && { url: this.#url }),
       ...this.#problems.report(),
-      foreign: this.#foreign.found,
+      foreign: this.#others.foreign,
       images: this.#images.reports(),
       boots: boundedBoots(this.#boots.states())
     }
+  }
+
+  /** Why something beside boots is not as it should be; undefined: it is. */
+  tellProblem(of: OtherPart, problem: string | undefined): void {
+    this.#problem(of, problem)
   }
 
   #follow(plan: BootPlan): void {
@@ -215,7 +223,7 @@ export class BootService implements AsyncDisposable {
   async #serveOnce(): Promise<void> {
     const { words, state, own, clock, log } = this.#options
     const network = await readyNetwork(words, log)
-    if (network.mode === 'full') await this.#foreign.refuse(network)
+    if (network.mode === 'full') await this.#others.refuseBeside(network)
     if (this.#closing.signal.aborted) return
     const folder = join(state, 'run', 'boot')
     await mkdir(folder, { recursive: true, mode: 0o755 })
@@ -228,10 +236,11 @@ export class BootService implements AsyncDisposable {
     })
     await using _logs = await this.#takeLogs(network, http.port)
     await this.#grub.use(undefined)
-    const missing = await gatherFirmware({
-      ...{ folder: firmware, own: join(own, 'firmware'), loader: network.loader }
-    })
-    this.#problem('firmware', missing)
+    const gather = async (): Promise<void> => {
+      const wish = { folder: firmware, own: join(own, 'firmware'), loader: network.loader }
+      this.#problem('firmware', await gatherFirmware(wish))
+    }
+    await gather()
     const given = { url: http.url, images: this.#images }
     if (network.loader === 'signed') await this.#grub.use(await GrubFiles.open(firmware, given))
     const paths = {
@@ -259,7 +268,7 @@ export class BootService implements AsyncDisposable {
     log.info('serves boots', { url: http.url, mode: network.mode, interface: network.interface })
     this.#options.onChanged()
     try {
-      await this.#watch(network)
+      await this.#watch(network, gather)
     } finally {
       this.#url = undefined
     }
@@ -285,12 +294,17 @@ export class BootService implements AsyncDisposable {
     }
   }
 
-  /** Looks for strangers now and then; Fault `unavailable`: the interface is not as it was. */
-  async #watch(network: BootNetwork): Promise<void> {
+  /**
+   * Looks at the interface and for other servers, and gathers again what was not all there. Faults:
+   * `unavailable`: the interface is not as it was; `conflict`: another boot service goes on.
+   */
+  async #watch(network: BootNetwork, gather: () => Promise<void>): Promise<void> {
     const { clock, log } = this.#options
     const { signal } = this.#closing
     const look = await watchNetwork(network)
-    for (let probedAt = clock.monotonic(); !signal.aborted; ) {
+    this.#others.begun()
+    let gatheredAt = clock.monotonic()
+    while (!signal.aborted) {
       await clock.sleep(lookEveryMs, signal).catch(() => undefined)
       if (signal.aborted) return
       await look().catch(thrown => {
@@ -298,9 +312,11 @@ export class BootService implements AsyncDisposable {
         if (!isFault(thrown) || isFault(thrown, 'unavailable')) throw thrown
         log.warn('boot network is not looked at', { because: sentence(thrown) })
       })
-      if (network.mode !== 'full' || clock.monotonic() - probedAt < probeEveryMs) continue
-      probedAt = clock.monotonic()
-      await this.#foreign.look(network)
+      if (this.#problems.has('firmware') && clock.monotonic() - gatheredAt >= gatherEveryMs) {
+        gatheredAt = clock.monotonic()
+        await gather()
+      }
+      if (network.mode === 'full') await this.#others.lookAgain(network)
     }
   }
 

@@ -1,5 +1,5 @@
 /** What GRUB finds over TFTP: the same as what machines are told that can ask over HTTP. */
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -41,6 +41,25 @@ test('each machine has a script by its UUID and its MACs, and strangers have one
     if (path !== '') t.is((await stat(join(folder, path))).mode & 0o777, 0o755, path)
   }
   t.is((await stat(join(folder, `images/${version}/initrd`))).mode & 0o777, 0o644)
+})
+
+test('what an earlier run has left is served on, until it is known to be otherwise', async t => {
+  const { server, folder, scripts } = await scene(t)
+  const { version } = server.image
+  const paths = ['grub/grub.cfg', `grub/machines/${machine.uuid}.cfg`, `images/${version}/initrd`]
+  const inodes = () => Promise.all(paths.map(async path => (await stat(join(folder, path))).ino))
+  const before = await inodes()
+  await writeFile(join(folder, 'grub/machines/of-long-ago.cfg'), 'exit')
+  await mkdir(join(folder, 'images/0123456789abcdef'))
+  await writeFile(join(folder, `images/${version}/vmlinuz`), 'half')
+  const files = await GrubFiles.open(folder, { url, images: server.images })
+  t.deepEqual(await inodes(), before)
+  await files.bring(server.boots.offers())
+  t.deepEqual(await inodes(), before, 'what is right is not written again')
+  t.is((await scripts()).length, 3)
+  t.deepEqual(await readdir(join(folder, 'images')), [version])
+  const kernel = await readFile(join(folder, `images/${version}/vmlinuz`))
+  t.deepEqual(kernel, server.image.files.vmlinuz)
 })
 
 test('what the plan says anew is in the files, and what nobody gets is gone', async t => {

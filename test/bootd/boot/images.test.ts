@@ -2,6 +2,7 @@ import {
   appendFile,
   mkdir,
   mkdtemp,
+  readdir,
   readFile,
   rename,
   rm,
@@ -9,13 +10,14 @@ import {
   writeFile
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { BootWords } from '../../../bootd/core/boot-settings.ts'
 import { keepVersions } from '../../../bootd/io/boot/image-fetch.ts'
 import { ImageStore } from '../../../bootd/io/boot/images.ts'
 import { BootService } from '../../../bootd/io/boot/service.ts'
 import { realClock } from '../../../shared/clock.ts'
+import { makeImageDraft } from '../../../shared/host-image-draft.ts'
 import { silentLog } from '../../../shared/log.ts'
 import { makeSigningKeys, publicKeyText } from '../../../shared/signify.ts'
 import { BootServer, imageKey, putVersion, until } from './boot-server.ts'
@@ -175,6 +177,26 @@ test('a version that is not here is fetched from another bootd, from where it wa
     problems.filter(problem => problem !== undefined),
     []
   )
+})
+
+test('what a build has left behind that was killed is removed, whatever is planned', async t => {
+  const folder = await temporary(t)
+  const old = new Date(Date.now() - 7_200_000)
+  // The kernel gives no such number to a process.
+  const left = join(folder, `.building-${2 ** 30}-aBc123`)
+  await mkdir(left)
+  await utimes(left, old, old)
+  const own = await makeImageDraft(folder)
+  await utimes(own, old, old)
+  await using store = await ImageStore.open({ ...common, folder, onChanged: () => {} })
+  const stop = new AbortController()
+  const options = { ...common, images: store, plan: () => undefined, freeMibMin: 0 }
+  const { promise: round, resolve: onProblem } = Promise.withResolvers<unknown>()
+  const keeping = keepVersions({ ...options, onProblem }, stop.signal)
+  await round
+  stop.abort()
+  await keeping
+  t.deepEqual(await readdir(folder), [basename(own)])
 })
 
 test('a bootd whose token is wrong gets no files, and says so', async t => {

@@ -2,7 +2,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { readProgress, readRequest } from '../../../bootd/core/boot-request.ts'
 import { rangeOf } from '../../../bootd/core/byte-range.ts'
-import { discoverPacket, offeringServer } from '../../../bootd/core/dhcp-packet.ts'
+import { bootServiceMark, discoverPacket, offeringServer } from '../../../bootd/core/dhcp-packet.ts'
 import { readDnsmasqLine } from '../../../bootd/core/dnsmasq-log.ts'
 import { throwHttp } from './inputs-http.ts'
 
@@ -63,7 +63,7 @@ test('an offer is read whatever else is in it, and nothing else is taken for one
   const offer = Buffer.from(discoverPacket(77, '02:00:00:00:00:01'))
   offer[0] = 2
   Buffer.from([53, 1, 2, 0, 0, 54, 4, 10, 77, 0, 9, 255]).copy(offer, 240)
-  t.is(offeringServer(offer, 77), '10.77.0.9')
+  t.deepEqual(offeringServer(offer, 77), { address: '10.77.0.9', isBootService: false })
   t.is(offeringServer(offer, 78), undefined, 'of another probe')
   t.is(offeringServer(discoverPacket(77, '02:00:00:00:00:01'), 77), undefined)
   for (let length = 0; length < 250; length += 1) {
@@ -72,6 +72,21 @@ test('an offer is read whatever else is in it, and nothing else is taken for one
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 400 }), bytes => offeringServer(bytes, 77) === undefined)
   )
+})
+
+test('a boot service is known by what it adds to its offer', t => {
+  const { option, text } = bootServiceMark
+  for (const [said, isBootService] of [
+    [text, true],
+    ['remuda', false],
+    ['', false]
+  ] as const) {
+    const offer = Buffer.from(discoverPacket(77, '02:00:00:00:00:01'))
+    offer[0] = 2
+    const options = [53, 1, 2, 54, 4, 10, 77, 0, 9, option, said.length, ...Buffer.from(said), 255]
+    Buffer.from(options).copy(offer, 240)
+    t.deepEqual(offeringServer(offer, 77), { address: '10.77.0.9', isBootService })
+  }
 })
 
 test('addresses are read from the log, and no machine can forge a line', t => {

@@ -25,7 +25,7 @@ test('a bootd that answers is asked soon after it is heard', async t => {
     {
       end,
       fencer: { epoch: 1, reports: () => [], heard: async () => {}, want: async () => {} } as never,
-      boots: { report: () => report, want: async () => {} },
+      boots: { report: () => report, want: async () => {}, tellProblem: () => {} },
       consoles: { giveWay: () => {} } as never,
       knowing: {
         bmcs: { begin: () => {}, found: () => ({ items: [] }) },
