@@ -102,7 +102,10 @@ export function promoteImage(
   return put(view, settings, context, words + was)
 }
 
-/** Judges the wish that hosts get the version before from their next boot on. */
+/**
+ * Judges the wish that hosts get the version before from their next boot on. The withdrawn one is
+ * nobody's fallback from then on, and a second rollback cannot bring it back.
+ */
 export function rollBackImage(view: View, context: Context): Commit | Refusal {
   const boot = view.cloud?.boot
   if (boot?.canary) {
@@ -113,11 +116,17 @@ export function rollBackImage(view: View, context: Context): Commit | Refusal {
   if (!boot || current === undefined || previous === undefined) {
     return refuse('conflict', 'cannot roll back: there is no version before the current one', {
       reasons: [current === undefined ? 'no version is current' : `current is ${current}`],
-      next: ['remuda host-image list', 'remuda host-image promote VERSION']
+      next: [
+        'remuda host-image list',
+        'remuda host-image promote VERSION: promote another one to have a version to fall back to'
+      ]
     })
   }
-  const words = `hosts get image ${previous} again from their next boot on, instead of ${current}`
-  return put(view, { ...boot, current: previous, previous: current }, context, words)
+  const { previous: _, ...rest } = boot
+  const words =
+    `hosts get image ${previous} again from their next boot on, instead of ${current}; there is ` +
+    'no version to fall back to until another one is promoted'
+  return put(view, { ...rest, current: previous }, context, words)
 }
 
 /** Judges the wish that a machine which has not come yet becomes a host by itself. */

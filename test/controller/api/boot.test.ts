@@ -87,7 +87,8 @@ test('a version is promoted, tried on some hosts, and rolled back', t =>
     )
     t.like(items[0], { version: second, role: 'current', bootds: ['c1'], wanted: ['h1'] } as object)
     t.like(items[1], { version: first, role: 'previous', wanted: [] } as object)
-    t.like(said(await world.ask(back)), { current: first, previous: second })
+    t.like(said(await world.ask(back)), { current: first, previous: undefined })
+    t.is((await world.ask(back)).status, 409)
   }))
 
 test('a version that no bootd has, or that is none, cannot be promoted', t =>

@@ -170,6 +170,10 @@ export const hostImageCommands: readonly Command[] = [
     noun: 'host-image',
     verb: 'rollback',
     doc: 'Has hosts get the version before from their next boot on.',
+    details: [
+      'A canary is only taken away. Else the version that was current is withdrawn: no host falls ' +
+        'back to it, and there is nothing more to roll back to until another one is promoted.'
+    ],
     examples: [{ line: 'remuda host-image rollback', doc: 'the new one is no good' }],
     run: () => import('../run/boot.ts').then(module => module.rollBackImage)
   }
