@@ -76,11 +76,14 @@ export class Boots {
   }
 }
 
+/** What tells a machine from others as long as it is no host, or has no name. */
+export const keyOfMachine = ({ uuid, macs, boot }: BootState): string => uuid ?? macs[0] ?? boot
+
 function lastOfEach(heard: ReadonlyMap<string, BootsHeard>): readonly BootSeen[] {
   const last = new Map<string, BootSeen>()
   for (const [bootd, { report }] of heard) {
     for (const boot of report.boots) {
-      const key = boot.uuid ?? boot.macs[0] ?? boot.boot
+      const key = keyOfMachine(boot)
       const before = last.get(key)
       if (before && begunAt(before) >= begunAt(boot)) continue
       last.set(key, { ...boot, bootd })
