@@ -20,7 +20,8 @@ export const boot: Noun = {
       doc: 'Sets how machines boot, and whom to let in without asking.',
       details: [
         'An unknown machine boots, shows its hardware (remuda host list) and waits for: remuda ' +
-          'host approve. With --let-in so many come in by themselves, for a while.'
+          'host approve. With --let-in so many come in by themselves, for a while, also those ' +
+          'that wait already.'
       ],
       options: [
         {
@@ -98,7 +99,10 @@ export const boot: Noun = {
       noun: 'boot',
       verb: 'expect',
       doc: 'Tells of a machine that has not come yet: it becomes this host by itself.',
-      details: ['One of UUID, serial number and MAC is enough to know it by.'],
+      details: [
+        'One of UUID, serial number and MAC is enough to know it by. A machine that waits to be ' +
+          'approved already comes in too, under this name.'
+      ],
       positionals: [{ name: 'NAME', doc: 'Name of the host that it becomes.' }],
       options: [
         { name: 'uuid', type: 'text', value: 'UUID', doc: 'SMBIOS UUID.' },
