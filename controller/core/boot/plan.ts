@@ -16,6 +16,7 @@ import {
   strangerSecretOf
 } from '#shared/wire/boot-secret.ts'
 import type { View } from '../view.ts'
+import { hasWhole } from './boots.ts'
 import { expectedHosts, mayComeIn } from './pending.ts'
 import { type BootSettings, type ExpectedMachine, joinWithinSElse } from './settings.ts'
 
@@ -140,20 +141,19 @@ function unknownOf(boot: BootSettings): BootPlan['unknown'] {
   }
 }
 
-/** Versions that some machine is or may be given. */
+/** Versions that some machine is or may be given, and those that are to come to all bootds first. */
 function wantedOf(view: View, boot: BootSettings): readonly string[] {
   const pinned = [...view.all('host').values()].map(({ spec }) => spec.image)
   const expected = (boot.expected ?? []).map(({ version }) => version)
-  const all = [boot.current, boot.previous, boot.canary?.version, ...pinned, ...expected]
+  const set = [boot.current, boot.previous, boot.canary?.version]
+  const all = [...set, ...view.boots.sought, ...pinned, ...expected]
   return [...new Set(all.filter(version => version !== undefined))].slice(0, 64)
 }
 
 /** Bootds that have a version whole, by where they serve. */
 const sourcesOf = (view: View, version: string): readonly string[] =>
   [...view.boots.bootds.values()]
-    .filter(({ report }) =>
-      report.images.some(one => one.manifest.version === version && one.problem === undefined)
-    )
+    .filter(({ report }) => hasWhole(report, version))
     .flatMap(({ report }) => report.url ?? [])
     .toSorted()
     .slice(0, 8)

@@ -88,7 +88,11 @@ export function promoteImage(
 ): Commit | Refusal {
   const { version, percent } = given.wish
   const before: BootSettings = view.cloud?.boot ?? { key: given.key }
-  const objection = refuseVersion(view, version, { cannot: `cannot promote image ${version}` })
+  // What is current already is given as it is.
+  const objection =
+    before.current === version
+      ? undefined
+      : refuseVersion(view, version, { cannot: `cannot promote image ${version}` })
   if (objection) return objection
   const { canary: _, ...rest } = before
   if (percent !== undefined && percent < 100) {

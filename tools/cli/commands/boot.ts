@@ -150,7 +150,9 @@ export const hostImageCommands: readonly Command[] = [
     doc: 'Has hosts get a version from their next boot on; none is booted for it.',
     details: [
       'With --percent only some hosts get it, always the same ones, and "promote" again without ' +
-        'it gives it to all. To have hosts boot it one after another: remuda host roll --image.'
+        'it gives it to all. To have hosts boot it one after another: remuda host roll --image.',
+      'It is refused while a bootd that serves boots lacks the version, which is fetched there ' +
+        'from then on: try again once remuda host-image list shows it AT all of them.'
     ],
     positionals: [{ name: 'VERSION', doc: 'Version, or how it begins.' }],
     options: [
@@ -175,8 +177,8 @@ export const hostImageCommands: readonly Command[] = [
     verb: 'rollback',
     doc: 'Has hosts get the version before from their next boot on.',
     details: [
-      'A canary is only taken away. Else the version that was current is withdrawn: no host falls ' +
-        'back to it, and there is nothing more to roll back to until another one is promoted.'
+      'A canary is only taken away. Else the version that was current is withdrawn: no host ' +
+        'falls back to it, and there is nothing more to roll back to until another one is promoted.'
     ],
     examples: [{ line: 'remuda host-image rollback', doc: 'the new one is no good' }],
     run: () => import('../run/boot.ts').then(module => module.rollBackImage)
