@@ -10,7 +10,7 @@ export type Refusal = {
     readonly next: readonly string[]
     /** Which fields of the input are at fault, as JSON pointers. */
     readonly errors?: readonly { readonly pointer: string; readonly detail: string }[]
-    /** A version of the host image that is to come to every bootd first; it is fetched from now on. */
+    /** A version of the host image that every bootd is to have first; it is fetched from now on. */
     readonly seeks?: string
   }
 }

@@ -141,7 +141,7 @@ function unknownOf(boot: BootSettings): BootPlan['unknown'] {
   }
 }
 
-/** Versions that some machine is or may be given, and those that are to come to all bootds first. */
+/** Versions that some machine is or may be given, and those that all bootds are to have first. */
 function wantedOf(view: View, boot: BootSettings): readonly string[] {
   const pinned = [...view.all('host').values()].map(({ spec }) => spec.image)
   const expected = (boot.expected ?? []).map(({ version }) => version)

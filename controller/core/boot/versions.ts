@@ -1,7 +1,7 @@
 /**
  * Judges whether a version of the host image can be booted: every bootd that serves boots must have
  * it whole. A machine asks the bootd of its own boot network, and would wait in its firmware for
- * what only another one has. A version that is asked for too early is fetched by those that lack it.
+ * what only another one has. What is asked for too early is fetched by those that lack it.
  */
 
 import type { Host, HostSpec } from '#shared/model/host.ts'

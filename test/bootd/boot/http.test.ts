@@ -146,7 +146,7 @@ test('an unknown machine sees nothing secret', async t => {
   t.is(readJoinToken(JSON.parse(later.text).token).secret, 'of-the-policy-0123')
 })
 
-test('a machine that was told to wait may ask on when its time is over, until it has joined', async t => {
+test('a machine that was told to wait may ask on beyond its time, until it has joined', async t => {
   await using server = await BootServer.start()
   server.plan = { ...server.plan, joinWithinS: 1 }
   const token = tokenOf((await server.ask(known)).text)

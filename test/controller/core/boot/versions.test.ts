@@ -90,7 +90,8 @@ const ofFirst: Partial<BootReport> = {
   url: 'http://10.0.1.2:7480',
   images: [{ manifest: manifestOf(first) }]
 }
-const cannotFetch = `cannot fetch image version ${second} from http://10.0.0.2:7480: only 9 MiB are free`
+const from = 'http://10.0.0.2:7480'
+const cannotFetch = `cannot fetch image version ${second} from ${from}: only 9 MiB are free`
 const served = 'from now on it is fetched from where it is'
 
 const lacking: readonly {
