@@ -159,17 +159,18 @@ function* serviceNews({ boots }: View): Iterable<Told> {
 /**
  * By what was told last of the same for the same reason. That time is of the clock of a bootd, and
  * may lie ahead where that clock was wrong: then it is known only as that very moment, and silences
- * nothing else. What is older than all that is kept was told, and would be let go again at once.
+ * nothing else but what is to be told only now and then. What is older than all that is kept was
+ * told, and would be let go again at once.
  */
 function isTold(view: View, told: Told, context: Context): boolean {
   const { subject, of, verb, since, apartMs = 0 } = told
   const event = view.named('event', notificationName({ subject, of, reason: verb }))
   if (event === undefined) return isForgotten(view, since)
   const { lastAt } = event.decided
-  if (lastAt === since) return true
+  const laterMs = Date.parse(since) - Date.parse(lastAt)
   const isShared = subject === bootSubject && of === undefined
-  if (Date.parse(lastAt) > context.now.wall && !isShared) return false
-  return Date.parse(lastAt) >= Date.parse(since) - apartMs
+  const isAhead = Date.parse(lastAt) > context.now.wall && !isShared
+  return isAhead ? Math.abs(laterMs) <= apartMs : laterMs <= apartMs
 }
 
 function isForgotten(view: View, since: string): boolean {

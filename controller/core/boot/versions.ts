@@ -67,16 +67,21 @@ function refuseLacking(
   const isServed = [...view.boots.bootds.values()].some(
     ({ report }) => hasWhole(report, version) && report.url !== undefined
   )
+  // Without settings there is no plan that could say what is to be fetched.
+  const isPlanned = view.cloud?.boot !== undefined
   const names = listed(lacking.map(([bootd]) => bootd))
   const who = lacking.length === 1 ? `the bootd of ${names} lacks it` : `bootds lack it: ${names}`
   return refuse('conflict', `${cannot}: ${who}`, {
     reasons: [
       ...lacking.slice(0, 5).map(([bootd, report]) => `${bootd}: ${whyLacking(report, version)}`),
-      isServed
-        ? 'from now on it is fetched from where it is'
-        : 'it cannot be fetched: no bootd that has it serves it'
+      !isServed
+        ? 'it cannot be fetched: no bootd that has it serves it'
+        : isPlanned
+          ? 'from now on it is fetched from where it is'
+          : 'it is fetched once it is set how machines boot'
     ],
     next: [
+      ...(isPlanned ? [] : ['remuda boot set --image-key FILE']),
       `remuda host-image list: wait until it stands there AT ${names}, and try again`,
       'where space is short: free some where that bootd keeps its state',
       'to do without that bootd: stop its remuda-bootd, or set its bootMode to off'

@@ -148,6 +148,21 @@ test('after an alarm by a clock that was ahead the next one is told, and each on
   t.is(cloud.view.named('event', 'boot-failed-host-h1')?.decided.lastAt, right.stages[0]?.at)
 })
 
+test('by a clock that is ahead, too, thefts are told of only now and then', t => {
+  const cloud = promotedCloud()
+  const at = (ms: number) => new Date(cloud.context.now.wall + ms).toISOString()
+  const hear = (ms: number) => {
+    const stolen = { from: '10.0.0.66', at: at(3_600_000 + ms) }
+    cloud.hear({ boots: [bootOf('kernel', { stolen, stages: [{ stage: 'kernel', at: at(0) }] })] })
+  }
+  hear(0)
+  t.is(told(cloud).length, 1)
+  hear(20_000)
+  t.is(told(cloud).length, 0)
+  hear(601_000)
+  t.is(told(cloud).length, 1)
+})
+
 test('two boot services that cannot serve, or are not alone, are told of both', t => {
   const cloud = promotedCloud()
   const early = '2026-01-01T00:00:00.000Z'

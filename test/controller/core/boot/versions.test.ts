@@ -159,6 +159,15 @@ test('a version that is whole only where nobody serves it cannot be fetched, whi
   t.is(verdict.refused.reasons[1], 'it cannot be fetched: no bootd that has it serves it')
 })
 
+test('before it is set how machines boot nothing can be fetched, which is said', t => {
+  const cloud = bootCloud()
+  cloud.hear(ofFirst, 'c2')
+  const verdict = promoteImage(cloud.view, { wish: { version: second }, key }, cloud.context)
+  if (!isRefusal(verdict)) return t.fail('it was promoted')
+  t.is(verdict.refused.reasons[1], 'it is fetched once it is set how machines boot')
+  t.is(verdict.refused.next[0], 'remuda boot set --image-key FILE')
+})
+
 test('what was asked for too early is fetched by all bootds for an hour, a few at a time', t => {
   const cloud = promotedCloud()
   const { view, context } = cloud
