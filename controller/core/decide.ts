@@ -23,7 +23,7 @@ import { fencings, isOff } from './fencing.ts'
 import { handedOver } from './leftovers.ts'
 import { livingOrigin } from './living-origin.ts'
 import { moves } from './moves.ts'
-import { notification } from './notification.ts'
+import { eventsMax, notification } from './notification.ts'
 import type { Demand } from './placement/pipeline.ts'
 import { powers } from './power.ts'
 import { returned, roomMade, yielded, yieldingTo } from './preemption.ts'
@@ -41,8 +41,6 @@ export const replyKeptMs = 24 * 60 * 60 * 1000
 /** Notices and old replies that go into one commit, so that none is long; the rest waits. */
 const noticesPerCommit = 32
 const repliesPerCommit = 1_000
-/** Notifications that are kept; the one that last happened longest ago goes first. */
-const eventsMax = 2_000
 
 /**
  * Decides one round: at most `commitsMax` commits, one at a time. Each is decided on the view as it

@@ -33,6 +33,8 @@ export type Fact =
       readonly report: BootReport
       readonly at: Moment
     }
+  /** Somebody wants a version of the host image that some bootd lacks. */
+  | { readonly type: 'image-sought'; readonly version: string; readonly at: Moment }
   | { readonly type: 'fences'; readonly states: readonly FenceState[]; readonly at: Moment }
   /**
    * `alone`: nothing keeps another controller of the same journal from going on beside this.

@@ -10,6 +10,8 @@ export type Refusal = {
     readonly next: readonly string[]
     /** Which fields of the input are at fault, as JSON pointers. */
     readonly errors?: readonly { readonly pointer: string; readonly detail: string }[]
+    /** A version of the host image that every bootd is to have first; it is fetched from now on. */
+    readonly seeks?: string
   }
 }
 
@@ -21,6 +23,7 @@ export const refuse = (
     readonly reasons?: readonly string[]
     readonly next?: readonly string[]
     readonly pointer?: string
+    readonly seeks?: string
   } = {}
 ): Refusal => ({
   refused: {
@@ -28,6 +31,7 @@ export const refuse = (
     message,
     reasons: more.reasons ?? [],
     next: more.next ?? [],
+    ...(more.seeks !== undefined && { seeks: more.seeks }),
     ...(more.pointer !== undefined && { errors: [{ pointer: more.pointer, detail: message }] })
   }
 })

@@ -187,6 +187,9 @@ export class View {
       case 'boots':
         this.boots.hear(fact.bootd, fact.report, fact.at)
         return undefined
+      case 'image-sought':
+        this.boots.seek(fact.version, fact.at)
+        return undefined
       case 'echo':
         this.leases.echo(fact.host, fact.heardAt)
         return undefined

@@ -3,6 +3,7 @@
  * and again. Only the last word on each machine is kept, as of everything that is reported.
  */
 import type { BootReport, BootState } from '#shared/wire/boot.ts'
+import { keyOfMachine } from '../core/boot/boots.ts'
 import { bootSubject } from '../core/boot/news.ts'
 import { bootNamed } from '../core/boot/shown.ts'
 import { subjectOf } from '../core/subject.ts'
@@ -27,14 +28,14 @@ export class BootFeed {
   /** Tells what is new in a report; of the first one of a bootd only what is under way. */
   hear(bootd: string, { boots }: Pick<BootReport, 'boots'>): void {
     const before = this.#said.get(bootd)
-    const now = new Map(boots.map(boot => [keyOf(boot), boot]))
+    const now = new Map(boots.map(boot => [keyOfMachine(boot), boot]))
     this.#said.set(bootd, now)
     // It is known by something better since, as its UUID, or was forgotten there.
     for (const key of before?.keys() ?? []) {
       if (!now.has(key)) this.#options.feed.forgetStatus(`boot/${key}`)
     }
     for (const boot of boots) {
-      const last = before?.get(keyOf(boot))
+      const last = before?.get(keyOfMachine(boot))
       if (before ? last === undefined || isOther(last, boot) : !isOver(boot)) {
         this.#tell(boot, bootd)
       }
@@ -44,7 +45,7 @@ export class BootFeed {
   #tell(boot: BootState, bootd: string): void {
     const { view, feed } = this.#options
     const { host, shown } = bootNamed(view, { ...boot, bootd })
-    feed.report(`boot/${keyOf(boot)}`, {
+    feed.report(`boot/${keyOfMachine(boot)}`, {
       type: 'boot',
       kind: 'boot',
       subjects: [host ? subjectOf(host) : bootSubject],
@@ -52,8 +53,6 @@ export class BootFeed {
     })
   }
 }
-
-const keyOf = ({ uuid, macs, boot }: BootState): string => uuid ?? macs[0] ?? boot
 
 const isOver = ({ stage }: BootState): boolean => ['joined', 'waiting', 'failed'].includes(stage)
 

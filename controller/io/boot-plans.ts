@@ -60,6 +60,7 @@ export class BootPlans {
     this.#plannedAt = now
     this.#position = view.position
     view.boots.forgetBefore(now - silentMs)
+    view.boots.forgetSought(now)
     const plan = bootPlanOf(view, epoch())
     if (!plan) return
     const text = JSON.stringify(plan)

@@ -27,7 +27,7 @@ import type { Announcer } from './announcer.ts'
 import { breathing } from './breath.ts'
 import { Grace } from './grace.ts'
 import type { Ledger } from './ledger.ts'
-import { faultOf, faultThrown } from './refusal-fault.ts'
+import { faultIn, faultThrown } from './refusal-fault.ts'
 import { SentOrders } from './sent-orders.ts'
 import { slicesOf } from './slices.ts'
 
@@ -119,7 +119,7 @@ export class Reign {
       verdict = this.judge(intent, by)
     }
     // Nothing may come between the judgement and its fold: it holds for this very view.
-    if (isRefusal(verdict)) throw faultOf(verdict)
+    if (isRefusal(verdict)) throw faultIn(this, verdict)
     const more = also(verdict)
     if (verdict.commit.changes.length + more.length === 0) {
       await this.#options.ledger.durable()

@@ -6,10 +6,14 @@ import { joinHost, type WorldController, worldController } from './world-control
 /** A UUID as hosts have them. */
 export const bootUuid = '4c4c4544-0000-1000-8000-00000000000a'
 
-/** Folds what the bootd of `c1` says, and has the controller think about it. */
-export function hearBoots(world: WorldController, changes: Partial<BootReport> = {}): void {
+/** Folds what a bootd says, and has the controller think about it. */
+export function hearBoots(
+  world: WorldController,
+  changes: Partial<BootReport> = {},
+  bootd = 'c1'
+): void {
   const { reign } = world.running.service
-  reign.view.fold({ type: 'boots', bootd: 'c1', report: reportOf(changes), at: reign.now() })
+  reign.view.fold({ type: 'boots', bootd, report: reportOf(changes), at: reign.now() })
   reign.wake()
 }
 

@@ -1,9 +1,11 @@
 import type { Host, HostSpec } from '#shared/model/host.ts'
 import { formatMs } from '#shared/units.ts'
 import { type BootPass, bootPassOf, objectionOfPolicy, withoutExpected } from '../boot/pass.ts'
+import type { ExpectedMachine } from '../boot/settings.ts'
 import type { Change, HostOut, JoinToken } from '../commit.ts'
 import { phaseOf } from '../liveness.ts'
 import { type Refusal, refuse } from '../refusal.ts'
+import { subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
 import { admitted, born, type Context, unchanged, type Verdict } from './context.ts'
 import { judgeToken, type TokenObjection, useOf } from './join-token.ts'
@@ -128,6 +130,9 @@ function joinAgain(view: View, known: Host, wish: HostWish, context: Context): V
       next: [`if its state was lost: remuda host delete ${known.name}, then approve it again`]
     })
   }
+  if (pass?.trusted && pass.boot?.as === 'expected') {
+    return comeInAs(view, { known, wish, pass, machine: pass.boot.machine }, context)
+  }
   const approval = pass?.trusted ? ('approved' as const) : known.decided.approval
   const decided = { ...known.decided, approval, publicKey, endpoint }
   const how = pass?.trusted ? nameOfToken(pass) : 'its key'
@@ -136,6 +141,40 @@ function joinAgain(view: View, known: Host, wish: HostWish, context: Context): V
     : `knocked from ${endpoint} with a new key and ${how}`
   const more = pass ? usesOf(view, pass) : []
   return admitted(context, { ...known, decided }, { verb: 'joined', because, more })
+}
+
+/**
+ * A host that waited comes in as the machine that was expected. Names of hosts are for good, so it
+ * is another host from then on, with all that was set of it; it was never given anything to hold.
+ */
+function comeInAs(
+  view: View,
+  came: {
+    readonly known: Host
+    readonly wish: HostWish
+    readonly pass: Pass & { readonly trusted: true }
+    readonly machine: ExpectedMachine
+  },
+  context: Context
+): Verdict {
+  const { known, wish, pass, machine } = came
+  const { publicKey, endpoint } = wish
+  const decided = { ...known.decided, approval: 'approved' as const, publicKey, endpoint }
+  const spec = { ...known.spec, ...(machine.version !== undefined && { image: machine.version }) }
+  const because = `knocked from ${endpoint} with ${nameOfToken(pass)}`
+  const uses = usesOf(view, pass)
+  if (known.name === machine.name) {
+    const after: Host = { ...known, spec, decided }
+    return admitted(context, after, { verb: 'joined', because, more: uses })
+  }
+  const name = freeName(view, machine.name)
+  const after: Host = {
+    ...born(context, 'host', { name, labels: known.labels }),
+    ...{ kind: 'host', spec, decided }
+  }
+  const gone: Change = { op: 'remove', kind: 'host', id: known.id, subject: subjectOf(known) }
+  const words = `${because}; it waited as ${known.name}`
+  return admitted(context, after, { verb: 'joined', because: words, more: [gone, ...uses] })
 }
 
 /**

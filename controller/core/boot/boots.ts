@@ -12,10 +12,16 @@ export type BootSeen = BootState & { readonly bootd: string }
 const recentMs: Ms = 300_000
 /** A boot token that was stolen is told of for so long, whatever became of the boot. Unit: ms. */
 const stolenMs: Ms = 86_400_000
+/** A version that was asked for is fetched for so long. Unit: ms. */
+const soughtMs: Ms = 3_600_000
+/** Versions that are fetched so at once; of more those that were asked for last. */
+const soughtMax = 4
 
 /** What bootds say of machines that boot, by the bootd's name; nothing of it is ever stored. */
 export class Boots {
   readonly #heard = new Map<string, BootsHeard>()
+  /** Versions that were asked for while some bootd lacked them, and when, on our own clock. */
+  readonly #sought = new Map<string, Ms>()
   #seen: readonly BootSeen[] | undefined
   #byUuid: ReadonlyMap<string, BootSeen> | undefined
   #recent: readonly BootSeen[] | undefined
@@ -36,6 +42,25 @@ export class Boots {
       this.#recent = undefined
       this.#byUuid = undefined
     }
+  }
+
+  seek(version: string, { monotonic }: Moment): void {
+    this.#sought.delete(version)
+    this.#sought.set(version, monotonic)
+    const [oldest] = this.#sought.keys()
+    if (oldest !== undefined && this.#sought.size > soughtMax) this.#sought.delete(oldest)
+  }
+
+  /** What was sought so long ago is not fetched any more. */
+  forgetSought(now: Ms): void {
+    for (const [version, at] of this.#sought) {
+      if (now - at > soughtMs) this.#sought.delete(version)
+    }
+  }
+
+  /** Versions that every bootd shall have, though no machine is given them yet. */
+  get sought(): readonly string[] {
+    return [...this.#sought.keys()]
   }
 
   get bootds(): ReadonlyMap<string, BootsHeard> {
@@ -68,19 +93,29 @@ export class Boots {
 
   /** Whether some bootd has a version whole and rightly signed. */
   has(version: string): boolean {
-    return [...this.#heard.values()].some(({ report }) =>
-      report.images.some(
-        ({ manifest, problem }) => manifest.version === version && problem === undefined
-      )
+    return [...this.#heard.values()].some(({ report }) => hasWhole(report, version))
+  }
+
+  /** Bootds that are heard and serve boots, and could not give a version. */
+  lacking(version: string): readonly (readonly [bootd: string, report: BootReport])[] {
+    return [...this.#heard].flatMap(([bootd, { report }]) =>
+      report.mode === 'off' || hasWhole(report, version) ? [] : [[bootd, report] as const]
     )
   }
 }
+
+/** Whether a bootd has a version whole and rightly signed. */
+export const hasWhole = ({ images }: BootReport, version: string): boolean =>
+  images.some(({ manifest, problem }) => manifest.version === version && problem === undefined)
+
+/** What tells a machine from others as long as it is no host, or has no name. */
+export const keyOfMachine = ({ uuid, macs, boot }: BootState): string => uuid ?? macs[0] ?? boot
 
 function lastOfEach(heard: ReadonlyMap<string, BootsHeard>): readonly BootSeen[] {
   const last = new Map<string, BootSeen>()
   for (const [bootd, { report }] of heard) {
     for (const boot of report.boots) {
-      const key = boot.uuid ?? boot.macs[0] ?? boot.boot
+      const key = keyOfMachine(boot)
       const before = last.get(key)
       if (before && begunAt(before) >= begunAt(boot)) continue
       last.set(key, { ...boot, bootd })

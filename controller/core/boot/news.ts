@@ -1,19 +1,19 @@
 /**
  * What is told of machines that boot: one that has failed, is stuck in a stage, or whose boot token
  * another machine has shown is an alarm; one that has joined leaves its time line in the history of
- * its host. A boot is told of once: by the
- * time of what was told last, which every controller finds in the journal.
+ * its host. A boot is told of once: by the time of what was told last, which every controller finds
+ * in the journal. Machines that are no hosts, and boot services, share a subject: what was told of
+ * one of them says nothing of another, so each has a time of its own.
  */
 import type { Host } from '#shared/model/host.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import { type BootStage, bootFailuresMax } from '#shared/wire/boot.ts'
 import { type Context, decision, isoOf } from '../admission/context.ts'
 import type { Change, Commit } from '../commit.ts'
-import { fitName } from '../fit-name.ts'
-import { notification } from '../notification.ts'
+import { eventsMax, notification, notificationName } from '../notification.ts'
 import { subjectOf } from '../subject.ts'
 import type { View } from '../view.ts'
-import type { BootSeen } from './boots.ts'
+import { type BootSeen, keyOfMachine } from './boots.ts'
 import { onceWish } from './plan.ts'
 
 /** What is told of machines that are no hosts, and of the boot service itself. */
@@ -32,8 +32,13 @@ const stuckMs: Readonly<Partial<Record<BootStage, Ms>>> = {
   waiting: 600_000
 }
 
+/** So many machines that are no hosts are told of one by one at a time; of others the newest is. */
+const strangersMax = 256
+
 type Told = {
   readonly subject: string
+  /** Which of those that share the subject: a machine, or a boot service. */
+  readonly of?: string | undefined
   readonly verb: string
   readonly message: string
   readonly severity: 'notice' | 'warning' | 'alarm'
@@ -49,15 +54,21 @@ const theftApartMs: Ms = 600_000
 /** Decides what is to be told, and what a boot that was wished for once has used up. */
 export function* bootNews(view: View, context: Context): Iterable<Commit> {
   if (view.boots.bootds.size === 0) return
+  let strangers = 0
   for (const boot of view.boots.recent) {
     const host = hostOf(view, boot)
+    if (host === undefined) strangers += 1
+    const of = host || strangers > strangersMax ? undefined : keyOfMachine(boot)
     const once = host?.decided.bootOnce
     if (host && once && isUsedUp(once, boot)) yield usedUp(host, context)
     for (const told of newsOf(boot, host, context)) {
-      if (!isTold(view, told)) yield tell(view, told, context)
+      const news = { ...told, of }
+      if (!isTold(view, news, context)) yield tell(view, news, context)
     }
   }
-  for (const told of serviceNews(view)) if (!isTold(view, told)) yield tell(view, told, context)
+  for (const told of serviceNews(view)) {
+    if (!isTold(view, told, context)) yield tell(view, told, context)
+  }
 }
 
 function hostOf(view: View, { uuid }: BootSeen): Host | undefined {
@@ -138,26 +149,44 @@ function* serviceNews({ boots }: View): Iterable<Told> {
       const message =
         `another DHCP server answers on the boot network of ${bootd}: ${address}${whose}; ` +
         'machines may boot what it says'
-      yield { subject: bootSubject, verb: 'foreign-dhcp', message, severity: 'alarm', since }
+      const of = `${bootd} ${address}`
+      yield { subject: bootSubject, of, verb: 'foreign-dhcp', message, severity: 'alarm', since }
     }
     if (report.problem === undefined) continue
     const message = `bootd of ${bootd} cannot serve boots: ${report.problem}`
     const since = report.problemSince ?? new Date(at.wall).toISOString()
-    yield { subject: bootSubject, verb: 'boot-service', message, severity: 'alarm', since }
+    const words = { message, severity: 'alarm', since } as const
+    yield { subject: bootSubject, of: bootd, verb: 'boot-service', ...words }
   }
 }
 
-/** By what was told last of the same subject for the same reason. */
-function isTold(view: View, { subject, verb, since, apartMs = 0 }: Told): boolean {
-  const event = view.named('event', fitName(`${verb}-${subject.replaceAll('/', '-')}`))
-  if (event === undefined) return false
-  return Date.parse(event.decided.lastAt) >= Date.parse(since) - apartMs
+/**
+ * By what was told last of the same for the same reason. That time is of the clock of a bootd, and
+ * may lie ahead where that clock was wrong: then it is known only as that very moment, and silences
+ * nothing else but what is to be told only now and then. What is older than all that is kept was
+ * told, and would be let go again at once.
+ */
+function isTold(view: View, told: Told, context: Context): boolean {
+  const { subject, of, verb, since, apartMs = 0 } = told
+  const event = view.named('event', notificationName({ subject, of, reason: verb }))
+  if (event === undefined) return isForgotten(view, since)
+  const { lastAt } = event.decided
+  const laterMs = Date.parse(since) - Date.parse(lastAt)
+  const isShared = subject === bootSubject && of === undefined
+  const isAhead = Date.parse(lastAt) > context.now.wall && !isShared
+  return isAhead ? Math.abs(laterMs) <= apartMs : laterMs <= apartMs
+}
+
+function isForgotten(view: View, since: string): boolean {
+  const events = view.all('event')
+  if (events.size < eventsMax) return false
+  return ![...events.values()].some(({ decided }) => decided.lastAt < since)
 }
 
 function tell(view: View, told: Told, context: Context): Commit {
-  const { subject, verb, message, severity, since } = told
+  const { subject, of, verb, message, severity, since } = told
   // By the clock of bootd: what it says next has a later time by that one.
-  const seen = { subject, reason: verb, message, severity, at: since }
+  const seen = { subject, of, reason: verb, message, severity, at: since }
   const event = notification(view, { ...seen, source: 'bootd' }, context)
   return {
     changes: [{ op: 'put', resource: event }],

@@ -24,7 +24,8 @@ export function bootPassOf(
   const known = id === undefined ? undefined : view.get('host', id)
   if (known?.decided.approval === 'approved') {
     const secret = bootSecretOf(boot.key, uuid, known.decided.publicKey)
-    if (secretHashOf(secret) === sha256) return { as: 'known' }
+    // A host that is in is no machine that has not come yet, whatever it brings.
+    return secretHashOf(secret) === sha256 ? { as: 'known' } : undefined
   }
   const machine = (boot.expected ?? []).find(
     one =>

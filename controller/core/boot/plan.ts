@@ -3,7 +3,8 @@
  *
  * A host gets the version that it is pinned to; else the canary's, if it is one of its hosts; else
  * the current one. One that does not join with it, three times in a row, is given the previous one
- * by bootd itself. A machine that waits to be approved boots as well: so it says what it is.
+ * by bootd itself. A machine that waits to be approved boots as well: so it says what it is. It may
+ * come in like one that nobody knows yet: as the machine that is expected, or by the policy.
  */
 import type { Host } from '#shared/model/host.ts'
 import {
@@ -20,7 +21,9 @@ import {
   strangerSecretOf
 } from '#shared/wire/boot-secret.ts'
 import type { View } from '../view.ts'
-import { type BootSettings, joinWithinSElse } from './settings.ts'
+import { hasWhole } from './boots.ts'
+import { expectedHosts, mayComeIn } from './pending.ts'
+import { type BootSettings, type ExpectedMachine, joinWithinSElse } from './settings.ts'
 
 /** All that bootds shall hand out; undefined: nobody has set how machines boot. */
 export function bootPlanOf(view: View, epoch: number): BootPlan | undefined {
@@ -28,16 +31,20 @@ export function bootPlanOf(view: View, epoch: number): BootPlan | undefined {
   if (!boot) return undefined
   const door = doorOf(view)
   const hosts = [...view.all('host').values()].filter(({ decided }) => !decided.deletedAt)
+  const waiting = expectedHosts(view)
+  const came = new Set(waiting.values())
   const machines = [
-    ...hosts.map(host => machineOf(view, host, boot)),
-    ...(boot.expected ?? []).map(({ name, uuid, serial, macs, version }) => ({
-      ...{ name, macs, wish: versionWish(version ?? boot.current) },
-      ...(uuid !== undefined && { uuid }),
-      ...(serial !== undefined && { serial }),
-      ...imageOf(version ?? boot.current),
-      ...optionsOf(boot),
-      secret: expectedSecretOf(boot.key, name)
-    }))
+    ...hosts.map(host => machineOf({ view, boot }, host, waiting.get(host.id))),
+    ...(boot.expected ?? [])
+      .filter(one => !came.has(one))
+      .map(({ name, uuid, serial, macs, version }) => ({
+        ...{ name, macs, wish: versionWish(version ?? boot.current) },
+        ...(uuid !== undefined && { uuid }),
+        ...(serial !== undefined && { serial }),
+        ...imageOf(version ?? boot.current),
+        ...optionsOf(boot),
+        secret: expectedSecretOf(boot.key, name)
+      }))
   ]
   return {
     type: 'boot-plan',
@@ -72,19 +79,25 @@ export function shareOf(uuid: string): number {
 export const onceWish = ({ profile, at }: { readonly profile: string; readonly at: string }) =>
   `once ${profile} ${at}`
 
-function machineOf(view: View, host: Host, boot: BootSettings): BootMachine {
-  const { uuid, publicKey, bootOnce, approval } = host.decided
+/** `expected`: what an operator has told of a host that waits; it boots as that one. */
+function machineOf(
+  { view, boot }: { readonly view: View; readonly boot: BootSettings },
+  host: Host,
+  expected: ExpectedMachine | undefined
+): BootMachine {
+  const { uuid, bootOnce } = host.decided
   const facts = view.heard(host.name).report?.facts
-  const version = versionFor(host, boot)
+  const serial = facts?.serial ?? expected?.serial
+  const version = expected?.version ?? versionFor(host, boot)
   const others = [boot.current, boot.previous].filter(one => one !== undefined && one !== version)
   const isOnce = bootOnce !== undefined
   const rack = boot.peers && host.labels['rack']
+  const secret = secretFor({ view, boot }, host, expected)
   return {
-    name: host.name,
+    name: expected?.name ?? host.name,
     uuid,
-    ...(facts?.serial !== undefined && { serial: facts.serial.slice(0, 128) }),
-    macs: (facts?.nics ?? [])
-      .map(({ mac }) => mac.toLowerCase())
+    ...(serial !== undefined && { serial: serial.slice(0, 128) }),
+    macs: [...(facts?.nics ?? []).map(({ mac }) => mac.toLowerCase()), ...(expected?.macs ?? [])]
       .filter(isMac)
       .slice(0, 32),
     ...imageOf(version),
@@ -94,8 +107,20 @@ function machineOf(view: View, host: Host, boot: BootSettings): BootMachine {
     ...optionsOf(boot),
     ...(rack !== undefined && { rack: rack.slice(0, 128) }),
     wish: isOnce ? onceWish(bootOnce) : versionWish(version),
-    ...(approval === 'approved' && { secret: bootSecretOf(boot.key, uuid, publicKey) })
+    ...(secret !== undefined && { secret })
   }
+}
+
+/** What a host may show at the door; one that waits: what it would if nobody knew it yet. */
+function secretFor(
+  { view, boot }: { readonly view: View; readonly boot: BootSettings },
+  host: Host,
+  expected: ExpectedMachine | undefined
+): string | undefined {
+  const { uuid, publicKey, approval } = host.decided
+  if (approval === 'approved') return bootSecretOf(boot.key, uuid, publicKey)
+  if (!mayComeIn(view, host)) return undefined
+  return expected ? expectedSecretOf(boot.key, expected.name) : unknownOf(boot).secret
 }
 
 const isMac = (text: string): boolean => /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(text)
@@ -122,20 +147,19 @@ function unknownOf(boot: BootSettings): BootPlan['unknown'] {
   }
 }
 
-/** Versions that some machine is or may be given. */
+/** Versions that some machine is or may be given, and those that all bootds are to have first. */
 function wantedOf(view: View, boot: BootSettings): readonly string[] {
   const pinned = [...view.all('host').values()].map(({ spec }) => spec.image)
   const expected = (boot.expected ?? []).map(({ version }) => version)
-  const all = [boot.current, boot.previous, boot.canary?.version, ...pinned, ...expected]
+  const set = [boot.current, boot.previous, boot.canary?.version]
+  const all = [...set, ...view.boots.sought, ...pinned, ...expected]
   return [...new Set(all.filter(version => version !== undefined))].slice(0, 64)
 }
 
 /** Bootds that have a version whole, by where they serve. */
 const sourcesOf = (view: View, version: string): readonly string[] =>
   [...view.boots.bootds.values()]
-    .filter(({ report }) =>
-      report.images.some(one => one.manifest.version === version && one.problem === undefined)
-    )
+    .filter(({ report }) => hasWhole(report, version))
     .flatMap(({ report }) => report.url ?? [])
     .toSorted()
     .slice(0, 8)

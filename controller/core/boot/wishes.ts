@@ -16,6 +16,7 @@ import type { Change, Commit } from '../commit.ts'
 import { isRefusal, type Refusal, refuse } from '../refusal.ts'
 import type { View } from '../view.ts'
 import { bootSubject } from './news.ts'
+import { isMachine, mayComeIn } from './pending.ts'
 import type { BootSettings, ExpectedMachine } from './settings.ts'
 import { refuseVersion } from './versions.ts'
 
@@ -87,7 +88,11 @@ export function promoteImage(
 ): Commit | Refusal {
   const { version, percent } = given.wish
   const before: BootSettings = view.cloud?.boot ?? { key: given.key }
-  const objection = refuseVersion(view, version, { cannot: `cannot promote image ${version}` })
+  // What is current already is given as it is.
+  const objection =
+    before.current === version
+      ? undefined
+      : refuseVersion(view, version, { cannot: `cannot promote image ${version}` })
   if (objection) return objection
   const { canary: _, ...rest } = before
   if (percent !== undefined && percent < 100) {
@@ -102,7 +107,10 @@ export function promoteImage(
   return put(view, settings, context, words + was)
 }
 
-/** Judges the wish that hosts get the version before from their next boot on. */
+/**
+ * Judges the wish that hosts get the version before from their next boot on. The withdrawn one is
+ * nobody's fallback from then on, and a second rollback cannot bring it back.
+ */
 export function rollBackImage(view: View, context: Context): Commit | Refusal {
   const boot = view.cloud?.boot
   if (boot?.canary) {
@@ -113,11 +121,17 @@ export function rollBackImage(view: View, context: Context): Commit | Refusal {
   if (!boot || current === undefined || previous === undefined) {
     return refuse('conflict', 'cannot roll back: there is no version before the current one', {
       reasons: [current === undefined ? 'no version is current' : `current is ${current}`],
-      next: ['remuda host-image list', 'remuda host-image promote VERSION']
+      next: [
+        'remuda host-image list',
+        'remuda host-image promote VERSION: promote another one to have a version to fall back to'
+      ]
     })
   }
-  const words = `hosts get image ${previous} again from their next boot on, instead of ${current}`
-  return put(view, { ...boot, current: previous, previous: current }, context, words)
+  const { previous: _, ...rest } = boot
+  const words =
+    `hosts get image ${previous} again from their next boot on, instead of ${current}; there is ` +
+    'no version to fall back to until another one is promoted'
+  return put(view, { ...rest, current: previous }, context, words)
 }
 
 /** Judges the wish that a machine which has not come yet becomes a host by itself. */
@@ -134,11 +148,9 @@ export function expectMachine(
       next: ['say its UUID, its serial number or a MAC: --mac 52:54:00:12:34:56']
     })
   }
-  if (view.named('host', name)) {
-    return refuse('conflict', `cannot expect ${name}: there is a host of that name`, {
-      next: [`remuda host show ${name}`]
-    })
-  }
+  const known = [...view.all('host').values()].find(host => isKnown(view, host, wish))
+  const clashing = refuseKnown(view, wish, known)
+  if (clashing) return clashing
   const clash = others.find(
     one =>
       (uuid !== undefined && one.uuid === uuid) ||
@@ -164,8 +176,40 @@ export function expectMachine(
       next: ['remuda boot show', 'remuda boot forget NAME']
     })
   }
-  const words = `${name} is expected: it comes in by itself`
+  const words = known
+    ? `${name} is expected: host ${known.name}, which waits, comes in by itself under that name`
+    : `${name} is expected: it comes in by itself`
   return put(view, { ...boot, expected: [...others, wish] }, context, words)
+}
+
+/** Whether a host is the machine that is meant; of one that is let in only its UUID says so. */
+const isKnown = (view: View, host: Host, wish: ExpectedMachine): boolean =>
+  host.decided.approval === 'approved'
+    ? wish.uuid === host.decided.uuid
+    : isMachine(view, host, wish)
+
+/** Refuses what cannot come in by itself: a host that is in, was removed, or has the name. */
+function refuseKnown(
+  view: View,
+  { name }: ExpectedMachine,
+  known: Host | undefined
+): Refusal | undefined {
+  if (known && !mayComeIn(view, known)) {
+    const isIn = known.decided.approval === 'approved'
+    const what = isIn
+      ? `it is host ${known.name} already`
+      : `host ${known.name} was removed once, and waits for you`
+    return refuse('conflict', `cannot expect ${name}: ${what}`, {
+      next: [isIn ? `remuda host show ${known.name}` : `remuda host approve ${known.name}`]
+    })
+  }
+  const holder = view.named('host', name)
+  if (!holder || holder.id === known?.id) return undefined
+  const waits = holder.decided.approval === 'pending'
+  return refuse('conflict', `cannot expect ${name}: there is a host of that name`, {
+    reasons: waits ? ['it waits, and is another machine as far as is known'] : [],
+    next: [`remuda host show ${name}`, ...(waits ? [`remuda host approve ${name}`] : [])]
+  })
 }
 
 /** Judges the wish that a machine is expected no longer. */

@@ -3,7 +3,7 @@ import type { Context } from '../../core/admission/context.ts'
 import type { Commit } from '../../core/commit.ts'
 import { isRefusal, type Refusal } from '../../core/refusal.ts'
 import type { View } from '../../core/view.ts'
-import { faultOf } from '../refusal-fault.ts'
+import { faultIn } from '../refusal-fault.ts'
 import type { Call, Reply } from './route.ts'
 import type { Service } from './service.ts'
 
@@ -19,7 +19,7 @@ export async function record(
   const { reign } = service
   const context = { by: `user/${call.caller.name}`, now: reign.now(), newId }
   const commit = given.judge(reign.view, context)
-  if (isRefusal(commit)) throw faultOf(commit)
+  if (isRefusal(commit)) throw faultIn(reign, commit)
   const changed = commit.changes.length > 0
   if (changed) await reign.record(commit)
   const reply = await service.ledger.settled(() => given.shown(service))

@@ -6,7 +6,7 @@ import { documentOf } from '../../core/documents.ts'
 import { find } from '../../core/paths.ts'
 import { refusals } from '../../core/placement/pipeline.ts'
 import { isRefusal } from '../../core/refusal.ts'
-import { faultOf } from '../refusal-fault.ts'
+import { faultIn, faultOf } from '../refusal-fault.ts'
 import { etagOf } from './etags.ts'
 import { keptReply, keyOf, replyTo } from './kept-replies.ts'
 import { type Call, header, type Reply } from './route.ts'
@@ -105,7 +105,7 @@ export const isFlag = (text: string | undefined): boolean => text === '1' || tex
 
 function dryRun(service: Service, intent: Intent, by: string): Reply {
   const verdict = service.reign.judge(intent, by)
-  if (isRefusal(verdict)) throw faultOf(verdict)
+  if (isRefusal(verdict)) throw faultIn(service.reign, verdict)
   const { commit, placement, resource } = verdict
   const { view } = service.reign
   const rejected = refusals(placement?.rejected ?? new Map())

@@ -5,7 +5,7 @@ import test from 'ava'
 import { noSecret } from '../../../bootd/core/join-answer.ts'
 import { madeUuids, sharedUuids } from '../../../shared/hardware-names.ts'
 import { readJoinToken } from '../../../shared/wire/join-token.ts'
-import { BootServer, tokenOf } from './boot-server.ts'
+import { BootServer, tokenOf, until } from './boot-server.ts'
 import { machine } from './plans.ts'
 
 const known = `/boot.ipxe?uuid=${machine.uuid}&mac=52-54-00-77-00-01&arch=x86_64&platform=efi`
@@ -144,6 +144,32 @@ test('an unknown machine sees nothing secret', async t => {
   }
   const later = await server.ask(`/v1/boots/${tokenOf(script.text)}/join`)
   t.is(readJoinToken(JSON.parse(later.text).token).secret, 'of-the-policy-0123')
+})
+
+test('a machine that was told to wait may ask on beyond its time, until it has joined', async t => {
+  await using server = await BootServer.start()
+  server.plan = { ...server.plan, joinWithinS: 1 }
+  const token = tokenOf((await server.ask(known)).text)
+  const waiting = tokenOf((await server.ask(stranger)).text)
+  const ask = (one: string) => server.ask(`/v1/boots/${one}/join`)
+  const secretIn = ({ text }: { readonly text: string }) =>
+    readJoinToken(JSON.parse(text).token).secret
+  t.is(secretIn(await ask(waiting)), noSecret)
+  t.is(secretIn(await ask(token)), machine.secret!)
+  const isOver = () => {
+    server.boots.expire()
+    return server.boots.states().every(({ stage }) => stage === 'failed')
+  }
+  await until(isOver)
+  t.is((await ask(token)).status, 403)
+  t.is(secretIn(await ask(waiting)), noSecret)
+  const uuid = '11111111-2222-4333-8444-555555555555'
+  const expected = { ...machine, name: 'h7', uuid, macs: [], secret: 'x'.repeat(20) }
+  server.plan = { ...server.plan, machines: [...server.plan.machines, expected] }
+  t.is(secretIn(await ask(waiting)), expected.secret)
+  t.is((await server.ask(`/v1/boots/${waiting}/peers`)).status, 403)
+  server.boots.progress(uuid, { stage: 'joined' })
+  t.is((await ask(waiting)).status, 403)
 })
 
 test('a shell gets keys of operators and no way to join', async t => {

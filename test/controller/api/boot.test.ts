@@ -2,7 +2,7 @@
 import test, { type ExecutionContext } from 'ava'
 import { bootWorld, hearBoots } from '../../world/boots-heard.ts'
 import type { Answered, WorldController } from '../../world/world-controller.ts'
-import { bootOf, first, second } from '../core/boot/boot-world.ts'
+import { bootOf, first, manifestOf, second } from '../core/boot/boot-world.ts'
 
 async function withBoots(
   t: ExecutionContext,
@@ -87,7 +87,8 @@ test('a version is promoted, tried on some hosts, and rolled back', t =>
     )
     t.like(items[0], { version: second, role: 'current', bootds: ['c1'], wanted: ['h1'] } as object)
     t.like(items[1], { version: first, role: 'previous', wanted: [] } as object)
-    t.like(said(await world.ask(back)), { current: first, previous: second })
+    t.like(said(await world.ask(back)), { current: first, previous: undefined })
+    t.is((await world.ask(back)).status, 409)
   }))
 
 test('a version that no bootd has, or that is none, cannot be promoted', t =>
@@ -97,6 +98,22 @@ test('a version that no bootd has, or that is none, cannot be promoted', t =>
     t.deepEqual(problem.reasons, [`there are ${first}, ${second}`])
     t.is((await promote(world, first, { percent: 0 })).status, 422)
     t.is((await promote(world, 'latest')).status, 404)
+  }))
+
+test('a version that one bootd lacks is refused, and fetched there from then on', t =>
+  withBoots(t, async world => {
+    const { view } = world.running.service.reign
+    await promote(world, first)
+    const images = [{ manifest: manifestOf(first) }]
+    hearBoots(world, { url: 'http://10.0.1.2:7480', images }, 'c2')
+    const pin = { method: 'PATCH', path: '/v1/hosts/h1', body: { spec: { image: second } } }
+    const headers = { 'content-type': 'application/merge-patch+json', 'if-match': '*' }
+    for (const answer of [await promote(world, second), await world.ask({ ...pin, headers })]) {
+      t.is(answer.status, 409)
+      t.regex(answer.problem.detail, /the bootd of c2 lacks it/)
+    }
+    t.deepEqual(view.boots.sought, [second])
+    t.is(view.cloud?.boot?.current, first)
   }))
 
 test('there is nothing to roll back to before a second version was promoted', t =>

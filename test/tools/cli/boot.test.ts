@@ -93,7 +93,9 @@ test('versions of the image are shown, promoted and rolled back by how they begi
     ['host-image list', 0, /^2{16} +canary 5 % /m],
     ['host-image promote 2', 0, /^previous +1{16}$/m],
     ['host-image show 2', 0, /^next boot +h1$/m],
-    ['host-image rollback', 0, /^image +1{16}$/m]
+    ['host-image rollback', 0, /^image +1{16}$/m],
+    ['host-image rollback', 4, /promote another one to have a version to fall back to/],
+    ['boot show', 0, /^previous +none: promote another one to have a version to fall back to$/m]
   ]))
 
 test('a version that begins like another is not guessed', t =>

@@ -132,7 +132,7 @@ export class BootingHosts {
     this.#put(name, { status: { ...status, ...(isBack && { bootId: `b-${this.#number}` }) } })
   }
 
-  #answer({ method, path, body }: Asked): FakeAnswer | undefined {
+  #answer({ method, path, query, body }: Asked): FakeAnswer | undefined {
     if (path === '/v1/cluster') return { status: 200, body: { candidates: [], ensemble: [] } }
     if (path === '/v1/boots') return this.#told()
     if (path === '/v1/host-images') {
@@ -155,6 +155,9 @@ export class BootingHosts {
     const said = JSON.parse(body.toString() || '{}') as { readonly spec?: { image?: unknown } }
     const refused =
       verb === undefined ? this.refuses(name, said.spec?.image) : this.refusesVerb(name, verb)
+    if (!refused && query.get('dryRun') === '1') {
+      return { status: 200, body: { dryRun: true, changed: true, resource: this.#host(name) } }
+    }
     return refused ?? { status: 200, body: this.#do(name, verb ?? 'patch', said) }
   }
 
@@ -210,6 +213,7 @@ const list = (items: readonly object[]): FakeAnswer => ({
 export const verbs = (api: FakeApi): readonly string[] =>
   api.asked
     .filter(({ method, path }) => method !== 'GET' && path.startsWith('/v1/hosts/'))
+    .filter(({ query }) => query.get('dryRun') === null)
     .map(({ method, path }) =>
       (method === 'PATCH' ? `${path}/patch` : path).slice('/v1/hosts/'.length)
     )

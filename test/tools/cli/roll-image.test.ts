@@ -1,7 +1,7 @@
 /** A roll to another version of the host image, over hosts that boot what they are told to. */
 import test from 'ava'
 import { second } from '../../controller/core/boot/boot-world.ts'
-import { type FakeAnswer, FakeApi } from '../../world/fake-api.ts'
+import { type FakeAnswer, FakeApi, problem } from '../../world/fake-api.ts'
 import { BootingHosts, stale, third, verbs } from './booting-hosts.ts'
 import { typeLine } from './type-line.ts'
 
@@ -96,6 +96,18 @@ test('a pin that stays once the version is the current one is told', async t => 
   t.regex(errors, /image 2{16} is the current one, but hosts are still pinned/)
   t.regex(errors, /h1 is still pinned as in this roll: .*not now/)
   t.deepEqual([hosts.image('h1'), hosts.image('h2')], [second, undefined])
+})
+
+test('a host that could not be pinned is not emptied for it', async t => {
+  await using api = await FakeApi.start()
+  const hosts = new BootingHosts(api, { h1: 'joined', h2: 'joined' })
+  const detail = 'cannot have host h1 boot image 2: the bootd of c2 lacks it'
+  hosts.refuses = () => problem(409, 'conflict', detail)
+  const { code, errors } = await typeLine('host roll --image 2', { server: api.url })
+  t.is(code, 4, errors)
+  t.regex(errors, /the bootd of c2 lacks it/)
+  t.regex(errors, /0 of 2 hosts are done/)
+  t.false(verbs(api).includes('h1/drain'))
 })
 
 for (const [what, line, code, says] of [

@@ -20,7 +20,8 @@ export const boot: Noun = {
       doc: 'Sets how machines boot, and whom to let in without asking.',
       details: [
         'An unknown machine boots, shows its hardware (remuda host list) and waits for: remuda ' +
-          'host approve. With --let-in so many come in by themselves, for a while.'
+          'host approve. With --let-in so many come in by themselves, for a while, also those ' +
+          'that wait already.'
       ],
       options: [
         {
@@ -98,7 +99,10 @@ export const boot: Noun = {
       noun: 'boot',
       verb: 'expect',
       doc: 'Tells of a machine that has not come yet: it becomes this host by itself.',
-      details: ['One of UUID, serial number and MAC is enough to know it by.'],
+      details: [
+        'One of UUID, serial number and MAC is enough to know it by. A machine that waits to be ' +
+          'approved already comes in too, under this name.'
+      ],
       positionals: [{ name: 'NAME', doc: 'Name of the host that it becomes.' }],
       options: [
         { name: 'uuid', type: 'text', value: 'UUID', doc: 'SMBIOS UUID.' },
@@ -146,7 +150,9 @@ export const hostImageCommands: readonly Command[] = [
     doc: 'Has hosts get a version from their next boot on; none is booted for it.',
     details: [
       'With --percent only some hosts get it, always the same ones, and "promote" again without ' +
-        'it gives it to all. To have hosts boot it one after another: remuda host roll --image.'
+        'it gives it to all. To have hosts boot it one after another: remuda host roll --image.',
+      'It is refused while a bootd that serves boots lacks the version, which is fetched there ' +
+        'from then on: try again once remuda host-image list shows it AT all of them.'
     ],
     positionals: [{ name: 'VERSION', doc: 'Version, or how it begins.' }],
     options: [
@@ -170,6 +176,10 @@ export const hostImageCommands: readonly Command[] = [
     noun: 'host-image',
     verb: 'rollback',
     doc: 'Has hosts get the version before from their next boot on.',
+    details: [
+      'A canary is only taken away. Else the version that was current is withdrawn: no host ' +
+        'falls back to it, and there is nothing more to roll back to until another one is promoted.'
+    ],
     examples: [{ line: 'remuda host-image rollback', doc: 'the new one is no good' }],
     run: () => import('../run/boot.ts').then(module => module.rollBackImage)
   }

@@ -62,13 +62,16 @@ export async function showBoot(invocation: Invocation): Promise<void> {
   invocation.write((await renderRaw(invocation, said)) ?? describe(invocation, said))
 }
 
+/** Where no version was current before this one, or the one after it was rolled back. */
+const nonePrevious = 'none: promote another one to have a version to fall back to'
+
 function describe(invocation: Invocation, said: BootSaid): string {
   const { paint } = invocation
   const { canary, previous, expected, bootds } = said
   const rows: readonly (readonly [string, string])[] = [
     ['image', said.current ?? 'none: remuda host-image list, remuda host-image promote VERSION'],
     ...(canary ? [['canary', `${canary.version}, ${canary.percent} of 100 hosts`] as const] : []),
-    ...(previous ? [['previous', previous] as const] : []),
+    ...(said.current ? [['previous', previous ?? nonePrevious] as const] : []),
     ['unknown', unknownWords(said)],
     ['signed by', said.imageKey ?? 'any key: remuda boot set --image-key FILE'],
     ['log in', `${said.sshKeys.length} keys`],

@@ -14,7 +14,7 @@ import { makeProgress } from '../output/progress.ts'
 import { drainBody, untilDrained, untilInUse, untilRebooted, untilReturned } from './host-drain.ts'
 import { type DutySaid, dutyOf } from './host-duty.ts'
 import { referenceTo } from './outcome.ts'
-import { bootImage, imageWanted } from './roll-image.ts'
+import { bootImage, imageWanted, requirePinnable } from './roll-image.ts'
 import {
   type Aftermath,
   type Failure,
@@ -147,6 +147,7 @@ async function rollOne(invocation: Invocation, name: string, roll: Roll): Promis
     tell(invocation, `host/${name} ${what} (${formatMs(now - since)})`)
     since = now
   }
+  if (image !== undefined) await requirePinnable(invocation, reference, image)
   await sayVerb(api, reference, 'drain', { body: drainBody(invocation), signal })
   const duty = dutyOf(await untilDrained(invocation, reference))!
   step(`is out of service: ${leftWords(duty)}`)

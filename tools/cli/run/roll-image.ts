@@ -35,6 +35,17 @@ export async function imageWanted(invocation: Invocation): Promise<string | unde
   })
 }
 
+/** Asks whether a host could be pinned to a version, before it is emptied for that. */
+export async function requirePinnable(
+  invocation: Invocation,
+  reference: Reference,
+  version: string
+): Promise<void> {
+  const { signal } = invocation
+  const api = await invocation.connect()
+  await patchResource(api, reference, { spec: { image: version } }, { dryRun: true, signal })
+}
+
 /** Has an empty host boot a version, and waits until it runs that one and no other. */
 export async function bootImage(
   invocation: Invocation,

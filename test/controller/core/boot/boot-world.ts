@@ -54,13 +54,13 @@ export const bootOf = (stage: BootState['stage'], changes: Partial<BootState> = 
 
 /** A cloud of one host whose bootd is heard. */
 export function bootCloud(): SampleCloud & {
-  readonly hear: (changes?: Partial<BootReport>) => void
+  readonly hear: (changes?: Partial<BootReport>, bootd?: string) => void
   readonly wish: (judge: (context: Context) => Commit | Refusal) => Commit
 } {
   const cloud = sampleCloud()
   const { view, context } = cloud
-  const hear = (changes?: Partial<BootReport>): void => {
-    view.fold({ type: 'boots', bootd: 'c1', report: reportOf(changes), at: context.now })
+  const hear = (changes?: Partial<BootReport>, bootd = 'c1'): void => {
+    view.fold({ type: 'boots', bootd, report: reportOf(changes), at: context.now })
   }
   const wish = (judge: (context: Context) => Commit | Refusal): Commit => {
     const commit = judge(context)

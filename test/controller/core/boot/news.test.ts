@@ -1,14 +1,18 @@
 import test from 'ava'
 import { bootNews } from '../../../../controller/core/boot/news.ts'
 import { bootPlanOf } from '../../../../controller/core/boot/plan.ts'
-import { bootOf, promotedCloud } from './boot-world.ts'
+import type { Commit } from '../../../../controller/core/commit.ts'
+import { bootOf, promotedCloud, reportOf } from './boot-world.ts'
 
 type Cloud = ReturnType<typeof promotedCloud>
 
 /** What is told now, and recorded. */
 function told(cloud: Cloud): readonly string[] {
-  const commits = [...bootNews(cloud.view, cloud.context)]
-  for (const commit of commits) cloud.commit(commit)
+  const commits: Commit[] = []
+  for (const commit of bootNews(cloud.view, cloud.context)) {
+    cloud.commit(commit)
+    commits.push(commit)
+  }
   return commits.flatMap(({ decisions }) =>
     decisions.map(({ verb, subjects, because }) => `${verb} ${subjects.join()}: ${because}`)
   )
@@ -111,6 +115,106 @@ test('of a machine that nobody knows it is told what it can be found by', t => {
   const { name: _, ...stranger } = bootOf('failed', { uuid: 'uuid-x', serial: 'CZ1', failures: 1 })
   cloud.hear({ boots: [stranger] })
   t.regex(told(cloud)[0]!, /^boot-failed cluster\/boot: serial CZ1, 52:54:00:00:00:01: boot of/)
+})
+
+test('two unknown machines that fail at once are both told of, each failure once', t => {
+  const cloud = promotedCloud()
+  const { name: _, ...boot } = bootOf('failed', { uuid: 'uuid-x', failures: 1 })
+  const early = [{ stage: 'failed' as const, at: '2026-01-01T00:00:03.000Z' }]
+  const other = { ...boot, boot: 'b-2', uuid: 'uuid-y', macs: ['52:54:00:00:00:02'], stages: early }
+  cloud.hear({ boots: [boot, other] })
+  const macs = told(cloud).map(line => /52:54:[0-9a-f:]*/.exec(line)?.[0])
+  t.deepEqual(macs, ['52:54:00:00:00:01:', '52:54:00:00:00:02:'])
+  cloud.hear({ boots: [other, boot] })
+  t.deepEqual(told(cloud), [])
+  const again = [{ stage: 'failed' as const, at: '2026-01-01T00:00:04.000Z' }]
+  cloud.hear({ boots: [boot, { ...other, boot: 'b-3', stages: again }] })
+  t.is(told(cloud).length, 1)
+  t.is([...cloud.view.all('event').values()].length, 2, 'one event for each machine')
+})
+
+test('of very many unknown machines that fail, not each has an event of its own', t => {
+  const cloud = promotedCloud()
+  const { name: _, ...boot } = bootOf('failed', { failures: 1 })
+  const many = (minute: number) =>
+    Array.from({ length: 300 }, (_, at) => {
+      const stages = [{ stage: 'failed' as const, at: `2026-01-01T00:0${minute}:00.000Z` }]
+      return { ...boot, boot: `b-${at}`, uuid: `uuid-x${at}`, stages }
+    })
+  cloud.hear({ boots: many(1) })
+  t.is(told(cloud).length, 257)
+  t.is(cloud.view.all('event').size, 257)
+  t.deepEqual(told(cloud), [])
+  cloud.hear({ boots: many(2) })
+  told(cloud)
+  t.is(cloud.view.all('event').size, 257)
+  t.deepEqual(told(cloud), [])
+})
+
+test('what is older than all events that are kept is not told of again and again', t => {
+  const cloud = promotedCloud()
+  cloud.hear({ boots: [bootOf('failed', { failures: 1 })] })
+  told(cloud)
+  const { id, ...event } = cloud.view.named('event', 'boot-failed-host-h1')!
+  const decided = { ...event.decided, lastAt: '2026-01-02T00:00:00.000Z' }
+  const others = Array.from({ length: 2_000 }, (_, at) => ({
+    op: 'put' as const,
+    resource: { ...event, id: `e-${at}`, name: `other-${at}`, decided }
+  }))
+  const gone = { op: 'remove' as const, kind: 'event' as const, id, subject: 'event/x' }
+  cloud.commit({ changes: [gone, ...others], decisions: [] })
+  t.deepEqual(told(cloud), [])
+})
+
+test('after an alarm by a clock that was ahead the next one is told, and each only once', t => {
+  const cloud = promotedCloud()
+  const at = (ms: number) => new Date(cloud.context.now.wall + ms).toISOString()
+  const failed = (boot: string, ms: number) =>
+    bootOf('failed', { boot, failures: 1, stages: [{ stage: 'failed', at: at(ms) }] })
+  cloud.hear({ boots: [failed('b-1', 3_600_000)] })
+  t.is(told(cloud).length, 1)
+  t.deepEqual(told(cloud), [])
+  const right = failed('b-2', -1_000)
+  cloud.hear({ boots: [right] })
+  t.is(told(cloud).length, 1)
+  t.deepEqual(told(cloud), [])
+  t.is(cloud.view.named('event', 'boot-failed-host-h1')?.decided.lastAt, right.stages[0]?.at)
+})
+
+test('by a clock that is ahead, too, thefts are told of only now and then', t => {
+  const cloud = promotedCloud()
+  const at = (ms: number) => new Date(cloud.context.now.wall + ms).toISOString()
+  const hear = (ms: number) => {
+    const stolen = { from: '10.0.0.66', at: at(3_600_000 + ms) }
+    cloud.hear({ boots: [bootOf('kernel', { stolen, stages: [{ stage: 'kernel', at: at(0) }] })] })
+  }
+  hear(0)
+  t.is(told(cloud).length, 1)
+  hear(20_000)
+  t.is(told(cloud).length, 0)
+  hear(601_000)
+  t.is(told(cloud).length, 1)
+})
+
+test('two boot services that cannot serve, or are not alone, are told of both', t => {
+  const cloud = promotedCloud()
+  const early = '2026-01-01T00:00:00.000Z'
+  const late = '2026-01-01T00:00:09.000Z'
+  const hear = (bootd: string, since: string) => {
+    const foreign = ['10.0.0.98', '10.0.0.99'].map(address => ({ address, since }))
+    const report = reportOf({ foreign, problem: 'eth1 does not exist', problemSince: since })
+    cloud.view.fold({ type: 'boots', bootd, report, at: cloud.context.now })
+  }
+  hear('c1', late)
+  hear('c2', early)
+  const verbs = told(cloud).map(line => line.split(' ')[0])
+  t.deepEqual(verbs.toSorted(), [
+    ...Array(2).fill('boot-service'),
+    ...Array(4).fill('foreign-dhcp')
+  ])
+  t.deepEqual(told(cloud), [])
+  hear('c2', late)
+  t.is(told(cloud).length, 3, 'it came anew')
 })
 
 test('another DHCP server on the segment, and a service that cannot serve, are alarms', t => {

@@ -48,7 +48,33 @@ test('rolled back, hosts get the version before; a canary is only taken away', t
   t.like(view.cloud?.boot, { current: first, canary: undefined })
   wish(context => promoteImage(view, { wish: { version: second }, key }, context))
   wish(context => rollBackImage(view, context))
-  t.like(view.cloud?.boot, { current: first, previous: second })
+  t.like(view.cloud?.boot, { current: first, previous: undefined })
+})
+
+test("a version that was rolled back is nobody's fallback, and no second rollback brings it", t => {
+  const { view, wish, context } = promotedCloud()
+  wish(context => promoteImage(view, { wish: { version: second }, key }, context))
+  const said = wish(context => rollBackImage(view, context))
+  t.is(
+    said.decisions[0]?.because,
+    `hosts get image ${first} again from their next boot on, instead of ${second}; there is no ` +
+      'version to fall back to until another one is promoted'
+  )
+  const { machines, images } = bootPlanOf(view, 1)!
+  t.like(machines[0], { version: first, fallback: undefined })
+  t.deepEqual(
+    images.map(({ version }) => version),
+    [first]
+  )
+  const again = rollBackImage(view, context)
+  t.true(isRefusal(again) && again.refused.code === 'conflict')
+  t.true(isRefusal(again) && again.refused.next.some(next => next.includes('promote another one')))
+  // A canary of it may be tried again, and taken away again; what is current stays.
+  wish(context => promoteImage(view, { wish: { version: second, percent: 5 }, key }, context))
+  wish(context => rollBackImage(view, context))
+  t.like(view.cloud?.boot, { current: first, previous: undefined, canary: undefined })
+  wish(context => promoteImage(view, { wish: { version: second }, key }, context))
+  t.like(view.cloud?.boot, { current: second, previous: first })
 })
 
 test('the share of hosts that get a canary is what was said, and always the same ones', t => {

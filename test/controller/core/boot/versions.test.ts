@@ -1,9 +1,10 @@
 import test from 'ava'
 import type { Host, HostSpec } from '#shared/model/host.ts'
 import type { BootReport } from '#shared/wire/boot.ts'
-import { expectMachine } from '../../../../controller/core/boot/wishes.ts'
+import { bootPlanOf } from '../../../../controller/core/boot/plan.ts'
+import { expectMachine, promoteImage } from '../../../../controller/core/boot/wishes.ts'
 import { isRefusal } from '../../../../controller/core/refusal.ts'
-import { bootCloud, first, key, manifestOf, promotedCloud, second } from './boot-world.ts'
+import { bootCloud, first, key, manifestOf, promotedCloud, reportOf, second } from './boot-world.ts'
 
 const third = '3'.repeat(16)
 
@@ -82,4 +83,103 @@ test('a machine is not expected with a version that nobody has', t => {
   t.regex(verdict.refused.message, /cannot expect h9 with image 3+: no bootd has it/)
   const known = expectMachine(cloud.view, { wish: { ...wish, version: first }, key }, cloud.context)
   t.false(isRefusal(known))
+})
+
+/** What a bootd says that has only the first version. */
+const ofFirst: Partial<BootReport> = {
+  url: 'http://10.0.1.2:7480',
+  images: [{ manifest: manifestOf(first) }]
+}
+const from = 'http://10.0.0.2:7480'
+const cannotFetch = `cannot fetch image version ${second} from ${from}: only 9 MiB are free`
+const served = 'from now on it is fetched from where it is'
+
+const lacking: readonly {
+  readonly title: string
+  readonly says: Partial<BootReport>
+  readonly reasons: readonly string[]
+}[] = [
+  {
+    title: 'a version that one bootd lacks waits until that has it',
+    says: ofFirst,
+    reasons: ['c2: it is not there yet', served]
+  },
+  {
+    title: 'where a bootd has no room for a version that is said',
+    says: { ...ofFirst, problem: `eth1 has no address; ${cannotFetch}` },
+    reasons: [`c2: ${cannotFetch}`, served]
+  },
+  {
+    title: 'a version that is broken at one bootd is not given',
+    says: { images: [{ manifest: manifestOf(second), problem: 'it is not signed' }] },
+    reasons: ['c2: it is not signed', served]
+  }
+]
+for (const { title, says, reasons } of lacking) {
+  test(title, t => {
+    const cloud = promotedCloud()
+    cloud.hear(says, 'c2')
+    const { view, context } = cloud
+    const wish = { version: second }
+    const promoted = promoteImage(view, { wish, key }, context)
+    const some = promoteImage(view, { wish: { ...wish, percent: 5 }, key }, context)
+    for (const verdict of [promoted, some, pinned(cloud, second)]) {
+      if (!isRefusal(verdict)) return t.fail('it was admitted')
+      t.is(verdict.refused.code, 'conflict')
+      t.regex(verdict.refused.message, /image 2{16}: the bootd of c2 lacks it$/)
+      t.deepEqual(verdict.refused.reasons, reasons)
+      t.regex(verdict.refused.next[0]!, /^remuda host-image list: wait until it stands there AT c2/)
+      t.is(verdict.refused.seeks, second)
+    }
+    cloud.hear({ ...says, mode: 'off' }, 'c2')
+    t.false(isRefusal(promoteImage(view, { wish, key }, context)), 'it serves no boots')
+    cloud.hear({}, 'c2')
+    t.false(isRefusal(promoteImage(view, { wish, key }, context)), 'it has it by now')
+    cloud.hear(says, 'c2')
+    view.boots.forgetBefore(context.now.monotonic + 1)
+    cloud.hear()
+    t.false(isRefusal(promoteImage(view, { wish, key }, context)), 'it is not heard')
+  })
+}
+
+test('a version that is current is given as it is, also where a bootd has lost it', t => {
+  const cloud = promotedCloud()
+  cloud.hear({ images: [] }, 'c2')
+  const same = promoteImage(cloud.view, { wish: { version: first }, key }, cloud.context)
+  t.deepEqual(same, { changes: [], decisions: [] })
+})
+
+test('a version that is whole only where nobody serves it cannot be fetched, which is said', t => {
+  const cloud = promotedCloud()
+  const { url: _, ...off } = reportOf({ mode: 'off' })
+  cloud.view.fold({ type: 'boots', bootd: 'c1', report: off, at: cloud.context.now })
+  cloud.hear(ofFirst, 'c2')
+  const verdict = pinned(cloud, second)
+  if (!isRefusal(verdict)) return t.fail('it was admitted')
+  t.is(verdict.refused.reasons[1], 'it cannot be fetched: no bootd that has it serves it')
+})
+
+test('before it is set how machines boot nothing can be fetched, which is said', t => {
+  const cloud = bootCloud()
+  cloud.hear(ofFirst, 'c2')
+  const verdict = promoteImage(cloud.view, { wish: { version: second }, key }, cloud.context)
+  if (!isRefusal(verdict)) return t.fail('it was promoted')
+  t.is(verdict.refused.reasons[1], 'it is fetched once it is set how machines boot')
+  t.is(verdict.refused.next[0], 'remuda boot set --image-key FILE')
+})
+
+test('what was asked for too early is fetched by all bootds for an hour, a few at a time', t => {
+  const cloud = promotedCloud()
+  const { view, context } = cloud
+  const named = () => bootPlanOf(view, 1)!.images.map(({ version }) => version)
+  t.deepEqual(named(), [first])
+  view.fold({ type: 'image-sought', version: second, at: context.now })
+  t.deepEqual(bootPlanOf(view, 1)!.images[1], { version: second, from: ['http://10.0.0.2:7480'] })
+  const others = ['3', '4', '5', '6'].map(digit => digit.repeat(16))
+  for (const version of others) view.fold({ type: 'image-sought', version, at: context.now })
+  t.deepEqual(named(), [first, ...others])
+  view.boots.forgetSought(context.now.monotonic + 3_600_000)
+  t.is(named().length, 5)
+  view.boots.forgetSought(context.now.monotonic + 3_600_001)
+  t.deepEqual(named(), [first])
 })
