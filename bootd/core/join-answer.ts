@@ -32,12 +32,6 @@ export function joinAnswer(
   }
 }
 
-/** Whether a booted machine is given nothing that lets it in: it waits for an operator. */
-export const isToWait = (index: PlanIndex | undefined, boot: MachineBoot): boolean =>
-  boot.profile === 'host' &&
-  index !== undefined &&
-  secretOf(index, machineBooted(index, boot)) === noSecret
-
 /** By what it serves its image to others once it has joined. */
 const peerOf = (peersKey: string, { boot }: MachineBoot) => ({
   ...{ key: peerKeyOf(peersKey, boot), port: peerPort }

@@ -17,7 +17,10 @@ export async function keepersOf(path: string): Promise<readonly number[]> {
 export async function endKeepers(path: string): Promise<void> {
   const pids = await keepersOf(path)
   for (const pid of pids) process.kill(pid, 'SIGKILL')
-  await eventually('they end', async () => (await Promise.all(pids.map(hasEnded))).every(Boolean) || undefined)
+  await eventually(
+    'they end',
+    async () => (await Promise.all(pids.map(hasEnded))).every(Boolean) || undefined
+  )
 }
 
 /** One that ends has no command line any more while its files are still open. */

@@ -15,7 +15,6 @@ import { isFault, sentence } from '#shared/fault.ts'
 import { codeOf } from '#shared/files.ts'
 import type { Log } from '#shared/log.ts'
 import { manifestName, signatureName } from '#shared/model/host-image.ts'
-import { bootMachinesMax } from '#shared/wire/boot.ts'
 import { isNamed, type PlanIndex } from '../../core/boot-plan.ts'
 import {
   type BootRequest,
@@ -23,9 +22,8 @@ import {
   readProgress,
   readRequest
 } from '../../core/boot-request.ts'
-import { dropOldest } from '../../core/drop-oldest.ts'
 import { askingScript, ipxeScript } from '../../core/ipxe-script.ts'
-import { isToWait, joinAnswer } from '../../core/join-answer.ts'
+import { joinAnswer } from '../../core/join-answer.ts'
 import { peersFor } from '../../core/peers.ts'
 import { answerFile, say } from './answer-file.ts'
 import type { Boots } from './boots.ts'
@@ -83,8 +81,6 @@ export class BootHttp implements AsyncDisposable {
   readonly #options: BootHttpOptions
   readonly #server: BoundedServer
   readonly #transfers: Transfers
-  /** Tokens of boots that were told to wait: those may ask on, however long that takes. */
-  readonly #waiting = new Map<string, true>()
 
   private constructor(options: BootHttpOptions) {
     this.#options = options
@@ -281,7 +277,8 @@ export class BootHttp implements AsyncDisposable {
     const shown = await boots.show(token, address)
     if ('refused' in shown) return say(response, 403, shown.refused)
     const isOpen = boots.isOpen(shown.boot)
-    const waits = asks === 'join' && this.#waiting.has(token) && shown.boot.stage !== 'joined'
+    // Who waits for an operator may ask on, however long that takes.
+    const waits = asks === 'join' && shown.boot.unapproved !== undefined
     if (!isOpen && !waits) return say(response, 403, 'this boot is over')
     if (asks === 'peers') {
       const known = { index: index(), boots: boots.all(), nowS: clock.wall() / 1_000 }
@@ -289,8 +286,6 @@ export class BootHttp implements AsyncDisposable {
       return say(response, 200, peers.join('\n'))
     }
     const answer = joinAnswer(index(), shown.boot)
-    if (isToWait(index(), shown.boot)) this.#waiting.set(token, true)
-    dropOldest(this.#waiting, bootMachinesMax)
     response.setHeader('cache-control', 'no-store')
     response.setHeader('content-type', 'application/json')
     response.end(`${JSON.stringify(answer)}\n`)
