@@ -91,6 +91,7 @@ async function serve(config: AgentConfig, log: Log, stop: AbortController): Prom
   const begun = await beginToJoin(config, { ...ground, hardware, clock, log }, signal)
   const { host, hostname, trust } = begun
   const facts = await hardware.facts()
+  begun.looked(facts)
   const [locks, use] = [new LockWatch(), new UseWatch({ hardware, hypervisor, clock })]
   const storage = await DirectoryStorage.open({ state, log, clock, lockService: locks.look })
   await using networks = new FlatNetworks({ state, log, clock, ...(netns && { netns }) })

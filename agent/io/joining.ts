@@ -4,10 +4,13 @@
  */
 import type { Clock } from '#shared/clock.ts'
 import type { Log } from '#shared/log.ts'
+import type { HostClaims } from '#shared/model/host-claims.ts'
+import type { HostFacts } from '#shared/model/host-facts.ts'
 import type { AnsweringEnd } from '#shared/wire/answering-end.ts'
 import type { SignedBootstrap } from '#shared/wire/bootstrap.ts'
 import type { Sender } from '#shared/wire/frame.ts'
 import type { CurveKeys } from '#shared/wire/keys.ts'
+import { claimsOf } from '../core/claims.ts'
 import { reachableEndpoint } from './address.ts'
 import type { Admission } from './admission.ts'
 import type { AgentConfig } from './config.ts'
@@ -26,6 +29,8 @@ type Joining = HostNames & {
   /** Where controllers dial this host, once it listens. */
   readonly mesh: Promise<AnsweringEnd>
   readonly trust: Trust
+  /** What is known of the machine by now. */
+  readonly claims: () => HostClaims | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -41,15 +46,19 @@ async function joinIn(config: AgentConfig, given: Joining, signal: AbortSignal):
   if (config.port === 0) await listens
   const introduction = new Introduction(config, log, () => trust.doors)
   await introduction.refresh()
-  const join = () => ({
-    type: 'join' as const,
-    uuid,
-    hostname,
-    publicKey: keys.publicKey,
-    endpoint: reachableEndpoint(mesh?.endpoint ?? `tcp://${config.address}:${config.port}`),
-    bootstrapVersion: trust.version,
-    ...(introduction.token !== undefined && { token: introduction.token })
-  })
+  const join = () => {
+    const claims = given.claims()
+    return {
+      type: 'join' as const,
+      uuid,
+      hostname,
+      publicKey: keys.publicKey,
+      endpoint: reachableEndpoint(mesh?.endpoint ?? `tcp://${config.address}:${config.port}`),
+      bootstrapVersion: trust.version,
+      ...(introduction.token !== undefined && { token: introduction.token }),
+      ...(claims && { claims })
+    }
+  }
   const isNeeded = (): boolean => clock.monotonic() - (mesh?.heardAt ?? -Infinity) > quietMs
   const stay = {
     path: given.admissionFile,
@@ -78,7 +87,7 @@ async function joinIn(config: AgentConfig, given: Joining, signal: AbortSignal):
  */
 export async function beginToJoin(
   config: AgentConfig,
-  given: Omit<Joining, 'mesh' | 'trust' | keyof HostNames> & {
+  given: Omit<Joining, 'mesh' | 'trust' | 'claims' | keyof HostNames> & {
     readonly bootstrapFile: string
     readonly hardware: { readonly names: () => Promise<HostNames> }
   },
@@ -89,7 +98,9 @@ export async function beginToJoin(
   const { uuid: host, hostname } = names
   const trust = await Trust.open({ ...given, host, log })
   const { promise: mesh, resolve } = Promise.withResolvers<AnsweringEnd>()
-  const joining = joinIn(config, { ...given, ...names, mesh, trust }, signal)
+  let claims: HostClaims | undefined
+  const known = { ...given, ...names, mesh, trust, claims: () => claims }
+  const joining = joinIn(config, known, signal)
   // Whoever waits for it is told why it has ended.
   joining.catch(() => {})
   const listens = async (end: AnsweringEnd): Promise<void> => {
@@ -98,5 +109,9 @@ export async function beginToJoin(
     await end.admit(trust.keys)
     resolve(end)
   }
-  return { host, hostname, trust, joining, listens }
+  /** Whoever decides on it is told what the machine is; until then it knocks without. */
+  const looked = (facts: HostFacts): void => {
+    claims = claimsOf(facts)
+  }
+  return { host, hostname, trust, joining, listens, looked }
 }

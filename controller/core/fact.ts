@@ -1,3 +1,4 @@
+import type { HostClaims } from '#shared/model/host-claims.ts'
 import type { Ms } from '#shared/units.ts'
 import type { BootReport } from '#shared/wire/boot.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
@@ -33,6 +34,8 @@ export type Fact =
       readonly report: BootReport
       readonly at: Moment
     }
+  /** What a machine that waits to be let in says of itself. */
+  | { readonly type: 'claims'; readonly uuid: string; readonly claims: HostClaims }
   /** Somebody wants a version of the host image that some bootd lacks. */
   | { readonly type: 'image-sought'; readonly version: string; readonly at: Moment }
   | { readonly type: 'fences'; readonly states: readonly FenceState[]; readonly at: Moment }

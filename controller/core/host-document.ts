@@ -3,6 +3,7 @@
  * devices are that would fence it.
  */
 import type { Host } from '#shared/model/host.ts'
+import { claimWords } from '#shared/model/host-claims.ts'
 import type { Condition } from '#shared/model/index.ts'
 import { formatMs, type Ms } from '#shared/units.ts'
 import type { FenceState } from '#shared/wire/fence.ts'
@@ -39,6 +40,7 @@ export function showHost(view: View, host: Host, now: Moment): Shown {
   const capacity = capacityOf(view, host)
   const duty = dutyShown(view, host, now)
   const { report } = heard
+  const claims = view.claims.of(host)
   return {
     status: {
       phase,
@@ -55,6 +57,7 @@ export function showHost(view: View, host: Host, now: Moment): Shown {
       vcpusPromised: capacity?.vcpusPromised ?? 0,
       ...hostUseShown(view, host.name, now.monotonic),
       ...(report?.facts && { facts: report.facts }),
+      ...(claims && { claims }),
       ...(report?.migration && { migration: migrationOf(report.migration) }),
       ...(fence && { fence: fenceShown(fence) }),
       ...selfFenceShown(view, host),
@@ -91,7 +94,9 @@ function hostReady(
 ): Condition {
   const { host, phase, heardAt, now } = seen
   if (phase === 'pending') {
-    const message = `waits to be let in: remuda host approve ${host.name}`
+    const claims = view.claims.of(host)
+    const says = claims ? `; it says of itself: ${claimWords(claims)}` : ''
+    const message = `waits to be let in: remuda host approve ${host.name}${says}`
     return condition('ready', false, { reason: 'pending', message })
   }
   const { recovery, duty } = host.decided

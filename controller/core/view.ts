@@ -19,6 +19,7 @@ import type { FenceState } from '#shared/wire/fence.ts'
 import type { Report } from '#shared/wire/order.ts'
 import { Boots } from './boot/boots.ts'
 import { heldLossOf } from './brake.ts'
+import { Claims } from './claims.ts'
 import type {
   Change,
   Cloud,
@@ -66,6 +67,7 @@ export class View {
   readonly #fences = new Map<string, { readonly state: FenceState; readonly at: Moment }>()
   readonly leases = new Leases()
   readonly boots = new Boots()
+  readonly claims = new Claims()
   /** Who waits for whom to be ready, and since when. */
   readonly starts = new StartWaits()
   /** Since when each lost host is in the phase of its recovery in which it is; monotonic. */
@@ -189,6 +191,9 @@ export class View {
         return undefined
       case 'image-sought':
         this.boots.seek(fact.version, fact.at)
+        return undefined
+      case 'claims':
+        this.claims.hear(fact.uuid, fact.claims)
         return undefined
       case 'echo':
         this.leases.echo(fact.host, fact.heardAt)

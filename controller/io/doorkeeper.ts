@@ -48,6 +48,8 @@ export function doorkeeperOf(service: Service, options: DoorkeeperOptions): Judg
       const { resource } = await reign.submit({ verb: 'join', wish }, context.by)
       const host = resource as Host
       if (host.decided.approval === 'pending') {
+        const { uuid, claims } = join
+        if (claims) reign.view.fold({ type: 'claims', uuid, claims })
         const why = pass?.trusted === false && pass.objection ? `${pass.because}; it ` : ''
         const because = `${why}waits for: remuda host approve ${host.name}`
         return { type: 'joined', verdict: 'pending', because, cloud, controllerKeys: [] }

@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import { FenceLevels, SshCourtesy } from './fence.ts'
+import { HostClaims } from './host-claims.ts'
 import { HostFacts } from './host-facts.ts'
 import { HostImageVersion } from './host-image.ts'
 import type {
@@ -260,6 +261,7 @@ export const HostStatus = Strict({
   vcpusPromised: Type.Integer({ description: 'Virtual processors promised. Unit: count.' }),
   use: Type.Optional(HostUse),
   facts: Type.Optional(HostFacts),
+  claims: Type.Optional(HostClaims),
   migration: Type.Optional(
     Strict(
       {

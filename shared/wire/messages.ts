@@ -3,6 +3,7 @@
  * version, the sender's boot id, the epoch and a deadline; see frame.ts.
  */
 import Type from 'typebox'
+import { HostClaims } from '../model/host-claims.ts'
 import { Strict, Words } from '../model/resource.ts'
 import type { DeepReadonly } from '../model/types.ts'
 import { BootPlan, BootReport } from './boot.ts'
@@ -157,6 +158,8 @@ export const Join = Strict({
   /** Where its agent listens, such as tcp://10.0.0.7:7411. */
   endpoint: Text(),
   token: Type.Optional(Text()),
+  /** What it says of its hardware, once it has looked. */
+  claims: Type.Optional(HostClaims),
   /** Version of the signed list that it keeps; that of a journal put back may be older. */
   bootstrapVersion: Type.Optional(Count())
 })

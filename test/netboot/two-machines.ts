@@ -76,11 +76,15 @@ export class TwoMachines implements AsyncDisposable {
       String.raw`${machine} \(${firmware}\): (dhcp \S+ s, )?script \S+ s, kernel .*initramfs .*` +
         'image .*verified .*system .*agent .*joined '
     )
+    const says = new RegExp(
+      String.raw`${machine} is \S+: .*threads.* of memory, .*interfaces \S+ \S+`
+    )
     const verbs = (await this.scene.history('hosts', this.hosts[machine])).map(({ verb }) => verb)
     const order = ['knocked', 'approved', 'booted'].map(verb => verbs.indexOf(verb))
     const isInOrder = order.every((at, index) => at >= 0 && at > (order[index - 1] ?? -1))
     return [
       ...(line.test(this.said) ? [] : [`no time line of a ${firmware} boot of ${machine}`]),
+      ...(says.test(this.said) ? [] : [`nothing is said of the hardware of ${machine}`]),
       ...(isInOrder ? [] : [`history: ${verbs.join(', ')}`])
     ]
   }

@@ -8,6 +8,7 @@ import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault } from '#shared/fault.ts'
 import { exists } from '#shared/files.ts'
+import { claimWords, type HostClaims } from '#shared/model/host-claims.ts'
 import { isInstalled, run } from '#shared/process.ts'
 import { loadSigningKeys, publicKeyText } from '#shared/signify.ts'
 import type { BootState } from '#shared/wire/boot.ts'
@@ -69,11 +70,13 @@ export async function bootMachines(lab: Lab, image: ComingImage, say: Say): Prom
     return await giveImage(lab, await image.wait(tell), tell)
   })
   await say.step('boot service', async () => await promote(lab, version))
+  let hosts: readonly NewHost[] = []
   await say.step('machines', async tell => {
     for (const machine of machines) await powerOn(lab, machine)
-    const names = await Promise.all(machines.map(machine => untilHost(lab, machine, tell)))
-    tell(names.join(', '))
+    hosts = await Promise.all(machines.map(machine => untilHost(lab, machine, tell)))
+    tell(hosts.map(({ is }) => is).join(', '))
   })
+  for (const { is, says } of hosts) if (says !== undefined) say.line(`    ${is}: ${says}`)
   for (const line of await timeLines(lab)) say.line(`    ${line}`)
 }
 
@@ -200,19 +203,26 @@ export async function powerOn(lab: Lab, { bmc }: MachinePlan): Promise<void> {
   })
 }
 
+/** Which host a machine is, and what it said of itself while it waited to be let in. */
+type NewHost = { readonly is: string; readonly says: string | undefined }
+
 /**
  * Lets a machine in once it knocks, gives its fence device once it is online, and waits until it
  * has told the last stage of its boot, which comes a moment later.
  */
-async function untilHost(lab: Lab, machine: MachinePlan, tell: Tell): Promise<string> {
+async function untilHost(lab: Lab, machine: MachinePlan, tell: Tell): Promise<NewHost> {
   const { api, plan } = lab
   const until = performance.now() + joinMsMax
   let isGiven = false
+  let says: string | undefined
   for (;;) {
     const { items } = await listResources(api, 'host', {})
     const host = items.find(({ status }) => status['uuid'] === machine.uuid)
     const phase = host === undefined ? undefined : String(host.status['phase'])
-    if (host && phase === 'pending') {
+    // As an operator would: it is looked at what the machine says of itself.
+    const claims = host?.status['claims'] as HostClaims | undefined
+    if (host && phase === 'pending' && claims) {
+      says ??= claimWords(claims)
       await sayVerb(api, { kind: 'host', name: host.name }, 'approve', {})
     }
     if (host && phase === 'online' && !isGiven) {
@@ -221,7 +231,7 @@ async function untilHost(lab: Lab, machine: MachinePlan, tell: Tell): Promise<st
     }
     const boots = await bootsOf(lab)
     const isTold = boots.some(({ uuid, stage }) => uuid === machine.uuid && stage === 'joined')
-    if (host && isGiven && isTold) return `${machine.name} is ${host.name}`
+    if (host && isGiven && isTold) return { is: `${machine.name} is ${host.name}`, says }
     tell(boots.map(boot => `${nameOf(lab, boot)} ${farOf(boot)}`).join(', '))
     if (performance.now() > until) {
       const console = join(hostFolderOf(plan.folder, machine.name).own, 'console.log')

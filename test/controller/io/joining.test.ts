@@ -1,5 +1,7 @@
 /** Joining a controller by token and by word, through its API and its doorkeeper. */
 import test, { type ExecutionContext } from 'ava'
+import { HostClaims } from '#shared/model/host-claims.ts'
+import { validator } from '#shared/model/validate.ts'
 import { readJoinToken } from '#shared/wire/join-token.ts'
 import type { Join } from '#shared/wire/messages.ts'
 import { joinHost, type WorldController, worldController } from '../../world/world-controller.ts'
@@ -41,6 +43,13 @@ const knock = (world: WorldController, host: string, fields: Partial<Join> = {})
     endpoint: `tcp://127.0.0.1:1${host.slice(1)}`,
     ...fields
   })
+
+const claims: HostClaims = {
+  ...{ vendor: 'Dell Inc.', product: 'R640', serial: 'ABC', cpu: 'Xeon', threads: 40 },
+  ...{ memoryMib: 262_144, disks: 2, disksMib: 102_400, bmc: true },
+  nics: [{ name: 'eno1', mac: '52:54:00:12:34:56' }]
+}
+const problemsOf = validator(HostClaims)
 
 /** Whatever has become of it since it was read. */
 const ifAny = { 'if-match': '*' }
@@ -92,6 +101,38 @@ test('of hosts that bring a token at the same moment so many come in as it may l
     t.is(all.filter(({ verdict }) => verdict === 'approved').length, 3)
     t.is(world.running.service.reign.view.joinTokens().get(id)?.usesLeft, 0)
   }))
+
+test('a host that waits shows what it says of its hardware, until it is let in', t =>
+  withWorld(t, async world => {
+    const host = async () => {
+      const { status, conditions } = (await world.ask({ path: '/v1/hosts/h1' })).json as never as {
+        readonly status: { readonly claims?: HostClaims }
+        readonly conditions: readonly { readonly type: string; readonly message: string }[]
+      }
+      return { claims: status.claims, ready: conditions.find(one => one.type === 'ready')?.message }
+    }
+    await knock(world, 'h1')
+    t.is((await host()).claims, undefined)
+    t.is((await host()).ready, 'waits to be let in: remuda host approve h1')
+    await knock(world, 'h1', { claims })
+    const { claims: shown, ready } = await host()
+    t.deepEqual(shown, claims)
+    t.is(
+      ready,
+      'waits to be let in: remuda host approve h1; it says of itself: Dell Inc. R640, ' +
+        'serial ABC, 40 threads (Xeon), 256 GiB of memory, 2 disks (100 GiB), ' +
+        'interfaces eno1 52:54:00:12:34:56'
+    )
+    const body = {}
+    await world.ask({ method: 'POST', path: '/v1/hosts/h1/approve', body })
+    t.is((await host()).claims, undefined)
+  }))
+
+test('what would move the cursor of who reads it is no claim', t => {
+  t.deepEqual(problemsOf(claims), [])
+  t.true(problemsOf({ ...claims, vendor: 'a\u001b[2J' }).length > 0)
+  t.true(problemsOf({ ...claims, nics: Array(17).fill(claims.nics[0]) }).length > 0)
+})
 
 test('tokens that are guessed are counted, but fill neither journal nor log', t =>
   withWorld(t, async world => {

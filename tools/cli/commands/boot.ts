@@ -19,7 +19,7 @@ export const boot: Noun = {
       verb: 'set',
       doc: 'Sets how machines boot, and whom to let in without asking.',
       details: [
-        'An unknown machine boots, shows its hardware (remuda host list) and waits for: remuda ' +
+        'An unknown machine boots, shows its hardware (remuda host show) and waits for: remuda ' +
           'host approve. With --let-in so many come in by themselves, for a while, also those ' +
           'that wait already.'
       ],
