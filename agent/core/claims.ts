@@ -1,5 +1,5 @@
 /** What of the machine's facts is said at the door, where messages are short. */
-import { claimCharactersMax, claimedPartsMax, type HostClaims } from '#shared/model/host-claims.ts'
+import { claimCharactersMax, claimedNicsMax, type HostClaims } from '#shared/model/host-claims.ts'
 import type { HostFacts } from '#shared/model/host-facts.ts'
 
 /** Facts as claims, which are cut where they would be too long. */
@@ -11,7 +11,7 @@ export function claimsOf(facts: HostFacts): HostClaims {
     ...(serial !== undefined && { serial: short(serial) }),
     ...{ cpu: short(cpu.model), threads: cpu.threads, memoryMib },
     ...{ disks: disks.length, disksMib: disks.reduce((sum, { sizeMib }) => sum + sizeMib, 0) },
-    nics: nics.slice(0, claimedPartsMax).map(({ name, mac, speedMbit }) => ({
+    nics: nics.slice(0, claimedNicsMax).map(({ name, mac, speedMbit }) => ({
       ...{ name: short(name), mac: short(mac) },
       ...(speedMbit !== undefined && speedMbit >= 0 && { speedMbit })
     })),

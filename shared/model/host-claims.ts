@@ -4,8 +4,8 @@ import { formatMib } from '../units.ts'
 import { Strict } from './resource.ts'
 import type { DeepReadonly } from './types.ts'
 
-/** Disks and interfaces of which more is said than how many there are. */
-export const claimedPartsMax = 16
+/** Interfaces that are named; of more the first ones are. */
+export const claimedNicsMax = 16
 /** No word of a claim is longer. Unit: characters. */
 export const claimCharactersMax = 64
 
@@ -36,7 +36,7 @@ export const HostClaims = Strict(
         mac: Text('Hardware address.'),
         speedMbit: Type.Optional(Count('Speed of the link.', 'Mbit/s'))
       }),
-      { maxItems: claimedPartsMax, description: 'Its interfaces, the first of many.' }
+      { maxItems: claimedNicsMax, description: 'Its interfaces, the first of many.' }
     ),
     tpm: Type.Optional(Text('Version of the trusted platform module.')),
     bmc: Type.Boolean({ description: 'Whether a baseboard management controller answers.' })

@@ -1,7 +1,7 @@
 /**
  * Hosts that wait to be approved, and may come in by themselves after all: somebody expects them
- * now, or a policy lets unknown machines in. A machine that waits was never dialled, so what is
- * known of it besides its UUID is what bootds have seen of its boot.
+ * now, or a policy lets unknown machines in. A machine that waits was never dialled, and nobody
+ * vouches for what it says of itself: besides by its UUID it is known by what bootds have seen.
  *
  * Whoever was removed waits for an operator, whatever is expected.
  */

@@ -167,3 +167,19 @@ test('a boot by an older plan of bootd says nothing of the version', async t => 
   t.deepEqual(hosts.promoted, [])
   t.false(verbs(api).includes('h2/power'), 'its power is left alone')
 })
+
+test('where it cannot be told what hosts get without a pin, that is said', async t => {
+  t.timeout(120_000)
+  await using api = await FakeApi.start()
+  const hosts = new BootingHosts(api, { h1: 'failed' })
+  hosts.current = second
+  const answer = api.intercept
+  let lists = 0
+  api.intercept = asked => {
+    if (asked.path === '/v1/host-images' && ++lists > 1) return stale
+    return answer(asked)
+  }
+  const { code, errors } = await typeLine('host roll --image 2', { server: api.url })
+  t.is(code, 4, errors)
+  t.regex(errors, /hosts without a pin may get image 2{16}, too: .*not now/)
+})

@@ -124,7 +124,7 @@ async function undo(
   const { pins } = roll
   const api = await invocation.connect()
   const { names, doubts } = await pinnedTo(api, roll)
-  const { role, instead } = await unpinned(invocation, roll.version)
+  const { role, instead, unsure } = await unpinned(invocation, roll.version)
   const wanted = new Map(names.map(name => [name, imageBefore(roll, name) ?? instead(roll, name)]))
   const left = await takeBack(invocation, api, wanted)
   const isPinned = (name: string): boolean => left.get(name)?.isPinned === true
@@ -147,6 +147,7 @@ async function undo(
       ...backs,
       ...[...left.values()].map(({ words }) => words),
       ...doubts,
+      ...unsure,
       ...(others.length === 0 ? [] : [rest]),
       ...(role === undefined
         ? []
@@ -164,23 +165,30 @@ async function undo(
 type Unpinned = {
   readonly role: string | undefined
   readonly instead: (roll: ImageRoll, name: string) => string | undefined
+  /** Why it is not known. */
+  readonly unsure: readonly string[]
 }
 
 /** Hosts that would be given the version also without a pin are pinned to what they ran before. */
 async function unpinned(invocation: Invocation, version: string): Promise<Unpinned> {
+  const unsure: string[] = []
   const images = await imagesOf(invocation).catch(thrown => {
     if (!isFault(thrown)) throw thrown
+    unsure.push(`hosts without a pin may get image ${version}, too: ${sentence(thrown)}`)
     return []
   })
   const is = images.find(one => one.version === version)?.role
-  if (is !== 'current' && is !== 'canary') return { role: undefined, instead: () => undefined }
+  if (is !== 'current' && is !== 'canary') {
+    return { role: undefined, instead: () => undefined, unsure }
+  }
   const previous = images.find(one => one.role === 'previous')?.version
   return {
     role: is === 'current' ? 'the current one' : 'the canary',
     instead: ({ pins }, name) => {
       const ran = pins.get(name)?.ran
       return ran === version ? previous : (ran ?? previous)
-    }
+    },
+    unsure
   }
 }
 
