@@ -105,7 +105,10 @@ export class Segment implements AsyncDisposable {
   }
 
   /** A bridge, and a state folder with one version and a plan that was kept. */
-  static async make(options: Parameters<typeof putVersion>[1] = {}): Promise<Segment> {
+  static async make(
+    options: Parameters<typeof putVersion>[1] = {},
+    address = ownAddress
+  ): Promise<Segment> {
     const folder = await mkdtemp(join(tmpdir(), 'remuda-segment-'))
     // dnsmasq gives its rights up, and must find its files.
     await chmod(folder, 0o755)
@@ -117,7 +120,7 @@ export class Segment implements AsyncDisposable {
     const segment = new Segment(host, folder, version)
     const lines = [
       'link add name br0 type bridge stp_state 0 forward_delay 0',
-      `address add ${ownAddress}/24 dev br0`,
+      `address add ${address}/24 dev br0`,
       'link set dev br0 up'
     ]
     await host.run('ip', ['-batch', '-'], lines.join('\n'))
@@ -125,6 +128,16 @@ export class Segment implements AsyncDisposable {
     const planFile = join(segment.state, 'bootd', 'boot-plan.json')
     await writeFile(planFile, JSON.stringify(segment.plan), { mode: 0o600 })
     return segment
+  }
+
+  /** Lays a line to another segment, which is one with this from then on. */
+  async join({ host }: Segment): Promise<void> {
+    const lines = [
+      `link add name line type veth peer name line netns ${host.name}`,
+      'link set dev line master br0 up'
+    ]
+    await this.host.run('ip', ['-batch', '-'], lines.join('\n'))
+    await host.run('ip', ['link', 'set', 'dev', 'line', 'master', 'br0', 'up'])
   }
 
   /** Plugs a machine in. */
